@@ -1,0 +1,42 @@
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+
+.PHONY: help setup run test lint lock lock-check ui clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/.locked ## make .venv from the locks (the other targets do it by themselves)
+
+$(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.sh
+	@PY="$(PY)" scripts/bootstrap.sh
+	@touch $@
+
+run: $(VENV)/.locked ## the whole pipeline: data, checks, training, evaluation, pictures, registry
+	@vaeline run
+
+test: $(VENV)/.locked ## every test, with a small end-to-end run
+	@python -m pytest
+
+lint: $(VENV)/.locked ## ruff, yamllint, workflow schema, zizmor
+	@ruff check . && ruff format --check .
+	@yamllint --strict .
+	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@zizmor --offline --quiet --strict-collection .github
+
+lock: ## resolve pyproject.toml anew into the two locks (needs uv)
+	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" -o requirements.lock
+	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
+	  -c requirements.lock --custom-compile-command "make lock" -o build.lock
+
+ui: $(VENV)/.locked ## MLflow on the project's store, http://127.0.0.1:5000
+	@vaeline track ui
+
+clean: ## remove the environment and everything a run made (asks nothing; the tracking store stays)
+	@rm -rf $(VENV) .vaeline reports data/raw data/prepared models .pytest_cache .ruff_cache

@@ -1,0 +1,44 @@
+"""Stage `train`: one model from the prepared data, watched by MLflow."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from vaeline.artifacts import atomic_file
+from vaeline.compute import fix_threads
+from vaeline.data.prepared import read_prepared
+from vaeline.errors import run_stage
+from vaeline.models.archive import save_model
+from vaeline.params import read_params
+from vaeline.tracking.lineage import train_key
+from vaeline.tracking.training import exclusive, watch_training
+from vaeline.training.checkpoint import drop_checkpoint
+from vaeline.training.fit import fit, resume_or_start
+
+PREPARED = Path("data/prepared")
+MODEL = Path("models/vae.keras")
+HISTORY = Path("reports/history.csv")
+STATE = Path(".vaeline")
+
+
+def main() -> None:
+    params = read_params()
+    fix_threads(params.compute.threads)
+    prepared = read_prepared(PREPARED)
+    train, validation = prepared.splits["train"].images, prepared.splits["validation"].images
+    key = train_key()
+    checkpoint = STATE / "checkpoints" / key[:16]
+    with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest) as observer:
+        progress = resume_or_start(checkpoint, train, params.model, params.train)
+        if progress.history:
+            print(f"train: going on after epoch {len(progress.history)}, from {checkpoint}")
+        model, history = fit(progress, train, validation, params.train, checkpoint, [observer.live_metrics()])
+        with atomic_file(HISTORY) as temporary:
+            pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")
+        observer.trained(save_model(model, MODEL))
+        drop_checkpoint(checkpoint)
+    print(f"train: {prepared.title}, {len(history)} epochs; {MODEL}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

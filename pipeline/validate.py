@@ -1,0 +1,45 @@
+"""Stage `validate`: the data must meet its profile, or the pipeline stops here."""
+
+from pathlib import Path
+
+from vaeline.artifacts import atomic_file, write_json
+from vaeline.data.prepared import read_prepared
+from vaeline.data.statistics import image_statistics
+from vaeline.errors import VaelineError, run_stage
+from vaeline.params import read_params
+from vaeline.validation.gate import validate
+from vaeline.validation.profile import profile_path, read_profile
+from vaeline.validation.report import write_report
+
+PREPARED = Path("data/prepared")
+STATISTICS = Path("data/statistics.parquet")
+RESULT = Path("reports/validation.json")
+REPORT = Path("reports/validation")
+
+
+def main() -> None:
+    try:
+        params = read_params()
+        profile = read_profile(profile_path(params.validate_.profile, params.data.name))
+        prepared = read_prepared(PREPARED)
+        table = image_statistics(prepared.splits)
+        with atomic_file(STATISTICS) as temporary:
+            table.to_parquet(temporary, index=False)
+        verdict = validate(table, profile, REPORT / "docs")
+    except BaseException as error:
+        write_json(RESULT, {"status": "error", "reason": f"{type(error).__name__}: {error}"})
+        raise
+    write_report(verdict, prepared.splits, RESULT, REPORT / "contact_sheet.png")
+    if not verdict.passed:
+        for failure in verdict.failures:
+            print(failure.line())
+        raise VaelineError(
+            f"{prepared.title} fails {len(verdict.failures)} of {verdict.expectations} expectations of the profile "
+            f"{profile.name!r}; nothing was trained. See {RESULT}, {REPORT}/contact_sheet.png and "
+            f"{REPORT}/docs/index.html"
+        )
+    print(f"validate: {prepared.title} meets all {verdict.expectations} expectations of the profile {profile.name!r}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,100 @@
+"""Prepared data: three splits of memory-mapped uint8 images with labels, source indices and a manifest."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaeline.artifacts import atomic_directory, digest, write_json
+from vaeline.errors import VaelineError
+
+SPLITS = ("train", "validation", "test")
+ROWS_AT_A_TIME = 8192
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of one split: images (count, height, width) uint8, labels (count,), and where each row came from.
+
+    `indices` count within the source's training images, for `test` within its test images if it has any.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    indices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All three splits and what is known of them."""
+
+    manifest: dict[str, Any]
+    splits: dict[str, Split]
+
+    @property
+    def title(self) -> str:
+        """The data set's name as figures and tables show it."""
+        return self.manifest["title"]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the labels."""
+        return self.manifest["classes"]
+
+
+def scale(images: np.ndarray) -> np.ndarray:
+    """Pixels of any shape from uint8 0–255 to float32 0–1."""
+    return images.astype("float32") / 255
+
+
+def write_prepared(directory: Path, sources: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], about: dict) -> None:
+    """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
+
+    Images are copied a few thousand rows at a time, so that memory does not grow with the data.
+    """
+    with atomic_directory(directory) as temporary:
+        counts = {}
+        for name, (images, labels, rows) in sources.items():
+            target = np.lib.format.open_memmap(
+                temporary / f"{name}_images.npy", mode="w+", dtype="uint8", shape=(len(rows), *images.shape[1:])
+            )
+            for start in range(0, len(rows), ROWS_AT_A_TIME):
+                target[start : start + ROWS_AT_A_TIME] = images[rows[start : start + ROWS_AT_A_TIME]]
+            target.flush()
+            np.save(temporary / f"{name}_labels.npy", labels[rows].astype("uint8"))
+            np.save(temporary / f"{name}_indices.npy", rows.astype("int64"))
+            counts[name] = {
+                "rows": len(rows),
+                "rows_per_class": np.bincount(labels[rows], minlength=len(about["classes"])).tolist(),
+                "images_sha256": digest(temporary / f"{name}_images.npy"),
+                "labels_sha256": digest(temporary / f"{name}_labels.npy"),
+            }
+        write_json(temporary / "manifest.json", {**about, "splits": counts})
+
+
+def read_prepared(directory: Path) -> Prepared:
+    """Open prepared data; images are memory maps.
+
+    Raises:
+        VaelineError: a file is missing, or an array is not what the manifest counts.
+    """
+    manifest_file = directory / "manifest.json"
+    if not manifest_file.is_file():
+        raise VaelineError(f"{directory}: no manifest.json; `dvc repro prepare` makes prepared data")
+    manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
+    return Prepared(manifest, {name: _read_split(directory, name, manifest) for name in manifest["splits"]})
+
+
+def _read_split(directory: Path, name: str, manifest: dict) -> Split:
+    arrays = []
+    for part in ("images", "labels", "indices"):
+        file = directory / f"{name}_{part}.npy"
+        try:
+            arrays.append(np.load(file, mmap_mode="r" if part == "images" else None, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise VaelineError(f"{file}: cannot be read ({error}); run `dvc repro prepare`") from None
+        if len(arrays[-1]) != manifest["splits"][name]["rows"]:
+            raise VaelineError(f"{file}: {len(arrays[-1])} rows, the manifest counts {manifest['splits'][name]['rows']}")
+    return Split(*arrays)

@@ -1,0 +1,118 @@
+"""How probable a model finds each image, in nats per image; lower is better.
+
+Images are float32 (count, height, width) in [0, 1], or binary where the model was trained on binary pixels. For
+greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the expected NLL of dynamically binarized pixels.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from keras import ops
+from scipy.special import logsumexp
+from tqdm import tqdm
+
+from vaeline.evaluation.noise import latent_noise
+from vaeline.models.vae import VAE, kl_divergence
+
+BATCH = 500
+ROWS_DECODED_AT_ONCE = 5000
+GRID_ROWS_AT_ONCE = 2048
+LEAST_EXTENT = 4.5
+LOG_2PI = math.log(2 * math.pi)
+
+
+def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`z_mean` and `z_log_var` of all images, each (count, latent_dim)."""
+    parts = [model.encode(images[rows]) for rows in _batches(len(images), BATCH)]
+    z_mean, z_log_var = zip(*parts, strict=True)
+    return np.concatenate([_numpy(part) for part in z_mean]), np.concatenate([_numpy(part) for part in z_log_var])
+
+
+def elbo_scores(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """`neg_elbo`, `reconstruction` and `kl` with one sample of z an image, and `mse` a pixel of its `z_mean`.
+
+    Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with.
+    """
+    z_mean, z_log_var = encode(model, images)
+    parts: dict[str, list[np.ndarray]] = {"reconstruction": [], "kl": [], "mse": []}
+    for rows in _batches(len(images), BATCH):
+        noise = latent_noise(seed, indices[rows], 1, model.latent_dim)[:, 0]
+        z = model.reparameterize(z_mean[rows], z_log_var[rows], noise)
+        parts["reconstruction"].append(_numpy(model.likelihood.nll(images[rows], model.decode_logits(z))))
+        parts["kl"].append(_numpy(kl_divergence(z_mean[rows], z_log_var[rows])))
+        squared_error = (_numpy(model.decode(z_mean[rows])) - images[rows]) ** 2
+        parts["mse"].append(squared_error.mean(axis=(1, 2)))
+    scores = {name: np.concatenate(part).astype("float64") for name, part in parts.items()}
+    return {"neg_elbo": scores["reconstruction"] + scores["kl"], **scores}
+
+
+def importance_weighted_nll(
+    model: VAE, images: np.ndarray, indices: np.ndarray, samples: int, seed: int
+) -> np.ndarray:
+    """−log (1/k) Σ p(x, z_k) / q(z_k|x) with k = `samples`, shape (count,) (Burda et al. 2015, equation 8).
+
+    An upper bound on the NLL that falls with k. Memory does not grow with k or the number of images.
+    """
+    z_mean, z_log_var = encode(model, images)
+    images_at_once = max(1, ROWS_DECODED_AT_ONCE // samples)
+    bounds = []
+    for rows in tqdm(list(_batches(len(images), images_at_once)), desc=f"NLL, k = {samples}", disable=None):
+        noise = latent_noise(seed, indices[rows], samples, model.latent_dim)
+        z = z_mean[rows, None] + np.exp(0.5 * z_log_var[rows, None]) * noise
+        log_weights = np.concatenate(
+            [
+                _log_likelihood(model, images[rows], z[:, part]) + _log_normal(z[:, part])
+                for part in _batches(samples, ROWS_DECODED_AT_ONCE)
+            ],
+            axis=1,
+        )
+        log_weights -= _log_normal(noise) - 0.5 * z_log_var[rows].sum(axis=-1, keepdims=True)
+        bounds.append(math.log(samples) - logsumexp(log_weights.astype("float64"), axis=1))
+    return np.concatenate(bounds)
+
+
+def exact_nll(model: VAE, images: np.ndarray, points: int) -> np.ndarray:
+    """NLL of a model with two latent dimensions by a sum over a grid of `points` × `points`, shape (count,).
+
+    The grid spans all posteriors of `images` (their means and three standard deviations), at least ±4.5.
+    """
+    if model.latent_dim != 2:
+        raise ValueError(f"a grid needs two latent dimensions, the model has {model.latent_dim}")
+    z_mean, z_log_var = encode(model, images)
+    extent = max(LEAST_EXTENT, float((np.abs(z_mean) + 3 * np.exp(0.5 * z_log_var)).max()))
+    axis, spacing = np.linspace(-extent, extent, points, retstep=True)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
+    log_mass = _log_normal(grid) + 2 * math.log(spacing)
+    log_likelihood = np.full(len(images), -np.inf)
+    for rows in tqdm(list(_batches(len(grid), GRID_ROWS_AT_ONCE)), desc="exact NLL", disable=None):
+        pairwise = model.likelihood.pairwise_nll(images, model.decode_logits(grid[rows]))
+        part = ops.logsumexp(ops.convert_to_tensor(log_mass[rows]) - pairwise, axis=1)
+        log_likelihood = np.logaddexp(log_likelihood, _numpy(part).astype("float64"))
+    return -log_likelihood
+
+
+def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> int:
+    """Latent dimensions whose posterior mean varies over images by more than `threshold` (Burda et al. 2015)."""
+    return int((z_mean.var(axis=0) > threshold).sum())
+
+
+def _log_likelihood(model: VAE, images: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """log p(x|z), shape (count, samples), of z (count, samples, latent_dim)."""
+    count, samples, latent_dim = z.shape
+    logits = model.decode_logits(z.reshape(-1, latent_dim))
+    repeated = np.repeat(images, samples, axis=0)
+    return -_numpy(model.likelihood.nll(repeated, logits)).reshape(count, samples)
+
+
+def _log_normal(z: np.ndarray) -> np.ndarray:
+    """log N(z; 0, I) over the last axis."""
+    return -0.5 * (z**2 + np.float32(LOG_2PI)).sum(axis=-1)
+
+
+def _batches(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _numpy(tensor) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)

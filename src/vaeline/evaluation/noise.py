@@ -1,0 +1,21 @@
+"""Noise of an image: a function of (seed, index) alone, so that all models meet an image with the same draws."""
+
+import numpy as np
+
+PIXEL_STREAM = 1
+
+
+def latent_noise(seed: int, indices: np.ndarray, samples: int, latent_dim: int) -> np.ndarray:
+    """Standard normal draws (len(indices), samples, latent_dim), float32; more samples keep the earlier ones."""
+    return np.stack(
+        [
+            np.random.default_rng([seed, index]).standard_normal((samples, latent_dim), dtype="float32")
+            for index in indices
+        ]
+    )
+
+
+def binary_pixels(images: np.ndarray, seed: int, indices: np.ndarray) -> np.ndarray:
+    """One Bernoulli draw of each grey in [0, 1] (count, height, width), float32."""
+    uniform = [np.random.default_rng([seed, index, PIXEL_STREAM]).random(images.shape[1:]) for index in indices]
+    return (np.stack(uniform) < images).astype("float32")

@@ -1,0 +1,61 @@
+"""Figures of numbers: latent space, learning curves, loss by class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+CURVES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction, −log p(x|z)", "kl": "KL(q(z|x) ‖ p(z))"}
+NATS = "nats per image"
+
+
+def draw_latent_space(
+    points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str, axis_names: tuple[str, str]
+) -> Figure:
+    """Posterior means (count, 2) as points coloured by class."""
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    axes = figure.subplots()
+    colors = colormaps["tab10" if len(classes) <= 10 else "turbo"].resampled(max(len(classes), 2))
+    for label, name in enumerate(classes):
+        own = points[labels == label]
+        axes.scatter(*own.T, s=4, alpha=0.6, color=colors(label), label=name, linewidths=0)
+    axes.set(title=title, xlabel=axis_names[0], ylabel=axis_names[1], aspect="equal")
+    axes.legend(title="label", markerscale=4, loc="upper right", ncols=1 + len(classes) // 15)
+    return figure
+
+
+def draw_learning_curves(history: pd.DataFrame, title: str) -> Figure:
+    """−ELBO, reconstruction and KL by epoch, for train and validation, and the learning rate."""
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    panels = figure.subplots(2, 2).flat
+    for axes, (name, label) in zip(panels, CURVES.items(), strict=False):
+        axes.plot(history["epoch"], history[name], marker=".", label="train (while it learns)")
+        axes.plot(history["epoch"], history[f"val_{name}"], marker=".", label="validation")
+        axes.set(title=label, xlabel="epoch", ylabel=NATS)
+        axes.legend()
+        axes.grid(alpha=0.3)
+    rate = figure.axes[-1]
+    rate.plot(history["epoch"], history["learning_rate"], marker=".", color="tab:green")
+    rate.set(title="learning rate at the end of the epoch", xlabel="epoch", ylabel="step size")
+    rate.grid(alpha=0.3)
+    figure.suptitle(title)
+    return figure
+
+
+def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
+    """Reconstruction and KL of each class, stacked, with the standard error of their sum."""
+    figure = Figure(figsize=(max(6, 0.7 * len(by_class) + 2), 5), layout="constrained")
+    axes = figure.subplots()
+    names = by_class.index.astype(str)
+    axes.bar(names, by_class["reconstruction"], label=CURVES["reconstruction"], color="tab:blue")
+    axes.bar(names, by_class["kl"], bottom=by_class["reconstruction"], label=CURVES["kl"], color="tab:orange")
+    axes.errorbar(
+        names, by_class["neg_elbo"], yerr=by_class["neg_elbo_se"], fmt="none", color="black", capsize=4,
+        label="−ELBO ± standard error",
+    )
+    axes.set(title=title, xlabel="class", ylabel=NATS)
+    axes.legend(loc="lower right")
+    axes.grid(axis="y", alpha=0.3)
+    return figure

@@ -1,0 +1,193 @@
+"""`params.yaml`, typed: one frozen model a section; an unknown key is refused and the nearest valid one named."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from vaeline.artifacts import atomic_file
+from vaeline.errors import VaelineError
+
+PARAMS_FILE = Path("params.yaml")
+DOWNLOADED = ("mnist", "fashion_mnist", "kmnist")
+
+
+class Section(BaseModel):
+    """What the sections share: strict types, no unknown keys, no change after reading."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class DataParams(Section):
+    """Where images come from and how they are split."""
+
+    dataset: str = Field(min_length=1)
+    validation_one_in: int = Field(ge=2)
+    test_one_in: int = Field(ge=2)
+    seed: int = Field(ge=0)
+
+    @property
+    def name(self) -> str:
+        """The data set's short name: for a path, its last part without an ending."""
+        return Path(self.dataset).stem.lower().replace(" ", "-")
+
+
+class ValidateParams(Section):
+    """Which thresholds the data must meet."""
+
+    profile: str = Field(min_length=1)
+
+
+class ModelParams(Section):
+    """The network, the likelihood of a pixel and the weight of the KL term."""
+
+    architecture: Literal["conv", "mlp", "resmlp"]
+    latent_dim: int = Field(ge=1)
+    width: int = Field(ge=1)
+    depth: int = Field(ge=1)
+    activation: Literal["relu", "leaky_relu", "silu"]
+    normalization: Literal["none", "batch", "layer"]
+    dropout: float = Field(ge=0, lt=1)
+    likelihood: Literal["bernoulli", "gaussian"]
+    sigma: float = Field(gt=0)
+    binarize: bool
+    beta: float = Field(ge=0)
+
+    def model_post_init(self, context: Any) -> None:
+        if self.binarize and self.likelihood != "bernoulli":
+            raise ValueError("binarize: true needs likelihood: bernoulli")
+
+
+class TrainParams(Section):
+    """Optimizer, schedules and stopping."""
+
+    seed: int = Field(ge=0)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: Literal["adam", "adamw"]
+    learning_rate: float = Field(gt=0)
+    learning_rate_warmup: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    kl_warmup: int = Field(ge=0)
+    patience: int = Field(ge=1)
+    jit_compile: bool
+    min_kl: float = Field(ge=0)
+
+
+class EvaluateParams(Section):
+    """How the test images are scored."""
+
+    seed: int = Field(ge=0)
+    nll_samples: int = Field(ge=1)
+    grid_points: int = Field(ge=16)
+
+
+class PlotParams(Section):
+    """How the figures are drawn."""
+
+    seed: int = Field(ge=0)
+    manifold_size: int = Field(ge=2)
+
+
+class ComputeParams(Section):
+    """What the arithmetic runs on: another number of threads gives other bits."""
+
+    threads: int = Field(ge=1)
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    data: DataParams
+    validate_: ValidateParams = Field(alias="validate")
+    model: ModelParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    plot: PlotParams
+    compute: ComputeParams
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        VaelineError: the file is missing, is no YAML, or a key is unknown, missing or out of range.
+    """
+    return parse_params(_load(path), str(path))
+
+
+def parse_params(values: object, where: str = "params.yaml") -> Params:
+    """Check nested plain values; `where` names them in an error. Raises VaelineError."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise VaelineError(f"{where}: {'; '.join(_explain(item) for item in error.errors())}") from None
+
+
+def change_params(changes: dict[str, object], path: Path = PARAMS_FILE) -> None:
+    """Set dotted keys (`data.dataset`) in `params.yaml`, keeping its comments; checked before it is written.
+
+    Raises:
+        VaelineError: a key or value is not valid; the file is then as it was.
+    """
+    content = _load(path)
+    for dotted, value in changes.items():
+        *parents, key = dotted.split(".")
+        section = content
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if not isinstance(section, dict):
+            raise VaelineError(f"{path}: no section {'.'.join(parents)!r} for {dotted!r}{_nearest(parents[0], Params)}")
+        section[key] = value
+    parse_params(content, str(path))
+    with atomic_file(path) as temporary:
+        _yaml().dump(content, temporary)
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted keys: `{"model": {"beta": 1}}` gives `{"model.beta": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat.update(nested)
+    return flat
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 120
+    yaml.preserve_quotes = True
+    return yaml
+
+
+def _load(path: Path) -> Any:
+    try:
+        return _yaml().load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise VaelineError(f"{path}: not found; run from the repository's root") from None
+    except YAMLError as error:
+        raise VaelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        section: type[BaseModel] = Params
+        for part in error["loc"][:-1]:
+            section = _sections(section)[part]
+        return f"unknown key {key!r}{_nearest(error['loc'][-1], section)}"
+    if error["type"] == "missing":
+        return f"key {key!r} is missing"
+    got = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _sections(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _nearest(key: str, section: type[BaseModel]) -> str:
+    close = difflib.get_close_matches(str(key), _sections(section), n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid keys: {', '.join(_sections(section))}"

@@ -1,0 +1,22 @@
+"""What a run ends with on the terminal."""
+
+from mlflow.entities import Run
+from rich.console import Console
+from rich.table import Table
+
+FIGURES = {"−ELBO": "neg_elbo", "reconstruction": "reconstruction", "KL": "kl", "NLL": "nll"}
+
+
+def print_summary(run: Run, name: str, version: str | int) -> None:
+    """A short table of the run's test figures, where its pictures are, and what to try next."""
+    tags, metrics = run.data.tags, run.data.metrics
+    table = Table(title=f"{run.info.run_name} on the test set of {tags['vaeline.dataset']}", title_justify="left")
+    for column in (*FIGURES, "run", "version"):
+        table.add_column(column, justify="right")
+    figures = [f"{metrics[f'test/{key}']:.2f} ± {metrics[f'test/{key}_se']:.2f}" for key in FIGURES.values()]
+    table.add_row(*figures, run.info.run_name, f"{name} v{version}")
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(table)
+    console.print("Nats per image, mean ± standard error; lower is better.", highlight=False)
+    console.print("Pictures: reports/figures    Data checks: reports/validation/docs/index.html", highlight=False)
+    console.print("Next: make ui (compare runs in MLflow), make run PRESET=mlp-20d (a larger latent space)", highlight=False)

@@ -1,0 +1,124 @@
+"""MLflow runs, found by what they are made of."""
+
+import platform
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from vaeline.artifacts import canonical_json
+
+DIGEST_TAG = "vaeline.model_digest"
+KEY_TAG = "vaeline.train_key"
+PARAMS_A_CALL = 100
+METRICS_A_CALL = 1000
+
+
+def find_run(client: MlflowClient, experiment: str, tag: str, value: str) -> Run | None:
+    """The newest run of an experiment with a tag, finished ones first; None where there is none."""
+    runs = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time DESC"])
+    return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
+
+
+def run_name(params: Mapping[str, Any], key: str) -> str:
+    """A name that says what was trained, and is the same for the same training."""
+    return f"{params['model.architecture']}-{params['model.latent_dim']}d-{key[:6]}"
+
+
+def own_process_tags() -> dict[str, str]:
+    """Tags by which `close_stale_runs` finds out that a process is gone."""
+    return {
+        "vaeline.host": platform.node(),
+        "vaeline.pid": str(psutil.Process().pid),
+        "vaeline.pid_started": str(psutil.Process().create_time()),
+    }
+
+
+def close_stale_runs(client: MlflowClient, experiment: str) -> list[str]:
+    """End as KILLED what is RUNNING without a process of this machine; return the names."""
+    closed = []
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        tags = run.data.tags
+        if tags.get("vaeline.host") == platform.node() and not _alive(tags):
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+            closed.append(run.info.run_name)
+    return closed
+
+
+def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set all tags in one call."""
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> None:
+    """Log parameters that the run does not have yet.
+
+    MLflow never changes a parameter; one that a later evaluation changed becomes the tag `vaeline.now.<key>`.
+    """
+    known = run.data.params
+    missing = [Param(key, str(value)) for key, value in params.items() if key not in known]
+    for start in range(0, len(missing), PARAMS_A_CALL):
+        client.log_batch(run.info.run_id, params=missing[start : start + PARAMS_A_CALL])
+    changed = {
+        f"vaeline.now.{key}": str(value) for key, value in params.items() if known.get(key, str(value)) != str(value)
+    }
+    if changed:
+        set_tags(client, run.info.run_id, changed)
+
+
+def log_metrics(client: MlflowClient, run: Run, metrics: Mapping[str, float]) -> None:
+    """Log final metrics whose value is not the run's present one, so that a second call adds nothing."""
+    now = int(time.time() * 1000)
+    changed = [
+        Metric(name, value, now, 0) for name, value in metrics.items() if run.data.metrics.get(name) != value
+    ]
+    for start in range(0, len(changed), METRICS_A_CALL):
+        client.log_batch(run.info.run_id, metrics=changed[start : start + METRICS_A_CALL])
+
+
+def log_history(client: MlflowClient, run_id: str, history: list[dict[str, float]]) -> None:
+    """Log the epochs that the run does not have yet; an epoch's number is the step."""
+    done = {metric.step for metric in client.get_metric_history(run_id, "validation/loss")}
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(epoch_metric(name), float(value), now, int(row["epoch"]))
+        for row in history
+        if int(row["epoch"]) not in done
+        for name, value in row.items()
+        if name != "epoch"
+    ]
+    for start in range(0, len(metrics), METRICS_A_CALL):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+
+
+def epoch_metric(name: str) -> str:
+    """The metric's name in MLflow, grouped: `val_kl` becomes `validation/kl`, `kl` `train/kl`."""
+    return f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else f"train/{name}"
+
+
+def log_dataset(client: MlflowClient, run: Run, name: str, md5: str, rows: Mapping[str, Any]) -> None:
+    """Name the prepared data as the run's input, with DVC's md5 as its digest."""
+    known = {item.dataset.digest for item in run.inputs.dataset_inputs} if run.inputs else set()
+    if not md5 or md5 in known:
+        return
+    dataset = Dataset(
+        name=name,
+        digest=md5,
+        source_type="dvc",
+        source=canonical_json({"path": "data/prepared", "md5": md5}),
+        profile=canonical_json(rows),
+    )
+    context = InputTag(MLFLOW_DATASET_CONTEXT, "training")
+    client.log_inputs(run.info.run_id, datasets=[DatasetInput(dataset, [context])])
+
+
+def _alive(tags: Mapping[str, str]) -> bool:
+    try:
+        process = psutil.Process(int(tags["vaeline.pid"]))
+    except (psutil.NoSuchProcess, KeyError):
+        return False
+    return str(process.create_time()) == tags.get("vaeline.pid_started")

@@ -1,0 +1,65 @@
+"""The MLflow store: SQLite at the repository's root unless `MLFLOW_TRACKING_URI` names another."""
+
+import os
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from vaeline.errors import VaelineError
+from vaeline.tracking.lineage import repository_root
+
+STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
+IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+def tracking_uri() -> str:
+    """`MLFLOW_TRACKING_URI` if it is set, else a database at the repository's root."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{repository_root() / 'mlflow.db'}"
+
+
+def open_store() -> MlflowClient:
+    """A client of the store, which is also made MLflow's default.
+
+    The first use creates the database, one process at a time: two at once would break it. A server that does not
+    answer is given up after seconds, not minutes, unless the environment says otherwise.
+    """
+    for name, value in IMPATIENCE.items():
+        os.environ.setdefault(name, value)
+    mlflow.set_tracking_uri(tracking_uri())
+    mlflow.set_registry_uri(None)
+    with FileLock(state_directory() / "store.lock"):
+        client = MlflowClient()
+        client.search_experiments(max_results=1)
+    return client
+
+
+def experiment_id(client: MlflowClient, dataset: str) -> str:
+    """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
+    name = f"vae-{dataset}"
+    own_store = not os.environ.get("MLFLOW_TRACKING_URI")
+    with FileLock(state_directory() / "store.lock"):
+        if found := client.get_experiment_by_name(name):
+            return found.experiment_id
+        return client.create_experiment(name, (repository_root() / "mlruns").as_uri() if own_store else None)
+
+
+def state_directory() -> Path:
+    """`.vaeline` at the repository's root, for locks that all worktrees share."""
+    directory = repository_root() / ".vaeline"
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+def unreachable(error: Exception) -> VaelineError:
+    """The sentence for a store that cannot be used."""
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return VaelineError(f"the tracking store {_without_password(tracking_uri())} cannot be used: {reason}")
+
+
+def _without_password(uri: str) -> str:
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

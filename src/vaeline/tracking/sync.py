@@ -1,0 +1,109 @@
+"""Making the MLflow view equal to the files: idempotent, and enough to rebuild a run in an empty store."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.params import flatten
+from vaeline.tracking.lineage import data_md5, declared_params, is_current, lineage_tags
+from vaeline.tracking.runs import (
+    DIGEST_TAG,
+    close_stale_runs,
+    find_run,
+    log_dataset,
+    log_history,
+    log_metrics,
+    log_params,
+    run_name,
+    set_tags,
+)
+from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unreachable
+
+MODEL = Path("models/vae.keras")
+MANIFEST = Path("data/prepared/manifest.json")
+HISTORY = Path("reports/history.csv")
+METRICS = Path("reports/metrics.json")
+SCORES = Path("reports/scores.parquet")
+FIGURES = Path("reports/figures")
+VALIDATION = Path("reports/validation.json")
+DATA_DOCS = Path("reports/validation/docs")
+
+
+def record(stage: str) -> None:
+    """Bring the present model's run up to date after `stage` wrote its outputs; a store that fails harms nothing."""
+    try:
+        sync_run(open_store(), just_written=stage)
+    except STORE_ERRORS as error:
+        print(f"{stage}: {unreachable(error)}. `vaeline track sync` fills in what is missing", flush=True)
+
+
+def sync_run(client: MlflowClient, just_written: str = "") -> Run:
+    """Bring the run of the model on disk up to date with all files that belong to it, and return it.
+
+    A run that the store does not have is rebuilt from the files and tagged `vaeline.restored`. Files count if
+    `dvc.lock` says that they belong to this model, or if the stage `just_written` has written them now.
+
+    Raises:
+        VaelineError: there is no trained model.
+    """
+    if not (MODEL.is_file() and MANIFEST.is_file()):
+        raise VaelineError(f"no trained model in {MODEL}; train one with `dvc repro`")
+    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    experiment = experiment_id(client, manifest["name"])
+    close_stale_runs(client, experiment)
+    model_digest = digest(MODEL)
+    run = find_run(client, experiment, DIGEST_TAG, model_digest) or _restore(client, experiment, model_digest)
+    run_id = run.info.run_id
+    set_tags(client, run_id, {**lineage_tags(), **_data_tags(manifest)})
+    log_params(client, run, declared_params())
+    log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
+    log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
+    _log_validation(client, run_id)
+    if just_written == "evaluate" or is_current("evaluate"):
+        log_metrics(client, run, test_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
+        client.log_artifact(run_id, str(METRICS), "evaluation")
+        client.log_artifact(run_id, str(SCORES), "evaluation")
+    if just_written == "plot" or is_current("plot"):
+        client.log_artifacts(run_id, str(FIGURES), "figures")
+    return client.get_run(run_id)
+
+
+def test_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """`reports/metrics.json` as MLflow metrics: `test/neg_elbo`, and `test_class_7/neg_elbo` by class."""
+    test = dict(metrics["test"])
+    by_class = test.pop("per_class")
+    overall = {f"test/{name}": float(value) for name, value in test.items()}
+    nested = flatten({f"test_class_{label}": figures for label, figures in by_class.items()})
+    return overall | {name.replace(".", "/", 1): float(value) for name, value in nested.items()}
+
+
+def _restore(client: MlflowClient, experiment: str, model_digest: str) -> Run:
+    tags = lineage_tags()
+    run = client.create_run(experiment, run_name=run_name(declared_params(), tags["vaeline.train_key"]))
+    set_tags(client, run.info.run_id, {DIGEST_TAG: model_digest, "vaeline.restored": "true"})
+    client.set_terminated(run.info.run_id)
+    return client.get_run(run.info.run_id)
+
+
+def _data_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
+    validation = json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
+    return {
+        "vaeline.dataset": manifest["dataset"],
+        "vaeline.validation": validation.get("status", "unknown"),
+        "vaeline.validation_profile": validation.get("profile", "unknown"),
+    }
+
+
+def _log_validation(client: MlflowClient, run_id: str) -> None:
+    if VALIDATION.is_file():
+        client.log_artifact(run_id, str(VALIDATION), "validation")
+    if (DATA_DOCS / "index.html").is_file():
+        client.log_artifacts(run_id, str(DATA_DOCS), "validation/docs")
+        set_tags(client, run_id, {"vaeline.data_docs": "validation/docs/index.html"})

@@ -1,0 +1,168 @@
+"""Watching a training: live metrics in MLflow and a status that tells the truth, without a way to harm it."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import keras
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
+
+from vaeline.errors import VaelineError
+from vaeline.tracking.lineage import data_md5, declared_params, lineage_tags
+from vaeline.tracking.runs import (
+    DIGEST_TAG,
+    KEY_TAG,
+    close_stale_runs,
+    epoch_metric,
+    find_run,
+    log_dataset,
+    log_params,
+    own_process_tags,
+    run_name,
+    set_tags,
+)
+from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unreachable
+
+
+class Terminated(SystemExit):
+    """SIGTERM, as an exception, so that what is open is closed."""
+
+
+class TrainingObserver:
+    """A run of the present training; when the store fails, it falls silent and the training goes on."""
+
+    def __init__(self, key: str, manifest: Mapping[str, Any]):
+        self.key = key
+        self.manifest = manifest
+        self.client: MlflowClient | None = None
+        self.run: Run | None = None
+        self.lost = False
+
+    def begin(self) -> None:
+        """Open the run of this train key, an earlier one if it was stopped, and write down what is known."""
+        self._attempt(self._begin)
+
+    def live_metrics(self) -> keras.callbacks.Callback:
+        """A callback that logs every epoch once."""
+        return LiveMetrics(self)
+
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log one epoch (from 1), unless the run has it already."""
+        self._attempt(self._log_epoch, epoch, metrics)
+
+    def trained(self, model_digest: str) -> None:
+        """Say which model came out of the run."""
+        self._attempt(self._set_tags, {DIGEST_TAG: model_digest})
+
+    def end(self, status: str, reason: str = "") -> None:
+        """Close the run as FINISHED, FAILED or KILLED."""
+        if reason:
+            self._attempt(self._set_tags, {"vaeline.ended_by": reason[:500]})
+        self._attempt(self._end, status)
+
+    def _attempt(self, action: Callable[..., None], *arguments: Any) -> None:
+        if self.lost:
+            return
+        try:
+            action(*arguments)
+        except STORE_ERRORS as error:
+            self.lost = True
+            print(
+                f"train: {unreachable(error)}. The training is not affected; `vaeline track sync` fills in what is "
+                "missing when the store is back",
+                flush=True,
+            )
+
+    def _begin(self) -> None:
+        self.client = open_store()
+        experiment = experiment_id(self.client, self.manifest["name"])
+        for name in close_stale_runs(self.client, experiment):
+            print(f"train: the run {name} had lost its process; it is now KILLED", flush=True)
+        params = declared_params()
+        run = find_run(self.client, experiment, KEY_TAG, self.key)
+        if run is None:
+            run = self.client.create_run(experiment, run_name=run_name(params, self.key))
+        self.run = run
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        tags = {**lineage_tags(), **own_process_tags(), "vaeline.dataset": self.manifest["dataset"]}
+        self._set_tags({**tags, "vaeline.validation": "passed"})
+        log_params(self.client, run, params)
+        log_dataset(self.client, run, self.manifest["name"], data_md5(), self.manifest["splits"])
+        history = self.client.get_metric_history(run.info.run_id, "validation/loss")
+        self.epochs_logged = max((metric.step for metric in history), default=0)
+
+    def _log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        if epoch > self.epochs_logged:
+            now = int(time.time() * 1000)
+            batch = [Metric(epoch_metric(name), float(value), now, epoch) for name, value in metrics.items()]
+            self.client.log_batch(self.run.info.run_id, metrics=batch)
+
+    def _set_tags(self, tags: Mapping[str, str]) -> None:
+        set_tags(self.client, self.run.info.run_id, tags)
+
+    def _end(self, status: str) -> None:
+        self.client.set_terminated(self.run.info.run_id, status)
+
+
+class LiveMetrics(keras.callbacks.Callback):
+    """Tells a `TrainingObserver` every epoch's metrics and duration."""
+
+    def __init__(self, observer: TrainingObserver):
+        super().__init__()
+        self.observer = observer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = time.monotonic() - self.began
+        self.observer.log_epoch(epoch + 1, {**logs, "learning_rate": learning_rate, "epoch_seconds": seconds})
+
+
+@contextmanager
+def watch_training(key: str, manifest: Mapping[str, Any]) -> Iterator[TrainingObserver]:
+    """Open the run, and close it as what happened: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED."""
+    observer = TrainingObserver(key, manifest)
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        observer.begin()
+        yield observer
+    except (KeyboardInterrupt, Terminated) as stop:
+        observer.end("KILLED", type(stop).__name__)
+        raise
+    except BaseException as error:
+        observer.end("FAILED", f"{type(error).__name__}: {error}")
+        raise
+    else:
+        observer.end("FINISHED")
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def exclusive(lock_file: Path) -> Iterator[None]:
+    """Hold a lock against a second training in this workspace, such as the orphan of a killed `dvc`.
+
+    Raises:
+        VaelineError: another process holds it.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock_file, timeout=0):
+            yield
+    except Timeout:
+        raise VaelineError(
+            f"another training is at work in this folder (it holds {lock_file}); wait for it, or end it: "
+            "pkill -f pipeline/train.py"
+        ) from None
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> None:
+    raise Terminated(128 + signal_number)

@@ -1,0 +1,48 @@
+"""What a killed training needs to go on with the same bits: model, optimizer, history and best weights."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vaeline.artifacts import atomic_directory
+
+History = list[dict[str, float]]
+
+
+@dataclass
+class Progress:
+    """A training after `len(history)` epochs."""
+
+    model: keras.Model
+    history: History = field(default_factory=list)
+    best_weights: list[np.ndarray] = field(default_factory=list)
+
+
+def save_checkpoint(progress: Progress, directory: Path) -> None:
+    """Replace `directory` by the present state, in one step."""
+    with atomic_directory(directory) as temporary:
+        progress.model.save(temporary / "model.keras")
+        np.savez(temporary / "best_weights.npz", *progress.best_weights)
+        (temporary / "history.json").write_text(json.dumps(progress.history))
+
+
+def load_checkpoint(directory: Path) -> Progress | None:
+    """The state in `directory`, with its compiled optimizer; None where there is none."""
+    if not directory.is_dir():
+        return None
+    with np.load(directory / "best_weights.npz", allow_pickle=False) as archive:
+        best_weights = [archive[name] for name in archive.files]
+    return Progress(
+        model=keras.saving.load_model(directory / "model.keras", safe_mode=True),
+        history=json.loads((directory / "history.json").read_text()),
+        best_weights=best_weights,
+    )
+
+
+def drop_checkpoint(directory: Path) -> None:
+    """Remove a checkpoint that is no longer needed."""
+    shutil.rmtree(directory, ignore_errors=True)

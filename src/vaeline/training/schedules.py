@@ -1,0 +1,25 @@
+"""How the learning rate and the KL weight change during training."""
+
+import keras
+
+from vaeline.params import TrainParams
+
+
+def build_optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Adam or AdamW with a linear warm-up to `learning_rate` and a cosine decay to zero at the last step."""
+    total = params.epochs * steps_per_epoch
+    warmup = min(round(params.learning_rate_warmup * steps_per_epoch), total - 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=total - warmup,
+        warmup_target=params.learning_rate,
+        warmup_steps=warmup,
+    ) if warmup else keras.optimizers.schedules.CosineDecay(params.learning_rate, decay_steps=total)
+    if params.optimizer == "adamw":
+        return keras.optimizers.AdamW(schedule, weight_decay=params.weight_decay)
+    return keras.optimizers.Adam(schedule)
+
+
+def kl_weight(epoch: int, warmup: int) -> float:
+    """The share of beta that counts in `epoch` (from 0): rises linearly and is 1 after `warmup` epochs."""
+    return min(1.0, (epoch + 1) / (warmup + 1))

@@ -1,0 +1,84 @@
+"""A profile as Great Expectations: what must hold of the table of image statistics."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vaeline.validation.profile import Profile
+
+COLUMNS = (
+    "image_id", "split", "source_index", "label", "height", "width", "dtype", "nulls", "min", "max", "mean", "std",
+    "ink", "border", "roughness", "center_x", "center_y", "elongation", "content", "copies", "leaks", "class_share",
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One expectation: the name it is reported by, its Great Expectations type and arguments.
+
+    `where` limits it to rows with that value in that column.
+    """
+
+    name: str
+    type: str
+    arguments: dict[str, Any]
+    where: tuple[str, Any] | None = None
+
+
+def build_expectations(profile: Profile, splits: list[str]) -> list[Expected]:
+    """All expectations of `profile` for a table that holds `splits`."""
+    values, bands = "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToBeBetween"
+    return [
+        Expected("the table has its columns", "ExpectTableColumnsToMatchSet", {"column_set": list(COLUMNS)}),
+        *(
+            Expected(f"{column} is never null", "ExpectColumnValuesToNotBeNull", {"column": column})
+            for column in COLUMNS
+        ),
+        Expected("image_id is unique", "ExpectColumnValuesToBeUnique", {"column": "image_id"}),
+        Expected("split is known", values, {"column": "split", "value_set": list(profile.rows)}),
+        *(
+            Expected(
+                f"rows in {split}",
+                "ExpectTableRowCountToBeBetween",
+                _between(profile.rows.get(split, [0, 0])),
+                where=("split", split),
+            )
+            for split in splits
+        ),
+        Expected("height", values, {"column": "height", "value_set": [profile.height]}),
+        Expected("width", values, {"column": "width", "value_set": [profile.width]}),
+        Expected("dtype", values, {"column": "dtype", "value_set": [profile.dtype]}),
+        Expected("no pixel is NaN", values, {"column": "nulls", "value_set": [0]}),
+        Expected("label is known", values, {"column": "label", "value_set": list(range(profile.classes))}),
+        Expected(
+            "every label occurs",
+            "ExpectColumnUniqueValueCountToBeBetween",
+            {"column": "label", "min_value": profile.classes, "max_value": profile.classes},
+        ),
+        Expected("class balance", bands, {"column": "class_share", **_between(profile.class_share)}),
+        Expected(
+            "no exact duplicates", bands, {"column": "copies", "max_value": 1, "mostly": 1 - profile.duplicates}
+        ),
+        Expected("no leakage between splits", values, {"column": "leaks", "value_set": [0], "mostly": 1 - profile.leaks}),
+        *(
+            Expected(f"{column} of every image", bands, {"column": column, **_between(band)})
+            for column, band in profile.every_image.items()
+        ),
+        *(
+            Expected(f"average {column}", "ExpectColumnMeanToBeBetween", {"column": column, **_between(band)})
+            for column, band in profile.average.items()
+        ),
+        *(
+            Expected(
+                f"average {column} of class {label}",
+                "ExpectColumnMeanToBeBetween",
+                {"column": column, **_between(band)},
+                where=("label", label),
+            )
+            for column, by_class in profile.class_average.items()
+            for label, band in by_class.items()
+        ),
+    ]
+
+
+def _between(band: list[float]) -> dict[str, float]:
+    return {"min_value": band[0], "max_value": band[1]}

@@ -1,0 +1,129 @@
+"""The gate: Great Expectations over the table of image statistics. It fails closed."""
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaeline.validation.expectations import Expected, build_expectations
+from vaeline.validation.profile import Profile, class_shares
+
+OFFENDERS_SHOWN = 1000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An expectation that does not hold: its name, what was found, and the images that show it."""
+
+    name: str
+    observed: str
+    expected: dict[str, Any]
+    images_counted: int
+    image_ids: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """One line for a terminal."""
+        shown = f"; images {', '.join(self.image_ids[:5])}" + (" …" if self.images_counted > 5 else "")
+        return f"FAILED {self.name}: {self.observed}{shown if self.image_ids else ''}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found; `passed` only if every expectation was evaluated and holds."""
+
+    profile: str
+    expectations: int
+    rows: dict[str, int]
+    failures: list[Failure]
+
+    @property
+    def passed(self) -> bool:
+        """Whether training may start."""
+        return not self.failures
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values without times or ids, so that equal data gives equal bytes."""
+        return {"status": "passed" if self.passed else "failed", **asdict(self)}
+
+
+def validate(table: pd.DataFrame, profile: Profile, docs: Path) -> Verdict:
+    """Check a table of `image_statistics` against `profile`; write Data Docs as a static site into `docs`.
+
+    Raises whatever Great Expectations raises: a validator that cannot run lets nothing pass.
+    """
+    import great_expectations as gx
+
+    table = table.assign(class_share=class_shares(table))
+    expected = build_expectations(profile, sorted(table["split"].unique()))
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    batch = context.data_sources.add_pandas("images").add_dataframe_asset("statistics")
+    suite = context.suites.add(gx.ExpectationSuite(profile.name, expectations=[_build(item) for item in expected]))
+    definition = gx.ValidationDefinition(
+        name="images", data=batch.add_batch_definition_whole_dataframe("all"), suite=suite
+    )
+    checkpoint = gx.Checkpoint(
+        name="gate",
+        validation_definitions=[context.validation_definitions.add(definition)],
+        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["image_id"]},
+    )
+    _add_docs_site(context, docs)
+    outcome = context.checkpoints.add(checkpoint).run(
+        batch_parameters={"dataframe": table}, run_id=gx.RunIdentifier(run_name=profile.name)
+    )
+    context.build_data_docs(site_names=["local"])
+    (results,) = outcome.run_results.values()
+    by_name = {result.expectation_config.meta["name"]: result for result in results.results}
+    if set(by_name) != {item.name for item in expected}:
+        raise RuntimeError(f"{len(expected)} expectations were asked for, {len(by_name)} were evaluated")
+    return Verdict(
+        profile=profile.name,
+        expectations=len(expected),
+        rows={str(split): int(count) for split, count in sorted(table["split"].value_counts().items())},
+        failures=[_failure(item, by_name[item.name], table) for item in expected if not by_name[item.name].success],
+    )
+
+
+def _build(item: Expected):
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column
+
+    condition = {"row_condition": Column(item.where[0]) == item.where[1]} if item.where else {}
+    return getattr(gxe, item.type)(**item.arguments, **condition, meta={"name": item.name}, description=item.name)
+
+
+def _add_docs_site(context, docs: Path) -> None:
+    shutil.rmtree(docs, ignore_errors=True)
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
+    site = {"class_name": "SiteBuilder", "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
+    context.add_data_docs_site("local", {**site, "store_backend": store})
+
+
+def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
+    found = result.result
+    if "unexpected_index_list" in found:
+        image_ids = [row["image_id"] for row in found["unexpected_index_list"]]
+        worst = ", ".join(str(value) for value in found["partial_unexpected_list"][:3])
+        observed = f"{len(image_ids)} of {found['element_count']} images, such as {item.arguments['column']} = {worst}"
+    elif "observed_value" in found:
+        image_ids = _most_unusual(item, table)
+        observed = f"{found['observed_value']}, expected {item.arguments.get('min_value')} to " + str(
+            item.arguments.get("max_value")
+        )
+    else:
+        messages = [info.get("exception_message") for info in (result.exception_info or {}).values() if info]
+        image_ids, observed = [], f"could not be evaluated: {next(filter(None, messages), 'no reason given')}"
+    expected = {**item.arguments, **({"where": "{} = {}".format(*item.where)} if item.where else {})}
+    return Failure(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN])
+
+
+def _most_unusual(item: Expected, table: pd.DataFrame) -> list[str]:
+    """For a band on an average: up to 100 images that pull it away from the middle of the band most."""
+    if item.type != "ExpectColumnMeanToBeBetween":
+        return []
+    rows = table if item.where is None else table[table[item.where[0]] == item.where[1]]
+    middle = (item.arguments["min_value"] + item.arguments["max_value"]) / 2
+    distance = (rows[item.arguments["column"]] - middle).abs()
+    return rows.loc[distance.sort_values(ascending=False, kind="stable").index[:100], "image_id"].tolist()

@@ -1,0 +1,156 @@
+"""Reference profiles: thresholds for image statistics, kept as reviewed YAML files in `data/profiles/`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from annotated_types import Len
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from vaeline.artifacts import atomic_file
+from vaeline.errors import VaelineError
+from vaeline.params import Section
+
+PROFILES = Path("data/profiles")
+IMAGE_STATISTICS = (
+    "min", "max", "mean", "std", "ink", "border", "roughness", "center_x", "center_y", "elongation",
+)
+AVERAGED_STATISTICS = ("mean", "std", "ink", "border", "roughness", "elongation")
+CLASS_STATISTICS = ("mean", "std", "ink", "elongation")
+HEADER = """\
+Thresholds that images must meet before a model is trained on them, made by `vaeline profile` and then reviewed:
+from here on they are written down, and never inferred from the data under test.
+Bands are [lowest, highest], both allowed; the statistics are explained in src/vaeline/data/statistics.py.
+"""
+
+Band = Annotated[list[float], Len(2, 2)]
+
+
+class Profile(Section):
+    """Thresholds for one kind of images."""
+
+    name: str
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    dtype: str
+    rows: dict[str, Band]
+    classes: int = Field(ge=1)
+    class_share: Band
+    duplicates: float = Field(ge=0, le=1)
+    leaks: float = Field(ge=0, le=1)
+    every_image: dict[str, Band]
+    average: dict[str, Band]
+    class_average: dict[str, dict[int, Band]]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Profile":
+        for given, wanted in (
+            (self.every_image, IMAGE_STATISTICS),
+            (self.average, AVERAGED_STATISTICS),
+            (self.class_average, CLASS_STATISTICS),
+        ):
+            if set(given) != set(wanted):
+                raise ValueError(f"bands for {', '.join(wanted)} are needed, found {', '.join(given)}")
+        for column, bands in self.class_average.items():
+            if set(bands) != set(range(self.classes)):
+                raise ValueError(f"class_average.{column} needs one band for each of {self.classes} classes")
+        return self
+
+
+def profile_path(profile: str, dataset: str) -> Path:
+    """The file of a profile: a path as it is, a name in `data/profiles/`, `auto` the one named after the data set."""
+    if profile.endswith((".yaml", ".yml")):
+        return Path(profile)
+    return PROFILES / f"{dataset if profile == 'auto' else profile}.yaml"
+
+
+def read_profile(path: Path) -> Profile:
+    """Read and check a profile. Raises VaelineError if it is missing or a threshold is missing or malformed."""
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        raise VaelineError(
+            f"{path}: no such profile (there are: {known}); make one from data you trust with "
+            f"`vaeline profile PATH --name {path.stem}`, review it and commit it"
+        )
+    try:
+        return Profile.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+    except YAMLError as error:
+        raise VaelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise VaelineError(f"{path}: {problems}") from None
+
+
+def make_profile(table: pd.DataFrame, name: str) -> Profile:
+    """Thresholds from the statistics of trusted data.
+
+    A band for every image is the range found, a tenth wider on either side; for the average of all images the mean
+    ± 0.1 standard deviations, for the average of a class ± 0.25.
+    """
+    classes = int(table["label"].max()) + 1
+    shares = class_shares(table)
+    by_class = table.groupby("label")
+    return Profile(
+        name=name,
+        height=int(table["height"].mode()[0]),
+        width=int(table["width"].mode()[0]),
+        dtype=str(table["dtype"].mode()[0]),
+        rows=_row_bands(table),
+        classes=classes,
+        class_share=_rounded(shares.min() * 0.85, shares.max() * 1.15),
+        duplicates=_round_up((table["copies"] > 1).mean()),
+        leaks=_round_up((table["leaks"] > 0).mean()),
+        every_image={column: _range_band(table[column]) for column in IMAGE_STATISTICS},
+        average={column: _mean_band(table[column], 0.1) for column in AVERAGED_STATISTICS},
+        class_average={
+            column: {int(label): _mean_band(values, 0.25) for label, values in by_class[column]}
+            for column in CLASS_STATISTICS
+        },
+    )
+
+
+def write_profile(profile: Profile, path: Path) -> None:
+    """Write a profile as YAML with bands on one line, atomically."""
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 120
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.writelines(f"# {line}\n" for line in HEADER.splitlines())
+        yaml.dump(profile.model_dump(), stream)
+
+
+def class_shares(table: pd.DataFrame) -> pd.Series:
+    """For each row, the share of its label among the rows of its split."""
+    same = table.groupby(["split", "label"])["label"].transform("size")
+    return same / table.groupby("split")["split"].transform("size")
+
+
+def _row_bands(table: pd.DataFrame) -> dict[str, Band]:
+    counts = table["split"].value_counts()
+    bands = {str(split): [float(count), float(count)] for split, count in counts.items()}
+    if {"train", "validation"} <= set(bands):
+        whole = float(counts["train"] + counts["validation"])
+        bands["source"] = [whole, whole]
+    return bands | {"all": [1.0, float(len(table))]}
+
+
+def _range_band(values: pd.Series) -> Band:
+    spare = 0.1 * (values.max() - values.min())
+    never_negative = values.min() >= 0
+    low = values.min() - spare
+    return _rounded(max(low, 0.0) if never_negative else low, values.max() + spare)
+
+
+def _mean_band(values: pd.Series, deviations: float) -> Band:
+    spare = deviations * (values.std() if len(values) > 1 else abs(values.mean()))
+    return _rounded(values.mean() - spare, values.mean() + spare)
+
+
+def _rounded(low: float, high: float) -> Band:
+    return [float(np.floor(low * 1000) / 1000), float(np.ceil(high * 1000) / 1000)]
+
+
+def _round_up(share: float) -> float:
+    return float(np.ceil(share * 1000) / 1000)

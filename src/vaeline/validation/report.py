@@ -1,0 +1,51 @@
+"""What stays of a validation, passed or not: the verdict as JSON, and a contact sheet of offending images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vaeline.artifacts import write_json
+from vaeline.data.prepared import Split
+from vaeline.figures.canvas import save_figure
+from vaeline.validation.gate import Verdict
+
+ON_THE_SHEET = 100
+COLUMNS = 10
+
+
+def write_report(verdict: Verdict, splits: Mapping[str, Split], result_file: Path, sheet_file: Path) -> None:
+    """Write `result_file`; write `sheet_file` if images offend, else remove an old one."""
+    write_json(result_file, verdict.as_dict())
+    sheet_file.unlink(missing_ok=True)
+    reasons = offenders(verdict)
+    if reasons:
+        save_figure(draw_contact_sheet(reasons, splits, verdict.profile), sheet_file)
+
+
+def offenders(verdict: Verdict) -> dict[str, str]:
+    """Up to 100 image ids, each with the first expectation it fails; every failed expectation gets its share."""
+    reasons: dict[str, str] = {}
+    with_images = [failure for failure in verdict.failures if failure.image_ids]
+    for rank in range(ON_THE_SHEET):
+        for failure in with_images:
+            if rank < len(failure.image_ids) and len(reasons) < ON_THE_SHEET:
+                reasons.setdefault(failure.image_ids[rank], failure.name)
+    return reasons
+
+
+def draw_contact_sheet(reasons: Mapping[str, str], splits: Mapping[str, Split], profile: str) -> Figure:
+    """The images called `split/row` in `reasons`, each with its id and why it is here."""
+    rows = -(-len(reasons) // COLUMNS)
+    figure = Figure(figsize=(1.5 * COLUMNS, 1.75 * rows + 0.6), layout="constrained")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (image_id, reason) in zip(axes.flat, reasons.items(), strict=False):
+        split, row = image_id.rsplit("/", 1)
+        image = np.nan_to_num(np.asarray(splits[split].images[int(row)], dtype="float64"))
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.max() > 1 else 1)
+        axis.set_title(f"{image_id}\n{reason}", fontsize=6)
+    figure.suptitle(f"Images that do not fit the profile {profile!r} ({len(reasons)} shown)")
+    return figure
