@@ -32,7 +32,7 @@ def main() -> None:
         progress = resume_or_start(checkpoint, train, params.model, params.train)
         if progress.history:
             print(f"train: going on after epoch {len(progress.history)}, from {checkpoint}")
-        model, history = fit(progress, train, validation, params.train, checkpoint, [observer.live_metrics()])
+        model, history = fit(progress, train, validation, params.train, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")
         observer.trained(save_model(model, MODEL))

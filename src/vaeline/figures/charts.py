@@ -56,6 +56,6 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
         label="−ELBO ± standard error",
     )
     axes.set(title=title, xlabel="class", ylabel=NATS)
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
     axes.grid(axis="y", alpha=0.3)
     return figure

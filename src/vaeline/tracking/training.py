@@ -8,10 +8,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import keras
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
 from vaeline.tracking.lineage import data_md5, declared_params, lineage_tags
@@ -19,9 +18,9 @@ from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
     close_stale_runs,
-    epoch_metric,
     find_run,
     log_dataset,
+    log_history,
     log_params,
     own_process_tags,
     run_name,
@@ -43,18 +42,17 @@ class TrainingObserver:
         self.client: MlflowClient | None = None
         self.run: Run | None = None
         self.lost = False
+        self.epoch_began = time.monotonic()
 
     def begin(self) -> None:
         """Open the run of this train key, an earlier one if it was stopped, and write down what is known."""
         self._attempt(self._begin)
 
-    def live_metrics(self) -> keras.callbacks.Callback:
-        """A callback that logs every epoch once."""
-        return LiveMetrics(self)
-
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log one epoch (from 1), unless the run has it already."""
-        self._attempt(self._log_epoch, epoch, metrics)
+    def log_epoch(self, row: Mapping[str, float]) -> None:
+        """Log one epoch and how long it took, unless the run has it already."""
+        now = time.monotonic()
+        seconds, self.epoch_began = now - self.epoch_began, now
+        self._attempt(self._log_epoch, {**row, "epoch_seconds": seconds})
 
     def trained(self, model_digest: str) -> None:
         """Say which model came out of the run."""
@@ -94,36 +92,15 @@ class TrainingObserver:
         self._set_tags({**tags, "vaeline.validation": "passed"})
         log_params(self.client, run, params)
         log_dataset(self.client, run, self.manifest["name"], data_md5(), self.manifest["splits"])
-        history = self.client.get_metric_history(run.info.run_id, "validation/loss")
-        self.epochs_logged = max((metric.step for metric in history), default=0)
 
-    def _log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        if epoch > self.epochs_logged:
-            now = int(time.time() * 1000)
-            batch = [Metric(epoch_metric(name), float(value), now, epoch) for name, value in metrics.items()]
-            self.client.log_batch(self.run.info.run_id, metrics=batch)
+    def _log_epoch(self, row: Mapping[str, float]) -> None:
+        log_history(self.client, self.run.info.run_id, [row])
 
     def _set_tags(self, tags: Mapping[str, str]) -> None:
         set_tags(self.client, self.run.info.run_id, tags)
 
     def _end(self, status: str) -> None:
         self.client.set_terminated(self.run.info.run_id, status)
-
-
-class LiveMetrics(keras.callbacks.Callback):
-    """Tells a `TrainingObserver` every epoch's metrics and duration."""
-
-    def __init__(self, observer: TrainingObserver):
-        super().__init__()
-        self.observer = observer
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        seconds = time.monotonic() - self.began
-        self.observer.log_epoch(epoch + 1, {**logs, "learning_rate": learning_rate, "epoch_seconds": seconds})
 
 
 @contextmanager

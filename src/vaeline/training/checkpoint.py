@@ -10,7 +10,8 @@ import numpy as np
 
 from vaeline.artifacts import atomic_directory
 
-History = list[dict[str, float]]
+Epoch = dict[str, float]
+History = list[Epoch]
 
 
 @dataclass

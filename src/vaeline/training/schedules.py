@@ -1,6 +1,7 @@
 """How the learning rate and the KL weight change during training."""
 
 import keras
+from keras.optimizers.schedules import CosineDecay
 
 from vaeline.params import TrainParams
 
@@ -9,12 +10,12 @@ def build_optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimize
     """Adam or AdamW with a linear warm-up to `learning_rate` and a cosine decay to zero at the last step."""
     total = params.epochs * steps_per_epoch
     warmup = min(round(params.learning_rate_warmup * steps_per_epoch), total - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=total - warmup,
-        warmup_target=params.learning_rate,
-        warmup_steps=warmup,
-    ) if warmup else keras.optimizers.schedules.CosineDecay(params.learning_rate, decay_steps=total)
+    if warmup:
+        schedule = CosineDecay(
+            0.0, decay_steps=total - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
+        )
+    else:
+        schedule = CosineDecay(params.learning_rate, decay_steps=total)
     if params.optimizer == "adamw":
         return keras.optimizers.AdamW(schedule, weight_decay=params.weight_decay)
     return keras.optimizers.Adam(schedule)
@@ -23,3 +24,8 @@ def build_optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimize
 def kl_weight(epoch: int, warmup: int) -> float:
     """The share of beta that counts in `epoch` (from 0): rises linearly and is 1 after `warmup` epochs."""
     return min(1.0, (epoch + 1) / (warmup + 1))
+
+
+def learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """The present step size."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
