@@ -131,3 +131,7 @@ def ui(port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000) -> None:
     typer.echo(f"MLflow on http://127.0.0.1:{port}; Ctrl-C ends it")
     command = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     raise typer.Exit(subprocess.run([sys.executable, "-m", "mlflow", *command], check=False).returncode)
+
+
+if __name__ == "__main__":
+    app()
