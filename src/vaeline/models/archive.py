@@ -12,17 +12,20 @@ from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
-VOLATILE_KEYS = {"date_saved", "shared_object_id", "compile_config", "build_config"}
+VOLATILE_KEYS = {"date_saved", "shared_object_id"}
 
 
 def save_model(model: VAE, path: Path) -> str:
     """Write `model` without its optimizer to `path`, atomically; return the archive's SHA-256.
 
     Keras writes the date, zip times and memory addresses; they are dropped, so that equal weights are equal bytes.
+    What it writes of a compiled model's optimizer cannot be left out, so a copy that was never compiled is saved.
     """
+    bare = VAE.from_config(model.get_config())
+    bare.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "model.keras"
-        model.save(plain, include_optimizer=False)
+        bare.save(plain)
         with atomic_file(path) as temporary:
             _rewrite(plain, temporary)
     return digest(path)

@@ -1,7 +1,8 @@
 """Encoders and decoders; a decoder mirrors its encoder.
 
 An encoder maps images (batch, height, width) to `z_mean` and `z_log_var`, each (batch, latent_dim);
-a decoder maps z to logits (batch, height, width).
+a decoder maps z to logits (batch, height, width). Every layer has a name of its own: Keras would otherwise number them
+through the process, and equal models would not be equal bytes.
 """
 
 import math
@@ -44,7 +45,7 @@ def build_decoder(network: Network) -> keras.Model:
     """The decoder of `network`, from latents to logits; its last weights belong to the layer `logits`."""
     latents = keras.Input((network.latent_dim,), name="z")
     logits = DECODERS[network.architecture](latents, network)
-    return keras.Model(latents, layers.Reshape(network.image_shape)(logits), name="decoder")
+    return keras.Model(latents, layers.Reshape(network.image_shape, name="images")(logits), name="decoder")
 
 
 def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray) -> None:
@@ -60,61 +61,70 @@ def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray) -> None
     bias.assign(np.log(probability) - np.log1p(-probability))
 
 
-def _finish(features, network: Network):
-    """Normalization, activation and dropout after a layer of weights."""
+def _finish(features, network: Network, name: str):
+    """Normalization, activation and dropout after the layer of weights called `name`."""
     if network.normalization == "batch":
-        features = layers.BatchNormalization()(features)
+        features = layers.BatchNormalization(name=f"{name}_normalization")(features)
     elif network.normalization == "layer":
-        features = layers.LayerNormalization()(features)
-    features = layers.Activation(network.activation)(features)
-    return layers.Dropout(network.dropout)(features) if network.dropout else features
+        features = layers.LayerNormalization(name=f"{name}_normalization")(features)
+    features = layers.Activation(network.activation, name=f"{name}_activation")(features)
+    return layers.Dropout(network.dropout, name=f"{name}_dropout")(features) if network.dropout else features
 
 
-def _dense(features, units: int, network: Network):
-    return _finish(layers.Dense(units)(features), network)
+def _dense(features, units: int, network: Network, name: str):
+    return _finish(layers.Dense(units, name=name)(features), network, name)
 
 
 def _residual(features, network: Network):
-    for _ in range(network.depth):
-        features = layers.Add()([features, _dense(features, network.width, network)])
+    for index in range(network.depth):
+        branch = _dense(features, network.width, network, f"residual_{index}")
+        features = layers.Add(name=f"residual_{index}_sum")([features, branch])
     return features
 
 
+def _pixel_logits(features, network: Network):
+    return layers.Dense(math.prod(network.image_shape), name="logits")(features)
+
+
 def _encode_mlp(images, network: Network):
-    features = layers.Flatten()(images)
-    for units in MLP_UNITS:
-        features = _dense(features, units, network)
+    features = layers.Flatten(name="pixels")(images)
+    for index, units in enumerate(MLP_UNITS):
+        features = _dense(features, units, network, f"dense_{index}")
     return features
 
 
 def _decode_mlp(features, network: Network):
-    for units in reversed(MLP_UNITS):
-        features = _dense(features, units, network)
-    return layers.Dense(math.prod(network.image_shape), name="logits")(features)
+    for index, units in enumerate(reversed(MLP_UNITS)):
+        features = _dense(features, units, network, f"dense_{index}")
+    return _pixel_logits(features, network)
 
 
 def _encode_resmlp(images, network: Network):
-    return _residual(_dense(layers.Flatten()(images), network.width, network), network)
+    features = layers.Flatten(name="pixels")(images)
+    return _residual(_dense(features, network.width, network, "entry"), network)
 
 
 def _decode_resmlp(features, network: Network):
-    features = _residual(_dense(features, network.width, network), network)
-    return layers.Dense(math.prod(network.image_shape), name="logits")(features)
+    return _pixel_logits(_residual(_dense(features, network.width, network, "entry"), network), network)
 
 
 def _encode_conv(images, network: Network):
-    features = layers.Reshape((*network.image_shape, 1))(images)
-    for filters in CONV_FILTERS:
-        features = _finish(layers.Conv2D(filters, 3, strides=2, padding="same")(features), network)
-    return _dense(layers.Flatten()(features), CONV_UNITS, network)
+    features = layers.Reshape((*network.image_shape, 1), name="channel")(images)
+    for index, filters in enumerate(CONV_FILTERS):
+        name = f"conv_{index}"
+        features = layers.Conv2D(filters, 3, strides=2, padding="same", name=name)(features)
+        features = _finish(features, network, name)
+    return _dense(layers.Flatten(name="features")(features), CONV_UNITS, network, "dense")
 
 
 def _decode_conv(features, network: Network):
     height, width = (side // 2 ** len(CONV_FILTERS) for side in network.image_shape)
-    features = _dense(features, height * width * CONV_FILTERS[-1], network)
-    features = layers.Reshape((height, width, CONV_FILTERS[-1]))(features)
-    for filters in reversed(CONV_FILTERS):
-        features = _finish(layers.Conv2DTranspose(filters, 3, strides=2, padding="same")(features), network)
+    features = _dense(features, height * width * CONV_FILTERS[-1], network, "dense")
+    features = layers.Reshape((height, width, CONV_FILTERS[-1]), name="features")(features)
+    for index, filters in enumerate(reversed(CONV_FILTERS)):
+        name = f"conv_{index}"
+        features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
+        features = _finish(features, network, name)
     return layers.Conv2DTranspose(1, 3, padding="same", name="logits")(features)
 
 

@@ -24,7 +24,7 @@ class Sampling(keras.layers.Layer):
     """Draws z from q(z|x) with noise of its own generator."""
 
     def __init__(self, seed: int = 0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"name": "sampling", **kwargs})
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -62,7 +62,7 @@ class VAE(keras.Model):
         seed: int = 0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"name": "vae", **kwargs})
         network = Network(
             architecture, latent_dim, width, depth, activation, normalization, dropout, tuple(image_shape)
         )
@@ -79,9 +79,6 @@ class VAE(keras.Model):
         self.pixel_generator = keras.random.SeedGenerator(seed)
         self.kl_weight = keras.Variable(1.0, trainable=False, name="kl_weight")
         self.means = [keras.metrics.Mean(name=name) for name in ("neg_elbo", "reconstruction", "kl")]
-
-    def build(self, input_shape) -> None:
-        """Nothing is left to build: encoder and decoder have their weights from the start."""
         self.built = True
 
     @property

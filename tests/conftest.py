@@ -1,0 +1,55 @@
+"""What several tests need: real data, small and prepared, and small models."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaeline.data.prepared import Prepared, read_prepared, write_prepared
+from vaeline.data.readers import ImageSet, read_digits
+from vaeline.data.splits import hold_out
+from vaeline.params import Params, read_params
+
+ROOT = Path(__file__).resolve().parent.parent
+MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
+
+needs_mnist = pytest.mark.skipif(
+    not (MIRROR / "t10k-images-idx3-ubyte.gz").is_file(), reason="no MNIST mirror: set VAELINE_MIRROR to a folder"
+)
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """The repository's own parameters."""
+    return read_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSet:
+    """The real handwritten digits that need no network."""
+    return read_digits()
+
+
+@pytest.fixture(scope="session")
+def prepared_directory(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits as prepared data on disk."""
+    directory = tmp_path_factory.mktemp("prepared") / "prepared"
+    rest, test = hold_out(digits.labels, 6, 1, "test")
+    train, validation = hold_out(digits.labels[rest], 12, 1, "validation")
+    rows = {"train": rest[train], "validation": rest[validation], "test": test}
+    about = {"dataset": "digits", "name": "digits", "title": "UCI digits", "classes": digits.classes}
+    write_prepared(directory, {name: (digits.images, digits.labels, taken) for name, taken in rows.items()}, about)
+    return directory
+
+
+@pytest.fixture
+def prepared(prepared_directory: Path) -> Prepared:
+    """The digits, prepared and opened."""
+    return read_prepared(prepared_directory)
+
+
+@pytest.fixture(scope="session")
+def greys(digits: ImageSet) -> np.ndarray:
+    """Forty digits (40, 28, 28) in [0, 1]."""
+    return digits.images[:40].astype("float32") / 255

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+
+from vaeline.artifacts import digest
+from vaeline.data.prepared import SPLITS, read_prepared, scale, write_prepared
+from vaeline.data.splits import hold_out
+from vaeline.errors import VaelineError
+
+
+def test_splits_are_stratified_disjoint_and_seeded():
+    labels = np.repeat(np.arange(10), 600)
+    rest, held = hold_out(labels, 12, 1, "validation")
+    assert len(held) == 500
+    assert np.bincount(labels[held]).tolist() == [50] * 10
+    assert sorted([*rest, *held]) == list(range(6000))
+    np.testing.assert_array_equal(held, hold_out(labels, 12, 1, "validation")[1])
+    assert not np.array_equal(held, hold_out(labels, 12, 2, "validation")[1])
+
+
+def test_a_class_of_one_cannot_be_split():
+    with pytest.raises(VaelineError, match="no validation split of 1 out of 12 images"):
+        hold_out(np.array([0] * 11 + [1]), 12, 1, "validation")
+
+
+def test_rows_labels_and_indices_belong_together(prepared, digits):
+    for name in SPLITS:
+        split = prepared.splits[name]
+        assert isinstance(split.images, np.memmap)
+        np.testing.assert_array_equal(split.images, digits.images[split.indices])
+        np.testing.assert_array_equal(split.labels, digits.labels[split.indices])
+
+
+def test_the_manifest_counts_and_digests_what_is_there(prepared, prepared_directory):
+    for name in SPLITS:
+        about = prepared.manifest["splits"][name]
+        assert about["rows"] == len(prepared.splits[name].images)
+        assert about["rows_per_class"] == np.bincount(prepared.splits[name].labels).tolist()
+        assert about["images_sha256"] == digest(prepared_directory / f"{name}_images.npy")
+
+
+def test_the_same_data_gives_the_same_bytes(prepared, prepared_directory, tmp_path):
+    about = {key: value for key, value in prepared.manifest.items() if key != "splits"}
+    order = {name: np.arange(len(split.images)) for name, split in prepared.splits.items()}
+    sources = {name: (split.images, split.labels, order[name]) for name, split in prepared.splits.items()}
+    for copy in ("first", "second"):
+        write_prepared(tmp_path / copy, sources, about)
+    assert digest(tmp_path / "first") == digest(tmp_path / "second")
+
+
+def test_a_missing_or_short_array_is_named(prepared_directory, tmp_path):
+    with pytest.raises(VaelineError, match=r"no manifest\.json"):
+        read_prepared(tmp_path)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in prepared_directory.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    np.save(copy / "test_labels.npy", np.zeros(3, "uint8"))
+    with pytest.raises(VaelineError, match=r"test_labels\.npy: 3 rows, the manifest counts"):
+        read_prepared(copy)
+    (copy / "test_labels.npy").unlink()
+    with pytest.raises(VaelineError, match=r"test_labels\.npy: cannot be read"):
+        read_prepared(copy)
+    json.loads((copy / "manifest.json").read_text())
+
+
+def test_pixels_are_scaled_to_one():
+    np.testing.assert_array_equal(scale(np.array([[[0, 255]]], "uint8")), np.array([[[0, 1]]], "float32"))

@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+import time
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from vaeline.errors import VaelineError
+from vaeline.models.archive import load_model, save_model
+from vaeline.models.vae import VAE
+
+
+@pytest.fixture(params=["conv", "mlp", "resmlp"])
+def model(params, request) -> VAE:
+    keras.utils.set_random_seed(3)
+    settings = params.model.model_dump() | {"architecture": request.param, "width": 16, "latent_dim": 3}
+    model = VAE(**settings | {"normalization": "batch"}, seed=3)
+    model.compile(optimizer="adam")
+    return model
+
+
+def test_equal_models_are_equal_bytes_at_any_time(model, tmp_path):
+    first = save_model(model, tmp_path / "a.keras")
+    time.sleep(1.1)
+    assert save_model(model, tmp_path / "b.keras") == first
+    assert save_model(load_model(tmp_path / "a.keras"), tmp_path / "c.keras") == first
+
+
+def test_other_weights_are_other_bytes(model, tmp_path):
+    first = save_model(model, tmp_path / "a.keras")
+    model.encoder.get_layer("z_mean").bias.assign_add([1e-6, 0, 0])
+    assert save_model(model, tmp_path / "a.keras") != first
+
+
+def test_a_clean_process_gives_the_same_outputs(model, tmp_path, greys):
+    digest = save_model(model, tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", greys)
+    script = (
+        "import numpy as np; from pathlib import Path; from vaeline.models.archive import load_model;"
+        f"model = load_model(Path('model.keras'), '{digest}');"
+        "np.save('again.npy', model.reconstruct(np.load('images.npy')))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "again.npy"), model.reconstruct(greys), atol=1e-6)
+
+
+def test_a_changed_file_is_not_loaded(model, tmp_path):
+    digest = save_model(model, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.writestr("more", "x")
+    with pytest.raises(VaelineError, match="the file was changed"):
+        load_model(tmp_path / "model.keras", digest)
+
+
+def test_what_is_no_model_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(VaelineError, match="no such model"):
+        load_model(tmp_path / "a.keras")
+    (tmp_path / "a.keras").write_text("no")
+    with pytest.raises(VaelineError, match="not a vaeline model archive"):
+        load_model(tmp_path / "a.keras")
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    other.save(tmp_path / "b.keras")
+    with pytest.raises(VaelineError, match="holds a Sequential, not a VAE"):
+        load_model(tmp_path / "b.keras")
+
+
+def test_code_in_an_archive_is_refused(tmp_path):
+    layer = keras.layers.Lambda(lambda x: x)
+    keras.Sequential([keras.Input((2,)), layer]).save(tmp_path / "a.keras")
+    with pytest.raises(VaelineError, match="not a vaeline model archive"):
+        load_model(tmp_path / "a.keras")

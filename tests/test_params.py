@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from ruamel.yaml import YAML
+
+from vaeline.errors import VaelineError
+from vaeline.params import change_params, flatten, read_params
+
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def params_file(tmp_path: Path) -> Path:
+    copy = tmp_path / "params.yaml"
+    copy.write_text((ROOT / "params.yaml").read_text())
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "sentence"),
+    [
+        ("latent_dim: 2", "latnt_dim: 2", "unknown key 'model.latnt_dim'; did you mean 'latent_dim'?"),
+        ("train:", "trian:", "unknown key 'trian'; did you mean 'train'?"),
+        ("beta: 1.0", "beta: much", "model.beta"),
+        ("beta: 1.0", "beta: -1.0", "model.beta"),
+        ("epochs: 24", "epochs: 2.5", "train.epochs"),
+        ("architecture: resmlp", "architecture: transformer", "'conv', 'mlp' or 'resmlp'"),
+        ("likelihood: bernoulli", "likelihood: gaussian\n  binarize: true", "DuplicateKeyError|duplicate key"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_and_named(params_file, line, replacement, sentence):
+    params_file.write_text(params_file.read_text().replace(line, replacement, 1))
+    with pytest.raises(VaelineError, match=sentence):
+        read_params(params_file)
+
+
+def test_binary_pixels_need_a_bernoulli(params_file):
+    with pytest.raises(VaelineError, match="binarize: true needs likelihood: bernoulli"):
+        change_params({"model.likelihood": "gaussian", "model.binarize": True}, params_file)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path):
+    with pytest.raises(VaelineError, match="not found; run from the repository's root"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_params_cannot_be_changed_after_reading(params):
+    with pytest.raises(ValueError, match="frozen"):
+        params.model.beta = 3.0
+
+
+def test_changing_a_value_keeps_comments_and_every_other_line(params_file):
+    before = params_file.read_text().splitlines()
+    change_params({"data.dataset": "digits"}, params_file)
+    changed = [(old, new) for old, new in zip(before, params_file.read_text().splitlines(), strict=True) if old != new]
+    assert len(changed) == 1
+    assert changed[0][1].startswith("  dataset: digits ")
+    assert "# mnist," in changed[0][1]
+    assert read_params(params_file).data.dataset == "digits"
+
+
+@pytest.mark.parametrize("change", [{"data.datset": "digits"}, {"dta.dataset": "digits"}, {"data.seed": "x"}])
+def test_a_wrong_change_leaves_the_file_as_it_was(params_file, change):
+    before = params_file.read_text()
+    with pytest.raises(VaelineError):
+        change_params(change, params_file)
+    assert params_file.read_text() == before
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.stem)
+def test_presets_are_valid_and_set_the_same_keys(params_file, preset):
+    values = [flatten(YAML(typ="safe").load(file.read_text())) for file in PRESETS]
+    assert len({frozenset(value) for value in values}) == 1, "a preset would leave traces of the one before"
+    change_params(flatten(YAML(typ="safe").load(preset.read_text())), params_file)
+
+
+def test_the_default_is_the_preset_resmlp_2d(params):
+    default = flatten(params.model_dump(by_alias=True))
+    preset = flatten(YAML(typ="safe").load((ROOT / "presets/resmlp-2d.yaml").read_text()))
+    assert {key: default[key] for key in preset} == preset
+
+
+def test_a_path_is_named_after_its_last_part(params):
+    assert params.data.model_copy(update={"dataset": "data/own/My Shapes.npz"}).name == "my-shapes"

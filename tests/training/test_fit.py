@@ -1,0 +1,155 @@
+import keras
+import numpy as np
+import pytest
+
+from vaeline.errors import VaelineError
+from vaeline.models.archive import save_model
+from vaeline.training.batches import epoch_order, mean_image, ordered_batches, shuffled_batches
+from vaeline.training.checkpoint import load_checkpoint
+from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
+from vaeline.training.schedules import build_optimizer, kl_weight
+
+
+@pytest.fixture
+def model_params(params):
+    changes = {"width": 16, "depth": 1, "binarize": True, "dropout": 0.1, "normalization": "batch"}
+    return params.model.model_copy(update=changes)
+
+
+@pytest.fixture
+def train_params(params):
+    changes = {"epochs": 4, "batch_size": 64, "learning_rate": 0.01, "min_kl": 0.0, "jit_compile": False}
+    return params.train.model_copy(update=changes | {"kl_warmup": 2})
+
+
+@pytest.fixture
+def splits(prepared):
+    return prepared.splits["train"].images[:300], prepared.splits["validation"].images
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epochs):
+    def watch(row):
+        if row["epoch"] == epochs:
+            raise Stop
+
+    return watch
+
+
+def ignore(row):
+    pass
+
+
+def test_training_is_bitwise_repeatable_and_so_is_going_on_after_a_stop(splits, model_params, train_params, tmp_path):
+    whole, history = fit(
+        start(splits[0], model_params, train_params), *splits, train_params, tmp_path / "whole", ignore
+    )
+    checkpoint = tmp_path / "stopped"
+    for epochs in (1, 3):
+        with pytest.raises(Stop):
+            progress = resume_or_start(checkpoint, splits[0], model_params, train_params)
+            fit(progress, *splits, train_params, checkpoint, stop_after(epochs))
+        keras.utils.set_random_seed(99)
+    progress = resume_or_start(checkpoint, splits[0], model_params, train_params)
+    assert len(progress.history) == 3
+    resumed, resumed_history = fit(progress, *splits, train_params, checkpoint, ignore)
+    assert resumed_history == history
+    assert save_model(resumed, tmp_path / "a.keras") == save_model(whole, tmp_path / "b.keras")
+
+
+def test_another_seed_gives_another_model(splits, model_params, train_params, tmp_path):
+    params = train_params.model_copy(update={"epochs": 1})
+    digests = set()
+    for seed in (1, 2):
+        seeded = params.model_copy(update={"seed": seed})
+        model, _ = fit(start(splits[0], model_params, seeded), *splits, seeded, tmp_path / f"{seed}", ignore)
+        digests.add(save_model(model, tmp_path / "model.keras"))
+    assert len(digests) == 2
+
+
+def test_the_history_holds_train_and_validation_and_learning_helps(splits, model_params, train_params, tmp_path):
+    _, history = fit(start(splits[0], model_params, train_params), *splits, train_params, tmp_path / "c", ignore)
+    wanted = {"loss", "neg_elbo", "reconstruction", "kl"}
+    assert set(history[0]) == {"epoch", "learning_rate"} | wanted | {f"val_{name}" for name in wanted}
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    for row in history:
+        assert row["neg_elbo"] == pytest.approx(row["reconstruction"] + row["kl"], rel=1e-5)
+        assert row["val_loss"] == pytest.approx(row["val_neg_elbo"], rel=1e-5)
+
+
+def test_the_validation_loss_is_the_mean_over_all_validation_images(splits, model_params, train_params, tmp_path):
+    plain = model_params.model_copy(update={"binarize": False, "dropout": 0.0})
+    params = train_params.model_copy(update={"epochs": 1})
+    model, history = fit(start(splits[0], plain, params), *splits, params, tmp_path / "c", ignore)
+    images = next(ordered_batches(splits[1], len(splits[1])))
+    z_mean, z_log_var = model.encode(images)
+    kl = -0.5 * np.sum(1 + z_log_var - np.square(z_mean) - np.exp(z_log_var), axis=1)
+    assert history[0]["val_kl"] == pytest.approx(kl.mean(), rel=1e-4)
+
+
+def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, train_params, tmp_path):
+    params = train_params.model_copy(update={"epochs": 30, "patience": 2, "learning_rate": 0.3, "optimizer": "adamw"})
+    model, history = fit(start(splits[0], model_params, params), *splits, params, tmp_path / "c", ignore)
+    assert len(history) < 30
+    assert len(history) - 1 - best_epoch(history) == 2
+    best = load_checkpoint(tmp_path / "c").best_weights
+    for found, kept in zip(model.get_weights(), best, strict=True):
+        if found.shape:
+            np.testing.assert_array_equal(found, kept)
+
+
+def test_a_loss_that_is_not_finite_stops_with_what_to_change(splits, model_params, train_params, tmp_path):
+    progress = start(splits[0], model_params, train_params)
+    progress.model.encoder.get_layer("z_mean").bias.assign([np.nan, np.nan])
+    with pytest.raises(VaelineError, match=r"loss is nan in epoch 1; lower train\.learning_rate"):
+        fit(progress, *splits, train_params, tmp_path / "c", ignore)
+
+
+def test_a_collapsed_posterior_stops_with_what_to_change(splits, model_params, train_params, tmp_path):
+    heavy = model_params.model_copy(update={"beta": 1000.0})
+    params = train_params.model_copy(update={"min_kl": 0.5, "kl_warmup": 0})
+    with pytest.raises(VaelineError, match=r"posterior has collapsed.*lower model\.beta"):
+        fit(start(splits[0], heavy, params), *splits, params, tmp_path / "c", ignore)
+
+
+def test_every_epoch_sees_every_image_once_in_its_own_order():
+    images = np.arange(10, dtype="uint8").reshape(10, 1, 1)
+    orders = [np.concatenate(list(shuffled_batches(images, 4, 1, epoch))).ravel() * 255 for epoch in (0, 1)]
+    assert [len(batch) for batch in shuffled_batches(images, 4, 1, 0)] == [4, 4, 2]
+    assert sorted(orders[0].round().astype(int)) == sorted(orders[1].round().astype(int)) == list(range(10))
+    assert not np.array_equal(*orders)
+    np.testing.assert_array_equal(epoch_order(10, 1, 0), epoch_order(10, 1, 0))
+
+
+def test_the_mean_image_does_not_depend_on_the_batches(digits):
+    expected = digits.images.mean(axis=0) / 255
+    np.testing.assert_allclose(mean_image(digits.images, 100), expected, rtol=1e-10)
+
+
+def test_the_learning_rate_warms_up_and_decays_to_zero(train_params):
+    params = train_params.model_copy(update={"epochs": 10, "learning_rate_warmup": 2.0, "learning_rate": 1.0})
+    optimizer = build_optimizer(params, steps_per_epoch=10)
+    rates = [float(optimizer._learning_rate(step)) for step in range(101)]
+    assert rates[0] == pytest.approx(0.0)
+    assert rates[10] == pytest.approx(0.5)
+    assert max(rates) == pytest.approx(rates[20]) == pytest.approx(1.0)
+    assert rates[60] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_the_kl_weight_rises_linearly():
+    assert [kl_weight(epoch, 3) for epoch in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert kl_weight(0, 0) == 1.0
+
+
+def test_is_finished_counts_epochs_and_patience(train_params):
+    rows = [{"val_loss": value} for value in (3.0, 1.0, 2.0, 2.0)]
+    assert not is_finished([], train_params)
+    assert is_finished(rows, train_params)
+    patient = train_params.model_copy(update={"epochs": 9, "patience": 2})
+    assert not is_finished(rows[:3], patient)
+    assert is_finished(rows, patient)
