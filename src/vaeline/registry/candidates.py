@@ -1,10 +1,11 @@
 """Candidates: one registered version for each different model, however often it is registered."""
 
 import importlib.metadata
+import logging
 import tempfile
+import warnings
 from pathlib import Path
 
-import mlflow
 import numpy as np
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -73,15 +74,18 @@ def register_candidate(
 
 def package_pyfunc(archive: Path, folder: Path) -> None:
     """Write a self-contained MLflow model without pickle: the archive, this package's code and pinned requirements."""
-    save_model(
-        folder,
-        python_model=str(PACKAGE / "serving" / "pyfunc.py"),
-        artifacts={"model": str(archive)},
-        model_config={"model_digest": digest(archive)},
-        code_paths=[str(PACKAGE)],
-        signature=SIGNATURE,
-        pip_requirements=pinned_requirements(),
-    )
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*input example was not provided")
+        save_model(
+            folder,
+            python_model=str(PACKAGE / "serving" / "pyfunc.py"),
+            artifacts={"model": str(archive)},
+            model_config={"model_digest": digest(archive)},
+            code_paths=[str(PACKAGE)],
+            signature=SIGNATURE,
+            pip_requirements=pinned_requirements(),
+        )
 
 
 def pinned_requirements() -> list[str]:

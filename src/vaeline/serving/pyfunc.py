@@ -4,6 +4,8 @@
 takes latents (n, 1, latent_dim), `sample` ignores its input and draws `n` images with `seed` and `temperature`.
 """
 
+from pathlib import Path
+
 import mlflow
 import numpy as np
 from mlflow.models import set_model
@@ -20,7 +22,7 @@ class VAEModel(mlflow.pyfunc.PythonModel):
     """Answers for one model archive."""
 
     def load_context(self, context):
-        self.model = load_model(context.artifacts["model"], context.model_config["model_digest"])
+        self.model = load_model(Path(context.artifacts["model"]), context.model_config["model_digest"])
 
     def predict(self, context, model_input: np.ndarray, params: dict | None = None) -> dict[str, list]:
         """The answer of `params["mode"]` as lists by name, rounded to six places.
@@ -59,8 +61,9 @@ class VAEModel(mlflow.pyfunc.PythonModel):
         return {"images": np.asarray(self.model.sample(count, params.get("seed", 1), params.get("temperature", 1.0)))}
 
     def _images(self, images):
-        if images.shape[1:] != self.model.image_shape:
-            raise ValueError(f"images must have shape (n, {self.model.image_shape}), got {images.shape}")
+        height, width = self.model.image_shape
+        if images.shape[1:] != (height, width):
+            raise ValueError(f"images must have shape (n, {height}, {width}), got {images.shape}")
         if not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
             raise ValueError(f"greys must lie between 0 and 1, got {images.min()} to {images.max()}")
         return images

@@ -13,7 +13,11 @@ from vaeline.errors import VaelineError
 from vaeline.tracking.lineage import repository_root
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
-IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 def tracking_uri() -> str:
@@ -27,7 +31,7 @@ def open_store() -> MlflowClient:
     The first use creates the database, one process at a time: two at once would break it. A server that does not
     answer is given up after seconds, not minutes, unless the environment says otherwise.
     """
-    for name, value in IMPATIENCE.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
     mlflow.set_registry_uri(None)

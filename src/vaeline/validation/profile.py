@@ -26,6 +26,8 @@ Bands are [lowest, highest], both allowed; the statistics are explained in src/v
 """
 
 Band = Annotated[list[float], Len(2, 2)]
+CountBand = Annotated[list[int], Len(2, 2)]
+CEILINGS = {"min": 255.0, "max": 255.0, "mean": 255.0, "border": 255.0, "ink": 1.0}
 
 
 class Profile(Section):
@@ -35,7 +37,7 @@ class Profile(Section):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     dtype: str
-    rows: dict[str, Band]
+    rows: dict[str, CountBand]
     classes: int = Field(ge=1)
     class_share: Band
     duplicates: float = Field(ge=0, le=1)
@@ -102,7 +104,7 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
         class_share=_rounded(shares.min() * 0.85, shares.max() * 1.15),
         duplicates=_round_up((table["copies"] > 1).mean()),
         leaks=_round_up((table["leaks"] > 0).mean()),
-        every_image={column: _range_band(table[column]) for column in IMAGE_STATISTICS},
+        every_image={column: _range_band(table[column], CEILINGS.get(column)) for column in IMAGE_STATISTICS},
         average={column: _mean_band(table[column], 0.1) for column in AVERAGED_STATISTICS},
         class_average={
             column: {int(label): _mean_band(values, 0.25) for label, values in by_class[column]}
@@ -127,20 +129,17 @@ def class_shares(table: pd.DataFrame) -> pd.Series:
     return same / table.groupby("split")["split"].transform("size")
 
 
-def _row_bands(table: pd.DataFrame) -> dict[str, Band]:
-    counts = table["split"].value_counts()
-    bands = {str(split): [float(count), float(count)] for split, count in counts.items()}
-    if {"train", "validation"} <= set(bands):
-        whole = float(counts["train"] + counts["validation"])
-        bands["source"] = [whole, whole]
-    return bands | {"all": [1.0, float(len(table))]}
+def _row_bands(table: pd.DataFrame) -> dict[str, CountBand]:
+    counts = {str(split): int(count) for split, count in table["split"].value_counts().items()}
+    if {"train", "validation"} <= set(counts):
+        counts["source"] = counts["train"] + counts["validation"]
+    return {split: [count, count] for split, count in sorted(counts.items())} | {"all": [1, len(table)]}
 
 
-def _range_band(values: pd.Series) -> Band:
+def _range_band(values: pd.Series, ceiling: float | None) -> Band:
     spare = 0.1 * (values.max() - values.min())
-    never_negative = values.min() >= 0
-    low = values.min() - spare
-    return _rounded(max(low, 0.0) if never_negative else low, values.max() + spare)
+    low, high = _rounded(values.min() - spare, values.max() + spare)
+    return [max(low, 0.0) if values.min() >= 0 else low, high if ceiling is None else min(high, ceiling)]
 
 
 def _mean_band(values: pd.Series, deviations: float) -> Band:

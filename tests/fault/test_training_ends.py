@@ -1,0 +1,120 @@
+"""However a training ends, its run says so, nothing is lost, and the next one goes on."""
+
+import os
+import signal
+
+import pytest
+from pipeline.workspace import Workspace, make_workspace
+
+LONG = {"train.epochs": 200, "train.patience": 200, "train.batch_size": 2}
+TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory) -> Workspace:
+    """A workspace that is ready to train for long."""
+    workspace = make_workspace(tmp_path_factory.mktemp("fault") / "ready", **LONG)
+    workspace.repro("validate")
+    return workspace
+
+
+@pytest.fixture
+def workspace(validated, tmp_path) -> Workspace:
+    validated.run("cp", "-a", str(validated.root), str(tmp_path / "copy"))
+    return Workspace(tmp_path / "copy")
+
+
+def wait_for_epochs(process, count):
+    """Read the output until `count` more epochs are done; return what was read."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if sum(earlier.startswith("epoch ") for earlier in lines) == count:
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+def assert_every_epoch_once(workspace, run):
+    steps = [metric.step for metric in workspace.client().get_metric_history(run.info.run_id, "train/loss")]
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_ctrl_c_is_killed(workspace):
+    process = workspace.start("dvc", "repro", "train")
+    wait_for_epochs(process, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "goes on where it stopped" in output
+    (run,) = workspace.runs()
+    assert (run.info.status, run.data.tags["vaeline.ended_by"]) == ("KILLED", "KeyboardInterrupt")
+
+
+def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_the_same_run(workspace):
+    process = workspace.start(*TRAIN)
+    wait_for_epochs(process, 2)
+    assert "another training is at work" in workspace.run(*TRAIN, check=False)
+    assert workspace.runs()[0].info.status == "RUNNING"
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    (run,) = workspace.runs()
+    assert (run.info.status, run.data.tags["vaeline.ended_by"]) == ("KILLED", "Terminated")
+    assert not (workspace.root / "models/vae.keras").exists()
+
+    process = workspace.start(*TRAIN)
+    assert "going on after epoch" in wait_for_epochs(process, 1)
+    process.terminate()
+    process.communicate(timeout=60)
+    (same,) = workspace.runs()
+    assert same.info.run_id == run.info.run_id
+    assert_every_epoch_once(workspace, run)
+
+
+def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace):
+    process = workspace.start(*TRAIN)
+    wait_for_epochs(process, 1)
+    process.kill()
+    process.communicate(timeout=60)
+    assert workspace.runs()[0].info.status == "RUNNING"
+    process = workspace.start(*TRAIN)
+    output = wait_for_epochs(process, 1)
+    assert "had lost its process; it is now KILLED" in output
+    process.terminate()
+    process.communicate(timeout=60)
+    (run,) = workspace.runs()
+    assert run.info.status == "KILLED"
+    assert_every_epoch_once(workspace, run)
+
+
+def test_a_broken_training_is_failed_and_leaves_no_model(workspace):
+    workspace.change(train__learning_rate=1e30, train__learning_rate_warmup=0.0, train__epochs=3)
+    output = workspace.repro(check=False)
+    assert "lower train.learning_rate" in output
+    assert "Traceback" not in output
+    assert "Running stage 'evaluate'" not in output
+    (run,) = workspace.runs()
+    assert run.info.status == "FAILED"
+    assert "loss" in run.data.tags["vaeline.ended_by"]
+    assert not (workspace.root / "models/vae.keras").exists()
+
+
+def test_a_collapsed_posterior_is_failed(workspace):
+    workspace.change(model__beta=500.0, train__epochs=2, train__min_kl=0.5)
+    assert "the posterior has collapsed" in workspace.repro("train", check=False)
+    assert workspace.runs()[0].info.status == "FAILED"
+
+
+def test_a_store_that_is_down_loses_no_training_and_sync_fills_it_in(workspace):
+    workspace.change(train__epochs=2)
+    down = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    output = workspace.repro("plot", **down)
+    assert output.count("The training is not affected") == 1
+    assert "cannot be used" in workspace.repro(check=False, **down)
+    assert (workspace.root / "reports/figures/manifold.png").is_file()
+    output = workspace.repro()
+    assert "Running stage 'train'" not in output
+    (run,) = workspace.runs()
+    assert run.data.tags["vaeline.restored"] == "true"
+    assert len(workspace.client().get_metric_history(run.info.run_id, "train/kl")) == 2
+    assert "test/nll" in run.data.metrics

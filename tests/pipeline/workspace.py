@@ -1,0 +1,102 @@
+"""A temporary copy of this repository in which a small pipeline runs for real."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conftest import ROOT
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from vaeline.params import change_params
+
+SMALL = {
+    "model.width": 32,
+    "model.depth": 1,
+    "train.epochs": 2,
+    "train.jit_compile": False,
+    "train.min_kl": 0.0,
+    "evaluate.nll_samples": 4,
+    "evaluate.grid_points": 32,
+    "plot.manifold_size": 6,
+}
+NOT_COPIED = {
+    Path(): {".git", ".venv", ".vaeline", "mlruns", "models", "reports", "validation-report"},
+    Path("data"): {"raw", "prepared", "statistics.parquet"},
+    Path(".dvc"): {"cache", "tmp", "config.local"},
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A copy of the repository; commands run in it as a user would run them."""
+
+    root: Path
+
+    def run(self, *command: str, check: bool = True, cwd: Path | None = None, **environment: str) -> str:
+        """Run a command of the environment and return its output; `check` demands exit status 0."""
+        done = self.start(*command, cwd=cwd, **environment)
+        output, _ = done.communicate(timeout=600)
+        assert done.returncode == 0 or not check, output
+        assert done.returncode != 0 or check, f"expected a failure:\n{output}"
+        return output
+
+    def start(self, *command: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            command, cwd=cwd or self.root, env=self.environment(**environment), text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """This process's environment without what would lead out of the workspace."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "GIT_"))}
+        binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        quiet = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        return kept | quiet | {"PATH": binaries, "VAELINE_MIRROR": ""} | more
+
+    def repro(self, *arguments: str, check: bool = True, **environment: str) -> str:
+        """`dvc repro`."""
+        return self.run("dvc", "repro", *arguments, check=check, **environment)
+
+    def change(self, **params: Any) -> None:
+        """Change params.yaml; `model__beta=2.0` is `model.beta`."""
+        change_params({key.replace("__", "."): value for key, value in params.items()}, self.root / "params.yaml")
+
+    def client(self, store: str = "") -> MlflowClient:
+        """A client of the workspace's own store, or of another."""
+        return MlflowClient(store or f"sqlite:///{self.root}/mlflow.db")
+
+    def runs(self, store: str = "") -> list[Run]:
+        """All runs, the newest first."""
+        client = self.client(store)
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client.search_runs(experiments, order_by=["attributes.start_time DESC"])
+
+    def json(self, file: str) -> Any:
+        """A JSON file of the workspace."""
+        return json.loads((self.root / file).read_text(encoding="utf-8"))
+
+
+def make_workspace(root: Path, dataset: str = "digits", git: bool = True, **params: Any) -> Workspace:
+    """Copy the repository's own files to `root`, make the pipeline small, and commit it all."""
+    shutil.copytree(ROOT, root, ignore=_ignored)
+    workspace = Workspace(root)
+    change_params({"data.dataset": dataset, **SMALL, **params}, root / "params.yaml")
+    (root / "dvc.lock").unlink(missing_ok=True)
+    if git:
+        for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Start"]):
+            workspace.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", *arguments)
+    else:
+        workspace.run("dvc", "config", "--local", "core.no_scm", "true")
+    return workspace
+
+
+def _ignored(directory: str, names: list[str]) -> set[str]:
+    here = NOT_COPIED.get(Path(directory).relative_to(ROOT), set())
+    return {name for name in names if name in here | {"__pycache__"} or name.startswith("mlflow.db")}

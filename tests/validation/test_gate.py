@@ -1,0 +1,198 @@
+"""The gate must stop every fault that is planted here, on real digits and the thresholds of the repository."""
+
+import json
+
+import great_expectations as gx
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import MIRROR, ROOT, needs_mnist
+
+from vaeline.data.prepared import Split
+from vaeline.data.readers import read_image_set
+from vaeline.data.statistics import image_statistics
+from vaeline.validation import gate
+from vaeline.validation.expectations import COLUMNS, build_expectations
+from vaeline.validation.gate import validate
+from vaeline.validation.profile import class_shares, read_profile
+from vaeline.validation.report import offenders, write_report
+
+RNG = np.random.default_rng(0)
+
+
+def copy(splits):
+    return {name: Split(np.array(split.images), np.array(split.labels), split.indices) for name, split in splits.items()}
+
+
+def some(images, share=0.01):
+    return RNG.choice(len(images), max(1, round(share * len(images))), replace=False)
+
+
+def change_images(change):
+    def plant(splits):
+        images = splits["train"].images
+        rows = some(images)
+        images[rows] = change(images[rows])
+
+    return plant
+
+
+def all_images(change):
+    def plant(splits):
+        for name, split in splits.items():
+            splits[name] = Split(change(split.images), split.labels, split.indices)
+
+    return plant
+
+
+def keep(rows):
+    def plant(splits):
+        train = splits["train"]
+        chosen = rows(train)
+        splits["train"] = Split(train.images[chosen], train.labels[chosen], train.indices[chosen])
+
+    return plant
+
+
+def repeat_rows(splits):
+    splits["train"].images[5:15] = splits["train"].images[20:30]
+
+
+def leak(splits):
+    splits["train"].images[:10] = splits["test"].images[:10]
+
+
+def shuffle_labels(splits):
+    RNG.shuffle(splits["train"].labels)
+
+
+def wrong_label(splits):
+    splits["train"].labels[3] = 10
+
+
+FAULTS = {
+    "bits of 1 % flipped": (change_images(np.invert), "border of every image"),
+    "1 % blank": (change_images(np.zeros_like), "max of every image"),
+    "1 % saturated": (change_images(lambda images: np.full_like(images, 255)), "mean of every image"),
+    "1 % noise": (change_images(lambda images: RNG.integers(0, 256, images.shape, "uint8")), "roughness of every image"),
+    "1 % faded": (change_images(lambda images: images // 3), "max of every image"),
+    "1 % moved": (change_images(lambda images: np.roll(images, 6, axis=2)), "center_x of every image"),
+    "all transposed": (all_images(lambda images: images.transpose(0, 2, 1)), "average elongation"),
+    "0 to 1 instead of 0 to 255": (all_images(lambda images: images / np.float32(255)), "max of every image"),
+    "floats": (all_images(lambda images: images.astype("float32")), "dtype"),
+    "another size": (all_images(lambda images: images[:, 2:, :]), "height"),
+    "rows lost": (keep(lambda train: np.arange(len(train.labels) - 1)), "rows in train"),
+    "a class lost": (keep(lambda train: np.flatnonzero(train.labels != 4)), "rows in train"),
+    "a class halved": (keep(lambda train: np.flatnonzero((train.labels != 4) | (np.arange(len(train.labels)) % 2))), "class balance"),
+    "duplicates": (repeat_rows, "no exact duplicates"),
+    "test rows in train": (leak, "no leakage between splits"),
+    "labels shuffled": (shuffle_labels, "average elongation of class 1"),
+    "an unknown label": (wrong_label, "label is known"),
+}
+
+
+@pytest.fixture(scope="module")
+def profile():
+    return read_profile(ROOT / "data/profiles/digits.yaml")
+
+
+def test_clean_data_passes_and_the_same_verdict_is_written_twice(prepared, profile, tmp_path):
+    for name in ("a", "b"):
+        verdict = validate(image_statistics(prepared.splits), profile, tmp_path / "docs")
+        assert verdict.failures == []
+        write_report(verdict, prepared.splits, tmp_path / f"{name}.json", tmp_path / "sheet.png")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert json.loads((tmp_path / "a.json").read_text())["status"] == "passed"
+    assert not (tmp_path / "sheet.png").exists()
+    assert "expectations" in (tmp_path / "docs" / "index.html").read_text().lower()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found_and_named(prepared, profile, tmp_path, fault):
+    plant, expectation = FAULTS[fault]
+    splits = copy(prepared.splits)
+    plant(splits)
+    verdict = validate(image_statistics(splits), profile, tmp_path / "docs")
+    assert not verdict.passed
+    assert expectation in {failure.name for failure in verdict.failures}
+
+
+def test_a_failure_names_the_images_and_shows_them(prepared, profile, tmp_path):
+    splits = copy(prepared.splits)
+    splits["train"].images[[3, 77]] = 255 - splits["train"].images[[3, 77]]
+    verdict = validate(image_statistics(splits), profile, tmp_path / "docs")
+    border = next(failure for failure in verdict.failures if failure.name == "border of every image")
+    assert border.image_ids == ["train/3", "train/77"]
+    assert "2 of 1797 images" in border.line()
+    assert {"train/3", "train/77"} <= set(offenders(verdict))
+    write_report(verdict, splits, tmp_path / "result.json", tmp_path / "sheet.png")
+    written = json.loads((tmp_path / "result.json").read_text())
+    assert written["status"] == "failed"
+    assert any(failure["image_ids"] == ["train/3", "train/77"] for failure in written["failures"])
+    assert (tmp_path / "sheet.png").stat().st_size > 5000
+
+
+def test_a_failed_average_shows_the_images_that_pull_it_most(prepared, profile, tmp_path):
+    table = image_statistics(prepared.splits)
+    table.loc[table["label"] == 3, "mean"] += 5.0
+    failures = {failure.name: failure for failure in validate(table, profile, tmp_path / "docs").failures}
+    culprits = failures["average mean of class 3"].image_ids
+    assert 0 < len(culprits) <= 100
+    assert set(table.set_index("image_id").loc[culprits, "label"]) == {3}
+
+
+def test_the_sheet_holds_a_hundred_and_some_of_every_failure(prepared, profile, tmp_path):
+    splits = copy(prepared.splits)
+    splits["train"].images[:400] = 255 - splits["train"].images[:400]
+    splits["train"].images[500] = 0
+    verdict = validate(image_statistics(splits), profile, tmp_path / "docs")
+    reasons = offenders(verdict)
+    assert len(reasons) == 100
+    assert "train/500" in reasons
+
+
+def test_nulls_in_the_table_and_missing_columns_are_failures(prepared, profile, tmp_path):
+    table = image_statistics(prepared.splits)
+    table.loc[3, "std"] = np.nan
+    names = {failure.name for failure in validate(table, profile, tmp_path / "docs").failures}
+    assert "std is never null" in names
+    verdict = validate(table.drop(columns="roughness"), profile, tmp_path / "docs")
+    assert "could not be evaluated" in next(f.observed for f in verdict.failures if f.name == "average roughness")
+
+
+def test_an_expectation_that_is_misspelt_or_dropped_is_no_pass(prepared, profile, tmp_path, monkeypatch):
+    table = image_statistics(prepared.splits)
+    expected = build_expectations(profile, ["train"])
+    monkeypatch.setattr(gate, "build_expectations", lambda *_: [*expected, gate.Expected("odd", "ExpectMagic", {})])
+    with pytest.raises(AttributeError, match="ExpectMagic"):
+        validate(table, profile, tmp_path / "docs")
+    monkeypatch.setattr(gate, "build_expectations", lambda *_: expected)
+    whole_suite = gx.ExpectationSuite
+    monkeypatch.setattr(gx, "ExpectationSuite", lambda name, expectations: whole_suite(name, expectations=expectations[:-1]))
+    with pytest.raises(RuntimeError, match=r"expectations were asked for, \d+ were evaluated"):
+        validate(table, profile, tmp_path / "docs")
+
+
+def test_there_are_enough_expectations_and_every_column_is_checked(profile):
+    expected = build_expectations(profile, ["test", "train", "validation"])
+    assert len(expected) >= 18
+    assert len({item.name for item in expected}) == len(expected)
+    assert {item.arguments.get("column") for item in expected} >= set(COLUMNS)
+
+
+def test_class_shares_are_within_the_split():
+    table = pd.DataFrame({"split": ["a", "a", "a", "b"], "label": [0, 0, 1, 1]})
+    assert class_shares(table).tolist() == pytest.approx([2 / 3, 2 / 3, 1 / 3, 1.0])
+
+
+@needs_mnist
+def test_the_mnist_profile_finds_one_per_cent_of_transposed_images(tmp_path):
+    found = read_image_set(MIRROR)
+    profile = read_profile(ROOT / "data/profiles/mnist.yaml")
+    images = np.array(found.test_images)
+    rows = some(images)
+    splits = {"test": Split(images, found.test_labels, np.arange(len(images)))}
+    assert [f.name for f in validate(image_statistics(splits), profile, tmp_path / "docs").failures] == []
+    images[rows] = images[rows].transpose(0, 2, 1)
+    names = [f.name for f in validate(image_statistics(splits), profile, tmp_path / "docs").failures]
+    assert "elongation of every image" in names
