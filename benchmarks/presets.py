@@ -1,6 +1,6 @@
 """Every preset on real MNIST, each in a clone of its own: quality, minutes and size as one table.
 
-    python benchmarks/presets.py [PRESET ...]      writes benchmarks/presets.md
+python benchmarks/presets.py [PRESET ...]      writes benchmarks/presets.md
 """
 
 import json

@@ -11,7 +11,7 @@ from vaeline.data.sources import (
     TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
-    SourceUnreachable,
+    SourceUnreachableError,
     download,
 )
 from vaeline.errors import run_stage
@@ -23,25 +23,26 @@ UNREACHABLE = Path(".vaeline/unreachable")
 
 
 def main() -> None:
-    data = read_params().data
+    params = read_params()
+    dataset = params.data.dataset
     with atomic_directory(RAW) as raw:
-        if data.dataset in SOURCES:
-            source = SOURCES[data.dataset]
+        if dataset in SOURCES:
+            source = SOURCES[dataset]
             try:
-                download(data.dataset, raw, DOWNLOADS)
-            except SourceUnreachable:
+                download(dataset, raw, DOWNLOADS)
+            except SourceUnreachableError:
                 UNREACHABLE.touch()
                 raise
             title, licence, classes = source.title, source.licence, source.classes
-        elif data.dataset == "digits":
+        elif dataset == "digits":
             found = read_digits()
             write_image_set(found, raw)
             title, licence, classes = "UCI digits", "CC BY 4.0, E. Alpaydin and C. Kaynak", found.classes
         else:
-            found = read_image_set(Path(data.dataset))
+            found = read_image_set(Path(dataset))
             write_image_set(found, raw)
-            title, licence, classes = data.name, "your own", found.classes
-        about = {"dataset": data.dataset, "name": data.name, "title": title, "licence": licence, "classes": classes}
+            title, licence, classes = params.data.name, "your own", found.classes
+        about = {"dataset": dataset, "name": params.data.name, "title": title, "licence": licence, "classes": classes}
         files = {file.name: digest(file) for file in raw.iterdir()}
         write_json(raw / "source.json", {**about, "sha256": files})
     print(f"fetch: {title} is in {RAW}")

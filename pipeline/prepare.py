@@ -17,7 +17,7 @@ PREPARED = Path("data/prepared")
 
 
 def main() -> None:
-    data = read_params().data
+    params = read_params()
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
     images, labels = read_idx(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     rows = np.arange(len(labels))
@@ -26,14 +26,14 @@ def main() -> None:
         test_rows = np.arange(len(test_labels))
     else:
         test_images, test_labels = images, labels
-        rows, test_rows = hold_out(labels, data.test_one_in, data.seed, "test")
-    train, validation = hold_out(labels[rows], data.validation_one_in, data.seed, "validation")
+        rows, test_rows = hold_out(labels, params.data.test_one_in, params.data.seed, "test")
+    train, validation = hold_out(labels[rows], params.data.validation_one_in, params.data.seed, "validation")
     splits = {
         "train": (images, labels, rows[train]),
         "validation": (images, labels, rows[validation]),
         "test": (test_images, test_labels, test_rows),
     }
-    write_prepared(PREPARED, splits, {**about, "image_shape": images.shape[1:], "split_seed": data.seed})
+    write_prepared(PREPARED, splits, {**about, "image_shape": images.shape[1:], "split_seed": params.data.seed})
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     print(f"prepare: {about['title']}: {counts}")
 

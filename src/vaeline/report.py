@@ -19,4 +19,6 @@ def print_summary(run: Run, name: str, version: str | int) -> None:
     console.print(table)
     console.print("Nats per image, mean ± standard error; lower is better.", highlight=False)
     console.print("Pictures: reports/figures    Data checks: reports/validation/docs/index.html", highlight=False)
-    console.print("Next: make ui (compare runs in MLflow), make run PRESET=mlp-20d (a larger latent space)", highlight=False)
+    console.print(
+        "Next: make ui (compare runs in MLflow), make run PRESET=mlp-20d (a larger latent space)", highlight=False
+    )

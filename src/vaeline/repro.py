@@ -40,9 +40,9 @@ def run_pipeline() -> bool:
         wanted = read_params().data.dataset
         change_params({"data.dataset": FALLBACK})
         print(
-            f"\n{'=' * 100}\nNO SOURCE OF {wanted} COULD BE REACHED. What follows is trained on the UCI digits that come "
-            f"with scikit-learn,\nNOT on {wanted}: params.yaml now says data.dataset: {FALLBACK}. To go back, set it "
-            f"to {wanted}\nand name a source in VAELINE_MIRROR.\n{'=' * 100}\n",
+            f"\n{'=' * 100}\nNO SOURCE OF {wanted} COULD BE REACHED. What follows is trained on the UCI digits that "
+            f"come with scikit-learn,\nNOT on {wanted}: params.yaml now says data.dataset: {FALLBACK}. To go back, set "
+            f"it to {wanted}\nand name a source in VAELINE_MIRROR.\n{'=' * 100}\n",
             flush=True,
         )
         status = _dvc_repro()

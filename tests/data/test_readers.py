@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_named(tmp_path, make, sentence):
 
 
 def test_floats_are_refused_with_the_way_out():
-    with pytest.raises(VaelineError, match=r"float64 pixels from 0\.0 to 1\.0; save them as uint8"):
+    with pytest.raises(VaelineError, match=r"float64 pixels from 0\.0 to 1\.0; save uint8"):
         fit_to_side(np.eye(28)[None])
 
 

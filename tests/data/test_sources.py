@@ -9,7 +9,7 @@ import pytest
 from conftest import MIRROR, needs_mnist
 
 from vaeline.data import sources
-from vaeline.data.sources import MIRROR_VARIABLE, SOURCES, SourceUnreachable, download, verified_content
+from vaeline.data.sources import MIRROR_VARIABLE, SOURCES, SourceUnreachableError, download, verified_content
 from vaeline.errors import VaelineError
 
 CONTENT = {name: f"content of {name}".encode() for name in SOURCES["mnist"].digests}
@@ -36,7 +36,7 @@ def server():
     asked: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             asked.append(self.path)
             status, content, seconds = answers.get(self.path, (404, b"", 0))
             time.sleep(seconds)
@@ -93,7 +93,7 @@ def test_what_was_downloaded_once_is_not_downloaded_again(small_source, server, 
     missing = f"/{list(CONTENT)[-1]}.gz"
     answer = server.answers.pop(missing)
     small_source(server.url)
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceUnreachableError):
         download("mnist", tmp_path / "out", tmp_path / "cache")
     server.answers[missing] = answer
     server.asked.clear()
@@ -104,7 +104,7 @@ def test_what_was_downloaded_once_is_not_downloaded_again(small_source, server, 
 def test_the_message_names_every_mirror_and_the_ways_out(small_source, server, monkeypatch, tmp_path):
     monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path / "nowhere"))
     small_source("http://127.0.0.1:9/", server.url)
-    with pytest.raises(SourceUnreachable) as caught:
+    with pytest.raises(SourceUnreachableError) as caught:
         download("mnist", tmp_path / "out", tmp_path / "cache")
     for part in ("nowhere", "127.0.0.1:9", "no connection", server.url, "404", MIRROR_VARIABLE, "digits", "own images"):
         assert part in str(caught.value)
@@ -116,7 +116,7 @@ def test_a_mirror_that_does_not_answer_is_given_up(small_source, server, monkeyp
     monkeypatch.setattr(sources, "GIVE_UP_AFTER_SECONDS", 0)
     server.answers[f"/{next(iter(CONTENT))}.gz"] = (200, b"late", 1)
     small_source(server.url, "http://127.0.0.1:9/")
-    with pytest.raises(SourceUnreachable, match=r"no answer in time.*127\.0\.0\.1:9/: not tried, 0 s had passed"):
+    with pytest.raises(SourceUnreachableError, match=r"no answer in time.*127\.0\.0\.1:9/: not tried, 0 s had passed"):
         download("mnist", tmp_path / "out", tmp_path / "cache")
 
 

@@ -61,16 +61,16 @@ class LinearGaussian:
 def test_bound_and_grid_find_the_evidence_of_a_linear_gaussian_model():
     model = LinearGaussian()
     images = np.random.default_rng(1).normal(size=(20, 2, 2)).astype("float32")
-    np.testing.assert_allclose(importance_weighted_nll(model, images, np.arange(20), 5000, 1), model.nll(images), atol=0.1)
+    np.testing.assert_allclose(
+        importance_weighted_nll(model, images, np.arange(20), 5000, 1), model.nll(images), atol=0.1
+    )
     np.testing.assert_allclose(exact_nll(model, images, 200), model.nll(images), atol=0.01)
 
 
 @pytest.mark.parametrize("architecture", ["conv", "mlp", "resmlp"])
 def test_nll_is_below_the_negative_elbo_and_the_bound_tightens_with_k(trained, greys, architecture):
     model = trained[architecture]
-    negative_elbo = np.mean(
-        [elbo_scores(model, greys, INDICES, seed)["neg_elbo"].mean() for seed in range(20)]
-    )
+    negative_elbo = np.mean([elbo_scores(model, greys, INDICES, seed)["neg_elbo"].mean() for seed in range(20)])
     bounds = [importance_weighted_nll(model, greys, INDICES, k, 1).mean() for k in (1, 10, 100, 400)]
     exact = exact_nll(model, greys, 256).mean()
     assert exact < negative_elbo
@@ -100,7 +100,9 @@ def test_an_image_meets_the_same_noise_in_any_batch_or_subset(trained, greys, mo
     monkeypatch.setattr(likelihood, "BATCH", 7)
     monkeypatch.setattr(likelihood, "ROWS_DECODED_AT_ONCE", 30)
     chosen = INDICES[5::3]
-    np.testing.assert_allclose(elbo_scores(model, greys[chosen], chosen, 1)["neg_elbo"], whole["neg_elbo"][chosen], rtol=1e-5)
+    np.testing.assert_allclose(
+        elbo_scores(model, greys[chosen], chosen, 1)["neg_elbo"], whole["neg_elbo"][chosen], rtol=1e-5
+    )
     np.testing.assert_allclose(importance_weighted_nll(model, greys[chosen], chosen, 50, 1), bound[chosen], rtol=1e-5)
 
 
@@ -113,7 +115,9 @@ def test_scores_are_those_of_their_definition(trained, greys):
     cross_entropy = -(greys * np.log(probability) + (1 - greys) * np.log(1 - probability)).sum(axis=(1, 2))
     np.testing.assert_allclose(scores["reconstruction"], cross_entropy, rtol=1e-4)
     np.testing.assert_allclose(scores["neg_elbo"], scores["reconstruction"] + scores["kl"])
-    np.testing.assert_allclose(scores["mse"], ((np.asarray(model.reconstruct(greys)) - greys) ** 2).mean(axis=(1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(
+        scores["mse"], ((np.asarray(model.reconstruct(greys)) - greys) ** 2).mean(axis=(1, 2)), rtol=1e-4
+    )
 
 
 def test_more_samples_keep_the_earlier_noise():

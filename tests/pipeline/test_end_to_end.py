@@ -21,7 +21,16 @@ def locked_params(workspace):
 
 def test_the_first_run_ends_with_a_table_and_the_way_on(finished):
     output = (finished.root / "first-run.log").read_text()
-    for part in ("−ELBO", "reconstruction", "KL", "NLL", "vae-digits-candidates v1", "reports/figures", "make ui", "digits"):
+    for part in (
+        "−ELBO",
+        "reconstruction",
+        "KL",
+        "NLL",
+        "vae-digits-candidates v1",
+        "reports/figures",
+        "make ui",
+        "digits",
+    ):
         assert part in output
 
 
@@ -133,7 +142,9 @@ def test_an_experiment_in_a_temporary_workspace_writes_to_the_same_store(branch_
     assert "neg_elbo" in branch_off.run("dvc", "exp", "diff", "HEAD", "seventh")
     branch_off.run("git", "worktree", "add", "-q", "../worktree")
     root = branch_off.run(
-        "python", "-c", "from vaeline.tracking.store import tracking_uri; print(tracking_uri())",
+        "python",
+        "-c",
+        "from vaeline.tracking.store import tracking_uri; print(tracking_uri())",
         cwd=branch_off.root.parent / "worktree",
     )
     assert root.strip().endswith(f"sqlite:///{branch_off.root}/mlflow.db")

@@ -77,13 +77,18 @@ def test_mlflow_serves_it_and_bad_input_gets_a_sentence(finished, source, images
     arguments = ["-m", source, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
     log = (tmp_path / "log").open("w")
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", *arguments], cwd=tmp_path, env=clean_environment(),
-        stdout=log, stderr=subprocess.STDOUT,
+        [sys.executable, "-m", "mlflow", "models", "serve", *arguments],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdout=log,
+        stderr=subprocess.STDOUT,
     )
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{url}/ping", server, tmp_path / "log")
-        asked = {mode: {"inputs": images.tolist(), "params": {"mode": mode}} for mode in ("reconstruct", "encode", "score")}
+        asked = {
+            mode: {"inputs": images.tolist(), "params": {"mode": mode}} for mode in ("reconstruct", "encode", "score")
+        }
         asked["decode"] = {"inputs": [[[0, 0]], [[0, 0]]], "params": {"mode": "decode"}}
         sampling = {"mode": "sample", "n": 3, "seed": 5, "temperature": 0.5}
         asked["sample"] = {"inputs": images[:1].tolist(), "params": sampling}

@@ -49,8 +49,13 @@ class Workspace:
     def start(self, *command: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen:
         """Start a command in a process group of its own."""
         return subprocess.Popen(
-            command, cwd=cwd or self.root, env=self.environment(**environment), text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command,
+            cwd=cwd or self.root,
+            env=self.environment(**environment),
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
     def environment(self, **more: str) -> dict[str, str]:

@@ -27,14 +27,14 @@ def splits(prepared):
     return prepared.splits["train"].images[:300], prepared.splits["validation"].images
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
 def stop_after(epochs):
     def watch(row):
         if row["epoch"] == epochs:
-            raise Stop
+            raise StopError
 
     return watch
 
@@ -49,7 +49,7 @@ def test_training_is_bitwise_repeatable_and_so_is_going_on_after_a_stop(splits, 
     )
     checkpoint = tmp_path / "stopped"
     for epochs in (1, 3):
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             progress = resume_or_start(checkpoint, splits[0], model_params, train_params)
             fit(progress, *splits, train_params, checkpoint, stop_after(epochs))
         keras.utils.set_random_seed(99)

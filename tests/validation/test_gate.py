@@ -21,7 +21,9 @@ RNG = np.random.default_rng(0)
 
 
 def copy(splits):
-    return {name: Split(np.array(split.images), np.array(split.labels), split.indices) for name, split in splits.items()}
+    return {
+        name: Split(np.array(split.images), np.array(split.labels), split.indices) for name, split in splits.items()
+    }
 
 
 def some(images, share=0.01):
@@ -74,7 +76,10 @@ FAULTS = {
     "bits of 1 % flipped": (change_images(np.invert), "border of every image"),
     "1 % blank": (change_images(np.zeros_like), "max of every image"),
     "1 % saturated": (change_images(lambda images: np.full_like(images, 255)), "mean of every image"),
-    "1 % noise": (change_images(lambda images: RNG.integers(0, 256, images.shape, "uint8")), "roughness of every image"),
+    "1 % noise": (
+        change_images(lambda images: RNG.integers(0, 256, images.shape, "uint8")),
+        "roughness of every image",
+    ),
     "1 % faded": (change_images(lambda images: images // 3), "max of every image"),
     "1 % moved": (change_images(lambda images: np.roll(images, 6, axis=2)), "center_x of every image"),
     "all transposed": (all_images(lambda images: images.transpose(0, 2, 1)), "average elongation"),
@@ -83,7 +88,10 @@ FAULTS = {
     "another size": (all_images(lambda images: images[:, 2:, :]), "height"),
     "rows lost": (keep(lambda train: np.arange(len(train.labels) - 1)), "rows in train"),
     "a class lost": (keep(lambda train: np.flatnonzero(train.labels != 4)), "rows in train"),
-    "a class halved": (keep(lambda train: np.flatnonzero((train.labels != 4) | (np.arange(len(train.labels)) % 2))), "class balance"),
+    "a class halved": (
+        keep(lambda train: np.flatnonzero((train.labels != 4) | (np.arange(len(train.labels)) % 2))),
+        "class balance",
+    ),
     "duplicates": (repeat_rows, "no exact duplicates"),
     "test rows in train": (leak, "no leakage between splits"),
     "labels shuffled": (shuffle_labels, "average elongation of class 1"),
@@ -168,7 +176,9 @@ def test_an_expectation_that_is_misspelt_or_dropped_is_no_pass(prepared, profile
         validate(table, profile, tmp_path / "docs")
     monkeypatch.setattr(gate, "build_expectations", lambda *_: expected)
     whole_suite = gx.ExpectationSuite
-    monkeypatch.setattr(gx, "ExpectationSuite", lambda name, expectations: whole_suite(name, expectations=expectations[:-1]))
+    monkeypatch.setattr(
+        gx, "ExpectationSuite", lambda name, expectations: whole_suite(name, expectations=expectations[:-1])
+    )
     with pytest.raises(RuntimeError, match=r"expectations were asked for, \d+ were evaluated"):
         validate(table, profile, tmp_path / "docs")
 

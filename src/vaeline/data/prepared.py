@@ -96,5 +96,7 @@ def _read_split(directory: Path, name: str, manifest: dict) -> Split:
         except (OSError, ValueError) as error:
             raise VaelineError(f"{file}: cannot be read ({error}); run `dvc repro prepare`") from None
         if len(arrays[-1]) != manifest["splits"][name]["rows"]:
-            raise VaelineError(f"{file}: {len(arrays[-1])} rows, the manifest counts {manifest['splits'][name]['rows']}")
+            raise VaelineError(
+                f"{file}: {len(arrays[-1])} rows, the manifest counts {manifest['splits'][name]['rows']}"
+            )
     return Split(*arrays)

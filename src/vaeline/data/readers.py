@@ -80,7 +80,7 @@ def fit_to_side(images: np.ndarray) -> np.ndarray:
     """
     if images.dtype != np.uint8:
         raise VaelineError(
-            f"images hold {images.dtype} pixels from {images.min()} to {images.max()}; save them as uint8 greys 0 to 255"
+            f"images hold {images.dtype} pixels from {images.min()} to {images.max()}; save uint8 greys 0 to 255"
         )
     if images.shape[1:] == (SIDE, SIDE):
         return images

@@ -24,7 +24,7 @@ TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 
-class SourceUnreachable(VaelineError):
+class SourceUnreachableError(VaelineError):
     """No mirror of a data set could be reached."""
 
 
@@ -64,7 +64,16 @@ SOURCES = {
         title="Fashion-MNIST",
         licence="MIT, Zalando SE",
         classes=(
-            "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+            "T-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
         ),
         mirrors=(
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
@@ -105,7 +114,7 @@ def download(name: str, directory: Path, cache: Path) -> None:
     right digest. Finished downloads wait in `cache`, so that a second try goes on where the first one stopped.
 
     Raises:
-        SourceUnreachable: a file could be had nowhere; the message says why, mirror by mirror, and the ways out.
+        SourceUnreachableError: a file could be had nowhere; the message says why, mirror by mirror, and the ways out.
     """
     began = time.monotonic()
     for file in SOURCES[name].digests:
@@ -124,7 +133,7 @@ def download(name: str, directory: Path, cache: Path) -> None:
             began = time.monotonic()
             break
         else:
-            raise SourceUnreachable(_ways_out(name, file, refusals))
+            raise SourceUnreachableError(_ways_out(name, file, refusals))
 
 
 def _mirrors(name: str) -> Iterator[str]:

@@ -47,9 +47,7 @@ def elbo_scores(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) 
     return {"neg_elbo": scores["reconstruction"] + scores["kl"], **scores}
 
 
-def importance_weighted_nll(
-    model: VAE, images: np.ndarray, indices: np.ndarray, samples: int, seed: int
-) -> np.ndarray:
+def importance_weighted_nll(model: VAE, images: np.ndarray, indices: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """−log (1/k) Σ p(x, z_k) / q(z_k|x) with k = `samples`, shape (count,) (Burda et al. 2015, equation 8).
 
     An upper bound on the NLL that falls with k. Memory does not grow with k or the number of images.

@@ -12,7 +12,7 @@ NATS = "nats per image"
 
 
 def draw_latent_space(
-    points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str, axis_names: tuple[str, str]
+    points: np.ndarray, axis_names: tuple[str, str], labels: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
     """Posterior means (count, 2) as points coloured by class."""
     figure = Figure(figsize=(9, 8), layout="constrained")
@@ -52,7 +52,12 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
     axes.bar(names, by_class["reconstruction"], label=CURVES["reconstruction"], color="tab:blue")
     axes.bar(names, by_class["kl"], bottom=by_class["reconstruction"], label=CURVES["kl"], color="tab:orange")
     axes.errorbar(
-        names, by_class["neg_elbo"], yerr=by_class["neg_elbo_se"], fmt="none", color="black", capsize=4,
+        names,
+        by_class["neg_elbo"],
+        yerr=by_class["neg_elbo_se"],
+        fmt="none",
+        color="black",
+        capsize=4,
         label="−ELBO ± standard error",
     )
     axes.set(title=title, xlabel="class", ylabel=NATS)

@@ -48,9 +48,7 @@ def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVer
     return found[0] if found else None
 
 
-def register_candidate(
-    client: MlflowClient, run: Run, archive: Path, name: str
-) -> ModelVersion:
+def register_candidate(client: MlflowClient, run: Run, archive: Path, name: str) -> ModelVersion:
     """Register the archive as a pyfunc logged to `run`, unless a version of `name` holds the same model already."""
     model_digest = digest(archive)
     with FileLock(state_directory() / "registry.lock"):
@@ -98,7 +96,9 @@ def version_tags(run: Run) -> dict[str, str]:
     """What a version says of its origin: the run's lineage tags, its main figures, and the seed."""
     lineage = {key: value for key, value in run.data.tags.items() if key.startswith(("vaeline.", "mlflow.source.git"))}
     process = {"vaeline.host", "vaeline.pid", "vaeline.pid_started"}
-    figures = {name.replace("/", "."): f"{run.data.metrics[name]:.4f}" for name in MAIN_FIGURES if name in run.data.metrics}
+    figures = {
+        name.replace("/", "."): f"{run.data.metrics[name]:.4f}" for name in MAIN_FIGURES if name in run.data.metrics
+    }
     packages = dict(requirement.split("==") for requirement in pinned_requirements())
     return {
         **{key: value for key, value in lineage.items() if key not in process},

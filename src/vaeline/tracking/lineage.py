@@ -71,10 +71,7 @@ def lineage_tags() -> dict[str, str]:
         "vaeline.dvc_lock_sha256": dvc_lock_digest(),
         "vaeline.python": platform.python_version(),
         "vaeline.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        **{
-            f"vaeline.deps.{entry['path']}": entry["md5"]
-            for entry in locked_stage("train").get("deps", [])
-        },
+        **{f"vaeline.deps.{entry['path']}": entry["md5"] for entry in locked_stage("train").get("deps", [])},
     }
     if commit := _git("rev-parse", "HEAD"):
         exclusions = [f":(exclude){path}" for path in WRITTEN_BY_RUNS]

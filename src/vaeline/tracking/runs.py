@@ -73,9 +73,7 @@ def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> Non
 def log_metrics(client: MlflowClient, run: Run, metrics: Mapping[str, float]) -> None:
     """Log final metrics whose value is not the run's present one, so that a second call adds nothing."""
     now = int(time.time() * 1000)
-    changed = [
-        Metric(name, value, now, 0) for name, value in metrics.items() if run.data.metrics.get(name) != value
-    ]
+    changed = [Metric(name, value, now, 0) for name, value in metrics.items() if run.data.metrics.get(name) != value]
     for start in range(0, len(changed), METRICS_A_CALL):
         client.log_batch(run.info.run_id, metrics=changed[start : start + METRICS_A_CALL])
 

@@ -30,9 +30,7 @@ def start(images: np.ndarray, model_params: ModelParams, params: TrainParams) ->
     return Progress(model)
 
 
-def resume_or_start(
-    checkpoint: Path, images: np.ndarray, model_params: ModelParams, params: TrainParams
-) -> Progress:
+def resume_or_start(checkpoint: Path, images: np.ndarray, model_params: ModelParams, params: TrainParams) -> Progress:
     """Go on from `checkpoint` if there is one, else start anew."""
     return load_checkpoint(checkpoint) or start(images, model_params, params)
 

@@ -11,9 +11,7 @@ def build_optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimize
     total = params.epochs * steps_per_epoch
     warmup = min(round(params.learning_rate_warmup * steps_per_epoch), total - 1)
     if warmup:
-        schedule = CosineDecay(
-            0.0, decay_steps=total - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
-        )
+        schedule = CosineDecay(0.0, decay_steps=total - warmup, warmup_target=params.learning_rate, warmup_steps=warmup)
     else:
         schedule = CosineDecay(params.learning_rate, decay_steps=total)
     if params.optimizer == "adamw":

@@ -6,8 +6,28 @@ from typing import Any
 from vaeline.validation.profile import Profile
 
 COLUMNS = (
-    "image_id", "split", "source_index", "label", "height", "width", "dtype", "nulls", "min", "max", "mean", "std",
-    "ink", "border", "roughness", "center_x", "center_y", "elongation", "content", "copies", "leaks", "class_share",
+    "image_id",
+    "split",
+    "source_index",
+    "label",
+    "height",
+    "width",
+    "dtype",
+    "nulls",
+    "min",
+    "max",
+    "mean",
+    "std",
+    "ink",
+    "border",
+    "roughness",
+    "center_x",
+    "center_y",
+    "elongation",
+    "content",
+    "copies",
+    "leaks",
+    "class_share",
 )
 
 
@@ -55,10 +75,10 @@ def build_expectations(profile: Profile, splits: list[str]) -> list[Expected]:
             {"column": "label", "min_value": profile.classes, "max_value": profile.classes},
         ),
         Expected("class balance", bands, {"column": "class_share", **_between(profile.class_share)}),
+        Expected("no exact duplicates", bands, {"column": "copies", "max_value": 1, "mostly": 1 - profile.duplicates}),
         Expected(
-            "no exact duplicates", bands, {"column": "copies", "max_value": 1, "mostly": 1 - profile.duplicates}
+            "no leakage between splits", values, {"column": "leaks", "value_set": [0], "mostly": 1 - profile.leaks}
         ),
-        Expected("no leakage between splits", values, {"column": "leaks", "value_set": [0], "mostly": 1 - profile.leaks}),
         *(
             Expected(f"{column} of every image", bands, {"column": column, **_between(band)})
             for column, band in profile.every_image.items()

@@ -15,7 +15,16 @@ from vaeline.params import Section
 
 PROFILES = Path("data/profiles")
 IMAGE_STATISTICS = (
-    "min", "max", "mean", "std", "ink", "border", "roughness", "center_x", "center_y", "elongation",
+    "min",
+    "max",
+    "mean",
+    "std",
+    "ink",
+    "border",
+    "roughness",
+    "center_x",
+    "center_y",
+    "elongation",
 )
 AVERAGED_STATISTICS = ("mean", "std", "ink", "border", "roughness", "elongation")
 CLASS_STATISTICS = ("mean", "std", "ink", "elongation")

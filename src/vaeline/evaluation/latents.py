@@ -1,0 +1,40 @@
+"""Views of latent space in two dimensions or along a line."""
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.decomposition import PCA
+
+
+def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """A grid of latents (side, side, latent_dim) through the quantiles of N(0, 1), those quantiles, and its dimensions.
+
+    The grid spans the two dimensions in which the posterior means (count, latent_dim) vary most, horizontal first;
+    the others are 0. A model with one latent has it along the horizontal axis alone.
+    """
+    latent_dim = z_mean.shape[1]
+    quantiles = norm.ppf((np.arange(side) + 0.5) / side).astype("float32")
+    spanned = tuple(int(index) for index in np.sort(np.argsort(-z_mean.var(axis=0), kind="stable")[:2]))
+    grid = np.zeros((side, side, latent_dim), "float32")
+    for dimension, values in zip(spanned, (quantiles[None, :], quantiles[:, None]), strict=False):
+        grid[..., dimension] = values
+    return grid, quantiles, spanned
+
+
+def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Latents (steps, latent_dim) on the straight line between two of them, both included."""
+    share = np.linspace(0, 1, steps, dtype="float32")[:, None]
+    return (1 - share) * start + share * end
+
+
+def plane_view(z_mean: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
+    """Points (count, 2) that show the posterior means, and what their axes are: z itself, or principal components."""
+    if z_mean.shape[1] == 1:
+        return np.column_stack([z_mean, np.zeros(len(z_mean))]), ("z1", "")
+    if z_mean.shape[1] == 2:
+        return z_mean, ("z1", "z2")
+    projection = PCA(2, svd_solver="full").fit(z_mean)
+    names = [
+        f"principal component {index + 1} ({share:.0%} of the variance)"
+        for index, share in enumerate(projection.explained_variance_ratio_)
+    ]
+    return projection.transform(z_mean), (names[0], names[1])

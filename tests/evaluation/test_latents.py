@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
+
+
+def test_the_grid_runs_through_the_quantiles_of_the_prior_in_the_two_busiest_dimensions():
+    z_mean = np.random.default_rng(0).normal(size=(500, 4)) * [0.1, 2.0, 0.5, 1.0]
+    grid, quantiles, spanned = prior_grid(5, z_mean)
+    assert spanned == (1, 3)
+    np.testing.assert_allclose(norm.cdf(quantiles), [0.1, 0.3, 0.5, 0.7, 0.9], atol=1e-6)
+    np.testing.assert_allclose(grid[2, :, 1], quantiles)
+    np.testing.assert_allclose(grid[:, 2, 3], quantiles)
+    assert not grid[..., [0, 2]].any()
+
+
+def test_one_latent_gives_a_line():
+    grid, quantiles, spanned = prior_grid(3, np.ones((2, 1)))
+    assert spanned == (0,)
+    np.testing.assert_allclose(grid[..., 0], np.tile(quantiles, (3, 1)))
+
+
+def test_a_line_has_both_ends():
+    line = latent_line(np.zeros(2), np.array([2.0, 4.0]), 3)
+    np.testing.assert_allclose(line, [[0, 0], [1, 2], [2, 4]])
+
+
+def test_the_plane_is_z_itself_or_its_principal_components():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(300, 2))
+    np.testing.assert_array_equal(plane_view(points)[0], points)
+    wide = np.column_stack([rng.normal(size=300) * 0.1, points[:, 0] * 5, points[:, 1]])
+    view, names = plane_view(wide)
+    assert abs(np.corrcoef(view[:, 0], wide[:, 1])[0, 1]) == pytest.approx(1, abs=0.01)
+    assert "9" in names[0]
+    assert "% of the variance" in names[0]
+    assert plane_view(points[:, :1])[0].shape == (300, 2)

@@ -1,0 +1,198 @@
+"""The repository itself: complete stage dependencies, sound workflows and locks, nothing committed by accident."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from repository.import_closure import import_closure
+from ruamel.yaml import YAML
+
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+ORDER = ["fetch", "prepare", "validate", "train", "evaluate", "plot", "register"]
+WATCHED_ONLY = {  # these import the tracking package, which cannot change what they write
+    "train": "observes: the train key names the checkpoint's folder, the rest goes to MLflow",
+    "evaluate": "records the metrics after they are written",
+    "plot": "records the figures after they are written",
+}
+WITHOUT_TENSORFLOW = ["fetch", "prepare", "validate", "register"]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def has_code(file: Path) -> bool:
+    body = ast.parse(file.read_text()).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("a copy without git")
+    return [Path(name) for name in listed.stdout.split("\0") if name and Path(name).is_file()]
+
+
+def test_the_stages_stand_in_their_order():
+    assert list(STAGES) == ORDER
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_all_that_a_stage_imports_is_among_its_deps(stage):
+    leave_out = ("vaeline/tracking",) if stage in WATCHED_ONLY else ()
+    deps = [Path(dep) for dep in STAGES[stage]["deps"]]
+    reached = {file for file in import_closure(Path(f"pipeline/{stage}.py"), leave_out) if has_code(file)}
+    missing = {file for file in reached if not any(file.is_relative_to(dep) for dep in deps)}
+    assert not missing
+    source = {dep for dep in deps if dep.is_relative_to("src")} - {Path("src/vaeline/serving")}
+    idle = {dep for dep in source if not any(file.is_relative_to(dep) for file in reached)}
+    assert not idle, "these deps rerun the stage for nothing"
+
+
+def test_the_closure_sees_a_new_import(tmp_path):
+    script = tmp_path / "stage.py"
+    script.write_text("def late():\n    from vaeline.evaluation import summary\n")
+    assert Path("src/vaeline/evaluation/summary.py") in import_closure(script)
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_declares_the_params_that_it_reads(stage):
+    script = Path(f"pipeline/{stage}.py").read_text()
+    found = {".".join(filter(None, parts)) for parts in re.findall(r"\bparams\.(\w+)(?:\.(\w+))?", script)}
+    read = {key.replace("data.name", "data.dataset").replace("validate_", "validate") for key in found}
+    declared = set(STAGES[stage].get("params", []))
+    assert {key for key in read if not any(f"{key}.".startswith(f"{name}.") for name in declared)} == set()
+    assert {name for name in declared if not any(f"{key}.".startswith(f"{name}.") for key in read)} == set()
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_script_is_short_and_runs_the_snapshots_code(stage):
+    command = STAGES[stage]["cmd"]
+    assert command.startswith("PYTHONPATH=src ")
+    assert command.endswith(f"python pipeline/{stage}.py")
+    assert 20 <= len(Path(f"pipeline/{stage}.py").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("stage", WITHOUT_TENSORFLOW)
+def test_a_stage_that_needs_no_tensorflow_does_not_import_it(stage):
+    check = f"import runpy, sys; runpy.run_path('pipeline/{stage}.py'); assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], env={"PYTHONPATH": "src", "PATH": ""}, check=True)
+
+
+@pytest.mark.parametrize("module", ["vaeline", "vaeline.cli", "vaeline.params", "vaeline.validation.gate"])
+def test_importing_is_light(module):
+    heavy = "{'tensorflow', 'keras', 'mlflow', 'great_expectations'} & set(sys.modules)"
+    check = f"import sys, {module}; found = {heavy}; assert not found, found"
+    subprocess.run([sys.executable, "-c", check], env={"PYTHONPATH": "src", "PATH": ""}, check=True)
+
+
+def test_imports_run_downwards_only():
+    layers = [
+        {"artifacts", "errors"},
+        {"params", "compute"},
+        {"data"},
+        {"models"},
+        {"training", "evaluation", "figures"},
+        {"validation"},
+        {"tracking"},
+        {"registry", "serving"},
+        {"report"},
+        {"repro"},
+        {"cli"},
+    ]
+    rank = {name: index for index, names in enumerate(layers) for name in names}
+    for file in Path("src/vaeline").rglob("*.py"):
+        own = file.relative_to("src/vaeline").parts[0].removesuffix(".py")
+        for name in re.findall(r"(?:from|import) vaeline\.(\w+)", file.read_text()):
+            assert own == name or rank[name] <= rank[own], f"{file} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("mlflow", {"tracking", "registry", "serving", "report"}),
+        ("great_expectations", {"validation"}),
+        ("tensorflow", {"compute"}),
+        ("pickle", set()),
+    ],
+)
+def test_a_library_stays_where_it_belongs(package, allowed):
+    for file in Path("src/vaeline").rglob("*.py"):
+        own = file.relative_to("src/vaeline").parts[0].removesuffix(".py")
+        if re.search(rf"^\s*(?:from|import) {package}\b", file.read_text(), re.MULTILINE):
+            assert own in allowed, file
+
+
+def test_what_must_not_be_committed_is_not():
+    for file in tracked_files():
+        assert not re.search(r"(^|/)(mlruns|\.venv|__pycache__)/|\.(db|pkl|env)$|idx[13]-ubyte", file.as_posix()), file
+        assert file.stat().st_size < 1_500_000, file
+
+
+def test_no_file_names_a_package_index_or_a_path_of_some_machine():
+    words = "|".join(["py" + r"pi\.org", "python" + r"hosted\.org", "extra-index" + "-url", "--find" + "-links"])
+    machine = re.compile(r"(?<![\w.])/(?:work|root|home)/[a-z]")
+    for file in tracked_files():
+        if file.suffix in {".png", ".parquet"}:
+            continue
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(words, text), file
+        assert not machine.search(text), file
+
+
+def test_every_locked_package_has_hashes_and_every_dependency_is_locked():
+    lock = Path("requirements.lock").read_text()
+    pins = re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", lock, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^[a-z0-9].*\\\n    --hash=sha256:", lock, re.MULTILINE))
+    names = {name for name, _ in pins}
+    wanted = re.findall(r'^  "([a-z-]+)>=', Path("pyproject.toml").read_text(), re.MULTILINE)
+    assert set(wanted) <= names
+    assert re.match(r"(#.*\n)+setuptools==", Path("build.lock").read_text())
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.stem)
+def test_workflows_are_pinned_least_privileged_and_run_make(workflow):
+    content = YAML(typ="safe").load(workflow.read_text())
+    targets = set(re.findall(r"^([a-z-]+):", Path("Makefile").read_text(), re.MULTILINE))
+    assert content["permissions"] == {}
+    assert not {"pull_request_target", "workflow_run"} & set(content["on"])
+    for job in content["jobs"].values():
+        assert {"name", "permissions", "timeout-minutes"} <= set(job)
+        for step in job["steps"]:
+            if "run" in step:
+                assert "${{" not in step["run"]
+                assert re.fullmatch(r"make ([a-z-]+)", step["run"])[1] in targets
+    for line in workflow.read_text().splitlines():
+        if "uses:" in line:
+            assert re.search(r"uses: [\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", line), line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["yamllint", "--strict", "."],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS)],
+        ["zizmor", "--offline", "--quiet", "--strict-collection", ".github"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_linters_find_nothing(command):
+    program = Path(sys.executable).parent / command[0]
+    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_committed_lock_is_that_of_the_default_run_on_mnist():
+    lock = YAML(typ="safe").load(Path("dvc.lock").read_text())["stages"]
+    assert list(lock) == ORDER
+    assert lock["fetch"]["params"]["params.yaml"]["data.dataset"] == "mnist"
+    parameters = YAML(typ="safe").load(Path("params.yaml").read_text())
+    assert lock["train"]["params"]["params.yaml"] == {key: parameters[key] for key in ("compute", "model", "train")}
