@@ -5,8 +5,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
+export PRESET ?=
 
-.PHONY: help setup run test lint lock lock-check ui clean
+.PHONY: help setup run test lint lock ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -17,8 +18,8 @@ $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.s
 	@PY="$(PY)" scripts/bootstrap.sh
 	@touch $@
 
-run: $(VENV)/.locked ## the whole pipeline: data, checks, training, evaluation, pictures, registry
-	@vaeline run
+run: $(VENV)/.locked ## the whole pipeline, data to registry; PRESET=mlp-20d for another model
+	@vaeline run --preset "$$PRESET"
 
 test: $(VENV)/.locked ## every test, with a small end-to-end run
 	@python -m pytest
@@ -38,5 +39,7 @@ lock: ## resolve pyproject.toml anew into the two locks (needs uv)
 ui: $(VENV)/.locked ## MLflow on the project's store, http://127.0.0.1:5000
 	@vaeline track ui
 
-clean: ## remove the environment and everything a run made (asks nothing; the tracking store stays)
-	@rm -rf $(VENV) .vaeline reports data/raw data/prepared models .pytest_cache .ruff_cache
+clean: ## remove the environment and what a run made; the MLflow store, the DVC cache and your images stay
+	@rm -rf $(VENV) .vaeline/checkpoints .vaeline/downloads .pytest_cache .ruff_cache validation-report dvc_plots
+	@rm -rf data/raw data/prepared data/statistics.parquet models reports/figures reports/validation
+	@rm -f reports/*.csv reports/*.parquet reports/registration.json reports/validation.json
