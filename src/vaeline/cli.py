@@ -121,16 +121,17 @@ def sync() -> None:
 @track.command()
 def ui(port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000) -> None:
     """Serve the MLflow UI on the project's store."""
+    import os
     import subprocess
     import sys
 
     from vaeline.tracking.store import open_store, tracking_uri
 
     open_store()
-    uri = tracking_uri()
     typer.echo(f"MLflow on http://127.0.0.1:{port}; Ctrl-C ends it")
-    command = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    raise typer.Exit(subprocess.run([sys.executable, "-m", "mlflow", *command], check=False).returncode)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    settings = {"MLFLOW_BACKEND_STORE_URI": tracking_uri(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    raise typer.Exit(subprocess.run(command, env=os.environ | settings, check=False).returncode)
 
 
 if __name__ == "__main__":

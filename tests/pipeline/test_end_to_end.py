@@ -95,6 +95,17 @@ def test_metrics_scores_and_dvc_views(finished):
         assert part in page
 
 
+def test_training_again_gives_the_same_bytes_in_the_same_run(branch_off):
+    lock = (branch_off.root / "dvc.lock").read_text()
+    output = branch_off.repro("--force", "--single-item", "train")
+    assert "epoch 2/2" in output
+    assert (branch_off.root / "dvc.lock").read_text() == lock
+    assert NOTHING in branch_off.repro()
+    (run,) = branch_off.runs()
+    assert run.info.status == "FINISHED"
+    assert len(branch_off.client().get_metric_history(run.info.run_id, "train/loss")) == 2
+
+
 def test_a_later_evaluation_adds_to_the_same_run(branch_off):
     before = branch_off.runs()[0]
     branch_off.change(evaluate__nll_samples=8)

@@ -1,3 +1,6 @@
+import itertools
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -123,6 +126,18 @@ def test_every_epoch_sees_every_image_once_in_its_own_order():
     assert sorted(orders[0].round().astype(int)) == sorted(orders[1].round().astype(int)) == list(range(10))
     assert not np.array_equal(*orders)
     np.testing.assert_array_equal(epoch_order(10, 1, 0), epoch_order(10, 1, 0))
+
+
+def test_batches_are_read_through_the_memory_map(tmp_path):
+    images = np.lib.format.open_memmap(tmp_path / "big.npy", mode="w+", dtype="uint8", shape=(100_000, 28, 28))
+    tracemalloc.start()
+    for batch in itertools.islice(shuffled_batches(images, 128, 1, 0), 20):
+        assert batch.shape == (128, 28, 28)
+    mean_image(images)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert images.nbytes > 75e6
+    assert peak < 5e6
 
 
 def test_the_mean_image_does_not_depend_on_the_batches(digits):

@@ -63,15 +63,13 @@ def is_current(stage: str) -> bool:
     )
 
 
-def lineage_tags() -> dict[str, str]:
-    """Tags that say where a run comes from."""
+def training_tags() -> dict[str, str]:
+    """Where a training comes from: its key, commit, environment and machine."""
     tags = {
         "vaeline.train_key": train_key(),
         "vaeline.environment_sha256": digest(ENVIRONMENT_LOCK),
-        "vaeline.dvc_lock_sha256": dvc_lock_digest(),
         "vaeline.python": platform.python_version(),
         "vaeline.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        **{f"vaeline.deps.{entry['path']}": entry["md5"] for entry in locked_stage("train").get("deps", [])},
     }
     if commit := _git("rev-parse", "HEAD"):
         exclusions = [f":(exclude){path}" for path in WRITTEN_BY_RUNS]
@@ -80,6 +78,14 @@ def lineage_tags() -> dict[str, str]:
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["vaeline.dvc_experiment"] = experiment
     return tags
+
+
+def lock_tags() -> dict[str, str]:
+    """What `dvc.lock` knows once training is over: its own digest and those of the training's dependencies."""
+    deps = locked_stage("train").get("deps", [])
+    return {"vaeline.dvc_lock_sha256": dvc_lock_digest()} | {
+        f"vaeline.deps.{entry['path']}": entry["md5"] for entry in deps
+    }
 
 
 def dvc_lock_digest() -> str:

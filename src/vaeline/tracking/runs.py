@@ -18,9 +18,10 @@ PARAMS_A_CALL = 100
 METRICS_A_CALL = 1000
 
 
-def find_run(client: MlflowClient, experiment: str, tag: str, value: str) -> Run | None:
-    """The newest run of an experiment with a tag, finished ones first; None where there is none."""
-    runs = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time DESC"])
+def find_run(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Run | None:
+    """The newest run of an experiment with these tags, finished ones first; None where there is none."""
+    wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+    runs = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
     return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
 
 

@@ -34,7 +34,6 @@ def open_store() -> MlflowClient:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
-    mlflow.set_registry_uri(None)
     with FileLock(state_directory() / "store.lock"):
         client = MlflowClient()
         client.search_experiments(max_results=1)

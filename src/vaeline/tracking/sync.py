@@ -12,9 +12,10 @@ from mlflow.entities import Run
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.params import flatten
-from vaeline.tracking.lineage import data_md5, declared_params, is_current, lineage_tags
+from vaeline.tracking.lineage import data_md5, declared_params, is_current, lock_tags, training_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
+    KEY_TAG,
     close_stale_runs,
     find_run,
     log_dataset,
@@ -58,10 +59,9 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     experiment = experiment_id(client, manifest["name"])
     close_stale_runs(client, experiment)
-    model_digest = digest(MODEL)
-    run = find_run(client, experiment, DIGEST_TAG, model_digest) or _restore(client, experiment, model_digest)
+    run = _find_or_restore(client, experiment)
     run_id = run.info.run_id
-    set_tags(client, run_id, {**lineage_tags(), **_data_tags(manifest)})
+    set_tags(client, run_id, {**lock_tags(), **_data_tags(manifest)})
     log_params(client, run, declared_params())
     log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
     log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
@@ -84,10 +84,15 @@ def test_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     return overall | {name.replace(".", "/", 1): float(value) for name, value in nested.items()}
 
 
-def _restore(client: MlflowClient, experiment: str, model_digest: str) -> Run:
-    tags = lineage_tags()
-    run = client.create_run(experiment, run_name=run_name(declared_params(), tags["vaeline.train_key"]))
-    set_tags(client, run.info.run_id, {DIGEST_TAG: model_digest, "vaeline.restored": "true"})
+def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
+    """The run that trained the model on disk, best with the present train key; else a new one, tagged as restored."""
+    tags = training_tags()
+    made_of = {DIGEST_TAG: digest(MODEL), KEY_TAG: tags[KEY_TAG]}
+    known = find_run(client, experiment, made_of) or find_run(client, experiment, {DIGEST_TAG: made_of[DIGEST_TAG]})
+    if known:
+        return known
+    run = client.create_run(experiment, run_name=run_name(declared_params(), tags[KEY_TAG]))
+    set_tags(client, run.info.run_id, {**tags, **made_of, "vaeline.restored": "true"})
     client.set_terminated(run.info.run_id)
     return client.get_run(run.info.run_id)
 

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import data_md5, declared_params, lineage_tags
+from vaeline.tracking.lineage import data_md5, declared_params, training_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -83,12 +83,12 @@ class TrainingObserver:
         for name in close_stale_runs(self.client, experiment):
             print(f"train: the run {name} had lost its process; it is now KILLED", flush=True)
         params = declared_params()
-        run = find_run(self.client, experiment, KEY_TAG, self.key)
+        run = find_run(self.client, experiment, {KEY_TAG: self.key})
         if run is None:
             run = self.client.create_run(experiment, run_name=run_name(params, self.key))
         self.run = run
         self.client.update_run(run.info.run_id, status="RUNNING")
-        tags = {**lineage_tags(), **own_process_tags(), "vaeline.dataset": self.manifest["dataset"]}
+        tags = {**training_tags(), **own_process_tags(), "vaeline.dataset": self.manifest["dataset"]}
         self._set_tags({**tags, "vaeline.validation": "passed"})
         log_params(self.client, run, params)
         log_dataset(self.client, run, self.manifest["name"], data_md5(), self.manifest["splits"])

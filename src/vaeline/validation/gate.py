@@ -105,11 +105,11 @@ def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
     found = result.result
     if "unexpected_index_list" in found:
         image_ids = [row["image_id"] for row in found["unexpected_index_list"]]
-        worst = ", ".join(str(value) for value in found["partial_unexpected_list"][:3])
+        worst = ", ".join(_short(value) for value in found["partial_unexpected_list"][:3])
         observed = f"{len(image_ids)} of {found['element_count']} images, such as {item.arguments['column']} = {worst}"
     elif "observed_value" in found:
         image_ids = _most_unusual(item, table)
-        observed = f"{found['observed_value']}, expected {item.arguments.get('min_value')} to " + str(
+        observed = f"{_short(found['observed_value'])}, expected {item.arguments.get('min_value')} to " + str(
             item.arguments.get("max_value")
         )
     else:
@@ -117,6 +117,10 @@ def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
         image_ids, observed = [], f"could not be evaluated: {next(filter(None, messages), 'no reason given')}"
     expected = {**item.arguments, **({"where": "{} = {}".format(*item.where)} if item.where else {})}
     return Failure(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN])
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _most_unusual(item: Expected, table: pd.DataFrame) -> list[str]:
