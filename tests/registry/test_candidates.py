@@ -1,0 +1,23 @@
+import numpy as np
+from mlflow.models import Model
+
+from vaeline.models.archive import save_model
+from vaeline.models.vae import VAE
+from vaeline.registry.candidates import candidate_name, package_pyfunc, pinned_requirements
+
+
+def test_names_follow_the_data_set():
+    assert candidate_name("mnist") == "vae-mnist-candidates"
+
+
+def test_the_package_is_complete_pinned_and_says_what_it_takes(params, tmp_path):
+    digest = save_model(VAE(**params.model.model_dump()), tmp_path / "vae.keras")
+    package_pyfunc(tmp_path / "vae.keras", tmp_path / "model")
+    model = Model.load(tmp_path / "model")
+    assert model.flavors["python_function"]["config"] == {"model_digest": digest}
+    assert model.signature.inputs.inputs[0].type == np.dtype("float32")
+    assert {spec.name for spec in model.signature.params} == {"mode", "n", "seed", "temperature"}
+    assert (tmp_path / "model/code/vaeline/models/vae.py").is_file()
+    requirements = (tmp_path / "model/requirements.txt").read_text().split()
+    assert all("==" in line for line in requirements)
+    assert set(pinned_requirements()) <= set(requirements)

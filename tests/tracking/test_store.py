@@ -1,0 +1,40 @@
+import subprocess
+import sys
+
+from conftest import ROOT
+
+from vaeline.tracking.store import tracking_uri, unreachable
+
+FIRST_USE = "from vaeline.tracking.store import *; experiment_id(open_store(), 'digits')"
+
+
+def test_the_environment_wins(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert tracking_uri() == "http://127.0.0.1:1"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setenv("DVC_ROOT", str(ROOT))
+    assert tracking_uri() == f"sqlite:///{ROOT}/mlflow.db"
+
+
+def test_a_password_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/db")
+    assert "postgresql://host/db" in str(unreachable(OSError("gone")))
+    assert "secret" not in str(unreachable(OSError("gone")))
+
+
+def test_three_processes_at_once_create_one_store(tmp_path):
+    (tmp_path / "dvc.yaml").touch()
+    environment = {
+        "PYTHONPATH": str(ROOT / "src"),
+        "PATH": "",
+        "HOME": str(tmp_path),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    command = [sys.executable, "-c", FIRST_USE]
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for process in started:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+    assert (tmp_path / "mlflow.db").is_file()
