@@ -82,4 +82,4 @@ def test_the_default_is_the_preset_resmlp_2d(params):
 
 
 def test_a_path_is_named_after_its_last_part(params):
-    assert params.data.model_copy(update={"dataset": "data/own/My Shapes.npz"}).name == "my-shapes"
+    assert params.data.model_copy(update={"dataset": "data/own/My: Shapes.npz"}).name == "my-shapes"

@@ -1,6 +1,7 @@
 """`params.yaml`, typed: one frozen model a section; an unknown key is refused and the nearest valid one named."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +31,8 @@ class DataParams(Section):
 
     @property
     def name(self) -> str:
-        """The data set's short name: for a path, its last part without an ending."""
-        return Path(self.dataset).stem.lower().replace(" ", "-")
+        """The data set's short name: for a path, its last part without an ending, in letters, digits, _ and -."""
+        return re.sub(r"[^a-z0-9_-]+", "-", Path(self.dataset).stem.lower())
 
 
 class ValidateParams(Section):

@@ -85,3 +85,5 @@ def test_metrics_are_grouped():
     assert epoch_metric("kl") == "train/kl"
     nested = {"test": {"nll": 1, "per_class": {"7": {"nll": 2}}}}
     assert as_mlflow_metrics(nested) == {"test/nll": 1.0, "test_class_7/nll": 2.0}
+    odd = {"test": {"nll": 1, "per_class": {"é/ü": {"nll": 2}}}}
+    assert as_mlflow_metrics(odd)["test_class____/nll"] == 2.0

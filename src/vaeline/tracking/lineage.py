@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vaeline.params import PARAMS_FILE, flatten
 DVC_FILE = Path("dvc.yaml")
 LOCK_FILE = Path("dvc.lock")
 ENVIRONMENT_LOCK = Path("requirements.lock")
+VALIDATION = Path("reports/validation.json")
 WRITTEN_BY_RUNS = ("dvc.lock", "reports")
 
 
@@ -85,6 +87,16 @@ def lock_tags() -> dict[str, str]:
     deps = locked_stage("train").get("deps", [])
     return {"vaeline.dvc_lock_sha256": dvc_lock_digest()} | {
         f"vaeline.deps.{entry['path']}": entry["md5"] for entry in deps
+    }
+
+
+def data_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Which data set a run is about, and what the gate said of it."""
+    validation = json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
+    return {
+        "vaeline.dataset": manifest["dataset"],
+        "vaeline.validation": validation.get("status", "unknown"),
+        "vaeline.validation_profile": validation.get("profile", "unknown"),
     }
 
 

@@ -1,6 +1,7 @@
 """Making the MLflow view equal to the files: idempotent, and enough to rebuild a run in an empty store."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,15 @@ from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.params import flatten
-from vaeline.tracking.lineage import data_md5, declared_params, is_current, lock_tags, training_tags
+from vaeline.tracking.lineage import (
+    VALIDATION,
+    data_md5,
+    data_tags,
+    declared_params,
+    is_current,
+    lock_tags,
+    training_tags,
+)
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -33,8 +41,8 @@ HISTORY = Path("reports/history.csv")
 METRICS = Path("reports/metrics.json")
 SCORES = Path("reports/scores.parquet")
 FIGURES = Path("reports/figures")
-VALIDATION = Path("reports/validation.json")
 DATA_DOCS = Path("reports/validation/docs")
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
 
 
 def record(stage: str) -> None:
@@ -61,7 +69,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     close_stale_runs(client, experiment)
     run = _find_or_restore(client, experiment)
     run_id = run.info.run_id
-    set_tags(client, run_id, {**lock_tags(), **_data_tags(manifest)})
+    set_tags(client, run_id, lock_tags() | data_tags(manifest))
     log_params(client, run, declared_params())
     log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
     log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
@@ -80,30 +88,31 @@ def test_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     test = dict(metrics["test"])
     by_class = test.pop("per_class")
     overall = {f"test/{name}": float(value) for name, value in test.items()}
-    nested = flatten({f"test_class_{label}": figures for label, figures in by_class.items()})
-    return overall | {name.replace(".", "/", 1): float(value) for name, value in nested.items()}
+    nested = {
+        f"test_class_{NOT_IN_NAMES.sub('_', label)}/{name}": float(value)
+        for label, figures in by_class.items()
+        for name, value in figures.items()
+    }
+    return overall | nested
 
 
 def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
-    """The run that trained the model on disk, best with the present train key; else a new one, tagged as restored."""
+    """The run that trained the model on disk; a new one, tagged as restored, where the store has none.
+
+    A run with the present train key but without a model lost the store before its training ended: it is finished now.
+    """
     tags = training_tags()
-    made_of = {DIGEST_TAG: digest(MODEL), KEY_TAG: tags[KEY_TAG]}
-    known = find_run(client, experiment, made_of) or find_run(client, experiment, {DIGEST_TAG: made_of[DIGEST_TAG]})
-    if known:
+    by_key, by_digest = {KEY_TAG: tags[KEY_TAG]}, {DIGEST_TAG: digest(MODEL)}
+    if known := find_run(client, experiment, by_key | by_digest):
         return known
-    run = client.create_run(experiment, run_name=run_name(declared_params(), tags[KEY_TAG]))
-    set_tags(client, run.info.run_id, {**tags, **made_of, "vaeline.restored": "true"})
+    run = find_run(client, experiment, by_key) if is_current("train") else None
+    if run is None:
+        if known := find_run(client, experiment, by_digest):
+            return known
+        run = client.create_run(experiment, run_name=run_name(declared_params(), tags[KEY_TAG]))
+    set_tags(client, run.info.run_id, tags | by_digest | {"vaeline.restored": "true"})
     client.set_terminated(run.info.run_id)
     return client.get_run(run.info.run_id)
-
-
-def _data_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
-    validation = json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
-    return {
-        "vaeline.dataset": manifest["dataset"],
-        "vaeline.validation": validation.get("status", "unknown"),
-        "vaeline.validation_profile": validation.get("profile", "unknown"),
-    }
 
 
 def _log_validation(client: MlflowClient, run_id: str) -> None:

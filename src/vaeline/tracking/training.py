@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import data_md5, declared_params, training_tags
+from vaeline.tracking.lineage import data_md5, data_tags, declared_params, training_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -27,6 +27,8 @@ from vaeline.tracking.runs import (
     set_tags,
 )
 from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unreachable
+
+ENDED_BY = "vaeline.ended_by"
 
 
 class Terminated(SystemExit):
@@ -55,13 +57,15 @@ class TrainingObserver:
         self._attempt(self._log_epoch, {**row, "epoch_seconds": seconds})
 
     def trained(self, model_digest: str) -> None:
-        """Say which model came out of the run."""
+        """Say which model came out of the run, even if the store was lost in between and is back."""
+        self.lost = self.run is None
         self._attempt(self._set_tags, {DIGEST_TAG: model_digest})
 
     def end(self, status: str, reason: str = "") -> None:
-        """Close the run as FINISHED, FAILED or KILLED."""
+        """Close the run as FINISHED, FAILED or KILLED, even if the store was lost in between and is back."""
+        self.lost = self.run is None
         if reason:
-            self._attempt(self._set_tags, {"vaeline.ended_by": reason[:500]})
+            self._attempt(self._set_tags, {ENDED_BY: reason[:500]})
         self._attempt(self._end, status)
 
     def _attempt(self, action: Callable[..., None], *arguments: Any) -> None:
@@ -88,8 +92,9 @@ class TrainingObserver:
             run = self.client.create_run(experiment, run_name=run_name(params, self.key))
         self.run = run
         self.client.update_run(run.info.run_id, status="RUNNING")
-        tags = {**training_tags(), **own_process_tags(), "vaeline.dataset": self.manifest["dataset"]}
-        self._set_tags({**tags, "vaeline.validation": "passed"})
+        self._set_tags(training_tags() | data_tags(self.manifest) | own_process_tags())
+        if ENDED_BY in run.data.tags:
+            self.client.delete_tag(run.info.run_id, ENDED_BY)
         log_params(self.client, run, params)
         log_dataset(self.client, run, self.manifest["name"], data_md5(), self.manifest["splits"])
 
