@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import numpy as np
+from conftest import ROOT
 from mlflow.models import Model
 
 from vaeline.models.archive import save_model
@@ -8,6 +12,16 @@ from vaeline.registry.candidates import candidate_name, package_pyfunc, pinned_r
 
 def test_names_follow_the_data_set():
     assert candidate_name("mnist") == "vae-mnist-candidates"
+
+
+def test_packaging_needs_no_tensorflow(tmp_path):
+    (tmp_path / "vae.keras").write_bytes(b"any")
+    script = (
+        "import sys; from pathlib import Path; from vaeline.registry.candidates import package_pyfunc;"
+        "package_pyfunc(Path('vae.keras'), Path('model')); assert 'tensorflow' not in sys.modules"
+    )
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
 
 
 def test_the_package_is_complete_pinned_and_says_what_it_takes(params, tmp_path):

@@ -2,6 +2,8 @@
 
 `mode` picks the answer: `reconstruct` and `encode` and `score` take images (n, 28, 28) with greys 0 to 1, `decode`
 takes latents (n, 1, latent_dim), `sample` ignores its input and draws `n` images with `seed` and `temperature`.
+
+Keras is imported late: MLflow runs this file to package a model, too, and packaging needs none of it.
 """
 
 from pathlib import Path
@@ -9,9 +11,6 @@ from pathlib import Path
 import mlflow
 import numpy as np
 from mlflow.models import set_model
-
-from vaeline.evaluation.likelihood import elbo_scores, encode
-from vaeline.models.archive import load_model
 
 MODES = ("reconstruct", "encode", "decode", "sample", "score")
 MOST_SAMPLES = 10_000
@@ -22,6 +21,8 @@ class VAEModel(mlflow.pyfunc.PythonModel):
     """Answers for one model archive."""
 
     def load_context(self, context):
+        from vaeline.models.archive import load_model
+
         self.model = load_model(Path(context.artifacts["model"]), context.model_config["model_digest"])
 
     def predict(self, context, model_input: np.ndarray, params: dict | None = None) -> dict[str, list]:
@@ -41,10 +42,14 @@ class VAEModel(mlflow.pyfunc.PythonModel):
         return {"images": np.asarray(self.model.reconstruct(self._images(images)))}
 
     def _encode(self, images, params):
+        from vaeline.evaluation.likelihood import encode
+
         z_mean, z_log_var = encode(self.model, self._images(images))
         return {"z_mean": z_mean, "z_log_var": z_log_var}
 
     def _score(self, images, params):
+        from vaeline.evaluation.likelihood import elbo_scores
+
         return elbo_scores(self.model, self._images(images), np.arange(len(images)), params.get("seed", 1))
 
     def _decode(self, latents, params):
