@@ -3,31 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from vaeline.validation.profile import Profile
+from vaeline.validation.profile import IMAGE_STATISTICS, Profile
 
 COLUMNS = (
-    "image_id",
-    "split",
-    "source_index",
-    "label",
-    "height",
-    "width",
-    "dtype",
-    "nulls",
-    "min",
-    "max",
-    "mean",
-    "std",
-    "ink",
-    "border",
-    "roughness",
-    "center_x",
-    "center_y",
-    "elongation",
-    "content",
-    "copies",
-    "leaks",
-    "class_share",
+    *("image_id", "split", "source_index", "label", "height", "width", "dtype", "nulls"),
+    *IMAGE_STATISTICS,
+    *("content", "copies", "leaks", "class_share"),
 )
 
 
