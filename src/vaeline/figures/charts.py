@@ -18,9 +18,10 @@ def draw_latent_space(
     figure = Figure(figsize=(9, 8), layout="constrained")
     axes = figure.subplots()
     colors = colormaps["tab10" if len(classes) <= 10 else "turbo"].resampled(max(len(classes), 2))
+    size = float(np.clip(12_000 / len(points), 4, 30))
     for label, name in enumerate(classes):
         own = points[labels == label]
-        axes.scatter(*own.T, s=4, alpha=0.6, color=colors(label), label=name, linewidths=0)
+        axes.scatter(*own.T, s=size, alpha=0.6, color=colors(label), label=name, linewidths=0)
     axes.set(title=title, xlabel=axis_names[0], ylabel=axis_names[1], aspect="equal")
     axes.legend(title="label", markerscale=4, loc="upper right", ncols=1 + len(classes) // 15)
     return figure
