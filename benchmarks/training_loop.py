@@ -1,12 +1,14 @@
-"""Seconds an epoch of the training loop with and without XLA, and of `fit` on a generator, side by side in one run.
+"""Seconds an epoch of the training loop with and without XLA, and of `fit` on a generator with XLA, side by side.
 
-python benchmarks/training_loop.py [ARCHITECTURE ...]      needs data/prepared (dvc repro prepare)
+    python benchmarks/training_loop.py [ARCHITECTURE ...]      needs data/prepared (dvc repro prepare)
+
+Each way runs in a process of its own: TensorFlow's generator op changes how the whole process gives memory back.
 """
 
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,31 +19,35 @@ from vaeline.params import read_params
 from vaeline.training.batches import shuffled_batches
 from vaeline.training.fit import start
 
-ROUNDS = 4
+WAYS = ("loop", "loop-xla", "fit-xla")
+EPOCHS = 4
 
 
 def main() -> None:
-    params = read_params()
-    fix_threads(params.compute.threads)
-    images = read_prepared(Path("data/prepared")).splits["train"].images
     print("| network | loop | loop, XLA | fit on a generator, XLA | loop ÷ loop, XLA | fit ÷ loop, XLA |")
     print("|---|---|---|---|---|---|")
     for architecture in sys.argv[1:] or ["resmlp", "mlp", "conv"]:
-        model_params = params.model.model_copy(update={"architecture": architecture})
-        ways: dict[str, Callable[[int], None]] = {}
-        for name, jit, run in (("loop", False, loop), ("loop, XLA", True, loop), ("fit, XLA", True, fit)):
-            train = params.train.model_copy(update={"jit_compile": jit})
-            model = start(images, model_params, train).model
-            ways[name] = lambda epoch, run=run, model=model: run(model, images, params.train.batch_size, epoch)
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for epoch in range(ROUNDS):
-            for name, run in ways.items():
-                began = time.perf_counter()
-                run(epoch)
-                seconds[name].append(time.perf_counter() - began)
-        plain, compiled, fitted = (statistics.median(values[1:]) for values in seconds.values())
-        times = " | ".join(f"{value:.1f} s" for value in (plain, compiled, fitted))
+        command = [sys.executable, __file__, "--measure", architecture]
+        seconds = [float(subprocess.check_output([*command, way], text=True).split()[-1]) for way in WAYS]
+        plain, compiled, fitted = seconds
+        times = " | ".join(f"{value:.1f} s" for value in seconds)
         print(f"| `{architecture}` | {times} | {plain / compiled:.2f} | {fitted / compiled:.2f} |", flush=True)
+
+
+def measure(architecture: str, way: str) -> float:
+    """Median seconds of an epoch after the first."""
+    params = read_params()
+    fix_threads(params.compute.threads)
+    images = read_prepared(Path("data/prepared")).splits["train"].images
+    model_params = params.model.model_copy(update={"architecture": architecture})
+    train = params.train.model_copy(update={"jit_compile": way.endswith("xla")})
+    model = start(images, model_params, train).model
+    seconds = []
+    for epoch in range(EPOCHS):
+        began = time.perf_counter()
+        (fit if way.startswith("fit") else loop)(model, images, train.batch_size, epoch)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[1:])
 
 
 def loop(model, images: np.ndarray, batch_size: int, epoch: int) -> None:
@@ -55,4 +61,7 @@ def fit(model, images: np.ndarray, batch_size: int, epoch: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--measure"]:
+        print(measure(*sys.argv[2:]))
+    else:
+        main()
