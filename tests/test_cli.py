@@ -39,6 +39,13 @@ def test_validate_reads_prepared_arrays_and_their_splits(invoke, prepared_direct
     assert json.loads((tmp_path / "validation.json").read_text())["rows"]["train"] == 1372
 
 
+def test_a_summary_of_nothing_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(app, ["summary"])
+    assert answer.exit_code == 1
+    assert "nothing was registered here yet; run `dvc repro`" in answer.output.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

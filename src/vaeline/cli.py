@@ -41,16 +41,20 @@ def summary() -> None:
     """Show the figures of the model on disk and its registered version."""
     import json
 
+    from vaeline.errors import VaelineError
     from vaeline.registry.candidates import find_version
     from vaeline.report import print_summary
+    from vaeline.repro import REGISTRATION
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
     from vaeline.tracking.sync import sync_run
 
     with sentences():
+        if not REGISTRATION.is_file():
+            raise VaelineError(f"no {REGISTRATION}: nothing was registered here yet; run `dvc repro`")
+        registration = json.loads(REGISTRATION.read_text(encoding="utf-8"))
         try:
             client = open_store()
             found = sync_run(client)
-            registration = json.loads(Path("reports/registration.json").read_text(encoding="utf-8"))
             version = find_version(client, registration["name"], registration["model_sha256"])
         except STORE_ERRORS as error:
             raise unreachable(error) from error

@@ -1,7 +1,6 @@
 import itertools
 import math
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,7 +143,3 @@ def test_summaries_are_means_with_standard_errors():
     by_class = summarize_by_class(scores, ["a", "b"])
     assert by_class["b"]["kl"] == 4.0
     assert by_class["a"]["kl_se"] == 0.0
-
-
-def test_keras_is_the_only_backend_interface_of_models():
-    assert keras.backend.backend() in {"tensorflow", "jax"}
