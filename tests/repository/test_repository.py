@@ -97,6 +97,7 @@ def test_imports_run_downwards_only():
         {"params", "compute"},
         {"data"},
         {"models"},
+        {"applications"},
         {"training", "evaluation", "figures"},
         {"validation"},
         {"tracking"},

@@ -1,0 +1,5 @@
+"""`python -m vaeline.cli`."""
+
+from vaeline.cli import app
+
+app()
