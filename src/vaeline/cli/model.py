@@ -77,10 +77,10 @@ def reconstruct(
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
         with pictures(paths, found, invert) as given:
-            from vaeline.applications.restoration import reconstruct as through_latents
+            from vaeline.evaluation.likelihood import decode, encode
             from vaeline.figures.sheets import draw_pairs
 
-            images = through_latents(found.model, given.images)
+            images = decode(found.model, encode(found.model, given.images)[0])
             shown = drawn(len(images), MOST_DRAWN // 2, out)
             stages = {"original": given.images[:shown], "reconstruction": images[:shown]}
             title = titled("pictures and their reconstructions", found)
@@ -104,8 +104,8 @@ def interpolate(
         found = open_model(model)
         import numpy as np
 
-        from vaeline.applications.decoding import decode
         from vaeline.applications.interpolation import PATHS
+        from vaeline.evaluation.likelihood import decode
         from vaeline.figures.sheets import draw_sheet
 
         ends = [_find_end(text, found, invert) for text in (start, end)]
@@ -133,8 +133,8 @@ def traverse(
         found = open_model(model)
         import numpy as np
 
-        from vaeline.applications.decoding import decode
         from vaeline.applications.traversal import traverse as sweep
+        from vaeline.evaluation.likelihood import decode
         from vaeline.figures.sheets import draw_sheet
 
         held = _read_end(center, found, invert).latent if center else np.zeros(found.model.latent_dim)
@@ -170,9 +170,8 @@ def edit(
         found = open_model(model)
         import numpy as np
 
-        from vaeline.applications.decoding import decode
         from vaeline.applications.editing import edit as move
-        from vaeline.evaluation.likelihood import encode
+        from vaeline.evaluation.likelihood import decode, encode
         from vaeline.figures.sheets import draw_sheet
 
         reference = found.read_reference()
@@ -217,10 +216,11 @@ def restore(
         with pictures(paths, found, invert) as given:
             import numpy as np
 
-            from vaeline.applications import damage, restoration
+            from vaeline.applications import restoration
+            from vaeline.evaluation.restoration import add_noise as with_noise
             from vaeline.figures.sheets import draw_pairs
 
-            damaged = damage.add_noise(given.images, add_noise, seed) if add_noise else given.images
+            damaged = with_noise(given.images, add_noise, seed) if add_noise else given.images
             if missing is None:
                 images, seen = restoration.denoise(found.model, damaged), damaged
             else:
@@ -327,7 +327,7 @@ def _attribute(reference: "Reference", name: str) -> "np.ndarray":
 
 
 def _mask(text: str, shape: tuple[int, int]) -> "np.ndarray":
-    from vaeline.applications.damage import rectangle
+    from vaeline.applications.masks import rectangle
 
     try:
         x, y, width, height = (int(part) for part in text.split(","))

@@ -76,8 +76,8 @@ def decode(
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
-        from vaeline.applications.decoding import decode as to_images
         from vaeline.data.latents import read_latents
+        from vaeline.evaluation.likelihood import decode as to_images
         from vaeline.figures.sheets import draw_grid
 
         images = to_images(found.model, read_latents(file, found.model.latent_dim))
@@ -104,7 +104,7 @@ def augment(
         from tqdm import tqdm
 
         from vaeline.applications.augmentation import draw_around
-        from vaeline.applications.decoding import decode
+        from vaeline.evaluation.likelihood import decode
 
         reference = found.read_reference()
         digits = max(3, len(str(n - 1)))
@@ -134,10 +134,9 @@ def compress(
         with pictures(paths, found, invert) as given:
             from vaeline.applications.compression import dequantize, pack, quantize
             from vaeline.applications.container import Compressed, to_bytes
-            from vaeline.applications.decoding import decode
             from vaeline.artifacts import atomic_file
             from vaeline.data.pictures import png_size
-            from vaeline.evaluation.likelihood import encode
+            from vaeline.evaluation.likelihood import decode, encode
 
             codes = quantize(encode(found.model, given.images)[0], step)
             data = to_bytes(Compressed(found.model_sha256, step, _relative(given.names), codes))
@@ -169,7 +168,7 @@ def decompress(
         found = open_model(model)
         from vaeline.applications.compression import dequantize
         from vaeline.applications.container import from_bytes
-        from vaeline.applications.decoding import decode
+        from vaeline.evaluation.likelihood import decode
 
         try:
             compressed = from_bytes(file.read_bytes())

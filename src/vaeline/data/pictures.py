@@ -22,7 +22,7 @@ from vaeline.errors import VaelineError
 ARRAY_ENDING = ".npy"
 ENDINGS = PICTURE_ENDINGS | {ARRAY_ENDING}
 MOST_PIXELS = 50_000_000
-BROKEN_PICTURE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+BROKEN_PICTURE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
 BROKEN_ARRAY = (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, tokenize.TokenError)
 
 
@@ -120,6 +120,8 @@ def _read_picture(file: Path, shape: tuple[int, int], invert: bool) -> np.ndarra
             with Image.open(file, formats=("PNG", "JPEG")) as picture:
                 _check_size(picture.size)
                 grey = _grey(ImageOps.exif_transpose(picture), paper=255 if invert else 0)
+        except Image.DecompressionBombError:
+            raise _UnusableError(f"too large: at most {MOST_PIXELS:,} pixels are read") from None
         except UnidentifiedImageError:
             raise _UnusableError("not a PNG or JPEG picture, whatever its name says") from None
         except BROKEN_PICTURE as error:

@@ -1,14 +1,8 @@
-"""Damage to show restoration on: noise, and a part that is missing. Images are float32 (count, height, width)."""
+"""Which pixels of an image are missing, as people say it."""
 
 import numpy as np
 
 from vaeline.errors import VaelineError
-
-
-def add_noise(images: np.ndarray, sigma: float, seed: int) -> np.ndarray:
-    """Images with Gaussian noise of standard deviation `sigma` on every pixel, cut off to [0, 1]."""
-    noise = np.random.default_rng(seed).standard_normal(images.shape, dtype="float32")
-    return np.clip(images + np.float32(sigma) * noise, 0, 1)
 
 
 def rectangle(shape: tuple[int, int], x: int, y: int, width: int, height: int) -> np.ndarray:
