@@ -1,6 +1,9 @@
+import runpy
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from keras import ops
 from PIL import Image
 
@@ -155,6 +158,17 @@ def test_anomalies_are_sorted_and_drawn_and_a_score_does_not_depend_on_its_compa
     alone = pd.read_csv(tmp_path / "b.csv")
     assert list(alone)[1] == "kl"
     pd.testing.assert_frame_equal(alone[list(table)], table[:1])
+
+
+def test_twenty_pictures_that_are_no_digits_lead_the_ranking(vaeline, digits, tmp_path):
+    strange = runpy.run_path(str(ROOT / "benchmarks/strange_pictures.py"))["strange_pictures"]
+    for name, picture in strange(np.random.default_rng(0)).items():
+        picture.save(tmp_path / f"odd-{name}.png")
+    for row in range(0, 1797, 9):
+        Image.fromarray(digits.images[row]).save(tmp_path / f"digit-{row}.png")
+    assert vaeline("anomaly", tmp_path, "--out", tmp_path / "a.csv").exit_code == 0
+    leading = pd.read_csv(tmp_path / "a.csv")["image"][:20]
+    assert leading.str.contains("odd-").sum() >= 18
 
 
 @pytest.mark.parametrize(
