@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from sklearn.mixture import GaussianMixture
 
 from vaeline.applications.anomaly import OneClass, anomaly_scores, fit_one_class, one_class_statistics
@@ -26,6 +27,8 @@ def test_a_mixture_survives_json():
     one_class = fit_one_class(STATISTICS, 1)
     content = {name: values.tolist() for name, values in vars(one_class).items()}
     np.testing.assert_array_equal(OneClass.from_json(content).score(STATISTICS), one_class.score(STATISTICS))
+    with pytest.raises(ValueError, match="one of 2 statistics"):
+        OneClass.from_json(content | {"mean": [0.0, 1.0]})
 
 
 def test_statistics_are_reconstruction_squared_error_and_ink(small_model, greys):

@@ -11,6 +11,7 @@ from vaeline.evaluation.likelihood import elbo_scores
 from vaeline.models.vae import VAE
 
 SCORES = ("neg_elbo", "reconstruction", "kl", "one_class")
+STATISTICS = 3
 COMPONENTS = 20
 REGULARIZATION = 1e-4
 
@@ -32,8 +33,11 @@ class OneClass:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "OneClass":
-        """The mixture that `vars` of one gave."""
-        return cls(**{name: np.array(values) for name, values in content.items()})
+        """The mixture that `vars` of one gave. Raises ValueError if it is one of other statistics."""
+        mixture = cls(**{name: np.array(values) for name, values in content.items()})
+        if mixture.mean.shape != (STATISTICS,):
+            raise ValueError(f"its mixture is one of {mixture.mean.size} statistics, not of {STATISTICS}")
+        return mixture
 
     def score(self, statistics: np.ndarray) -> np.ndarray:
         """−log density of `statistics` (count, 3), in standard units, shape (count,)."""
