@@ -38,10 +38,23 @@ class StoredModel:
 
     def read_reference(self) -> Reference:
         """The latent reference that the run holds. Raises VaelineError."""
-        with artifact(self.client, self.run_id, REFERENCE) as file:
+        with self.artifact(REFERENCE) as file:
             if file is None:
                 raise VaelineError(f"{self.name} has no {REFERENCE}; run `dvc repro evaluate` with this model")
             return read_reference(file)
+
+    @contextmanager
+    def artifact(self, path: str) -> Iterator[Path | None]:
+        """A temporary copy of an artifact of the run, which messages call by its lasting name; None where it is not."""
+        with tempfile.TemporaryDirectory() as scratch:
+            with _reachable():
+                listed = self.client.list_artifacts(self.run_id, path.rpartition("/")[0])
+                known = path in {item.path for item in listed}
+                copy = Path(self.client.download_artifacts(self.run_id, path, scratch)) if known else None
+            try:
+                yield copy
+            except VaelineError as error:
+                raise VaelineError(str(error).replace(str(copy), f"{path} of {self.name}")) from error
 
 
 def find_run_model(reference: str) -> StoredModel:
@@ -90,24 +103,13 @@ def load_stored(stored: StoredModel) -> VAE:
     Raises:
         VaelineError: its file is missing from the store, or is not the one that was registered.
     """
-    with artifact(stored.client, stored.run_id, ARCHIVE) as file:
+    with stored.artifact(ARCHIVE) as file:
         if file is None:
             raise VaelineError(
                 f"{stored.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
                 "run `dvc repro` with its parameters"
             )
         return load_model(file, stored.model_sha256)
-
-
-@contextmanager
-def artifact(client: MlflowClient, run_id: str, path: str) -> Iterator[Path | None]:
-    """A temporary copy of a run's artifact; None where the run has none of that path."""
-    with tempfile.TemporaryDirectory() as scratch:
-        with _reachable():
-            listed = client.list_artifacts(run_id, path.rpartition("/")[0])
-            known = path in {item.path for item in listed}
-            copy = Path(client.download_artifacts(run_id, path, scratch)) if known else None
-        yield copy
 
 
 def _find_runs(client: MlflowClient, reference: str) -> list[Run]:
