@@ -52,14 +52,14 @@ def main() -> None:
     write_reference(
         fit_reference(subject.model, digest(MODEL), train, labels, subject.classes, settings.seed), REFERENCE
     )
-    one_class = read_reference(REFERENCE).one_class
+    densities = read_reference(REFERENCE).densities
     others = {folder.name: strange_images(folder) for folder in sorted(ANOMALIES.iterdir())}
 
     parts = {
         "test": measure_likelihood(subject, settings),
         "latents": measure_latents(subject),
         "samples": measure_samples(subject, classifier, digest(CLASSIFIER), settings),
-        "ood": measure_anomalies(subject, one_class, others),
+        "ood": measure_anomalies(subject, densities, others),
         "restoration": measure_restoration(subject, settings),
         "compression": measure_compression(subject, settings),
     }

@@ -32,7 +32,7 @@ def test_a_reference_comes_back_from_its_file(reference, tmp_path):
     np.testing.assert_allclose(again.posteriors(3)[0], reference.posteriors(3)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model_sha256": 1, "one_class": {"odd": 1}}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model_sha256": 1, "densities": {"one_class": {"odd": 1}}}'])
 def test_what_is_no_reference_is_refused(tmp_path, content):
     (tmp_path / "reference.json").write_text(content)
     with pytest.raises(VaelineError, match=r"reference\.json: not a latent reference"):

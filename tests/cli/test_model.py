@@ -149,7 +149,7 @@ def test_anomalies_are_sorted_and_drawn_and_a_score_does_not_depend_on_its_compa
     answer = vaeline("anomaly", "pictures", tmp_path / "noise.png", "--out", tmp_path / "a.csv")
     assert answer.exit_code == 0, answer.output
     table = pd.read_csv(tmp_path / "a.csv")
-    assert list(table) == ["image", "one_class", "neg_elbo", "reconstruction", "kl"]
+    assert list(table) == ["image", "one_class", "neg_elbo", "reconstruction", "kl", "one_class_latent"]
     assert table["image"][0] == str(tmp_path / "noise.png")
     assert table["one_class"].is_monotonic_decreasing
     assert len(table) == 11

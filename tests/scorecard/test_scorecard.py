@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vaeline.applications.anomaly import fit_one_class, one_class_statistics
+from vaeline.applications.anomaly import fit_densities, image_statistics
 from vaeline.classifier.network import Classifier
 from vaeline.evaluation.likelihood import elbo_scores, encode
 from vaeline.evaluation.noise import binary_pixels
@@ -102,19 +102,17 @@ def test_data_of_one_class_has_no_probes_and_no_features(subject, settings, smal
 
 def test_anomalies_of_every_kind_are_scored_and_other_data_sets_too(subject):
     train = subject.train_images(np.arange(500))
-    scores = elbo_scores(subject.model, train, np.arange(500), 1)
-    one_class = fit_one_class(one_class_statistics(train, scores), 1)
+    densities = fit_densities(image_statistics(subject.model, train, np.arange(500), 1), 1)
     letters = np.random.default_rng(0).random((40, 28, 28), dtype="float32")
-    part = measure_anomalies(subject, one_class, {"letters": letters})
+    part = measure_anomalies(subject, densities, {"letters": letters})
     check(part)
     assert set(part.figures) == {"hflip", "vflip", "rotation", "inversion", "noise", "constant", "letters"}
-    assert set(part.figures["hflip"]) == {"neg_elbo", "reconstruction", "kl", "one_class"}
+    assert set(part.figures["hflip"]) == {"neg_elbo", "reconstruction", "kl", "one_class", "one_class_latent"}
     assert part.figures["noise"]["neg_elbo"]["auroc"] > 0.99 < part.figures["letters"]["reconstruction"]["auroc"]
     assert "letters" in part.protocol["strange"]
-    test_scores = elbo_scores(subject.model, subject.greys, subject.rows, 1)
-    np.testing.assert_allclose(
-        part.columns["one_class"], one_class.score(one_class_statistics(subject.greys, test_scores))
-    )
+    statistics = image_statistics(subject.model, subject.greys, subject.rows, 1)
+    for name, density in densities.items():
+        np.testing.assert_allclose(part.columns[name], density.score(statistics))
 
 
 def test_restoration_is_measured_beside_damage_and_median(subject, settings):

@@ -1,5 +1,6 @@
-"""How unusual an image is to a model: its −ELBO, and how rare its three statistics are among training images."""
+"""How unusual an image is to a model: its −ELBO, and how rare its statistics are among training images."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,24 +8,28 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
-from vaeline.evaluation.likelihood import elbo_scores
+from vaeline.evaluation.likelihood import elbo_scores, encode
 from vaeline.models.vae import VAE
 
-SCORES = ("neg_elbo", "reconstruction", "kl", "one_class")
-STATISTICS = 3
+DENSITIES = {
+    "one_class": ("reconstruction", "mse", "ink"),
+    "one_class_latent": ("reconstruction", "kl", "z_norm", "z_log_sigma"),
+}
+SCORES = ("neg_elbo", "reconstruction", "kl", *DENSITIES)
 COMPONENTS = 20
 REGULARIZATION = 1e-4
 
 
 @dataclass(frozen=True)
 class OneClass:
-    """A Gaussian mixture over standardized statistics (reconstruction, squared error, ink) of training images.
+    """A Gaussian mixture over some standardized statistics of training images, called `names`.
 
     Density over statistics of the model, not over pixels: a cheap form of DoSE (Morningstar et al. 2021,
-    arXiv:2006.09273). Ink, because nats rise with it: what is usual for a bold image is rare for a faint one.
-    Arrays: mean and scale (3,), weights (k,), centers (k, 3), precision_roots (k, 3, 3).
+    arXiv:2006.09273). Arrays, for f statistics: mean and scale (f,), weights (k,), centers (k, f), precision_roots
+    (k, f, f).
     """
 
+    names: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
     weights: np.ndarray
@@ -33,15 +38,13 @@ class OneClass:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "OneClass":
-        """The mixture that `vars` of one gave. Raises ValueError if it is one of other statistics."""
-        mixture = cls(**{name: np.array(values) for name, values in content.items()})
-        if mixture.mean.shape != (STATISTICS,):
-            raise ValueError(f"its mixture is one of {mixture.mean.size} statistics, not of {STATISTICS}")
-        return mixture
+        """The mixture that `vars` of one gave."""
+        arrays = {name: np.array(values) for name, values in content.items() if name != "names"}
+        return cls(names=tuple(content["names"]), **arrays)
 
-    def score(self, statistics: np.ndarray) -> np.ndarray:
-        """−log density of `statistics` (count, 3), in standard units, shape (count,)."""
-        standard = (statistics - self.mean) / self.scale
+    def score(self, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
+        """−log density of the image statistics (count,), in standard units, shape (count,)."""
+        standard = (np.column_stack([statistics[name] for name in self.names]) - self.mean) / self.scale
         whitened = np.einsum("nkf,kfg->nkg", standard[:, None] - self.centers, self.precision_roots)
         log_determinant = np.log(np.diagonal(self.precision_roots, axis1=1, axis2=2)).sum(axis=1)
         squared = (whitened**2).sum(axis=2)
@@ -49,28 +52,39 @@ class OneClass:
         return -logsumexp(log_density, b=self.weights, axis=1)
 
 
-def fit_one_class(statistics: np.ndarray, seed: int) -> OneClass:
-    """The mixture of `statistics` (count, 3) of training images."""
-    mean, scale = statistics.mean(axis=0), np.maximum(statistics.std(axis=0), 1e-9)
+def fit_one_class(statistics: Mapping[str, np.ndarray], names: Sequence[str], seed: int) -> OneClass:
+    """The mixture of those statistics (count,) of training images that are in `names`."""
+    table = np.column_stack([statistics[name] for name in names])
+    mean, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
     mixture = GaussianMixture(
-        min(COMPONENTS, len(statistics)),
-        init_params="k-means++",
-        reg_covar=REGULARIZATION,
-        max_iter=300,
-        random_state=seed,
-    ).fit((statistics - mean) / scale)
-    return OneClass(mean, scale, mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
+        min(COMPONENTS, len(table)), init_params="k-means++", reg_covar=REGULARIZATION, max_iter=300, random_state=seed
+    ).fit((table - mean) / scale)
+    return OneClass(tuple(names), mean, scale, mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
 
 
-def one_class_statistics(images: np.ndarray, scores: dict[str, np.ndarray]) -> np.ndarray:
-    """(count, 3): reconstruction, squared error a pixel, and mean pixel of images whose `elbo_scores` are known."""
-    return np.column_stack([scores["reconstruction"], scores["mse"], images.mean(axis=(1, 2), dtype="float64")])
+def fit_densities(statistics: Mapping[str, np.ndarray], seed: int) -> dict[str, OneClass]:
+    """A mixture for each of `DENSITIES`.
+
+    `one_class` weighs nats and squared error against ink: what is usual for a bold image is rare for a faint one.
+    `one_class_latent` looks at the posterior in the place of the pixels.
+    """
+    return {name: fit_one_class(statistics, names, seed) for name, names in DENSITIES.items()}
+
+
+def image_statistics(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
+    z_mean, z_log_var = encode(model, images)
+    return elbo_scores(model, images, indices, seed) | {
+        "ink": images.mean(axis=(1, 2), dtype="float64"),
+        "z_norm": np.linalg.norm(z_mean.astype("float64"), axis=1),
+        "z_log_sigma": 0.5 * z_log_var.sum(axis=1, dtype="float64"),
+    }
 
 
 def anomaly_scores(
-    model: VAE, images: np.ndarray, indices: np.ndarray, seed: int, one_class: OneClass
+    model: VAE, images: np.ndarray, indices: np.ndarray, seed: int, densities: Mapping[str, OneClass]
 ) -> dict[str, np.ndarray]:
-    """`neg_elbo`, `reconstruction`, `kl` (nats per image) and `one_class` (nats), each (count,); higher is stranger."""
-    scores = elbo_scores(model, images, indices, seed)
-    scores["one_class"] = one_class.score(one_class_statistics(images, scores))
+    """`SCORES` of images, each (count,): nats per image, and −log densities; higher is stranger."""
+    statistics = image_statistics(model, images, indices, seed)
+    scores = statistics | {name: density.score(statistics) for name, density in densities.items()}
     return {name: scores[name] for name in SCORES}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeline.applications.anomaly import OneClass, fit_one_class, one_class_statistics
+from vaeline.applications.anomaly import DENSITIES, OneClass, fit_densities, image_statistics
 from vaeline.applications.attributes import ATTRIBUTES
 from vaeline.artifacts import write_json
 from vaeline.errors import VaelineError
-from vaeline.evaluation.likelihood import elbo_scores, encode
+from vaeline.evaluation.likelihood import encode
 from vaeline.models.vae import VAE
 
 POSTERIORS_A_CLASS = 100
@@ -33,7 +33,7 @@ class Reference:
     z_mean: np.ndarray
     z_log_var: np.ndarray
     labels: np.ndarray
-    one_class: OneClass
+    densities: dict[str, OneClass]
 
     def posteriors(self, label: int) -> tuple[np.ndarray, np.ndarray]:
         """`z_mean` and `z_log_var` of the remembered images of a class, each (n, latent_dim)."""
@@ -51,7 +51,7 @@ def fit_reference(
     for label in present:
         class_means[label] = z_mean[labels == label].mean(axis=0)
     kept = np.concatenate([np.flatnonzero(labels == label)[:POSTERIORS_A_CLASS] for label in present])
-    scores = elbo_scores(model, images, np.arange(len(images)), seed)
+    statistics = image_statistics(model, images, np.arange(len(images)), seed)
     return Reference(
         model_sha256=model_sha256,
         classes=tuple(classes),
@@ -60,7 +60,7 @@ def fit_reference(
         z_mean=z_mean[kept],
         z_log_var=z_log_var[kept],
         labels=labels[kept].astype("int64"),
-        one_class=fit_one_class(one_class_statistics(images, scores), seed),
+        densities=fit_densities(statistics, seed),
     )
 
 
@@ -77,7 +77,8 @@ def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarr
 
 def write_reference(reference: Reference, path: Path) -> None:
     """Write the reference as JSON, atomically."""
-    write_json(path, {**vars(reference), "one_class": vars(reference.one_class)})
+    densities = {name: vars(density) for name, density in reference.densities.items()}
+    write_json(path, {**vars(reference), "densities": densities})
 
 
 def read_reference(path: Path) -> Reference:
@@ -93,7 +94,7 @@ def read_reference(path: Path) -> Reference:
             model_sha256=content["model_sha256"],
             classes=tuple(content["classes"]),
             attributes={name: np.array(direction) for name, direction in content["attributes"].items()},
-            one_class=OneClass.from_json(content["one_class"]),
+            densities={name: OneClass.from_json(content["densities"][name]) for name in DENSITIES},
             **arrays,
         )
     except FileNotFoundError:

@@ -240,7 +240,8 @@ def restore(
 def anomaly(
     paths: PathsArgument,
     score: Annotated[
-        Literal["one_class", "neg_elbo", "reconstruction", "kl"], typer.Option(help="What to sort by.")
+        Literal["one_class", "one_class_latent", "neg_elbo", "reconstruction", "kl"],
+        typer.Option(help="What to sort by."),
     ] = "one_class",
     worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="How many the contact sheet shows.")] = 20,
     seed: SeedOption = 1,
@@ -268,7 +269,7 @@ def anomaly(
 
             streams = _noise_streams(given.images)
             images = binary_pixels(given.images, seed, streams) if found.model.binarize else given.images
-            scores = anomaly_scores(found.model, images, streams, seed, reference.one_class)
+            scores = anomaly_scores(found.model, images, streams, seed, reference.densities)
             table = pd.DataFrame({"image": given.names, score: scores[score], **scores})
             table = table.sort_values(score, ascending=False, kind="stable")
             top = table.head(worst)

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vaeline.applications.anomaly import OneClass, anomaly_scores
+from vaeline.applications.anomaly import DENSITIES, OneClass, anomaly_scores
 from vaeline.evaluation.anomaly import ALTERATIONS, alter, separation_table
 from vaeline.evaluation.summary import nested
 from vaeline.scorecard.subject import Part, Subject
 
 
-def measure_anomalies(subject: Subject, one_class: OneClass, others: Mapping[str, np.ndarray]) -> Part:
+def measure_anomalies(subject: Subject, densities: Mapping[str, OneClass], others: Mapping[str, np.ndarray]) -> Part:
     """AUROC and average precision of every score against altered test images and `others`, images by name."""
 
     def scores(greys: np.ndarray) -> dict[str, np.ndarray]:
         rows = np.arange(len(greys))
-        return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, one_class)
+        return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, densities)
 
     usual = scores(subject.greys)
     strange = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in ALTERATIONS}
@@ -25,7 +25,7 @@ def measure_anomalies(subject: Subject, one_class: OneClass, others: Mapping[str
         "usual": f"{len(subject.rows)} test images",
         "strange": f"as many, altered; rotation by 90 degrees; other data sets: {', '.join(others) or 'none'}",
         "pixels": subject.pixels,
-        "one_class": "Gaussian mixture over reconstruction, squared error and mean pixel, training images",
+        **{name: f"Gaussian mixture over {', '.join(names)} of training images" for name, names in DENSITIES.items()},
         "errors": "auroc: DeLong; average_precision: 50 resamplings",
     }
-    return Part(nested(table, ["kind", "score"]), protocol, {"one_class": usual["one_class"]}, table)
+    return Part(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in DENSITIES}, table)
