@@ -60,9 +60,10 @@ def state_directory() -> Path:
 def unreachable(error: Exception) -> VaelineError:
     """The sentence for a store that cannot be used."""
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return VaelineError(f"the tracking store {_without_password(tracking_uri())} cannot be used: {reason}")
+    return VaelineError(f"the tracking store {public_uri()} cannot be used: {reason}")
 
 
-def _without_password(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
+def public_uri() -> str:
+    """The store's address without a user or a password."""
+    scheme, separator, rest = tracking_uri().partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"

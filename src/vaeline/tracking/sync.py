@@ -40,6 +40,7 @@ MANIFEST = Path("data/prepared/manifest.json")
 HISTORY = Path("reports/history.csv")
 METRICS = Path("reports/metrics.json")
 SCORES = Path("reports/scores.parquet")
+PER_CLASS = Path("reports/per_class.csv")
 FIGURES = Path("reports/figures")
 DATA_DOCS = Path("reports/validation/docs")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
@@ -76,8 +77,8 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     _log_validation(client, run_id)
     if just_written == "evaluate" or is_current("evaluate"):
         log_metrics(client, run, test_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
-        client.log_artifact(run_id, str(METRICS), "evaluation")
-        client.log_artifact(run_id, str(SCORES), "evaluation")
+        for file in (METRICS, SCORES, PER_CLASS):
+            client.log_artifact(run_id, str(file), "evaluation")
     if just_written == "plot" or is_current("plot"):
         client.log_artifacts(run_id, str(FIGURES), "figures")
     return client.get_run(run_id)
