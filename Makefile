@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-.PHONY: help setup run test lint lock ui clean
+.PHONY: help setup run test browser lint lock ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -21,8 +21,11 @@ $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.s
 run: $(VENV)/.locked ## the whole pipeline, data to registry; PRESET=mlp-20d for another model
 	@vaeline run --preset "$$PRESET"
 
-test: $(VENV)/.locked ## every test, with a small end-to-end run
+test: $(VENV)/.locked browser ## every test, with a small end-to-end run
 	@python -m pytest
+
+browser: ## a Chromium for the tests of the MLflow UI: Debian's is installed where there is none, given root
+	@scripts/browser.sh
 
 lint: $(VENV)/.locked ## ruff, yamllint, workflow schema, zizmor
 	@ruff check . && ruff format --check .

@@ -81,9 +81,7 @@ def test_what_fits_no_run_or_several_is_one_sentence(client, make_run, monkeypat
         with monkeypatch.context() as patched:
             patched.setattr("uuid.uuid4", lambda digit=digit: SimpleNamespace(hex=f"abcdef{digit}" + "0" * 25))
             client.create_run("1", run_name=f"run {digit}")
-    with pytest.raises(
-        VaelineError, match=r"2 runs .* begins with 'abcdef': abcdef20+ \(run 2\), abcdef1"
-    ):
+    with pytest.raises(VaelineError, match=r"2 runs .* begins with 'abcdef': abcdef20+ \(run 2\), abcdef1"):
         resolve_run(client, "abcdef")
 
 
@@ -138,10 +136,8 @@ def test_the_newest_run_keeps_the_files_and_a_second_time_changes_nothing(client
     assert attach_comparison(client, [baseline, old], [file])[1] == "comparison/base_line"
 
 
-def test_the_page_is_on_the_tracking_server_or_on_the_local_one(client, make_run, monkeypatch):
+def test_mlflows_own_comparison_is_addressed(make_run):
     runs = [make_run("a"), make_run("b")]
     ids = "%2C".join(f"%22{run.info.run_id}%22" for run in runs)
-    tail = f"/#/compare-runs?runs=%5B{ids}%5D&experiments=%5B%221%22%5D"
-    assert comparison_page(runs) == f"http://127.0.0.1:5000{tail}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host/mlflow/")
-    assert comparison_page(runs) == f"https://host/mlflow{tail}"
+    tail = f"/#/compare-runs?runs=%5B{ids}%5D&experiments=%5B%221%22%5D&workflowType=machine_learning"
+    assert comparison_page(runs, "http://host:1") == f"http://host:1{tail}"

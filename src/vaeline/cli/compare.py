@@ -31,7 +31,7 @@ def compare(
     from vaeline.errors import VaelineError
     from vaeline.evaluation import comparison
     from vaeline.tracking.comparison import attach_comparison, comparison_page, read_evaluations, resolve_run
-    from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
+    from vaeline.tracking.store import STORE_ERRORS, open_store, ui_address, unreachable
 
     with sentences():
         if len(runs) < 2:
@@ -54,7 +54,7 @@ def compare(
             raise unreachable(error) from error
     _show(result, [choice for _, choice in resolved if choice])
     typer.echo(f"Files: {out}    In MLflow: {folder} of {newest.info.run_name}")
-    typer.echo(f"Beside each other in MLflow (make ui): {comparison_page(found)}")
+    typer.echo(f"Beside each other in MLflow (make ui): {comparison_page(found, ui_address())}")
 
 
 def _show(result: "Comparison", choices: list[str]) -> None:

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import KEYS, Evaluation
 from vaeline.tracking.lineage import is_current
-from vaeline.tracking.store import public_uri
+from vaeline.tracking.store import TRAINING_VIEW, public_uri
 from vaeline.tracking.sync import METRICS, NOT_IN_NAMES, PER_CLASS, SCORES, sync_run
 
 ON_DISK = (".", "local")
@@ -25,7 +25,6 @@ EVALUATION = "evaluation"
 COMPARISON = "comparison"
 QUOTES = re.compile(r"['\"\\]")
 PART_OF_AN_ID = re.compile(r"[0-9a-f]{6,32}")
-LOCAL_UI = "http://127.0.0.1:5000"
 NAMES_SHOWN = 8
 
 
@@ -120,13 +119,11 @@ def attach_comparison(client: MlflowClient, runs: Sequence[Run], files: Sequence
     return newest, folder
 
 
-def comparison_page(runs: Sequence[Run]) -> str:
-    """The address of MLflow's own comparison of these runs, on the tracking server or on `make ui`."""
-    uri = public_uri()
-    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else LOCAL_UI
+def comparison_page(runs: Sequence[Run], server: str) -> str:
+    """The address of MLflow's own comparison of these runs on a server."""
     ids = json.dumps([run.info.run_id for run in runs], separators=(",", ":"))
     experiments = json.dumps(sorted({run.info.experiment_id for run in runs}), separators=(",", ":"))
-    return f"{server}/#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}"
+    return f"{server}/#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}&{TRAINING_VIEW}"
 
 
 def _run_on_disk(client: MlflowClient) -> Run:
