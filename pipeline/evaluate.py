@@ -1,4 +1,4 @@
-"""Stage `evaluate`: every test image scored, and the scores summed up."""
+"""Stage `evaluate`: every test image scored, and what the model is good for measured."""
 
 from pathlib import Path
 
@@ -7,52 +7,86 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vaeline.artifacts import atomic_file, write_json
+from vaeline.applications.reference import fit_reference, read_reference, write_reference
+from vaeline.archive import load_archive
+from vaeline.artifacts import atomic_file, digest, write_json
+from vaeline.classifier.network import Classifier
 from vaeline.compute import fix_threads
+from vaeline.data.idx import read_idx
 from vaeline.data.prepared import read_prepared, scale
+from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import run_stage
-from vaeline.evaluation.likelihood import active_units, elbo_scores, encode, exact_nll, importance_weighted_nll
-from vaeline.evaluation.noise import binary_pixels
-from vaeline.evaluation.summary import summarize, summarize_by_class
+from vaeline.evaluation.noise import subset
+from vaeline.evaluation.summary import summarize_by_class
 from vaeline.models.archive import load_model
 from vaeline.params import read_params
+from vaeline.scorecard.anomalies import measure_anomalies
+from vaeline.scorecard.compression import measure_compression
+from vaeline.scorecard.latents import measure_latents
+from vaeline.scorecard.likelihood import measure_likelihood
+from vaeline.scorecard.restoration import measure_restoration
+from vaeline.scorecard.samples import measure_samples
+from vaeline.scorecard.subject import Subject
 from vaeline.tracking.sync import record
 
 PREPARED = Path("data/prepared")
+ANOMALIES = Path("data/anomalies")
 MODEL = Path("models/vae.keras")
+CLASSIFIER = Path("models/classifier.keras")
+REFERENCE = Path("reports/latent_reference.json")
 SCORES = Path("reports/scores.parquet")
 METRICS = Path("reports/metrics.json")
 PER_CLASS = Path("reports/per_class.csv")
+TABLES = {"ood": "anomaly.csv", "restoration": "restoration.csv", "compression": "compression.csv"}
 
 
 def main() -> None:
     params = read_params()
     settings = params.evaluate
     fix_threads(params.compute.threads)
-    prepared, model = read_prepared(PREPARED), load_model(MODEL)
-    test = prepared.splits["test"]
-    rows = np.arange(len(test.labels))
-    images = scale(test.images)
-    if model.binarize:
-        images = binary_pixels(images, settings.seed, rows)
+    classifier = load_archive(CLASSIFIER, Classifier)
+    subject = Subject(load_model(MODEL), read_prepared(PREPARED), settings.seed)
 
-    scores = pd.DataFrame({"image": rows, "label": test.labels, **elbo_scores(model, images, rows, settings.seed)})
-    scores["nll_bound"] = importance_weighted_nll(model, images, rows, settings.nll_samples, settings.seed)
-    exact = model.latent_dim == 2
-    scores["nll"] = exact_nll(model, images, settings.grid_points) if exact else scores["nll_bound"]
+    chosen = subset(len(subject.train_labels), settings.reference_images, settings.seed)
+    train, labels = subject.train_images(chosen), subject.train_labels[chosen]
+    write_reference(
+        fit_reference(subject.model, digest(MODEL), train, labels, subject.classes, settings.seed), REFERENCE
+    )
+    one_class = read_reference(REFERENCE).one_class
+    others = {folder.name: strange_images(folder) for folder in sorted(ANOMALIES.iterdir())}
 
-    by_class = summarize_by_class(scores, prepared.classes)
+    parts = {
+        "test": measure_likelihood(subject, settings),
+        "latents": measure_latents(subject),
+        "samples": measure_samples(subject, classifier, digest(CLASSIFIER), settings),
+        "ood": measure_anomalies(subject, one_class, others),
+        "restoration": measure_restoration(subject, settings),
+        "compression": measure_compression(subject, settings),
+    }
+    scores = pd.DataFrame({"image": subject.rows, "label": subject.labels})
+    scores = scores.assign(**{name: values for part in parts.values() for name, values in part.columns.items()})
+    by_class = summarize_by_class(scores, subject.classes)
+
     with atomic_file(SCORES) as temporary:
         table = pa.Table.from_pandas(scores, preserve_index=False).replace_schema_metadata(None)
         pq.write_table(table, temporary)
     with atomic_file(PER_CLASS) as temporary:
         pd.DataFrame.from_dict(by_class, orient="index").to_csv(temporary, index_label="class")
-    figures = {"active_units": active_units(encode(model, images)[0]), "images": len(scores), "per_class": by_class}
-    write_json(METRICS, {"test": {**summarize(scores), **figures}})
+    for part, name in TABLES.items():
+        with atomic_file(Path("reports") / name) as temporary:
+            parts[part].table.to_csv(temporary, index=False, float_format="%.5f")
+    figures = {name: part.figures for name, part in parts.items()}
+    protocol = {name: part.protocol for name, part in parts.items()}
+    write_json(METRICS, {**figures, "per_class": by_class, "protocol": protocol})
     record("evaluate")
 
     means = ", ".join(f"{name} {scores[name].mean():.2f}" for name in ("neg_elbo", "reconstruction", "kl", "nll"))
-    print(f"evaluate: {prepared.title}, {len(scores):,} test images: {means} nats per image")
+    print(f"evaluate: {subject.prepared.title}, {len(scores):,} test images: {means} nats per image; see {METRICS}")
+
+
+def strange_images(folder: Path) -> np.ndarray:
+    own_test_set = (folder / TEST_IMAGES).is_file()
+    return scale(np.asarray(read_idx(folder / (TEST_IMAGES if own_test_set else TRAIN_IMAGES))))
 
 
 if __name__ == "__main__":

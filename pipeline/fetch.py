@@ -15,37 +15,45 @@ from vaeline.data.sources import (
     download,
 )
 from vaeline.errors import run_stage
-from vaeline.params import read_params
+from vaeline.params import dataset_name, read_params
 
 RAW = Path("data/raw")
+ANOMALIES = Path("data/anomalies")
 DOWNLOADS = Path(".vaeline/downloads")
 UNREACHABLE = Path(".vaeline/unreachable")
 
 
 def main() -> None:
     params = read_params()
-    dataset = params.data.dataset
-    with atomic_directory(RAW) as raw:
+    try:
+        title = fetch(params.data.dataset, RAW)
+    except SourceUnreachableError:
+        UNREACHABLE.touch()
+        raise
+    with atomic_directory(ANOMALIES) as directory:
+        for dataset in params.data.anomalies:
+            fetch(dataset, directory / dataset_name(dataset))
+    print(f"fetch: {title} is in {RAW}")
+
+
+def fetch(dataset: str, directory: Path) -> str:
+    with atomic_directory(directory) as target:
         if dataset in SOURCES:
             source = SOURCES[dataset]
-            try:
-                download(dataset, raw, DOWNLOADS)
-            except SourceUnreachableError:
-                UNREACHABLE.touch()
-                raise
+            download(dataset, target, DOWNLOADS)
             title, licence, classes = source.title, source.licence, source.classes
         elif dataset == "digits":
             found = read_digits()
-            write_image_set(found, raw)
+            write_image_set(found, target)
             title, licence, classes = "UCI digits", "CC BY 4.0, E. Alpaydin and C. Kaynak", found.classes
         else:
             found = read_image_set(Path(dataset))
-            write_image_set(found, raw)
-            title, licence, classes = params.data.name, "your own", found.classes
-        about = {"dataset": dataset, "name": params.data.name, "title": title, "licence": licence, "classes": classes}
-        files = {file.name: digest(file) for file in raw.iterdir()}
-        write_json(raw / "source.json", {**about, "sha256": files})
-    print(f"fetch: {title} is in {RAW}")
+            write_image_set(found, target)
+            title, licence, classes = dataset_name(dataset), "your own", found.classes
+        about = {"dataset": dataset, "name": dataset_name(dataset), "title": title, "licence": licence}
+        files = {file.name: digest(file) for file in target.iterdir()}
+        write_json(target / "source.json", {**about, "classes": classes, "sha256": files})
+    return title
 
 
 def write_image_set(found: ImageSet, directory: Path) -> None:

@@ -4,21 +4,29 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from keras import ops
 
+from vaeline.applications.restoration import denoise, inpaint
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
 from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
-from vaeline.evaluation.likelihood import encode
+from vaeline.evaluation.likelihood import decode, encode, sample
+from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
 from vaeline.figures.canvas import save_figure
-from vaeline.figures.charts import draw_class_losses, draw_latent_space, draw_learning_curves
+from vaeline.figures.charts import (
+    draw_anomalies,
+    draw_class_losses,
+    draw_compression,
+    draw_latent_space,
+    draw_learning_curves,
+)
 from vaeline.figures.images import (
     draw_hardest,
     draw_interpolations,
     draw_manifold,
     draw_reconstructions,
+    draw_restorations,
     draw_samples,
 )
 from vaeline.models.archive import load_model
@@ -47,11 +55,8 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.network.architecture}, {model.latent_dim}-D)"
 
-    def decode(latents: np.ndarray) -> np.ndarray:
-        return ops.convert_to_numpy(model.decode(latents))
-
     grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
-    manifold = decode(grid.reshape(-1, model.latent_dim)).reshape(*grid.shape[:2], *model.image_shape)
+    manifold = decode(model, grid.reshape(-1, model.latent_dim)).reshape(*grid.shape[:2], *model.image_shape)
     whole = model.latent_dim <= 2
     manifold_name = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
     manifold_axes = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
@@ -59,28 +64,49 @@ def main() -> None:
     chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * COLUMNS]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
-    paths = np.stack([decode(latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
+    paths = np.stack([decode(model, latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
-    samples = ops.convert_to_numpy(model.sample(10 * COLUMNS, params.plot.seed))
+    samples = sample(model, 10 * COLUMNS, params.plot.seed)
     hardest = scores.nlargest(COLUMNS, "neg_elbo")
     rows = hardest["image"].to_numpy()
     notes = [f"{classes[row.label]}, {row.neg_elbo:.0f} nats" for row in hardest.itertuples()]
 
+    clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
+    noisy = add_noise(clean, sigma, params.plot.seed)
+    missing = box_mask(clean, params.evaluate.box, params.plot.seed)
+    holed = cut_out(clean, missing)
+    mended = {
+        "test image": clean,
+        f"noise, σ = {sigma:g}": noisy,
+        "median filter": median_filtered(noisy),
+        "restored": denoise(model, noisy),
+        "cut out": holed,
+        "filled in": inpaint(model, holed, missing),
+    }
+
     figures = {
         "manifold": draw_manifold(manifold, quantiles, title(manifold_name), (manifold_axes[0], manifold_axes[1])),
         "reconstructions": draw_reconstructions(
-            images[chosen], decode(z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
+            images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
         ),
         "interpolations": draw_interpolations(paths, path_names, title("lines in latent space between test images")),
         "samples": draw_samples(samples, COLUMNS, title("samples from the prior")),
         "hardest": draw_hardest(
-            images[rows], decode(z_mean[rows]), notes, title("test images with the highest −ELBO, label and −ELBO")
+            images[rows],
+            decode(model, z_mean[rows]),
+            notes,
+            title("test images with the highest −ELBO, label and −ELBO"),
         ),
         "latent_space": draw_latent_space(
             *plane_view(z_mean), test.labels, classes, title("test set in latent space, z_mean by label")
         ),
         "learning_curves": draw_learning_curves(history, title("training")),
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
+        "restorations": draw_restorations(mended, title("damaged images and what the model makes of them")),
+        "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
+        "compression": draw_compression(
+            pd.read_csv(REPORTS / "compression.csv"), scores["png_bits"].mean(), title("latent code as compression")
+        ),
     }
     with atomic_directory(FIGURES) as directory:
         for name, figure in figures.items():

@@ -28,17 +28,29 @@ class DataParams(Section):
     validation_one_in: int = Field(ge=2)
     test_one_in: int = Field(ge=2)
     seed: int = Field(ge=0)
+    anomalies: list[str]
 
     @property
     def name(self) -> str:
-        """The data set's short name: for a path, its last part without an ending, in letters, digits, _ and -."""
-        return re.sub(r"[^a-z0-9_-]+", "-", Path(self.dataset).stem.lower())
+        """The data set's short name."""
+        return dataset_name(self.dataset)
 
 
 class ValidateParams(Section):
     """Which thresholds the data must meet."""
 
     profile: str = Field(min_length=1)
+
+
+class ClassifyParams(Section):
+    """How the classifier is trained whose features measure samples."""
+
+    seed: int = Field(ge=0)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    width: int = Field(ge=1)
+    min_accuracy: float = Field(ge=0, le=1)
 
 
 class ModelParams(Section):
@@ -81,8 +93,15 @@ class EvaluateParams(Section):
     """How the test images are scored."""
 
     seed: int = Field(ge=0)
+    nll_images: int = Field(ge=2)
     nll_samples: int = Field(ge=1)
     grid_points: int = Field(ge=16)
+    samples: int = Field(ge=10)
+    reference_images: int = Field(ge=100)
+    restoration_images: int = Field(ge=2)
+    noise_levels: list[float]
+    box: int = Field(ge=1)
+    code_step: float = Field(gt=0)
 
 
 class PlotParams(Section):
@@ -103,11 +122,17 @@ class Params(Section):
 
     data: DataParams
     validate_: ValidateParams = Field(alias="validate")
+    classify: ClassifyParams
     model: ModelParams
     train: TrainParams
     evaluate: EvaluateParams
     plot: PlotParams
     compute: ComputeParams
+
+
+def dataset_name(dataset: str) -> str:
+    """A data set's short name: for a path, its last part without an ending, in letters, digits, _ and -."""
+    return re.sub(r"[^a-z0-9_-]+", "-", Path(dataset).stem.lower())
 
 
 def read_params(path: Path = PARAMS_FILE) -> Params:

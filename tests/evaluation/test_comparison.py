@@ -1,19 +1,30 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from scipy import stats
 
 from vaeline.errors import VaelineError
-from vaeline.evaluation.comparison import Evaluation, compare, compare_classes, holm, mean_interval, summarize_pairs
+from vaeline.evaluation.comparison import (
+    SCORES,
+    Evaluation,
+    compare,
+    compare_classes,
+    holm,
+    mean_interval,
+    summarize_pairs,
+)
+from vaeline.params import flatten
 
 COUNT = 1000
 GENERATOR = np.random.default_rng(0)
 LABELS = np.arange(COUNT) % 10
 HARDNESS = GENERATOR.normal(130, 40, COUNT)
 NOISE = GENERATOR.normal(0, 5, COUNT)
-PROTOCOL = {"elbo": {"pixels": "grey"}, "nll": {"k": 100, "images": 500}}
+PROTOCOL = {"test": {"pixels": "grey", "nll_bound": "k = 100"}, "latents": {"latents": "grey"}}
 
 
 def evaluation(name="baseline", protocol=PROTOCOL, **scores):
@@ -46,16 +57,16 @@ def test_a_known_shift_is_recovered_with_the_interval_of_a_paired_t_test():
 
 @pytest.mark.parametrize("shift", [-2.0, 2.0])
 def test_better_is_what_each_score_calls_better(shift):
-    baseline = dict.fromkeys(("neg_elbo", "probe_correct", "kl", "something"), HARDNESS)
+    baseline = dict.fromkeys(("neg_elbo", "probe_accuracy", "kl", "something"), HARDNESS)
     table = against(baseline, dict.fromkeys(baseline, HARDNESS + shift + NOISE))
     words = ("better", "worse") if shift < 0 else ("worse", "better")
     assert table["verdict"].to_dict() == {
         "neg_elbo": words[0],
-        "probe_correct": words[1],
+        "probe_accuracy": words[1],
         "kl": "",
         "something": "",
     }
-    assert table.loc["neg_elbo", "improved"] == pytest.approx(1 - table.loc["probe_correct", "improved"])
+    assert table.loc["neg_elbo", "improved"] == pytest.approx(1 - table.loc["probe_accuracy", "improved"])
     assert np.isnan(table.loc["kl", "improved"])
 
 
@@ -136,20 +147,28 @@ def test_other_test_images_are_refused(change):
 
 
 def test_scores_that_were_measured_differently_are_left_out_by_name():
-    scores = {"neg_elbo": HARDNESS, "nll": HARDNESS, "nll_bound": HARDNESS, "something": HARDNESS}
-    other = evaluation("other", PROTOCOL | {"nll": {"k": 4, "images": 500}}, **scores)
+    scores = dict.fromkeys(("neg_elbo", "nll", "nll_bound", "nll_neg_elbo", "something", "png_bits"), HARDNESS)
+    other = evaluation("other", PROTOCOL | {"test": {"pixels": "grey", "nll_bound": "k = 4"}}, **scores)
     result = compare([evaluation(**scores), other], "neg_elbo")
-    assert list(result.overall["score"]) == ["neg_elbo"]
-    (note,) = result.notes
-    assert note == "nll, nll_bound, something left out: in other k is 4, not 100 as in baseline (protocol nll)"
-    with pytest.raises(VaelineError, match=r"nll cannot be compared: in other k is 4, not 100 as in baseline"):
+    assert list(result.overall["score"]) == ["neg_elbo", "nll_neg_elbo"]
+    why = "in other test.nll_bound is 'k = 4', not 'k = 100' as in baseline"
+    assert result.notes == (f"nll, nll_bound, something left out: {why}",)
+    with pytest.raises(VaelineError, match=f"nll cannot be compared: {why}"):
         compare([evaluation(**scores), other], "nll")
 
 
-def test_a_group_that_one_protocol_lacks_is_a_difference():
-    scores = {"neg_elbo": HARDNESS, "nll": HARDNESS}
-    result = compare([evaluation(**scores), evaluation("other", {"elbo": PROTOCOL["elbo"]}, **scores)], "neg_elbo")
-    assert list(result.overall["score"]) == ["neg_elbo"]
+def test_what_one_protocol_lacks_is_a_difference():
+    scores = {"nll_neg_elbo": HARDNESS, "neg_elbo": HARDNESS}
+    other = evaluation("other", PROTOCOL | {"test": {"nll_bound": "k = 100"}}, **scores)
+    result = compare([evaluation(**scores), other], "nll_neg_elbo")
+    assert list(result.overall["score"]) == ["nll_neg_elbo"]
+    assert result.notes == ("neg_elbo left out: in other test.pixels is None, not 'grey' as in baseline",)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_is_bound_to_entries_of_the_protocol_that_evaluate_writes(name):
+    written = flatten(json.loads((ROOT / "reports/metrics.json").read_text())["protocol"])
+    assert set(SCORES[name].protocol) <= set(written)
 
 
 def test_an_unknown_score_is_refused_and_the_known_ones_are_named():

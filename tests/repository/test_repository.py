@@ -12,7 +12,7 @@ from repository.import_closure import import_closure
 from ruamel.yaml import YAML
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-ORDER = ["fetch", "prepare", "validate", "train", "evaluate", "plot", "register"]
+ORDER = ["fetch", "prepare", "validate", "classify", "train", "evaluate", "plot", "register"]
 WATCHED_ONLY = {  # these import the tracking package, which cannot change what they write
     "train": "observes: the train key names the checkpoint's folder, the rest goes to MLflow",
     "evaluate": "records the metrics after they are written",
@@ -94,11 +94,13 @@ def test_importing_is_light(module):
 def test_imports_run_downwards_only():
     layers = [
         {"artifacts", "errors"},
+        {"archive"},
         {"params", "compute"},
         {"data"},
         {"models"},
-        {"applications"},
         {"training", "evaluation", "figures"},
+        {"applications", "classifier"},
+        {"scorecard"},
         {"validation"},
         {"tracking"},
         {"registry", "serving"},

@@ -15,33 +15,43 @@ import pandas as pd
 from scipy import stats
 
 from vaeline.errors import VaelineError
+from vaeline.params import flatten
 
 CONFIDENCE = 0.95
 KEYS = ["image", "label"]
+NOT_SCORES = [*KEYS, "png_bits"]  # a PNG is the same for every model
 BETTER, WORSE, NOT_SHOWN, NO_VERDICT = "better", "worse", "no difference shown", ""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A column of `scores.parquet`: its title and unit, which direction is better if one is, its group of protocol."""
+    """A column of `scores.parquet`.
+
+    protocol: the entries of the protocol in `metrics.json` that say how it was measured, `group.key`; where one of
+    them differs, so do the scores, whatever the models.
+    """
 
     title: str
     unit: str
     better: Literal["lower", "higher", ""]
-    protocol: str
+    protocol: tuple[str, ...]
 
 
+# A −ELBO is also bound to test.nll_pixels: of two models of greys, it tells the density from the Bernoulli one.
+ELBO = ("test.pixels", "test.z", "test.nll_pixels")
 SCORES = {
-    "neg_elbo": Score("−ELBO", "nats", "lower", "elbo"),
-    "reconstruction": Score("reconstruction", "nats", "lower", "elbo"),
-    "kl": Score("KL", "nats", "", "elbo"),
-    "nll": Score("NLL", "nats", "lower", "nll"),
-    "nll_bound": Score("NLL bound", "nats", "lower", "nll"),
-    "nll_neg_elbo": Score("−ELBO with NLL", "nats", "lower", "nll"),
-    "mse": Score("MSE a pixel", "squared grey", "lower", "elbo"),
-    "code_bits": Score("code, bits", "bits", "", "compression"),
-    "knn_correct": Score("neighbours right", "share of images", "higher", "latents"),
-    "probe_correct": Score("probe right", "share of images", "higher", "latents"),
+    "neg_elbo": Score("−ELBO", "nats", "lower", ELBO),
+    "reconstruction": Score("reconstruction", "nats", "lower", ELBO),
+    "kl": Score("KL", "nats", "", ("test.pixels",)),
+    "nll": Score("NLL", "nats", "lower", ("test.nll_pixels", "test.nll", "test.nll_bound")),
+    "nll_bound": Score("NLL bound", "nats", "lower", ("test.nll_pixels", "test.nll_bound")),
+    "nll_neg_elbo": Score("−ELBO beside NLL", "nats", "lower", ("test.nll_pixels", "test.z")),
+    "mse": Score("MSE a pixel", "squared grey", "lower", ("test.pixels",)),
+    "knn_accuracy": Score("neighbours right", "share of images", "higher", ("latents.latents", "latents.knn")),
+    "probe_accuracy": Score("probe right", "share of images", "higher", ("latents.latents", "latents.probe")),
+    "one_class": Score("one-class score", "nats", "", ("ood.pixels", "ood.one_class")),
+    "code_bits": Score("code, bits", "bits", "", ("compression.code_bits", "compression.code")),
+    "code_mse": Score("MSE of the code", "squared grey", "", ("compression.code_mse", "compression.code")),
 }
 
 
@@ -122,27 +132,25 @@ def require_same_images(baseline: Evaluation, other: Evaluation) -> None:
 
 
 def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, str]:
-    """Scores that were measured in another way, and in which: `k is 4, not 100 as in BASELINE (protocol nll)`.
+    """Scores that were measured in another way, and in which: `in OTHER test.pixels is 'binary', not 'grey' as …`.
 
     A score that `SCORES` does not know counts as measured in another way as soon as anything differs.
     """
+    ours, theirs = flatten(baseline.protocol), flatten(other.protocol)
+    changed = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
     reasons = {}
-    for group in sorted({*baseline.protocol, *other.protocol}):
-        ours, theirs = baseline.protocol.get(group, {}), other.protocol.get(group, {})
-        changed = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
-        if changed:
-            words = ", ".join(f"{key} is {theirs.get(key)}, not {ours.get(key)}" for key in changed)
-            reasons[group] = f"in {other.name} {words} as in {baseline.name} (protocol {group})"
-    unknown = next(iter(reasons.values()), None)
-    names = other.scores.columns.difference(KEYS, sort=False)
-    found = {name: reasons.get(SCORES[name].protocol) if name in SCORES else unknown for name in names}
-    return {name: reason for name, reason in found.items() if reason}
+    for name in other.scores.columns.difference(NOT_SCORES, sort=False):
+        own = [key for key in changed if name not in SCORES or key in SCORES[name].protocol]
+        words = ", ".join(f"{key} is {theirs.get(key)!r}, not {ours.get(key)!r}" for key in own)
+        if words:
+            reasons[name] = f"in {other.name} {words} as in {baseline.name}"
+    return reasons
 
 
 def pair(baseline: pd.DataFrame, other: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Two arrays (images,) for each score that both have on at least one image; NaN in both where one has none."""
     paired = {}
-    for name in other.columns.difference(KEYS, sort=False).intersection(baseline.columns, sort=False):
+    for name in other.columns.difference(NOT_SCORES, sort=False).intersection(baseline.columns, sort=False):
         ours, theirs = baseline[name].to_numpy("float64"), other[name].to_numpy("float64")
         scored = np.isfinite(ours) & np.isfinite(theirs)
         if scored.any():

@@ -29,6 +29,18 @@ def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([_numpy(part) for part in z_mean]), np.concatenate([_numpy(part) for part in z_log_var])
 
 
+def decode(model: VAE, z: np.ndarray) -> np.ndarray:
+    """The expected images (count, height, width) of latents (count, latent_dim)."""
+    return np.concatenate([_numpy(model.decode(z[rows])) for rows in _batches(len(z), BATCH)])
+
+
+def sample(model: VAE, count: int, seed: int) -> np.ndarray:
+    """`count` expected images (count, height, width) of z from the prior."""
+    seeds = np.random.SeedSequence(seed).generate_state(-(-count // BATCH)) >> 1
+    parts = zip(_batches(count, BATCH), seeds, strict=True)
+    return np.concatenate([_numpy(model.sample(rows.stop - rows.start, int(part))) for rows, part in parts])
+
+
 def elbo_scores(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """`neg_elbo`, `reconstruction` and `kl` with one sample of z an image, and `mse` a pixel of its `z_mean`.
 
@@ -98,9 +110,8 @@ def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> int:
 def _log_likelihood(model: VAE, images: np.ndarray, z: np.ndarray) -> np.ndarray:
     """log p(x|z), shape (count, samples), of z (count, samples, latent_dim)."""
     count, samples, latent_dim = z.shape
-    logits = model.decode_logits(z.reshape(-1, latent_dim))
-    repeated = np.repeat(images, samples, axis=0)
-    return -_numpy(model.likelihood.nll(repeated, logits)).reshape(count, samples)
+    logits = ops.reshape(model.decode_logits(z.reshape(-1, latent_dim)), (count, samples, *images.shape[1:]))
+    return -_numpy(model.likelihood.nll(images[:, None], logits))
 
 
 def _log_normal(z: np.ndarray) -> np.ndarray:

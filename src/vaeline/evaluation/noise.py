@@ -19,3 +19,8 @@ def binary_pixels(images: np.ndarray, seed: int, indices: np.ndarray) -> np.ndar
     """One Bernoulli draw of each grey in [0, 1] (count, height, width), float32."""
     uniform = [np.random.default_rng([seed, index, PIXEL_STREAM]).random(images.shape[1:]) for index in indices]
     return (np.stack(uniform) < images).astype("float32")
+
+
+def subset(count: int, size: int, seed: int) -> np.ndarray:
+    """Up to `size` of `count` rows, in order; a larger subset of the same seed holds the smaller."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:size])

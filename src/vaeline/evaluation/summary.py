@@ -4,17 +4,27 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-SUMMED = ("neg_elbo", "reconstruction", "kl", "nll", "nll_bound", "mse")
+NOT_SCORES = ("image", "label")
 DECIMALS = 5
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, float]:
-    """Mean of every score and its standard error (`…_se`)."""
-    figures = {name: scores[name].mean() for name in SUMMED}
-    errors = {f"{name}_se": scores[name].sem(ddof=1) if len(scores) > 1 else 0.0 for name in SUMMED}
-    return {name: round(float(value), DECIMALS) for name, value in (figures | errors).items()}
+    """Mean of every score and its standard error (`…_se`) over the images that have it (the others are nan)."""
+    table = scores.drop(columns=list(NOT_SCORES), errors="ignore").dropna(axis="columns", how="all")
+    errors = table.sem(ddof=1).fillna(0.0).add_suffix("_se")
+    return {name: round(float(value), DECIMALS) for name, value in pd.concat([table.mean(), errors]).items()}
 
 
 def summarize_by_class(scores: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, float]]:
     """`summarize` of each class that occurs, by its name."""
     return {classes[label]: summarize(rows) for label, rows in scores.groupby("label")}
+
+
+def nested(table: pd.DataFrame, keys: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """Rows of a table by two of its columns: `{"hflip": {"neg_elbo": {"auroc": …}}}`."""
+    first, second = keys
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in table.to_dict("records"):
+        figures = {name: round(float(value), DECIMALS) for name, value in row.items() if name not in keys}
+        found.setdefault(row[first], {})[row[second]] = figures
+    return found

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+SCORE_NAMES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction", "kl": "KL", "one_class": "one-class"}
 CURVES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction, −log p(x|z)", "kl": "KL(q(z|x) ‖ p(z))"}
 NATS = "nats per image"
 
@@ -64,4 +65,39 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
     axes.set(title=title, xlabel="class", ylabel=NATS)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
     axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
+    """AUROC by kind of strange images and score, with standard errors: columns kind, score, auroc, auroc_se."""
+    kinds, scores = table["kind"].unique(), table["score"].unique()
+    figure = Figure(figsize=(max(8, 1.3 * len(kinds) + 2), 5), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(scores)
+    for index, score in enumerate(scores):
+        rows = table[table["score"] == score].set_index("kind").loc[kinds]
+        places = np.arange(len(kinds)) + (index - (len(scores) - 1) / 2) * width
+        axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=SCORE_NAMES.get(score, score))
+    axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--")
+    axes.text(len(kinds) - 0.45, 0.5, "chance", va="bottom", ha="right", fontsize=8)
+    axes.set_xticks(np.arange(len(kinds)), kinds)
+    axes.set(title=title, xlabel="kind of strange images, against test images", ylabel="AUROC", ylim=(0, 1.05))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores))
+    axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure:
+    """MSE against bits of the latent code at several precisions: columns step, code_bits, code_mse; PNG beside it."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(curve["code_bits"], curve["code_mse"], marker="o", label="latent code, rounded to multiples of …")
+    for row in curve.itertuples():
+        axes.annotate(f"{row.step:g}", (row.code_bits, row.code_mse), xytext=(5, 5), textcoords="offset points")
+    axes.axvline(png_bits, color="tab:red", linestyle="--", label=f"PNG, lossless: {png_bits:,.0f} bits")
+    axes.set_xscale("log")
+    axes.set(title=title, xlabel="bits per image", ylabel="mean squared error per pixel, greys 0 to 1")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    axes.grid(alpha=0.3)
     return figure

@@ -3,7 +3,7 @@
 Images are float arrays (…, height, width) in [0, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -45,6 +45,11 @@ def draw_samples(images: np.ndarray, columns: int, title: str) -> Figure:
     """Images (count, height, width), `columns` a row."""
     rows = len(images) // columns
     return _draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title)
+
+
+def draw_restorations(versions: Mapping[str, np.ndarray], title: str) -> Figure:
+    """The same images in several states, each (count, height, width): one row a state, by its name."""
+    return _draw_rows(np.stack(list(versions.values())), list(versions), title)
 
 
 def draw_hardest(originals: np.ndarray, reconstructions: np.ndarray, notes: Sequence[str], title: str) -> Figure:

@@ -12,6 +12,7 @@ from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.params import flatten
 from vaeline.tracking.lineage import (
     VALIDATION,
     data_md5,
@@ -40,7 +41,9 @@ MANIFEST = Path("data/prepared/manifest.json")
 HISTORY = Path("reports/history.csv")
 METRICS = Path("reports/metrics.json")
 SCORES = Path("reports/scores.parquet")
+REFERENCE = Path("reports/latent_reference.json")
 PER_CLASS = Path("reports/per_class.csv")
+TABLES = (Path("reports/anomaly.csv"), Path("reports/restoration.csv"), Path("reports/compression.csv"))
 FIGURES = Path("reports/figures")
 DATA_DOCS = Path("reports/validation/docs")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
@@ -77,7 +80,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     _log_validation(client, run_id)
     if just_written == "evaluate" or is_current("evaluate"):
         log_metrics(client, run, test_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
-        for file in (METRICS, SCORES, PER_CLASS):
+        for file in (METRICS, SCORES, PER_CLASS, REFERENCE, *TABLES):
             client.log_artifact(run_id, str(file), "evaluation")
     if just_written == "plot" or is_current("plot"):
         client.log_artifacts(run_id, str(FIGURES), "figures")
@@ -85,16 +88,15 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
 
 
 def test_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """`reports/metrics.json` as MLflow metrics: `test/neg_elbo`, and `test_class_7/neg_elbo` by class."""
-    test = dict(metrics["test"])
-    by_class = test.pop("per_class")
-    overall = {f"test/{name}": float(value) for name, value in test.items()}
-    nested = {
-        f"test_class_{NOT_IN_NAMES.sub('_', label)}/{name}": float(value)
-        for label, figures in by_class.items()
-        for name, value in figures.items()
+    """`reports/metrics.json` as MLflow metrics, grouped: `test/neg_elbo`, `ood/hflip.neg_elbo.auroc`.
+
+    Those of a class are `test_class_7/neg_elbo`; the protocol has no numbers of its own and stays in the file.
+    """
+    groups = {name: figures for name, figures in metrics.items() if name not in ("per_class", "protocol")}
+    groups |= {f"test_class_{NOT_IN_NAMES.sub('_', label)}": figures for label, figures in metrics["per_class"].items()}
+    return {
+        f"{group}/{name}": float(value) for group, figures in groups.items() for name, value in flatten(figures).items()
     }
-    return overall | nested
 
 
 def _find_or_restore(client: MlflowClient, experiment: str) -> Run:

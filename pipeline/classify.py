@@ -1,0 +1,39 @@
+"""Stage `classify`: the classifier that `evaluate` measures samples with; it knows nothing of the VAE."""
+
+from pathlib import Path
+
+import numpy as np
+
+from vaeline.archive import save_archive
+from vaeline.classifier.fit import fit_classifier
+from vaeline.classifier.network import features_and_labels
+from vaeline.compute import fix_threads
+from vaeline.data.prepared import read_prepared, scale
+from vaeline.errors import VaelineError, run_stage
+from vaeline.params import read_params
+
+PREPARED = Path("data/prepared")
+CLASSIFIER = Path("models/classifier.keras")
+
+
+def main() -> None:
+    params = read_params()
+    settings = params.classify
+    fix_threads(params.compute.threads)
+    prepared = read_prepared(PREPARED)
+    train, validation = prepared.splits["train"], prepared.splits["validation"]
+    classifier = fit_classifier(train.images, train.labels, len(prepared.classes), settings)
+
+    _, predicted = features_and_labels(classifier, scale(validation.images))
+    accuracy = float(np.mean(predicted == validation.labels))
+    if accuracy < settings.min_accuracy:
+        raise VaelineError(
+            f"the classifier names {accuracy:.2%} of the validation images, classify.min_accuracy asks for "
+            f"{settings.min_accuracy:.2%}; raise classify.epochs or classify.width, or lower the floor"
+        )
+    save_archive(classifier, CLASSIFIER)
+    print(f"classify: {prepared.title}, {accuracy:.2%} of {len(predicted):,} validation images; {CLASSIFIER}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,1 @@
+"""What a model can be used for: restoration, compression, finding what is unusual."""

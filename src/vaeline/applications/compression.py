@@ -1,0 +1,63 @@
+"""Lossy compression: the latent code of an image, rounded to a grid and coded under the prior.
+
+Codes are int32 (count, latent_dim): z_mean in units of `step`.
+"""
+
+import math
+
+import numpy as np
+from constriction import stream
+from scipy.special import log_ndtr
+
+from vaeline.errors import VaelineError
+
+BOUND = 16
+
+
+def quantize(z_mean: np.ndarray, step: float) -> np.ndarray:
+    """Codes of `z_mean` (count, latent_dim), rounded to multiples of `step` and cut off at ±16."""
+    limit = _limit(step)
+    return np.clip(np.rint(z_mean / step), -limit, limit).astype("int32")
+
+
+def dequantize(codes: np.ndarray, step: float) -> np.ndarray:
+    """Latents (count, latent_dim), float32, that `codes` stand for."""
+    return (codes * step).astype("float32")
+
+
+def code_bits(codes: np.ndarray, step: float) -> np.ndarray:
+    """Bits of each image's code under N(0, I): −Σ log2 P(the cell of width `step`), shape (count,)."""
+    distance = np.abs(codes).astype("float64") * step
+    nearer, farther = log_ndtr(step / 2 - distance), log_ndtr(-step / 2 - distance)
+    return -(nearer + np.log1p(-np.exp(farther - nearer))).sum(axis=1) / math.log(2)
+
+
+def pack(codes: np.ndarray, step: float) -> bytes:
+    """All codes as one string of bytes, by asymmetric numeral systems (Duda 2009, arXiv:0902.0271)."""
+    coder = stream.stack.AnsCoder()
+    coder.encode_reverse(np.ascontiguousarray(codes, "int32").ravel(), _prior(step))
+    return coder.get_compressed().astype("<u4").tobytes()
+
+
+def unpack(data: bytes, count: int, latent_dim: int, step: float) -> np.ndarray:
+    """The codes (count, latent_dim) in `data`.
+
+    Raises:
+        VaelineError: `data` is cut off, or does not hold exactly that many codes.
+    """
+    if len(data) % 4:
+        raise VaelineError(f"the code is cut off: {len(data)} bytes are no whole number of words")
+    coder = stream.stack.AnsCoder(np.frombuffer(data, "<u4").astype("uint32"))
+    codes = coder.decode(_prior(step), count * latent_dim)
+    if not coder.is_empty():
+        raise VaelineError(f"the code does not hold exactly {count} images of {latent_dim} latents")
+    return codes.reshape(count, latent_dim)
+
+
+def _prior(step: float) -> stream.model.QuantizedGaussian:
+    limit = _limit(step)
+    return stream.model.QuantizedGaussian(-limit, limit, 0.0, 1 / step)
+
+
+def _limit(step: float) -> int:
+    return math.ceil(BOUND / step)

@@ -1,0 +1,102 @@
+"""What a model makes of its training images: what commands need of the data, where there is only the model."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vaeline.applications.anomaly import OneClass, fit_one_class, one_class_statistics
+from vaeline.applications.attributes import ATTRIBUTES
+from vaeline.artifacts import write_json
+from vaeline.errors import VaelineError
+from vaeline.evaluation.likelihood import elbo_scores, encode
+from vaeline.models.vae import VAE
+
+POSTERIORS_A_CLASS = 100
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Latents of training images, summed up.
+
+    class_means: (classes, latent_dim), the mean `z_mean` of each class. attributes: by name, the change of z
+    (latent_dim,) that goes with one standard deviation of the attribute, within classes. z_mean and z_log_var:
+    (n, latent_dim) posteriors of some images, their classes in `labels` (n,).
+    """
+
+    model_sha256: str
+    classes: tuple[str, ...]
+    class_means: np.ndarray
+    attributes: dict[str, np.ndarray]
+    z_mean: np.ndarray
+    z_log_var: np.ndarray
+    labels: np.ndarray
+    one_class: OneClass
+
+    def posteriors(self, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """`z_mean` and `z_log_var` of the remembered images of a class, each (n, latent_dim)."""
+        rows = self.labels == label
+        return self.z_mean[rows], self.z_log_var[rows]
+
+
+def fit_reference(
+    model: VAE, model_sha256: str, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
+) -> Reference:
+    """The reference of `model` over training images (count, height, width), float32 in [0, 1]."""
+    z_mean, z_log_var = encode(model, images)
+    present = np.unique(labels)
+    class_means = np.zeros((len(classes), model.latent_dim))
+    for label in present:
+        class_means[label] = z_mean[labels == label].mean(axis=0)
+    kept = np.concatenate([np.flatnonzero(labels == label)[:POSTERIORS_A_CLASS] for label in present])
+    scores = elbo_scores(model, images, np.arange(len(images)), seed)
+    return Reference(
+        model_sha256=model_sha256,
+        classes=tuple(classes),
+        class_means=class_means,
+        attributes={name: attribute_direction(z_mean, measure(images), labels) for name, measure in ATTRIBUTES.items()},
+        z_mean=z_mean[kept],
+        z_log_var=z_log_var[kept],
+        labels=labels[kept].astype("int64"),
+        one_class=fit_one_class(one_class_statistics(model, images, scores), seed),
+    )
+
+
+def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Change of `z_mean` (latent_dim,) with one standard deviation of `values` (count,), both within their class."""
+    z_within, within = z_mean.astype("float64"), values.astype("float64")
+    for label in np.unique(labels):
+        rows = labels == label
+        z_within[rows] -= z_within[rows].mean(axis=0)
+        within[rows] -= within[rows].mean()
+    deviation = within.std()
+    return z_within.T @ within / (len(within) * deviation) if deviation else np.zeros(z_mean.shape[1])
+
+
+def write_reference(reference: Reference, path: Path) -> None:
+    """Write the reference as JSON, atomically."""
+    write_json(path, {**vars(reference), "one_class": vars(reference.one_class)})
+
+
+def read_reference(path: Path) -> Reference:
+    """Read what `write_reference` wrote.
+
+    Raises:
+        VaelineError: the file is missing or not a reference.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        arrays = {name: np.array(content[name]) for name in ("class_means", "z_mean", "z_log_var", "labels")}
+        return Reference(
+            model_sha256=content["model_sha256"],
+            classes=tuple(content["classes"]),
+            attributes={name: np.array(direction) for name, direction in content["attributes"].items()},
+            one_class=OneClass.from_json(content["one_class"]),
+            **arrays,
+        )
+    except FileNotFoundError:
+        raise VaelineError(f"{path}: no latent reference; `dvc repro evaluate` makes one") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VaelineError(f"{path}: not a latent reference ({error}); `dvc repro evaluate` makes one") from None

@@ -1,0 +1,66 @@
+"""Model archives: `.keras` files whose bytes depend on the model alone, and which are loaded without pickle."""
+
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TypeVar
+
+import keras
+
+from vaeline.artifacts import atomic_file, digest
+from vaeline.errors import VaelineError
+
+Model = TypeVar("Model", bound=keras.Model)
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+VOLATILE_KEYS = {"date_saved", "shared_object_id"}
+
+
+def save_archive(model: keras.Model, path: Path) -> str:
+    """Write `model` without its optimizer to `path`, atomically; return the archive's SHA-256.
+
+    Keras writes the date, zip times and memory addresses; they are dropped, so that equal weights are equal bytes.
+    What it writes of a compiled model's optimizer cannot be left out, so a copy that was never compiled is saved.
+    """
+    bare = type(model).from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / "model.keras"
+        bare.save(plain)
+        with atomic_file(path) as temporary:
+            _rewrite(plain, temporary)
+    return digest(path)
+
+
+def load_archive(path: Path, kind: type[Model], expected_digest: str | None = None) -> Model:
+    """Load an archive in Keras' safe mode, after its SHA-256 was compared with `expected_digest`.
+
+    Raises:
+        VaelineError: there is no such file, it is not the expected one, or it holds no `kind`.
+    """
+    if not path.is_file():
+        raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
+    if expected_digest is not None and digest(path) != expected_digest:
+        raise VaelineError(f"{path}: SHA-256 is {digest(path)}, expected {expected_digest}; the file was changed")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise VaelineError(f"{path}: not a vaeline model archive: {str(error).splitlines()[0]}") from error
+    if not isinstance(model, kind):
+        raise VaelineError(f"{path}: holds a {type(model).__name__}, not a {kind.__name__}")
+    return model
+
+
+def _rewrite(source: Path, target: Path) -> None:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in sorted(old.namelist()):
+            content = old.read(name)
+            if name.endswith(".json"):
+                content = json.dumps(_without_volatile(json.loads(content)), sort_keys=True).encode()
+            new.writestr(zipfile.ZipInfo(name, EARLIEST), content)
+
+
+def _without_volatile(node):
+    if isinstance(node, dict):
+        return {key: _without_volatile(value) for key, value in node.items() if key not in VOLATILE_KEYS}
+    return [_without_volatile(item) for item in node] if isinstance(node, list) else node

@@ -1,0 +1,1 @@
+"""The pinned classifier whose features measure samples."""

@@ -1,0 +1,53 @@
+"""Training the classifier."""
+
+import keras
+import numpy as np
+from keras.optimizers.schedules import CosineDecay
+from tqdm import tqdm
+
+from vaeline.classifier.network import Classifier
+from vaeline.data.prepared import scale
+from vaeline.params import ClassifyParams
+from vaeline.training.batches import epoch_order
+
+SHIFT = 2
+WEIGHT_DECAY = 1e-3
+
+
+def fit_classifier(images: np.ndarray, labels: np.ndarray, classes: int, params: ClassifyParams) -> Classifier:
+    """A classifier trained on images (count, height, width) uint8 with labels (count,), shifted by up to two pixels.
+
+    Order and shifts are functions of (seed, epoch).
+    """
+    keras.utils.set_random_seed(params.seed)
+    classifier = Classifier(image_shape=images.shape[1:], classes=classes, width=params.width)
+    steps = -(-len(images) // params.batch_size)
+    warmup = min(steps, params.epochs * steps - 1)
+    schedule = CosineDecay(
+        0.0,
+        decay_steps=max(1, params.epochs * steps - warmup),
+        warmup_target=params.learning_rate,
+        warmup_steps=max(1, warmup),
+    )
+    classifier.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    with tqdm(desc="classifier", total=params.epochs * steps, unit="batch", disable=None) as bar:
+        for epoch in range(params.epochs):
+            order = epoch_order(len(images), params.seed, epoch)
+            for start in range(0, len(images), params.batch_size):
+                rows = order[start : start + params.batch_size]
+                rng = np.random.default_rng([params.seed, epoch, start])
+                classifier.train_on_batch(scale(shift(images[rows], rng)), labels[rows])
+                bar.update()
+    return classifier
+
+
+def shift(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each image (count, height, width) moved by up to two pixels up or down and left or right, zeros moving in."""
+    count, height, width = images.shape
+    padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    down, right = rng.integers(0, 2 * SHIFT + 1, size=(2, count))
+    return windows[np.arange(count), down, right]

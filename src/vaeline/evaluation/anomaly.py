@@ -1,0 +1,77 @@
+"""How well a score tells strange images from usual ones; a higher score is stranger.
+
+Images are float32 (count, height, width) in [0, 1].
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+RESAMPLES = 50
+
+ALTERATIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "hflip": lambda images, rng: images[:, :, ::-1],
+    "vflip": lambda images, rng: images[:, ::-1],
+    "rotation": lambda images, rng: np.rot90(images, axes=(1, 2)),
+    "inversion": lambda images, rng: 1 - images,
+    "noise": lambda images, rng: rng.random(images.shape, dtype="float32"),
+    "constant": lambda images, rng: np.tile(rng.random((len(images), 1, 1), dtype="float32"), (1, *images.shape[1:])),
+}
+
+
+def alter(images: np.ndarray, alteration: str, seed: int) -> np.ndarray:
+    """Images turned into strange ones: mirrored, turned by 90°, inverted, uniform noise, or one grey each."""
+    return np.ascontiguousarray(ALTERATIONS[alteration](images, np.random.default_rng(seed)))
+
+
+def separation(usual: np.ndarray, strange: np.ndarray, seed: int) -> dict[str, float]:
+    """`auroc` and `average_precision` of scores (n,) and (m,) with strange as the positive class, and their errors.
+
+    The AUROC's is that of DeLong et al. (1988) for two independent sets, the other is by drawing rows again.
+    """
+    labels = np.repeat([0, 1], [len(usual), len(strange)])
+    scores = np.concatenate([usual, strange])
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(RESAMPLES):
+        again = np.concatenate([rng.choice(usual, len(usual)), rng.choice(strange, len(strange))])
+        draws.append(average_precision_score(labels, again))
+    return {
+        "auroc": float(roc_auc_score(labels, scores)),
+        "auroc_se": auroc_error(usual, strange),
+        "average_precision": float(average_precision_score(labels, scores)),
+        "average_precision_se": float(np.std(draws, ddof=1)),
+    }
+
+
+def separation_table(
+    usual: Mapping[str, np.ndarray], strange: Mapping[str, Mapping[str, np.ndarray]], seed: int
+) -> pd.DataFrame:
+    """`separation` by every score of every kind of strange images: columns kind, score and those figures.
+
+    `usual` holds scores by name, `strange` the same scores for each kind.
+    """
+    rows = [
+        {"kind": kind, "score": score, **separation(usual[score], scores[score], seed)}
+        for kind, scores in strange.items()
+        for score in usual
+    ]
+    return pd.DataFrame(rows)
+
+
+def auroc_error(usual: np.ndarray, strange: np.ndarray) -> float:
+    """Standard error of the AUROC from the placements of each score among those of the other set (DeLong 1988)."""
+    variances = [
+        placements.var(ddof=1) / len(placements)
+        for placements in (_placements(usual, strange), _placements(strange, usual))
+    ]
+    return float(np.sqrt(sum(variances)))
+
+
+def _placements(of: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The share of `among` below each of `of`, ties half."""
+    ordered = np.sort(among)
+    below, up_to = np.searchsorted(ordered, of, "left"), np.searchsorted(ordered, of, "right")
+    return (below + up_to) / (2 * len(among))

@@ -1,0 +1,109 @@
+"""How near samples come to data, in a space of features: rows are images, float64 (count, features).
+
+A distance means something only beside the same one between two sets of real images, its floor.
+"""
+
+import numpy as np
+from scipy import linalg
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
+
+KID_BLOCK = 1000
+RESAMPLES = 50
+MANIFOLD_NEIGHBOURS = 3
+DENSITY_NEIGHBOURS = 5
+CHUNK_MIB = 256
+
+
+def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
+    """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) of the Gaussians fitted to both (Heusel et al. 2017, arXiv:1706.08500)."""
+    first, second = np.cov(real, rowvar=False), np.cov(generated, rowvar=False)
+    values, vectors = linalg.eigh(np.atleast_2d(first))
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    cross = np.sqrt(np.maximum(linalg.eigvalsh(root @ np.atleast_2d(second) @ root), 0)).sum()
+    shift = ((real.mean(axis=0) - generated.mean(axis=0)) ** 2).sum()
+    return float(shift + np.trace(np.atleast_2d(first)) + np.trace(np.atleast_2d(second)) - 2 * cross)
+
+
+def frechet_error(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
+    """Standard error of `frechet_distance`, by drawing both sets again with replacement."""
+    rng = np.random.default_rng(seed)
+    draws = [
+        frechet_distance(
+            real[rng.integers(len(real), size=len(real))], generated[rng.integers(len(generated), size=len(generated))]
+        )
+        for _ in range(RESAMPLES)
+    ]
+    return float(np.std(draws, ddof=1))
+
+
+def kernel_distance(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+    """KID, the unbiased MMD² of the kernel (x·y/d + 1)³, and its standard error (Bińkowski et al. 2018,
+    arXiv:1801.01401).
+
+    The mean over disjoint blocks of up to 1,000 rows, at least two, so that the blocks' spread is the error.
+    """
+    blocks = max(2, min(len(real), len(generated)) // KID_BLOCK)
+    pairs = zip(np.array_split(real, blocks), np.array_split(generated, blocks), strict=True)
+    values = np.array([_unbiased_mmd2(first, second) for first, second in pairs])
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(blocks))
+
+
+def coverage_scores(real: np.ndarray, generated: np.ndarray) -> dict[str, np.ndarray]:
+    """Per row, `precision` and `density` of the generated ones, `recall` and `coverage` of the real ones.
+
+    precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991, k = 3): whether a row lies in a ball that
+    reaches from a row of the other set to its 3rd neighbour there. density and coverage (Naeem et al. 2020,
+    arXiv:2002.09797, k = 5): in how many balls around real rows a generated one lies, over 5; whether a real row's
+    ball holds a generated one.
+    """
+    real_radii, generated_radii = _radii(real), _radii(generated)
+    manifold, dense = MANIFOLD_NEIGHBOURS - 1, DENSITY_NEIGHBOURS - 1
+    precision, density = np.zeros(len(generated), bool), np.zeros(len(generated))
+    recall, coverage = [], []
+    start = 0
+    for distances in pairwise_distances_chunked(real, generated, working_memory=CHUNK_MIB):
+        rows = slice(start, start + len(distances))
+        precision |= (distances <= real_radii[rows, manifold, None]).any(axis=0)
+        density += (distances <= real_radii[rows, dense, None]).sum(axis=0)
+        recall.append((distances <= generated_radii[None, :, manifold]).any(axis=1))
+        coverage.append(distances.min(axis=1) <= real_radii[rows, dense])
+        start = rows.stop
+    return {
+        "precision": precision.astype("float64"),
+        "density": density / DENSITY_NEIGHBOURS,
+        "recall": np.concatenate(recall).astype("float64"),
+        "coverage": np.concatenate(coverage).astype("float64"),
+    }
+
+
+def compare_samples(real: np.ndarray, generated: np.ndarray, seed: int) -> dict[str, float]:
+    """All of the above with standard errors (`…_se`): frechet, kid, precision, recall, density, coverage."""
+    kid, kid_error = kernel_distance(real, generated)
+    figures = {
+        "frechet": frechet_distance(real, generated),
+        "frechet_se": frechet_error(real, generated, seed),
+        "kid": kid,
+        "kid_se": kid_error,
+    }
+    for name, values in coverage_scores(real, generated).items():
+        figures |= {name: float(values.mean()), f"{name}_se": float(values.std(ddof=1) / np.sqrt(len(values)))}
+    return figures
+
+
+def _radii(rows: np.ndarray) -> np.ndarray:
+    """Distances to the first five neighbours of each row, itself left out, shape (count, 5)."""
+    neighbours = NearestNeighbors(n_neighbors=DENSITY_NEIGHBOURS, algorithm="brute").fit(rows)
+    return neighbours.kneighbors()[0]
+
+
+def _unbiased_mmd2(first: np.ndarray, second: np.ndarray) -> float:
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return polynomial_kernel(a, b, degree=3, gamma=1 / first.shape[1], coef0=1)
+
+    def within(a: np.ndarray) -> float:
+        values = kernel(a, a)
+        return (values.sum() - np.trace(values)) / (len(a) * (len(a) - 1))
+
+    return float(within(first) + within(second) - 2 * kernel(first, second).mean())

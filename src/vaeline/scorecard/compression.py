@@ -1,0 +1,39 @@
+"""The latent code as a lossy code of images."""
+
+import numpy as np
+import pandas as pd
+
+from vaeline.applications.compression import code_bits, dequantize, pack, quantize
+from vaeline.evaluation.compression import png_bits
+from vaeline.evaluation.likelihood import decode
+from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.params import EvaluateParams
+from vaeline.scorecard.subject import Part, Subject
+
+STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
+
+
+def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
+    """Bits of the code and MSE of the decoded image at `settings.code_step`, beside PNG; a curve over other steps."""
+    columns = _cost(subject, settings.code_step)
+    columns["png_bits"] = png_bits(subject.prepared.splits["test"].images)
+    packed = pack(quantize(subject.latents, settings.code_step), settings.code_step)
+    figures = summarize(pd.DataFrame(columns))
+    figures["packed_bits"] = round(8 * len(packed) / len(subject.rows), DECIMALS)
+    steps = sorted({*STEPS, settings.code_step}, reverse=True)
+    curve = [{"step": step} | {name: values.mean() for name, values in _cost(subject, step).items()} for step in steps]
+    protocol = {
+        "code": f"z_mean rounded to multiples of {settings.code_step:g}",
+        "latents": subject.model.latent_dim,
+        "code_bits": "bits per image, -log2 of the cells' probability under N(0, I)",
+        "packed_bits": "bits per image of all codes in one ANS stream",
+        "code_mse": "of the decoded image per pixel, greys 0 to 1",
+        "png_bits": "bits per image as an optimized PNG file, lossless",
+    }
+    return Part(figures, protocol, columns, pd.DataFrame(curve))
+
+
+def _cost(subject: Subject, step: float) -> dict[str, np.ndarray]:
+    codes = quantize(subject.latents, step)
+    squared_error = (decode(subject.model, dequantize(codes, step)) - subject.greys) ** 2
+    return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2)).astype("float64")}

@@ -1,0 +1,40 @@
+"""Samples from the prior beside test images, in the features of the pinned classifier."""
+
+import numpy as np
+
+from vaeline.classifier.network import Classifier, features_and_labels
+from vaeline.data.prepared import scale
+from vaeline.evaluation.likelihood import sample
+from vaeline.evaluation.noise import subset
+from vaeline.evaluation.samples import compare_samples
+from vaeline.evaluation.summary import DECIMALS
+from vaeline.params import EvaluateParams
+from vaeline.scorecard.subject import Part, Subject
+
+
+def measure_samples(subject: Subject, classifier: Classifier, classifier_sha256: str, settings: EvaluateParams) -> Part:
+    """Fréchet distance, KID, precision, recall, density and coverage of samples against test images.
+
+    `floor_…` are the same figures of training images, which no sample need beat. Empty where there is one class
+    only: such a classifier has learned no features.
+    """
+    if len(subject.classes) < 2:
+        return Part({}, {"left out": "the data has one class"})
+    test, predicted = features_and_labels(classifier, subject.greys)
+    drawn = sample(subject.model, settings.samples, subject.seed)
+    train_rows = subset(len(subject.train_labels), settings.samples, subject.seed)
+    train = scale(subject.prepared.splits["train"].images[train_rows])
+    figures = compare_samples(test, features_and_labels(classifier, drawn)[0], subject.seed)
+    floor = compare_samples(test, features_and_labels(classifier, train)[0], subject.seed)
+    figures |= {f"floor_{name}": value for name, value in floor.items()}
+    correct = predicted == subject.labels
+    figures["classifier_accuracy"] = correct.mean()
+    figures["classifier_accuracy_se"] = correct.std(ddof=1) / np.sqrt(len(correct))
+    protocol = {
+        "samples": f"{len(drawn)} expected images of z from the prior, temperature 1, seed {subject.seed}",
+        "against": f"{len(test)} test images",
+        "floor": f"{len(train)} training images in the place of samples",
+        "features": f"64, of the classifier {classifier_sha256[:12]}: figures of other classifiers do not compare",
+        "errors": "frechet: 50 resamplings; kid: blocks of 1,000; the others: over rows",
+    }
+    return Part({name: round(float(value), DECIMALS) for name, value in figures.items()}, protocol)

@@ -1,0 +1,85 @@
+"""What is measured, and what measuring gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeline.data.prepared import Prepared, scale
+from vaeline.evaluation.likelihood import encode
+from vaeline.evaluation.noise import binary_pixels
+from vaeline.models.vae import VAE
+
+
+@dataclass(frozen=True)
+class Part:
+    """One group of figures: numbers with standard errors, and the protocol by which they came about.
+
+    `columns` hold per-image scores of the test set (count,), nan where an image was not scored; `table` what goes
+    into a file of its own.
+    """
+
+    figures: dict[str, Any]
+    protocol: dict[str, Any]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    table: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the data that it is measured on; images are float32 (count, height, width) in [0, 1]."""
+
+    model: VAE
+    prepared: Prepared
+    seed: int
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the labels."""
+        return self.prepared.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the test images, (count,)."""
+        return self.prepared.splits["test"].labels
+
+    @property
+    def train_labels(self) -> np.ndarray:
+        """Labels of the training images, (count,)."""
+        return self.prepared.splits["train"].labels
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Numbers of the test images: with the seed, they decide an image's noise."""
+        return np.arange(len(self.labels))
+
+    @cached_property
+    def greys(self) -> np.ndarray:
+        """The test images as they are."""
+        return scale(self.prepared.splits["test"].images)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """The test images as the model was trained on such: grey, or seeded binary pixels."""
+        return self.as_trained(self.greys, self.rows)
+
+    @cached_property
+    def latents(self) -> np.ndarray:
+        """`z_mean` of the test images."""
+        return encode(self.model, self.images)[0]
+
+    def train_images(self, rows: np.ndarray) -> np.ndarray:
+        """Training images as the model was trained on them."""
+        return self.as_trained(scale(self.prepared.splits["train"].images[rows]), rows)
+
+    def as_trained(self, greys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Greys, or binary pixels drawn from them with the noise of `rows`, as the model was trained."""
+        return binary_pixels(greys, self.seed, rows) if self.model.binarize else greys
+
+    @property
+    def pixels(self) -> str:
+        """What `images` hold, for protocols."""
+        return f"binary, seed {self.seed}" if self.model.binarize else "grey"
