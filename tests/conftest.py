@@ -9,7 +9,9 @@ import pytest
 from vaeline.data.prepared import Prepared, read_prepared, write_prepared
 from vaeline.data.readers import ImageSet, read_digits
 from vaeline.data.splits import hold_out
+from vaeline.models.vae import VAE
 from vaeline.params import Params, read_params
+from vaeline.training.fit import fit, start
 
 ROOT = Path(__file__).resolve().parent.parent
 MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
@@ -53,3 +55,14 @@ def prepared(prepared_directory: Path) -> Prepared:
 def greys(digits: ImageSet) -> np.ndarray:
     """Forty digits (40, 28, 28) in [0, 1]."""
     return digits.images[:40].astype("float32") / 255
+
+
+@pytest.fixture(scope="session")
+def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> VAE:
+    """A 2-D model trained a little on the digits."""
+    model_params = params.model.model_copy(update={"architecture": "mlp"})
+    changes = {"epochs": 8, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
+    train = params.train.model_copy(update=changes)
+    progress = start(digits.images, model_params, train)
+    checkpoint = tmp_path_factory.mktemp("small-model") / "checkpoint"
+    return fit(progress, digits.images, digits.images[:100], train, checkpoint, lambda row: None)[0]

@@ -19,7 +19,9 @@ def apply_preset(name: str) -> None:
     """Write the values of `presets/<name>.yaml` into `params.yaml`. Raises VaelineError if there is no such preset."""
     file = PRESETS / f"{name}.yaml"
     if not file.is_file():
-        known = ", ".join(sorted(preset.stem for preset in PRESETS.glob("*.yaml")))
+        known = ", ".join(
+            sorted(str(preset.relative_to(PRESETS).with_suffix("")) for preset in PRESETS.rglob("*.yaml"))
+        )
         raise VaelineError(f"no preset {name!r}; there are: {known}")
     change_params(flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8"))))
     print(f"vaeline: params.yaml now holds the preset {name}", flush=True)

@@ -1,15 +1,20 @@
 import itertools
-import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from vaeline.evaluation import likelihood
-from vaeline.evaluation.likelihood import active_units, elbo_scores, encode, exact_nll, importance_weighted_nll
-from vaeline.evaluation.noise import binary_pixels, latent_noise
-from vaeline.evaluation.summary import summarize, summarize_by_class
+from vaeline.evaluation.likelihood import (
+    active_units,
+    decode,
+    elbo_scores,
+    encode,
+    exact_nll,
+    importance_weighted_nll,
+    sample,
+)
+from vaeline.evaluation.noise import binary_pixels, latent_noise, subset
 from vaeline.models.likelihoods import Gaussian
 from vaeline.training.fit import fit, start
 
@@ -135,11 +140,25 @@ def test_active_units_are_counted_by_the_variance_of_their_mean():
     assert active_units(z_mean) == 2
 
 
-def test_summaries_are_means_with_standard_errors():
-    names = ("neg_elbo", "reconstruction", "kl", "nll", "nll_bound", "mse")
-    scores = pd.DataFrame({name: [1.0, 3.0, 5.0] for name in names} | {"label": [0, 1, 1]})
-    assert summarize(scores)["nll"] == 3.0
-    assert summarize(scores)["nll_se"] == pytest.approx(2 / math.sqrt(3), abs=1e-5)
-    by_class = summarize_by_class(scores, ["a", "b"])
-    assert by_class["b"]["kl"] == 4.0
-    assert by_class["a"]["kl_se"] == 0.0
+def test_a_larger_subset_holds_the_smaller():
+    small, large = subset(1000, 50, 1), subset(1000, 200, 1)
+    assert set(small) < set(large)
+    assert (np.diff(large) > 0).all()
+    assert len(subset(10, 50, 1)) == 10
+    assert not np.array_equal(small, subset(1000, 50, 2))
+
+
+def test_samples_are_seeded_and_differ_between_batches(trained, monkeypatch):
+    model = trained["mlp"]
+    monkeypatch.setattr(likelihood, "BATCH", 10)
+    drawn = sample(model, 25, 1)
+    assert drawn.shape == (25, 28, 28)
+    np.testing.assert_array_equal(drawn, sample(model, 25, 1))
+    assert len(np.unique(drawn.reshape(25, -1), axis=0)) == 25
+    assert not np.array_equal(drawn, sample(model, 25, 2))
+
+
+def test_decoding_in_batches_changes_nothing(trained, monkeypatch):
+    z = np.random.default_rng(0).normal(size=(23, 2)).astype("float32")
+    monkeypatch.setattr(likelihood, "BATCH", 5)
+    np.testing.assert_allclose(decode(trained["mlp"], z), trained["mlp"].decode(z), rtol=1e-4, atol=1e-6)

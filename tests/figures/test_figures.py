@@ -3,12 +3,19 @@ import pandas as pd
 import pytest
 
 from vaeline.figures.canvas import save_figure
-from vaeline.figures.charts import draw_class_losses, draw_latent_space, draw_learning_curves
+from vaeline.figures.charts import (
+    draw_anomalies,
+    draw_class_losses,
+    draw_compression,
+    draw_latent_space,
+    draw_learning_curves,
+)
 from vaeline.figures.images import (
     draw_hardest,
     draw_interpolations,
     draw_manifold,
     draw_reconstructions,
+    draw_restorations,
     draw_samples,
 )
 
@@ -21,6 +28,10 @@ BY_CLASS = pd.DataFrame(
     {"reconstruction": [3.0, 4.0], "kl": [1.0, 1.0], "neg_elbo": [4.0, 5.0], "neg_elbo_se": [0.1, 0.1]},
     index=["a", "b"],
 )
+SEPARATION = pd.DataFrame(
+    {"kind": ["x", "x", "y", "y"], "score": ["a", "b"] * 2, "auroc": [0.9, 0.4, 0.7, 0.6], "auroc_se": 0.01}
+)
+CURVE = pd.DataFrame({"step": [1.0, 0.1], "code_bits": [4.0, 11.0], "code_mse": [0.05, 0.03]})
 FIGURES = {
     "manifold": lambda: draw_manifold(IMAGES[:9].reshape(3, 3, 28, 28), TICKS, "A title", ("z1", "z2")),
     "reconstructions": lambda: draw_reconstructions(IMAGES, IMAGES, 4, "A title"),
@@ -32,6 +43,9 @@ FIGURES = {
     ),
     "learning_curves": lambda: draw_learning_curves(HISTORY, "A title"),
     "class_losses": lambda: draw_class_losses(BY_CLASS, "A title"),
+    "restorations": lambda: draw_restorations({"damaged": IMAGES[:4], "restored": IMAGES[4:8]}, "A title"),
+    "anomalies": lambda: draw_anomalies(SEPARATION, "A title"),
+    "compression": lambda: draw_compression(CURVE, 2000.0, "A title"),
 }
 
 
@@ -45,7 +59,9 @@ def test_a_figure_has_its_title_and_the_same_bytes_twice(name, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["manifold", "latent_space", "learning_curves", "class_losses"])
+@pytest.mark.parametrize(
+    "name", ["manifold", "latent_space", "learning_curves", "class_losses", "anomalies", "compression"]
+)
 def test_axes_are_named(name):
     for axes in FIGURES[name]().axes:
         assert axes.get_xlabel()
@@ -65,3 +81,9 @@ def test_an_original_stands_above_its_reconstruction():
     figure = draw_reconstructions(np.zeros((4, 2, 2)), np.ones((4, 2, 2)), 2, "t")
     values = [float(axes.images[0].get_array().max()) for axes in figure.axes]
     assert values == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+def test_a_bar_stands_for_its_own_kind_and_score():
+    bars = draw_anomalies(SEPARATION, "t").axes[0].containers
+    heights = [[bar.get_height() for bar in group] for group in bars if hasattr(group, "patches")]
+    assert heights == [[0.9, 0.7], [0.4, 0.6]]

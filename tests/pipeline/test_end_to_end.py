@@ -46,7 +46,11 @@ def test_one_finished_run_holds_parameters_metrics_pictures_and_lineage(finished
     test = finished.json("reports/metrics.json")["test"]
     for name in ("neg_elbo", "reconstruction", "kl", "nll", "mse", "active_units"):
         assert run.data.metrics[f"test/{name}"] == test[name]
-    assert run.data.metrics["test_class_7/neg_elbo"] == test["per_class"]["7"]["neg_elbo"]
+    metrics = finished.json("reports/metrics.json")
+    assert run.data.metrics["test_class_7/neg_elbo"] == metrics["per_class"]["7"]["neg_elbo"]
+    assert run.data.metrics["ood/hflip.neg_elbo.auroc"] == metrics["ood"]["hflip"]["neg_elbo"]["auroc"]
+    groups = {name.split("/")[0] for name in run.data.metrics if not name.startswith("test_class_")}
+    assert groups == {"train", "validation", *metrics} - {"per_class", "protocol"}
     client = finished.client()
     assert [m.step for m in client.get_metric_history(run.info.run_id, "train/neg_elbo")] == [1, 2]
     pictures = [item.path for item in client.list_artifacts(run.info.run_id, "figures")]
@@ -81,11 +85,14 @@ def test_nothing_a_run_makes_can_be_committed_by_accident(finished):
 
 
 def test_metrics_scores_and_dvc_views(finished):
-    test = finished.json("reports/metrics.json")["test"]
+    metrics = finished.json("reports/metrics.json")
+    test = metrics["test"]
     scores = pd.read_parquet(finished.root / "reports/scores.parquet")
     manifest = finished.json("data/prepared/manifest.json")
     assert len(scores) == manifest["splits"]["test"]["rows"] == test["images"]
     assert np.isclose(scores["neg_elbo"].mean(), test["neg_elbo"], atol=1e-4)
+    assert scores["nll_bound"].notna().sum() == 40
+    assert set(metrics["protocol"]) == set(metrics) - {"per_class", "protocol"}
     assert np.isclose(test["neg_elbo"], test["reconstruction"] + test["kl"], atol=1e-3)
     assert "neg_elbo" in finished.run("dvc", "metrics", "show")
     assert "model.latent_dim" in finished.run("dvc", "params", "diff", "--all", "--targets", "params.yaml")
@@ -108,9 +115,12 @@ def test_training_again_gives_the_same_bytes_in_the_same_run(branch_off):
 
 def test_a_later_evaluation_adds_to_the_same_run(branch_off):
     before = branch_off.runs()[0]
-    branch_off.change(evaluate__nll_samples=8)
+    branch_off.change(evaluate__nll_samples=8, data__anomalies=["digits"])
     output = branch_off.repro()
-    assert "Running stage 'train'" not in output
+    for stage in ("prepare", "classify", "train"):
+        assert f"Running stage '{stage}'" not in output
+    alike = branch_off.json("reports/metrics.json")["ood"]["digits"]["neg_elbo"]
+    assert abs(alike["auroc"] - 0.5) < 5 * alike["auroc_se"]
     (run,) = branch_off.runs()
     assert run.info.run_id == before.info.run_id
     assert run.data.metrics["test/nll_bound"] < before.data.metrics["test/nll_bound"]

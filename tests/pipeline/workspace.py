@@ -21,13 +21,20 @@ SMALL = {
     "train.epochs": 2,
     "train.jit_compile": False,
     "train.min_kl": 0.0,
+    "classify.epochs": 2,
+    "classify.width": 4,
+    "classify.min_accuracy": 0.0,
+    "evaluate.nll_images": 40,
     "evaluate.nll_samples": 4,
+    "evaluate.samples": 100,
+    "evaluate.reference_images": 300,
+    "evaluate.restoration_images": 4,
     "evaluate.grid_points": 32,
     "plot.manifold_size": 6,
 }
 NOT_COPIED = {
     Path(): {".git", ".venv", ".vaeline", "mlruns", "models", "reports", "validation-report"},
-    Path("data"): {"raw", "prepared", "statistics.parquet"},
+    Path("data"): {"raw", "prepared", "anomalies", "statistics.parquet"},
     Path(".dvc"): {"cache", "tmp", "config.local"},
 }
 

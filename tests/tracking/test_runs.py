@@ -14,7 +14,7 @@ from vaeline.tracking.runs import (
     own_process_tags,
     set_tags,
 )
-from vaeline.tracking.sync import test_metrics as as_mlflow_metrics
+from vaeline.tracking.sync import grouped_metrics
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,15 @@ def test_only_runs_without_a_process_are_closed(client, experiment):
 def test_metrics_are_grouped():
     assert epoch_metric("val_kl") == "validation/kl"
     assert epoch_metric("kl") == "train/kl"
-    nested = {"test": {"nll": 1, "per_class": {"7": {"nll": 2}}}}
-    assert as_mlflow_metrics(nested) == {"test/nll": 1.0, "test_class_7/nll": 2.0}
-    odd = {"test": {"nll": 1, "per_class": {"é/ü": {"nll": 2}}}}
-    assert as_mlflow_metrics(odd)["test_class____/nll"] == 2.0
+    content = {
+        "test": {"nll": 1},
+        "ood": {"hflip": {"kl": {"auroc": 0.5}}},
+        "per_class": {"7": {"nll": 2}, "é/ü": {"nll": 3}},
+        "protocol": {"test": {"unit": "nats per image"}},
+    }
+    assert grouped_metrics(content) == {
+        "test/nll": 1.0,
+        "ood/hflip.kl.auroc": 0.5,
+        "test_class_7/nll": 2.0,
+        "test_class____/nll": 3.0,
+    }

@@ -40,17 +40,17 @@ def pack(codes: np.ndarray, step: float) -> bytes:
 
 
 def unpack(data: bytes, count: int, latent_dim: int, step: float) -> np.ndarray:
-    """The codes (count, latent_dim) in `data`.
+    """The codes (count, latent_dim) in `data`, which must be whole: any words decode to something.
 
     Raises:
-        VaelineError: `data` is cut off, or does not hold exactly that many codes.
+        VaelineError: `data` is cut off within a word, or holds more than that many codes.
     """
     if len(data) % 4:
         raise VaelineError(f"the code is cut off: {len(data)} bytes are no whole number of words")
     coder = stream.stack.AnsCoder(np.frombuffer(data, "<u4").astype("uint32"))
     codes = coder.decode(_prior(step), count * latent_dim)
     if not coder.is_empty():
-        raise VaelineError(f"the code does not hold exactly {count} images of {latent_dim} latents")
+        raise VaelineError(f"the code holds more than {count} images of {latent_dim} latents")
     return codes.reshape(count, latent_dim)
 
 

@@ -10,7 +10,7 @@ from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.params import EvaluateParams
 from vaeline.scorecard.subject import Part, Subject
 
-STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
+STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
 
 
 def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:

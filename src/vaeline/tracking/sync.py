@@ -79,7 +79,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
     _log_validation(client, run_id)
     if just_written == "evaluate" or is_current("evaluate"):
-        log_metrics(client, run, test_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
+        log_metrics(client, run, grouped_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
         for file in (METRICS, SCORES, PER_CLASS, REFERENCE, *TABLES):
             client.log_artifact(run_id, str(file), "evaluation")
     if just_written == "plot" or is_current("plot"):
@@ -87,7 +87,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     return client.get_run(run_id)
 
 
-def test_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """`reports/metrics.json` as MLflow metrics, grouped: `test/neg_elbo`, `ood/hflip.neg_elbo.auroc`.
 
     Those of a class are `test_class_7/neg_elbo`; the protocol has no numbers of its own and stays in the file.

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from vaeline.evaluation.probes import knn_correct, probe_correct
+
+
+@pytest.fixture(scope="module")
+def rings():
+    """Two classes on rings about one center: neighbours tell them apart, a line does not."""
+    rng = np.random.default_rng(0)
+    angle, labels = rng.uniform(0, 2 * np.pi, 600), np.repeat([0, 1], 300)
+    radius = 1 + labels + 0.05 * rng.normal(size=600)
+    latents, order = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]), rng.permutation(600)
+    return latents[order[:400]], labels[order[:400]], latents[order[400:]], labels[order[400:]]
+
+
+def test_neighbours_see_what_a_line_cannot(rings):
+    assert knn_correct(*rings).mean() > 0.99
+    assert probe_correct(*rings).mean() < 0.7
+
+
+def test_a_line_suffices_for_two_blobs_of_unequal_scale():
+    rng = np.random.default_rng(0)
+    labels = np.tile([0, 1], 200)
+    latents = np.column_stack([1e-3 * (labels + 0.1 * rng.normal(size=400)), 1e3 * rng.normal(size=400)])
+    assert probe_correct(latents[:200], labels[:200], latents[200:], labels[200:]).mean() > 0.98
+    wrong = 1 - labels[200:]
+    assert probe_correct(latents[:200], labels[:200], latents[200:], wrong).mean() < 0.02

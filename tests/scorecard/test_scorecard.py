@@ -1,0 +1,141 @@
+"""Every group of figures, on a small model: complete, finite, with errors and a protocol."""
+
+import math
+
+import numpy as np
+import pytest
+
+from vaeline.applications.anomaly import fit_one_class, one_class_statistics
+from vaeline.classifier.network import Classifier
+from vaeline.evaluation.likelihood import elbo_scores, encode
+from vaeline.evaluation.noise import binary_pixels
+from vaeline.models.vae import VAE
+from vaeline.params import flatten
+from vaeline.scorecard.anomalies import measure_anomalies
+from vaeline.scorecard.compression import measure_compression
+from vaeline.scorecard.latents import measure_latents
+from vaeline.scorecard.likelihood import measure_likelihood
+from vaeline.scorecard.restoration import measure_restoration
+from vaeline.scorecard.samples import measure_samples
+from vaeline.scorecard.subject import Subject
+
+
+@pytest.fixture(scope="module")
+def settings(params):
+    return params.evaluate.model_copy(
+        update={"nll_images": 30, "nll_samples": 20, "grid_points": 64, "samples": 100, "restoration_images": 5}
+    )
+
+
+@pytest.fixture
+def subject(small_model, prepared):
+    return Subject(small_model, prepared, 1)
+
+
+def build(params, **changes) -> VAE:
+    settings = params.model.model_dump() | {"width": 16, "depth": 1} | changes
+    return VAE(**settings, seed=1)
+
+
+def check(part, without_error=()):
+    figures = flatten(part.figures)
+    assert all(math.isfinite(value) for value in figures.values())
+    names = {name for name in figures if not name.endswith("_se")}
+    assert {name for name in names if f"{name}_se" not in figures} == set(without_error)
+    assert part.protocol
+
+
+def test_likelihoods_are_ordered_and_say_how_they_were_measured(subject, settings):
+    part = measure_likelihood(subject, settings)
+    check(part, {"active_units", "images", "bits_per_dim"})
+    figures, bound = part.figures, part.columns["nll_bound"]
+    scored = np.isfinite(bound)
+    assert scored.sum() == 30
+    assert figures["nll_bound"] == pytest.approx(bound[scored].mean(), abs=1e-4)
+    assert part.columns["nll"][scored].mean() <= bound[scored].mean() + 0.05
+    assert figures["nll"] < figures["nll_neg_elbo"]
+    assert figures["neg_elbo"] == pytest.approx(figures["reconstruction"] + figures["kl"], abs=1e-4)
+    assert figures["bits_per_dim"] == pytest.approx(figures["nll"] / math.log(2) / 784, abs=1e-5)
+    assert part.protocol["nll_pixels"] == "binary, seed 1"
+    assert part.protocol["nll_bound"] == "importance-weighted, k = 20, 30 images"
+    assert part.protocol["pixels"] == "grey"
+
+
+def test_the_nll_is_that_of_binary_pixels_even_for_a_model_of_greys(subject, settings):
+    part = measure_likelihood(subject, settings)
+    binary = binary_pixels(subject.greys, 1, subject.rows)
+    expected = elbo_scores(subject.model, binary, subject.rows, 1)["neg_elbo"]
+    np.testing.assert_allclose(part.columns["nll_neg_elbo"], expected)
+
+
+def test_a_model_of_binary_pixels_is_measured_on_such_and_a_gaussian_one_on_greys(params, prepared, settings):
+    part = measure_likelihood(Subject(build(params, binarize=True), prepared, 1), settings)
+    np.testing.assert_allclose(part.columns["nll_neg_elbo"], part.columns["neg_elbo"])
+    assert part.protocol["pixels"] == "binary, seed 1"
+    part = measure_likelihood(Subject(build(params, likelihood="gaussian", latent_dim=3), prepared, 1), settings)
+    assert part.protocol["nll_pixels"] == "grey"
+    assert "bits_per_dim" not in part.figures
+    np.testing.assert_array_equal(part.columns["nll"], part.columns["nll_bound"])
+
+
+def test_latents_are_probed_on_the_test_set(subject):
+    part = measure_latents(subject)
+    check(part)
+    assert part.figures["knn_accuracy"] > 0.3
+    assert part.columns["knn_accuracy"].shape == subject.labels.shape
+    assert set(part.columns["probe_accuracy"]) == {0.0, 1.0}
+
+
+def test_samples_stand_beside_a_floor_of_real_images(subject, settings):
+    part = measure_samples(subject, Classifier(image_shape=(28, 28), classes=10, width=4), "0" * 64, settings)
+    check(part)
+    assert part.figures["floor_frechet"] < part.figures["frechet"]
+    assert part.figures["floor_coverage"] > part.figures["coverage"]
+
+
+def test_data_of_one_class_has_no_probes_and_no_features(subject, settings, small_model, prepared):
+    lonely = Subject(small_model, type(prepared)({**prepared.manifest, "classes": ["unlabelled"]}, prepared.splits), 1)
+    for part in (measure_latents(lonely), measure_samples(lonely, None, "", settings)):
+        assert part.figures == part.columns == {}
+        assert part.protocol == {"left out": "the data has one class"}
+
+
+def test_anomalies_of_every_kind_are_scored_and_other_data_sets_too(subject):
+    train = subject.train_images(np.arange(500))
+    scores = elbo_scores(subject.model, train, np.arange(500), 1)
+    one_class = fit_one_class(one_class_statistics(subject.model, train, scores), 1)
+    letters = np.random.default_rng(0).random((40, 28, 28), dtype="float32")
+    part = measure_anomalies(subject, one_class, {"letters": letters})
+    check(part)
+    assert set(part.figures) == {"hflip", "vflip", "rotation", "inversion", "noise", "constant", "letters"}
+    assert set(part.figures["hflip"]) == {"neg_elbo", "reconstruction", "kl", "one_class"}
+    assert part.figures["noise"]["neg_elbo"]["auroc"] > 0.99 < part.figures["letters"]["reconstruction"]["auroc"]
+    assert "letters" in part.protocol["strange"]
+    np.testing.assert_allclose(
+        part.columns["one_class"],
+        one_class.score(
+            one_class_statistics(
+                subject.model, subject.greys, elbo_scores(subject.model, subject.greys, subject.rows, 1)
+            )
+        ),
+    )
+
+
+def test_restoration_is_measured_beside_damage_and_median(subject, settings):
+    part = measure_restoration(subject, settings)
+    check(part)
+    assert set(part.figures) == {"noise_0.1", "noise_0.25", "noise_0.5", "box"}
+    assert set(part.figures["box"]) == {"damaged", "median", "restored"}
+    assert part.figures["noise_0.5"]["damaged"]["psnr"] < part.figures["noise_0.1"]["damaged"]["psnr"]
+
+
+def test_compression_is_measured_at_the_stated_precision(subject, settings):
+    part = measure_compression(subject, settings)
+    check(part, {"packed_bits"})
+    assert part.figures["packed_bits"] == pytest.approx(part.figures["code_bits"], rel=0.02)
+    assert part.figures["code_bits"] < part.figures["png_bits"]
+    curve = part.table.set_index("step")
+    assert (np.diff(curve["code_bits"]) > 0).all()
+    assert curve.loc[settings.code_step, "code_mse"] == pytest.approx(part.figures["code_mse"], abs=1e-4)
+    exact = ((np.asarray(subject.model.decode(encode(subject.model, subject.greys)[0])) - subject.greys) ** 2).mean()
+    assert curve["code_mse"].iloc[-1] == pytest.approx(exact, rel=0.05)
