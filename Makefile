@@ -47,5 +47,5 @@ ui: $(VENV)/.locked ## MLflow on the project's store, http://127.0.0.1:5000
 
 clean: ## remove the environment and what a run made; the MLflow store, the DVC cache and your images stay
 	@rm -rf $(VENV) .vaeline/checkpoints .vaeline/downloads .pytest_cache .ruff_cache validation-report dvc_plots
-	@rm -rf data/raw data/prepared data/anomalies data/statistics.parquet models reports/figures reports/validation
+	@rm -rf data/raw data/prepared data/anomalies data/statistics.parquet models reports/comparison reports/figures reports/validation
 	@rm -f reports/*.csv reports/*.parquet reports/latent_reference.json reports/registration.json reports/validation.json

@@ -70,6 +70,11 @@ def test_better_is_what_each_score_calls_better(shift):
     assert np.isnan(table.loc["kl", "improved"])
 
 
+def test_accuracies_rise_and_losses_fall_and_trade_offs_have_no_better():
+    assert {name for name, score in SCORES.items() if score.better == "higher"} == {"knn_accuracy", "probe_accuracy"}
+    assert {name for name, score in SCORES.items() if not score.better} == {"kl", "one_class", "code_bits", "code_mse"}
+
+
 def test_no_difference_is_shown_where_there_is_none():
     centred = NOISE - NOISE.mean()
     assert against({"neg_elbo": HARDNESS}, {"neg_elbo": HARDNESS + centred}).loc["neg_elbo", "verdict"] == (
@@ -117,6 +122,12 @@ def test_one_class_in_ten_that_looks_different_by_chance_is_not_called_so():
     assert table["verdict"].iloc[0] == "no difference shown"
     alone = summarize_pairs(np.zeros(100), differences[:100], "neg_elbo")
     assert alone["verdict"] == "worse"
+
+
+def test_the_same_difference_on_every_image_is_a_difference():
+    table = compare_classes(np.zeros(8), np.repeat([0.0, 2.0], 4), np.repeat([0, 1], 4), "neg_elbo")
+    assert list(table["verdict"]) == ["no difference shown", "worse"]
+    assert list(table["p_holm"]) == [1, 0]
 
 
 def test_holm_is_that_of_a_worked_example():

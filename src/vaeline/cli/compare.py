@@ -129,7 +129,7 @@ def _cells(names: "list[str] | pd.Series", table: "pd.DataFrame") -> list[list[s
     cells = []
     for name, row in zip(names, table.itertuples(), strict=True):
         half = (row.high - row.low) / 2
-        decimals = min(6, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else 2
+        decimals = min(6, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else 4
         low, high = (f"{value:+.{decimals}f}" for value in (row.low, row.high))
         improved = "" if math.isnan(row.improved) else f"{row.improved:.1%}"
         means = [f"{value:.{decimals}f}" for value in (row.baseline_mean, row.mean)]

@@ -1,7 +1,6 @@
 """Runs to compare: found by name or id, their evaluation read from their artifacts, the comparison kept with them."""
 
 import json
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -17,14 +16,13 @@ from mlflow.entities import Run
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import KEYS, Evaluation
 from vaeline.tracking.lineage import is_current
+from vaeline.tracking.runs import runs_called, search_all
 from vaeline.tracking.store import TRAINING_VIEW, public_uri
 from vaeline.tracking.sync import METRICS, NOT_IN_NAMES, PER_CLASS, SCORES, sync_run
 
 ON_DISK = (".", "local")
 EVALUATION = "evaluation"
 COMPARISON = "comparison"
-QUOTES = re.compile(r"['\"\\]")
-PART_OF_AN_ID = re.compile(r"[0-9a-f]{6,32}")
 NAMES_SHOWN = 8
 
 
@@ -39,19 +37,17 @@ def resolve_run(client: MlflowClient, text: str) -> tuple[Run, str]:
     """
     if text in ON_DISK:
         return _run_on_disk(client), ""
-    pattern = QUOTES.sub("_", text)  # MLflow's filters know no escapes; LIKE takes _ for any character
-    named = [run for run in _search(client, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == text]
-    if named:
-        return _newest_finished(named, text)
-    found = _search(client, f"attributes.run_id LIKE '{text}%'") if PART_OF_AN_ID.fullmatch(text) else []
-    if len(found) > 1:
-        fitting = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in found[:NAMES_SHOWN])
-        raise VaelineError(f"{len(found)} runs have an id that begins with {text!r}: {fitting}; name one of them")
-    if not found:
-        newest = _search(client, "attributes.status = 'FINISHED'", NAMES_SHOWN)
+    called = runs_called(client, text)
+    if called and called[0].info.run_name == text:
+        return _newest_finished(called, text)
+    if len(called) > 1:
+        fitting = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in called[:NAMES_SHOWN])
+        raise VaelineError(f"{len(called)} runs have an id that begins with {text!r}: {fitting}; name one of them")
+    if not called:
+        newest = search_all(client, "attributes.status = 'FINISHED'", NAMES_SHOWN)
         known = ", ".join(dict.fromkeys(run.info.run_name for run in newest)) or "none"
         raise VaelineError(f"no run {text!r} in {public_uri()}; the newest finished runs are: {known}")
-    return found[0], ""
+    return called[0], ""
 
 
 def read_evaluations(client: MlflowClient, runs: Sequence[Run]) -> list[Evaluation]:
@@ -139,12 +135,6 @@ def _newest_finished(runs: list[Run], name: str) -> tuple[Run, str]:
     newest = finished[0]
     choice = f"{len(finished)} finished runs are named {name}; this is the newest, {newest.info.run_id}"
     return newest, choice if len(finished) > 1 else ""
-
-
-def _search(client: MlflowClient, wanted: str, limit: int = 1000) -> list[Run]:
-    """Runs of all experiments, the newest first."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return list(client.search_runs(experiments, wanted, max_results=limit, order_by=["attributes.start_time DESC"]))
 
 
 def _name_with_id(run: Run) -> str:
