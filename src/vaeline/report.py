@@ -5,6 +5,27 @@ from rich.console import Console
 from rich.table import Table
 
 FIGURES = {"−ELBO": "neg_elbo", "reconstruction": "reconstruction", "KL": "kl", "NLL": "nll"}
+MORE = (
+    ("latents: {:.1%} of test images are named by their 5 nearest training images", "latents/knn_accuracy"),
+    (
+        "samples: Fréchet distance {:.1f} (real images: {:.1f}), precision {:.2f}, recall {:.2f}",
+        "samples/frechet",
+        "samples/floor_frechet",
+        "samples/precision",
+        "samples/recall",
+    ),
+    (
+        "anomalies: the −ELBO tells mirrored images with AUROC {:.2f}, rotated ones with {:.2f}",
+        "ood/hflip.neg_elbo.auroc",
+        "ood/rotation.neg_elbo.auroc",
+    ),
+    (
+        "compression: {:.0f} bits an image with MSE {:.4f} (PNG: {:.0f} bits)",
+        "compression/code_bits",
+        "compression/code_mse",
+        "compression/png_bits",
+    ),
+)
 
 
 def print_summary(run: Run, name: str, version: str | int) -> None:
@@ -17,7 +38,10 @@ def print_summary(run: Run, name: str, version: str | int) -> None:
     table.add_row(*figures, run.info.run_name, f"{name} v{version}")
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
-    console.print("Nats per image, mean ± standard error; lower is better.", highlight=False)
+    console.print("Nats per image, mean ± standard error; lower is better. From reports/metrics.json:", highlight=False)
+    for text, *names in MORE:
+        if metrics.keys() >= set(names):
+            console.print(f"  {text.format(*(metrics[name] for name in names))}", highlight=False)
     console.print("Pictures: reports/figures    Data checks: reports/validation/docs/index.html", highlight=False)
     console.print(
         "Next: make ui (compare runs in MLflow), make run PRESET=mlp-20d (a larger latent space)", highlight=False

@@ -1,6 +1,7 @@
 """The repository itself: complete stage dependencies, sound workflows and locks, nothing committed by accident."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 from conftest import ROOT
 from repository.import_closure import import_closure
 from ruamel.yaml import YAML
+
+from vaeline.params import flatten
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 ORDER = ["fetch", "prepare", "validate", "classify", "train", "evaluate", "plot", "register"]
@@ -200,3 +203,17 @@ def test_the_committed_lock_is_that_of_the_default_run_on_mnist():
     assert lock["fetch"]["params"]["params.yaml"]["data.dataset"] == "mnist"
     parameters = YAML(typ="safe").load(Path("params.yaml").read_text())
     assert lock["train"]["params"]["params.yaml"] == {key: parameters[key] for key in ("compute", "model", "train")}
+
+
+def test_the_readme_shows_the_committed_metrics():
+    metrics = flatten(json.loads(Path("reports/metrics.json").read_text()))
+    rows = re.findall(
+        r"^\| `([a-z_]+/[\w.]+)` \| ([\d.]+)(?: ± ([\d.]+))? \|", Path("README.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 30
+    for name, value, error in rows:
+        key = name.replace("/", ".")
+        for shown, exact in ((value, metrics[key]), (error, metrics.get(f"{key}_se"))):
+            decimals = len(shown.partition(".")[2])
+            assert not shown or f"{exact:.{decimals}f}" == shown, name
+    assert metrics["samples.classifier_accuracy"] >= 0.993
