@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaeline.data.prepared import Prepared, read_prepared, write_prepared
+from vaeline.applications.reference import fit_reference, write_reference
+from vaeline.data.pictures import save_picture
+from vaeline.data.prepared import Prepared, read_prepared, scale, write_prepared
 from vaeline.data.readers import ImageSet, read_digits
 from vaeline.data.splits import hold_out
+from vaeline.models.archive import save_model
 from vaeline.models.vae import VAE
 from vaeline.params import Params, read_params
 from vaeline.training.fit import fit, start
@@ -66,3 +69,21 @@ def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempP
     progress = start(digits.images, model_params, train)
     checkpoint = tmp_path_factory.mktemp("small-model") / "checkpoint"
     return fit(progress, digits.images, digits.images[:100], train, checkpoint, lambda row: None)[0]
+
+
+@pytest.fixture(scope="session")
+def desk(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a user has it: a small model trained on the digits, its latent reference, and ten pictures."""
+    folder = tmp_path_factory.mktemp("desk")
+    model_params = params.model.model_copy(update={"architecture": "mlp", "latent_dim": 4})
+    quick = {"epochs": 10, "batch_size": 64, "min_kl": 0.0, "jit_compile": False, "learning_rate": 0.002}
+    train = params.train.model_copy(update=quick)
+    progress = start(digits.images, model_params, train)
+    model, _ = fit(progress, digits.images, digits.images[:100], train, folder / "checkpoint", lambda row: None)
+    digest = save_model(model, folder / "models/vae.keras")
+    reference = fit_reference(model, digest, scale(digits.images), digits.labels, digits.classes, 1)
+    write_reference(reference, folder / "reports/latent_reference.json")
+    (folder / "pictures").mkdir()
+    for digit, image in enumerate(scale(digits.images[:10])):
+        save_picture(image, folder / f"pictures/{digit}.png")
+    return folder

@@ -60,7 +60,7 @@ def fit_reference(
         z_mean=z_mean[kept],
         z_log_var=z_log_var[kept],
         labels=labels[kept].astype("int64"),
-        one_class=fit_one_class(one_class_statistics(model, images, scores), seed),
+        one_class=fit_one_class(one_class_statistics(images, scores), seed),
     )
 
 

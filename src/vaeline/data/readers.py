@@ -67,9 +67,9 @@ def read_digits() -> ImageSet:
     return ImageSet(images, bunch.target.astype("uint8"), tuple(str(digit) for digit in bunch.target_names))
 
 
-def fit_picture(picture: Image.Image) -> np.ndarray:
-    """A picture of any size and mode as uint8 (28, 28): grey, its proportions kept, black beside it."""
-    return np.asarray(ImageOps.pad(picture.convert("L"), (SIDE, SIDE), Image.Resampling.LANCZOS, color=0))
+def fit_picture(picture: Image.Image, shape: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
+    """A picture of any size and mode as uint8 (height, width): grey, its proportions kept, black beside it."""
+    return np.asarray(ImageOps.pad(picture.convert("L"), shape[::-1], Image.Resampling.LANCZOS, color=0))
 
 
 def fit_to_side(images: np.ndarray) -> np.ndarray:

@@ -30,8 +30,10 @@ def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode(model: VAE, z: np.ndarray) -> np.ndarray:
-    """The expected images (count, height, width) of latents (count, latent_dim)."""
-    return np.concatenate([_numpy(model.decode(z[rows])) for rows in _batches(len(z), BATCH)])
+    """The expected images (…, height, width) of latents (…, latent_dim)."""
+    flat = z.reshape(-1, z.shape[-1])
+    images = np.concatenate([_numpy(model.decode(flat[rows])) for rows in _batches(len(flat), BATCH)])
+    return images.reshape(*z.shape[:-1], *images.shape[1:])
 
 
 def sample(model: VAE, count: int, seed: int) -> np.ndarray:

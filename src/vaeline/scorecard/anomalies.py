@@ -25,7 +25,7 @@ def measure_anomalies(subject: Subject, one_class: OneClass, others: Mapping[str
         "usual": f"{len(subject.rows)} test images",
         "strange": f"as many, altered; rotation by 90 degrees; other data sets: {', '.join(others) or 'none'}",
         "pixels": subject.pixels,
-        "one_class": "Gaussian mixture over reconstruction, KL, norm of z_mean and sum of log sigma, training images",
+        "one_class": "Gaussian mixture over reconstruction, squared error and mean pixel, training images",
         "errors": "auroc: DeLong; average_precision: 50 resamplings",
     }
     return Part(nested(table, ["kind", "score"]), protocol, {"one_class": usual["one_class"]}, table)

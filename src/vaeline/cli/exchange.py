@@ -1,0 +1,154 @@
+"""What the commands that use a model share: their options, what they read, and how they write it."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaeline.errors import VaelineError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from vaeline.data.pictures import Pictures
+    from vaeline.registry.resolve import ResolvedModel
+
+PANEL = "Use a model"
+DEFAULT_MODEL = "models/vae.keras"
+PICTURE, ARRAY = ".png", ".npy"
+MOST_DRAWN = 400
+COLUMNS = 10
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse NaN and infinity, which no range excludes."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("must be a finite number")
+    return value
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="A .keras file, a run's name or id, models:/name/version or models:/name@alias."
+    ),
+]
+PathsArgument = Annotated[list[Path], typer.Argument(help="PNG, JPEG or .npy files, or folders of them.")]
+InvertOption = Annotated[bool, typer.Option("--invert", help="The pictures show dark ink on light paper.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds, equal draws.")]
+TemperatureOption = Annotated[
+    float, typer.Option(min=0, max=10, callback=finite, help="Scales the noise: 0 is none, 1 the model's own.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier folder of pictures.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="A .png to look at, or an .npy with the numbers.")]
+
+
+def open_model(reference: str) -> "ResolvedModel":
+    """The model that a command is about. Raises VaelineError."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from vaeline.registry.resolve import resolve_model
+
+    return resolve_model(reference)
+
+
+def titled(what: str, found: "ResolvedModel") -> str:
+    """A figure's title: what it shows, and the kind of model that made it."""
+    return f"{what} ({found.model.network.architecture}, {found.model.latent_dim}-D)"
+
+
+def counted(number: int, noun: str) -> str:
+    """As text: 1 image, 2,000 images."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def pictures(paths: Sequence[Path], found: "ResolvedModel", invert: bool) -> Iterator["Pictures"]:
+    """The pictures at `paths`; those that cannot be read are named on stderr, and make the exit status 1 at the end."""
+    from vaeline.data.pictures import read_pictures
+
+    read = read_pictures(paths, found.model.image_shape, invert)
+    for path, reason in read.skipped:
+        typer.echo(f"vaeline: skipped {path}: {reason}", err=True)
+    yield read
+    if read.skipped:
+        raise typer.Exit(1)
+
+
+def check_out(out: Path, *endings: str) -> None:
+    """Refuse, before any work, a name to write to that cannot be meant. Raises VaelineError."""
+    if out.suffix not in endings:
+        raise VaelineError(f"--out {out}: its name must end in {' or '.join(endings)}")
+    if out.is_dir():
+        raise VaelineError(f"--out {out}: is a folder; name a file")
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """A disk or folder that cannot be written to becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise VaelineError(f"{out}: cannot be written ({error.strerror or error})") from error
+
+
+def write_images(out: Path, images: "np.ndarray", draw: Callable[[], "Figure"]) -> None:
+    """Write the numbers into an .npy, or else the figure that `draw` makes."""
+    from vaeline.figures.canvas import save_figure
+
+    if out.suffix == ARRAY:
+        write_array(out, images)
+    else:
+        with writing(out):
+            save_figure(draw(), out)
+
+
+def write_array(out: Path, images: "np.ndarray") -> None:
+    """Write images as an .npy of float32."""
+    import numpy as np
+
+    from vaeline.artifacts import atomic_file
+
+    with writing(out), atomic_file(out) as temporary:
+        np.save(temporary, images.astype("float32"))
+
+
+def drawn(count: int, most: int, out: Path) -> int:
+    """How many of `count` images a figure shows; says so where it is not all of them."""
+    if out.suffix == PICTURE and count > most:
+        typer.echo(f"{out} shows the first {most} of {count}; an .npy holds them all")
+    return min(count, most)
+
+
+def columns_for(count: int) -> int:
+    """Columns of a sheet of `count` images: ten, or a square of more than a hundred."""
+    return min(count, max(COLUMNS, round(count**0.5)))
+
+
+def check_folder(out: Path, force: bool) -> None:
+    """Refuse, before any work, to replace what is not an earlier folder of pictures. Raises VaelineError."""
+    if out.exists() and not out.is_dir():
+        raise VaelineError(f"--out {out}: is a file; name a folder")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not force:
+        raise VaelineError(f"--out {out}: exists and is not empty; --force replaces it")
+    foreign = next((file for file in out.rglob("*") if file.is_file() and file.suffix != PICTURE), None)
+    if foreign or out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise VaelineError(f"--out {out}: holds more than pictures ({foreign or out.resolve()}); name another folder")
+
+
+def write_folder(out: Path, images: dict[str, "np.ndarray"]) -> None:
+    """Write PNGs (height, width) by their names below `out`, all of them or none."""
+    from vaeline.artifacts import atomic_directory
+    from vaeline.data.pictures import save_picture
+
+    with writing(out), atomic_directory(out) as temporary:
+        for name, image in images.items():
+            file = temporary / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(image, file)

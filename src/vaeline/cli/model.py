@@ -1,0 +1,349 @@
+"""Commands that show what a trained model makes of pictures, or of nothing at all."""
+
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import (
+    ARRAY,
+    COLUMNS,
+    DEFAULT_MODEL,
+    MOST_DRAWN,
+    PANEL,
+    PICTURE,
+    InvertOption,
+    ModelOption,
+    OutOption,
+    PathsArgument,
+    SeedOption,
+    TemperatureOption,
+    check_out,
+    columns_for,
+    counted,
+    drawn,
+    finite,
+    open_model,
+    pictures,
+    titled,
+    write_images,
+    writing,
+)
+from vaeline.errors import VaelineError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vaeline.applications.reference import Reference
+    from vaeline.registry.resolve import ResolvedModel
+
+Steps = Annotated[int, typer.Option(min=2, max=50, help="Images a row.")]
+
+
+@app.command(rich_help_panel=PANEL)
+def sample(
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 25,
+    temperature: TemperatureOption = 1.0,
+    seed: SeedOption = 1,
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("samples.png"),
+) -> None:
+    """Draw new images from the prior."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        found = open_model(model)
+        from keras import ops
+
+        from vaeline.figures.sheets import draw_grid
+
+        images = ops.convert_to_numpy(found.model.sample(n, seed, temperature))
+        shown = drawn(n, MOST_DRAWN, out)
+        title = titled(f"samples from the prior, temperature {temperature:g}", found)
+        write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
+        typer.echo(f"{out}: {counted(n, 'sample')}, seed {seed}")
+
+
+@app.command(rich_help_panel=PANEL)
+def reconstruct(
+    paths: PathsArgument,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("reconstructions.png"),
+) -> None:
+    """Show pictures as the model sees them: through their latents and back."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        found = open_model(model)
+        with pictures(paths, found, invert) as given:
+            from vaeline.evaluation.likelihood import decode, encode
+            from vaeline.figures.sheets import draw_pairs
+
+            images = decode(found.model, encode(found.model, given.images)[0])
+            shown = drawn(len(images), MOST_DRAWN // 2, out)
+            stages = {"original": given.images[:shown], "reconstruction": images[:shown]}
+            title = titled("pictures and their reconstructions", found)
+            write_images(out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title))
+            typer.echo(f"{out}: {counted(len(images), 'image')}")
+
+
+@app.command(rich_help_panel=PANEL)
+def interpolate(
+    start: Annotated[str, typer.Argument(help="A picture, or the name of a class: its mean latent.")],
+    end: Annotated[str, typer.Argument(help="Likewise.")],
+    steps: Steps = 12,
+    path: Annotated[Literal["linear", "spherical"], typer.Option(help="A straight line, or an arc.")] = "linear",
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("interpolation.png"),
+) -> None:
+    """Walk from one picture or class to another through latent space."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        found = open_model(model)
+        import numpy as np
+
+        from vaeline.applications.interpolation import PATHS
+        from vaeline.evaluation.likelihood import decode
+        from vaeline.figures.sheets import draw_sheet
+
+        ends = [_find_end(text, found, invert) for text in (start, end)]
+        images = decode(found.model, PATHS[path](ends[0].latent, ends[1].latent, steps))
+        pictured = [[end.picture] if end.picture is not None else [] for end in ends]
+        row = np.stack([*pictured[0], *images, *pictured[1]])
+        shares = [f"{share:.2f}" for share in np.linspace(0, 1, steps)]
+        names = [*("original" for _ in pictured[0]), *shares, *("original" for _ in pictured[1])]
+        title = titled(f"{_short(start)} to {_short(end)}, {path} path", found)
+        write_images(out, images, lambda: draw_sheet([row], title, column_names=names))
+        typer.echo(f"{out}: {steps} images from {start} to {end}")
+
+
+@app.command(rich_help_panel=PANEL)
+def traverse(
+    center: Annotated[Path | None, typer.Option("--from", help="Start at this picture, not at the origin.")] = None,
+    steps: Steps = 11,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("traversal.png"),
+) -> None:
+    """Show what each latent does: one a row, swept over the prior, the others held."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        found = open_model(model)
+        import numpy as np
+
+        from vaeline.applications.traversal import traverse as sweep
+        from vaeline.evaluation.likelihood import decode
+        from vaeline.figures.sheets import draw_sheet
+
+        held = _read_end(center, found, invert).latent if center else np.zeros(found.model.latent_dim)
+        latents, values = sweep(held, steps)
+        images = decode(found.model, latents)
+        names = [f"z{dimension + 1}" for dimension in range(len(images))]
+        around = f"around {_short(str(center))}" if center else "around the origin"
+        title = titled(f"each latent over the prior, {around}", found)
+        write_images(out, images, lambda: draw_sheet(images, title, names, [f"{value:.2f}" for value in values]))
+        typer.echo(f"{out}: {counted(len(images), 'latent')}, {steps} values each")
+
+
+@app.command(rich_help_panel=PANEL)
+def edit(
+    paths: PathsArgument,
+    attribute: Annotated[str, typer.Option(help="slant or thickness.")] = "",
+    from_class: Annotated[str, typer.Option(help="With --to-class: from this class's mean …")] = "",
+    to_class: Annotated[str, typer.Option(help="… towards that one's.")] = "",
+    amount: Annotated[
+        float | None,
+        typer.Option(callback=finite, help="Standard deviations either way [2], or shares of the way [1]."),
+    ] = None,
+    steps: Steps = 7,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("edits.png"),
+) -> None:
+    """Change one property of pictures: their slant, their thickness, or one class into another."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        if bool(attribute) == bool(from_class and to_class) or bool(from_class) != bool(to_class):
+            raise VaelineError("edit: name either --attribute, or both --from-class and --to-class")
+        found = open_model(model)
+        import numpy as np
+
+        from vaeline.applications.editing import edit as move
+        from vaeline.evaluation.likelihood import decode, encode
+        from vaeline.figures.sheets import draw_sheet
+
+        reference = found.read_reference()
+        if attribute:
+            direction, most = _attribute(reference, attribute), 2.0 if amount is None else amount
+            amounts, what = np.linspace(-most, most, steps), f"{attribute}, changed by standard deviations"
+        else:
+            direction = _class_mean(reference, to_class) - _class_mean(reference, from_class)
+            amounts = np.linspace(0, 1 if amount is None else amount, steps)
+            what = f"from {from_class} towards {to_class}, by shares of the way"
+        with pictures(paths, found, invert) as given:
+            z_mean, _ = encode(found.model, given.images)
+            images = decode(found.model, move(z_mean, direction, amounts))
+            shown = drawn(len(images), MOST_DRAWN // (steps + 1), out)
+            rows = [np.stack([given.images[row], *images[row]]) for row in range(shown)]
+            names = [_short(name) for name in given.names[:shown]]
+            columns = ["original", *(f"{value:.2f}" for value in amounts)]
+            write_images(out, images, lambda: draw_sheet(rows, titled(what, found), names, columns))
+            typer.echo(f"{out}: {counted(len(images), 'image')}, {steps} amounts each")
+
+
+@app.command(rich_help_panel=PANEL)
+def restore(
+    how: Annotated[Literal["denoise", "inpaint"], typer.Argument(help="Take noise away, or fill a part in.")],
+    paths: PathsArgument,
+    mask: Annotated[str, typer.Option(help="For inpaint: x,y,width,height of the missing part, in pixels.")] = "",
+    add_noise: Annotated[
+        float, typer.Option(min=0, max=10, callback=finite, help="Damage first: noise of this deviation.")
+    ] = 0.0,
+    seed: SeedOption = 1,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("restored.png"),
+) -> None:
+    """Mend pictures: what is noise or missing becomes what the model expects."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        if (how == "inpaint") != bool(mask):
+            raise VaelineError("restore: inpaint needs --mask x,y,width,height, and denoise takes none")
+        found = open_model(model)
+        missing = _mask(mask, found.model.image_shape) if mask else None
+        with pictures(paths, found, invert) as given:
+            import numpy as np
+
+            from vaeline.applications import restoration
+            from vaeline.evaluation.restoration import add_noise as with_noise
+            from vaeline.figures.sheets import draw_pairs
+
+            damaged = with_noise(given.images, add_noise, seed) if add_noise else given.images
+            if missing is None:
+                images, seen = restoration.denoise(found.model, damaged), damaged
+            else:
+                images = restoration.inpaint(found.model, damaged, missing)
+                seen = np.where(missing, np.nan, damaged)
+            was_damaged = add_noise or missing is not None
+            stages = {"given": given.images, "damaged": seen} if was_damaged else {"given": given.images}
+            stages["restored"] = images
+            shown = drawn(len(images), MOST_DRAWN // len(stages), out)
+            stages = {name: stage[:shown] for name, stage in stages.items()}
+            title = titled("pictures, denoised" if how == "denoise" else "pictures, a missing part filled in", found)
+            write_images(out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title))
+            typer.echo(f"{out}: {counted(len(images), 'image')} restored")
+
+
+@app.command(rich_help_panel=PANEL)
+def anomaly(
+    paths: PathsArgument,
+    score: Annotated[
+        Literal["one_class", "neg_elbo", "reconstruction", "kl"], typer.Option(help="What to sort by.")
+    ] = "one_class",
+    worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="How many the contact sheet shows.")] = 20,
+    seed: SeedOption = 1,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .csv; the contact sheet is the .png beside.")] = Path(
+        "anomalies.csv"
+    ),
+) -> None:
+    """Rank pictures by how unusual the model finds them, the most unusual first."""
+    with sentences():
+        check_out(out, ".csv")
+        sheet = out.with_suffix(PICTURE)
+        check_out(sheet, PICTURE)
+        found = open_model(model)
+        reference = found.read_reference()
+        with pictures(paths, found, invert) as given:
+            import pandas as pd
+
+            from vaeline.applications.anomaly import anomaly_scores
+            from vaeline.artifacts import atomic_file
+            from vaeline.evaluation.noise import binary_pixels
+            from vaeline.figures.canvas import save_figure
+            from vaeline.figures.sheets import draw_sheet
+
+            streams = _noise_streams(given.images)
+            images = binary_pixels(given.images, seed, streams) if found.model.binarize else given.images
+            scores = anomaly_scores(found.model, images, streams, seed, reference.one_class)
+            table = pd.DataFrame({"image": given.names, score: scores[score], **scores})
+            table = table.sort_values(score, ascending=False, kind="stable")
+            top = table.head(worst)
+            notes = [f"{value:.1f}\n{_short(name, 17)}" for value, name in zip(top[score], top["image"], strict=True)]
+            figure = draw_sheet(
+                [given.images[top.index[start : start + COLUMNS]] for start in range(0, len(top), COLUMNS)],
+                titled(f"most unusual of {counted(len(table), 'picture')}, by {score}", found),
+                notes=[notes[start : start + COLUMNS] for start in range(0, len(top), COLUMNS)],
+            )
+            with writing(out):
+                with atomic_file(out) as temporary:
+                    table.to_csv(temporary, index=False, float_format="%.4f")
+                save_figure(figure, sheet)
+            typer.echo(
+                f"{out}, {sheet}: {counted(len(table), 'picture')}; the most unusual is {table['image'].iloc[0]}"
+            )
+
+
+class _End(NamedTuple):
+    """A latent (latent_dim,), and the picture (height, width) that it was read from, if it was."""
+
+    latent: "np.ndarray"
+    picture: "np.ndarray | None"
+
+
+def _find_end(text: str, found: "ResolvedModel", invert: bool) -> _End:
+    """The end of a path: a picture, or the mean of the class of that name."""
+    from vaeline.data.pictures import ENDINGS
+
+    path = Path(text)
+    if path.suffix.lower() in ENDINGS or path.is_file():
+        return _read_end(path, found, invert)
+    return _End(_class_mean(found.read_reference(), text), None)
+
+
+def _read_end(path: Path, found: "ResolvedModel", invert: bool) -> _End:
+    from vaeline.data.pictures import read_pictures
+    from vaeline.evaluation.likelihood import encode
+
+    images = read_pictures([path], found.model.image_shape, invert).images
+    if len(images) != 1:
+        raise VaelineError(f"{path}: holds {len(images)} images, one is needed")
+    return _End(encode(found.model, images)[0][0], images[0])
+
+
+def _class_mean(reference: "Reference", name: str) -> "np.ndarray":
+    if name not in reference.classes:
+        raise VaelineError(f"{name!r} is neither a picture nor a class; the classes are {', '.join(reference.classes)}")
+    return reference.class_means[reference.classes.index(name)]
+
+
+def _attribute(reference: "Reference", name: str) -> "np.ndarray":
+    if name not in reference.attributes:
+        raise VaelineError(f"no attribute {name!r}; there are: {', '.join(reference.attributes)}")
+    return reference.attributes[name]
+
+
+def _mask(text: str, shape: tuple[int, int]) -> "np.ndarray":
+    from vaeline.applications.masks import rectangle
+
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise VaelineError(f"--mask {text}: expected four whole numbers x,y,width,height") from None
+    return rectangle(shape, x, y, width, height)
+
+
+def _noise_streams(images: "np.ndarray") -> "np.ndarray":
+    """Where each image's noise comes from: its content, so that its score does not depend on its company."""
+    import numpy as np
+
+    return np.array([zlib.crc32(image.tobytes()) for image in images])
+
+
+def _short(name: str, most: int = 24) -> str:
+    """A file's own name, its end if it is long."""
+    own = Path(name).name
+    return own if len(own) <= most else f"…{own[1 - most :]}"

@@ -1,0 +1,213 @@
+"""Commands that turn pictures into latents and latents into pictures, as files to go on with."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import (
+    ARRAY,
+    DEFAULT_MODEL,
+    MOST_DRAWN,
+    PANEL,
+    PICTURE,
+    ForceOption,
+    InvertOption,
+    ModelOption,
+    OutOption,
+    PathsArgument,
+    SeedOption,
+    TemperatureOption,
+    check_folder,
+    check_out,
+    columns_for,
+    counted,
+    drawn,
+    finite,
+    open_model,
+    pictures,
+    titled,
+    write_array,
+    write_folder,
+    write_images,
+    writing,
+)
+from vaeline.errors import VaelineError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vaeline.applications.reference import Reference
+
+
+@app.command(rich_help_panel=PANEL)
+def encode(
+    paths: PathsArgument,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="An .npy of means with a table of names beside, or an .npz of everything."),
+    ] = Path("latents.npy"),
+) -> None:
+    """Write the latents of pictures."""
+    with sentences():
+        check_out(out, ARRAY, ".npz")
+        found = open_model(model)
+        with pictures(paths, found, invert) as given:
+            from vaeline.data.latents import write_latents
+            from vaeline.evaluation.likelihood import encode as to_latents
+
+            with writing(out):
+                written = write_latents(out, given.names, *to_latents(found.model, given.images))
+            typer.echo(f"{', '.join(map(str, written))}: the latents of {counted(len(given.names), 'image')}")
+
+
+@app.command(rich_help_panel=PANEL)
+def decode(
+    file: Annotated[Path, typer.Argument(help="Latents (count, latent_dim): an .npy, or an .npz of `encode`.")],
+    model: ModelOption = DEFAULT_MODEL,
+    out: OutOption = Path("decoded.png"),
+) -> None:
+    """Turn latents into images."""
+    with sentences():
+        check_out(out, PICTURE, ARRAY)
+        found = open_model(model)
+        from vaeline.data.latents import read_latents
+        from vaeline.evaluation.likelihood import decode as to_images
+        from vaeline.figures.sheets import draw_grid
+
+        images = to_images(found.model, read_latents(file, found.model.latent_dim))
+        shown = drawn(len(images), MOST_DRAWN, out)
+        title = titled(f"latents of {file.name}, decoded", found)
+        write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
+        typer.echo(f"{out}: {counted(len(images), 'image')}")
+
+
+@app.command(rich_help_panel=PANEL)
+def augment(
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="How many images a class.")] = 100,
+    temperature: TemperatureOption = 1.0,
+    seed: SeedOption = 1,
+    force: ForceOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder; each class gets one within.")] = Path("augmented"),
+) -> None:
+    """Make labelled images: new ones near those that the model was trained on, class by class."""
+    with sentences():
+        check_folder(out, force)
+        found = open_model(model)
+        import numpy as np
+        from tqdm import tqdm
+
+        from vaeline.applications.augmentation import draw_around
+        from vaeline.evaluation.likelihood import decode
+
+        reference = found.read_reference()
+        digits = max(3, len(str(n - 1)))
+        files = {}
+        for label, name in enumerate(tqdm(reference.classes, desc="classes", disable=None, leave=False)):
+            if Path(name).name != name:
+                raise VaelineError(f"the class {name!r} cannot be the name of a folder")
+            rng = np.random.default_rng([seed, label])
+            images = decode(found.model, draw_around(*_posteriors(reference, label), n, temperature, rng))
+            files |= {f"{name}/{index:0{digits}}{PICTURE}": image for index, image in enumerate(images)}
+        write_folder(out, files)
+        typer.echo(f"{out}: {counted(n, 'image')} of each class, seed {seed}")
+
+
+@app.command(rich_help_panel=PANEL)
+def compress(
+    paths: PathsArgument,
+    step: Annotated[float, typer.Option(min=0.001, max=10, callback=finite, help="Latents are rounded to it.")] = 0.1,
+    invert: InvertOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option("--out", "-o", help="An .vae file.")] = Path("images.vae"),
+) -> None:
+    """Store pictures as rounded latents: a few bits each, not exactly what they were."""
+    with sentences():
+        check_out(out, ".vae")
+        found = open_model(model)
+        with pictures(paths, found, invert) as given:
+            from vaeline.applications.compression import dequantize, pack, quantize
+            from vaeline.applications.container import Compressed, to_bytes
+            from vaeline.artifacts import atomic_file
+            from vaeline.data.pictures import png_size
+            from vaeline.evaluation.likelihood import decode, encode
+
+            codes = quantize(encode(found.model, given.images)[0], step)
+            data = to_bytes(Compressed(found.model_sha256, step, _relative(given.names), codes))
+            with writing(out), atomic_file(out) as temporary:
+                temporary.write_bytes(data)
+            error = float(((decode(found.model, dequantize(codes, step)) - given.images) ** 2).mean())
+            sizes = [8 * size / len(codes) for size in (len(pack(codes, step)), len(data), png_size(given.images))]
+            typer.echo(
+                f"{out}: {counted(len(codes), 'image')}, {sizes[0]:.1f} bits each, {sizes[1]:.1f} with names and "
+                f"header; as PNG {sizes[2]:.0f}; mean squared error {error:.4f} a pixel"
+            )
+
+
+@app.command(rich_help_panel=PANEL)
+def decompress(
+    file: Annotated[Path, typer.Argument(help="What `vaeline compress` wrote.")],
+    force: ForceOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder of PNGs, or an .npy.")] = Path("decompressed"),
+) -> None:
+    """Bring compressed pictures back, with the model that compressed them."""
+    with sentences():
+        if out.suffix == ARRAY:
+            check_out(out, ARRAY)
+        else:
+            check_folder(out, force)
+        if not file.is_file():
+            raise VaelineError(f"{file}: no such file")
+        found = open_model(model)
+        from vaeline.applications.compression import dequantize
+        from vaeline.applications.container import from_bytes
+        from vaeline.evaluation.likelihood import decode
+
+        try:
+            compressed = from_bytes(file.read_bytes())
+        except VaelineError as error:
+            raise VaelineError(f"{file}: {error}") from None
+        if compressed.model_sha256 != found.model_sha256:
+            raise VaelineError(
+                f"{file}: was compressed by another model (SHA-256 {compressed.model_sha256[:12]}…) than {found.name} "
+                f"({found.model_sha256[:12]}…); name the right one with --model"
+            )
+        images = decode(found.model, dequantize(compressed.codes, compressed.step))
+        if out.suffix == ARRAY:
+            write_array(out, images)
+        else:
+            write_folder(out, dict(zip(_png_names(compressed.names), images, strict=True)))
+        typer.echo(f"{out}: {counted(len(images), 'image')}")
+
+
+def _posteriors(reference: "Reference", label: int) -> tuple["np.ndarray", "np.ndarray"]:
+    z_mean, z_log_var = reference.posteriors(label)
+    if not len(z_mean):
+        raise VaelineError(f"the model remembers no training image of the class {reference.classes[label]!r}")
+    return z_mean, z_log_var
+
+
+def _relative(names: Sequence[str]) -> tuple[str, ...]:
+    """The names without the folders that all of them lie in."""
+    absolute = [os.path.abspath(name) for name in names]
+    common = os.path.commonpath([os.path.dirname(name) for name in absolute])
+    return tuple(Path(name).relative_to(common).as_posix() for name in absolute)
+
+
+def _png_names(names: Sequence[str]) -> list[str]:
+    """File names to write to; a name that leads out of the folder is refused."""
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise VaelineError(f"the file names an image {name!r}, which leads out of the folder; use --out FILE.npy")
+    files = [name if name.endswith(PICTURE) else f"{name}{PICTURE}" for name in names]
+    if len(set(files)) < len(files):
+        raise VaelineError("the file gives two images one name; use --out FILE.npy")
+    return files

@@ -1,0 +1,59 @@
+"""Files of latents: an .npy of `z_mean` with a table of names beside it, or all in one .npz."""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vaeline.artifacts import atomic_file
+from vaeline.data.pictures import BROKEN_ARRAY
+from vaeline.errors import VaelineError
+
+ENDINGS = {".npy", ".npz"}
+BROKEN = (*BROKEN_ARRAY, KeyError, zipfile.BadZipFile)
+
+
+def write_latents(path: Path, names: Sequence[str], z_mean: np.ndarray, z_log_var: np.ndarray) -> list[Path]:
+    """Write latents (count, latent_dim) of the images called `names`; return the files that were written.
+
+    An .npz holds `z_mean`, `z_log_var` and `names`; an .npy holds `z_mean` alone, and `<name>.names.csv` beside
+    it says which row is which image.
+    """
+    if path.suffix == ".npz":
+        with atomic_file(path) as temporary:
+            np.savez(temporary, z_mean=z_mean, z_log_var=z_log_var, names=np.array(names))
+        return [path]
+    with atomic_file(path) as temporary:
+        np.save(temporary, z_mean)
+    table = path.with_suffix(".names.csv")
+    with atomic_file(table) as temporary:
+        pd.DataFrame({"row": range(len(names)), "image": names}).to_csv(temporary, index=False)
+    return [path, table]
+
+
+def read_latents(path: Path, latent_dim: int) -> np.ndarray:
+    """Latents (count, latent_dim), float32, in an .npy, or called `z_mean` in an .npz.
+
+    Raises:
+        VaelineError: the file cannot be read, or what it holds is no latents of that many dimensions.
+    """
+    if not path.is_file():
+        raise VaelineError(f"{path}: no such file; `vaeline encode` writes latents")
+    try:
+        z = _read_npz(path) if path.suffix == ".npz" else np.array(np.lib.format.open_memmap(path, mode="r"))
+    except BROKEN:
+        raise VaelineError(f"{path}: not a readable file of latents: an .npy, or an .npz that holds z_mean") from None
+    if z.ndim != 2 or z.shape[1] != latent_dim or not len(z) or z.dtype.kind not in "fiu":
+        raise VaelineError(f"{path}: holds {z.dtype} of shape {z.shape}, expected numbers (count, {latent_dim})")
+    if not np.isfinite(z).all():
+        raise VaelineError(f"{path}: holds NaN or infinite values")
+    return z.astype("float32")
+
+
+def _read_npz(path: Path) -> np.ndarray:
+    with zipfile.ZipFile(path):  # np.load would take a file of another kind for what it is
+        pass
+    with np.load(path, allow_pickle=False) as archive:
+        return archive["z_mean"]

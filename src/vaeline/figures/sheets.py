@@ -1,0 +1,74 @@
+"""Sheets of images: any number of rows of any length, on one pair of axes, so that hundreds are drawn quickly.
+
+Images are float arrays (height, width) in [0, 1]; NaN marks pixels that are missing.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+MISSING = "#9ecae1"
+GAP = 1 / 9
+NOTE = 0.34
+CELL_INCHES = 0.75
+NOTED_CELL_INCHES = 1.0
+
+
+def draw_sheet(
+    rows: Sequence[np.ndarray],
+    title: str,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+    notes: Sequence[Sequence[str]] = (),
+) -> Figure:
+    """Rows of images, each (columns, height, width), under a title; `notes` are texts of two lines below each image."""
+    columns = max(len(row) for row in rows)
+    height, width = rows[0].shape[1:]
+    pitch_x, pitch_y = width * (1 + GAP), height * (1 + GAP + (NOTE if notes else 0))
+    cell = NOTED_CELL_INCHES if notes else CELL_INCHES
+    margin = 0.1 + 0.075 * max((len(name) for name in row_names), default=0)
+    size = (
+        max(cell * columns + margin, 0.098 * len(title) + 0.3),
+        cell * (len(rows) * pitch_y / pitch_x - (0 if notes else GAP)) + 0.4 + (0.15 if column_names else 0),
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    ink = colormaps["gray_r"].with_extremes(bad=MISSING)
+    frames = []
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            left, top = column * pitch_x, row * pitch_y
+            axes.imshow(image, cmap=ink, vmin=0, vmax=1, extent=(left, left + width, top + height, top))
+            frames.append(Rectangle((left, top), width, height))
+            if notes:
+                axes.text(left + width / 2, top + height * 1.04, notes[row][column], fontsize=7, ha="center", va="top")
+    axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor="black", linewidth=0.8))
+    right, bottom = columns * pitch_x - width * GAP, len(rows) * pitch_y - height * GAP
+    axes.set(xlim=(-0.5, right + 0.5), ylim=(bottom + 0.5, -0.5), aspect="equal")
+    _name(axes.yaxis, [row * pitch_y + height / 2 for row in range(len(rows))], row_names)
+    _name(axes.xaxis, [column * pitch_x + width / 2 for column in range(columns)], column_names)
+    axes.tick_params(length=0, labelsize=8, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    figure.suptitle(title)
+    return figure
+
+
+def draw_grid(images: np.ndarray, columns: int, title: str) -> Figure:
+    """Images (count, height, width), `columns` a row; the last row may be shorter."""
+    return draw_sheet([images[start : start + columns] for start in range(0, len(images), columns)], title)
+
+
+def draw_pairs(stages: dict[str, np.ndarray], columns: int, title: str) -> Figure:
+    """Stages of the same images, each (count, height, width), one below the other, `columns` images at a time."""
+    count = len(next(iter(stages.values())))
+    starts = range(0, count, columns)
+    rows = [images[start : start + columns] for start in starts for images in stages.values()]
+    return draw_sheet(rows, title, row_names=[*stages] * len(starts))
+
+
+def _name(axis, positions: Sequence[float], names: Sequence[str]) -> None:
+    axis.set_ticks(positions if names else [], names if names else [])

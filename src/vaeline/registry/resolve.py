@@ -1,0 +1,70 @@
+"""A trained model by what people call it: a file, a run, or a registered version."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaeline.applications.reference import Reference, read_reference
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.models.archive import load_model
+from vaeline.models.vae import VAE
+
+REFERENCE = Path("reports/latent_reference.json")
+REGISTRY_SCHEME = "models:/"
+ARCHIVE_ENDING = ".keras"
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A loaded model, its archive's SHA-256, what messages call it, and how to get its latent reference.
+
+    `read_reference` raises VaelineError where the model has none, or the one that is there belongs to another model.
+    """
+
+    model: VAE
+    model_sha256: str
+    name: str
+    read_reference: Callable[[], Reference]
+
+
+def resolve_model(reference: str) -> ResolvedModel:
+    """The model called `reference`: a path to an archive, `models:/name/version`, `models:/name@alias`, or a run.
+
+    What is a file, or looks like an archive by its ending, is a path; another word is a run's name or id. A stored
+    model is loaded only if it has the SHA-256 that the run or the version is tagged with.
+
+    Raises:
+        VaelineError: there is no such model, it is not what its tag says, or the store cannot be used.
+    """
+    path = Path(reference)
+    if path.suffix == ARCHIVE_ENDING or path.is_file():
+        return _resolve_archive(path)
+    from vaeline.registry.stored import find_registered, find_run_model, load_stored  # a file needs no MLflow
+
+    find = find_registered if reference.startswith(REGISTRY_SCHEME) else find_run_model
+    stored = find(reference)
+    return ResolvedModel(
+        load_stored(stored),
+        stored.model_sha256,
+        stored.name,
+        lambda: check_reference(stored.read_reference(), stored.model_sha256, stored.name),
+    )
+
+
+def check_reference(found: Reference, model_sha256: str, name: str) -> Reference:
+    """`found`, if it belongs to the model with this digest; `name` is what a message calls the model."""
+    if found.model_sha256 != model_sha256:
+        raise VaelineError(
+            f"the latent reference at hand was made from another model ({found.model_sha256[:12]}…) than {name} "
+            f"({model_sha256[:12]}…); run `dvc repro evaluate`"
+        )
+    return found
+
+
+def _resolve_archive(path: Path) -> ResolvedModel:
+    model = load_model(path)
+    model_sha256 = digest(path)
+    return ResolvedModel(
+        model, model_sha256, str(path), lambda: check_reference(read_reference(REFERENCE), model_sha256, str(path))
+    )
