@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-.PHONY: help setup run evaluate-full test lint lock ui clean
+.PHONY: help setup run evaluate-full test browser lint lock ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -24,8 +24,11 @@ run: $(VENV)/.locked ## the whole pipeline, data to registry; PRESET=mlp-20d for
 evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k = 5,000; under 15 minutes for dense networks
 	@vaeline run --preset evaluation/full
 
-test: $(VENV)/.locked ## every test, with a small end-to-end run
+test: $(VENV)/.locked browser ## every test, with a small end-to-end run
 	@python -m pytest
+
+browser: ## a Chromium for the tests of the MLflow UI: Debian's is installed where there is none, given root
+	@scripts/browser.sh
 
 lint: $(VENV)/.locked ## ruff, yamllint, workflow schema, zizmor
 	@ruff check . && ruff format --check .
@@ -44,5 +47,5 @@ ui: $(VENV)/.locked ## MLflow on the project's store, http://127.0.0.1:5000
 
 clean: ## remove the environment and what a run made; the MLflow store, the DVC cache and your images stay
 	@rm -rf $(VENV) .vaeline/checkpoints .vaeline/downloads .pytest_cache .ruff_cache validation-report dvc_plots
-	@rm -rf data/raw data/prepared data/anomalies data/statistics.parquet models reports/figures reports/validation
+	@rm -rf data/raw data/prepared data/anomalies data/statistics.parquet models reports/comparison reports/figures reports/validation
 	@rm -f reports/*.csv reports/*.parquet reports/latent_reference.json reports/registration.json reports/validation.json

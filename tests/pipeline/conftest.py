@@ -13,8 +13,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
+@pytest.fixture(scope="session")
+def two_runs(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the finished workspace with a second run: the same network with three latents, not drawn."""
+    workspace = _copy(finished, tmp_path_factory.mktemp("two-runs"))
+    workspace.change(model__latent_dim=3)
+    workspace.repro("evaluate")
+    return workspace
+
+
 @pytest.fixture
 def branch_off(finished: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished workspace, to change."""
-    finished.run("cp", "-a", str(finished.root), str(tmp_path / "copy"))
-    return Workspace(tmp_path / "copy")
+    return _copy(finished, tmp_path)
+
+
+def _copy(workspace: Workspace, folder: Path) -> Workspace:
+    workspace.run("cp", "-a", str(workspace.root), str(folder / "copy"))
+    return Workspace(folder / "copy")

@@ -3,7 +3,7 @@ import sys
 
 from conftest import ROOT
 
-from vaeline.tracking.store import tracking_uri, unreachable
+from vaeline.tracking.store import tracking_uri, ui_address, unreachable
 
 FIRST_USE = "from vaeline.tracking.store import *; experiment_id(open_store(), 'digits')"
 
@@ -20,6 +20,13 @@ def test_a_password_is_not_repeated(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/db")
     assert "postgresql://host/db" in str(unreachable(OSError("gone")))
     assert "secret" not in str(unreachable(OSError("gone")))
+
+
+def test_the_ui_is_at_the_server_or_at_the_local_port(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host/mlflow/")
+    assert ui_address() == "https://host/mlflow"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///here.db")
+    assert ui_address() == "http://127.0.0.1:5000"
 
 
 def test_three_processes_at_once_create_one_store(tmp_path):

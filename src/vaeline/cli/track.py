@@ -31,10 +31,12 @@ def ui(port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000) -> None:
     import subprocess
     import sys
 
-    from vaeline.tracking.store import open_store, tracking_uri
+    from vaeline.tracking.store import open_store, run_pages, tracking_uri
 
-    open_store()
-    typer.echo(f"MLflow on http://127.0.0.1:{port}; Ctrl-C ends it")
+    address = f"http://127.0.0.1:{port}"
+    typer.echo(f"MLflow on {address}; Ctrl-C ends it")
+    for name, page in run_pages(open_store(), address).items():
+        typer.echo(f"runs of {name}: {page}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     settings = {"MLFLOW_BACKEND_STORE_URI": tracking_uri(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     raise typer.Exit(subprocess.run(command, env=os.environ | settings, check=False).returncode)

@@ -23,7 +23,8 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
     steps = sorted({*STEPS, settings.code_step}, reverse=True)
     curve = [{"step": step} | {name: values.mean() for name, values in _cost(subject, step).items()} for step in steps]
     protocol = {
-        "code": f"z_mean rounded to multiples of {settings.code_step:g}, {subject.model.latent_dim} latents",
+        "code": f"z_mean rounded to multiples of {settings.code_step:g}",
+        "latents": subject.model.latent_dim,
         "code_bits": "bits per image, -log2 of the cells' probability under N(0, I)",
         "packed_bits": "bits per image of all codes in one ANS stream",
         "code_mse": "of the decoded image per pixel, greys 0 to 1",

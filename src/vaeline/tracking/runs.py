@@ -1,6 +1,7 @@
 """MLflow runs, found by what they are made of."""
 
 import platform
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,8 @@ from vaeline.artifacts import canonical_json
 
 DIGEST_TAG = "vaeline.model_digest"
 KEY_TAG = "vaeline.train_key"
+QUOTES = re.compile(r"['\"\\]")
+PART_OF_AN_ID = re.compile(r"[0-9a-f]{6,32}")
 PARAMS_A_CALL = 100
 METRICS_A_CALL = 1000
 
@@ -23,6 +26,21 @@ def find_run(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> 
     wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
     runs = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
     return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
+
+
+def runs_called(client: MlflowClient, text: str) -> list[Run]:
+    """Runs with this name, the newest first; else those whose id is or begins with `text` (six characters or more)."""
+    pattern = QUOTES.sub("_", text)  # MLflow's filters know no escapes, but LIKE takes _ for any character
+    named = [run for run in search_all(client, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == text]
+    if named or not PART_OF_AN_ID.fullmatch(text):
+        return named
+    return search_all(client, f"attributes.run_id LIKE '{text}%'")
+
+
+def search_all(client: MlflowClient, wanted: str, limit: int = 1000) -> list[Run]:
+    """Runs of all experiments that meet a filter, the newest first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, wanted, max_results=limit, order_by=["attributes.start_time DESC"]))
 
 
 def run_name(params: Mapping[str, Any], key: str) -> str:

@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from vaeline.errors import VaelineError
 from vaeline.tracking.lineage import repository_root
 
+EXPERIMENT_PREFIX = "vae-"
+TRAINING_VIEW = "workflowType=machine_learning"  # MLflow opens its pages for language models otherwise
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -42,7 +44,7 @@ def open_store() -> MlflowClient:
 
 def experiment_id(client: MlflowClient, dataset: str) -> str:
     """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
-    name = f"vae-{dataset}"
+    name = f"{EXPERIMENT_PREFIX}{dataset}"
     own_store = not os.environ.get("MLFLOW_TRACKING_URI")
     with FileLock(state_directory() / "store.lock"):
         if found := client.get_experiment_by_name(name):
@@ -60,9 +62,25 @@ def state_directory() -> Path:
 def unreachable(error: Exception) -> VaelineError:
     """The sentence for a store that cannot be used."""
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return VaelineError(f"the tracking store {_without_password(tracking_uri())} cannot be used: {reason}")
+    return VaelineError(f"the tracking store {public_uri()} cannot be used: {reason}")
 
 
-def _without_password(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
+def ui_address() -> str:
+    """Where the MLflow UI is: at the tracking server, or else where `make ui` serves it."""
+    uri = public_uri()
+    return uri.rstrip("/") if uri.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
+
+
+def run_pages(client: MlflowClient, server: str) -> dict[str, str]:
+    """The address of the table of runs of each of our experiments, by its name."""
+    return {
+        experiment.name: f"{server}/#/experiments/{experiment.experiment_id}/runs?{TRAINING_VIEW}"
+        for experiment in client.search_experiments()
+        if experiment.name.startswith(EXPERIMENT_PREFIX)
+    }
+
+
+def public_uri() -> str:
+    """The store's address without a user or a password."""
+    scheme, separator, rest = tracking_uri().partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"

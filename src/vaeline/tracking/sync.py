@@ -42,6 +42,7 @@ HISTORY = Path("reports/history.csv")
 METRICS = Path("reports/metrics.json")
 SCORES = Path("reports/scores.parquet")
 REFERENCE = Path("reports/latent_reference.json")
+PER_CLASS = Path("reports/per_class.csv")
 TABLES = (Path("reports/anomaly.csv"), Path("reports/restoration.csv"), Path("reports/compression.csv"))
 FIGURES = Path("reports/figures")
 DATA_DOCS = Path("reports/validation/docs")
@@ -79,7 +80,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     _log_validation(client, run_id)
     if just_written == "evaluate" or is_current("evaluate"):
         log_metrics(client, run, grouped_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
-        for file in (METRICS, SCORES, REFERENCE, *TABLES):
+        for file in (METRICS, SCORES, PER_CLASS, REFERENCE, *TABLES):
             client.log_artifact(run_id, str(file), "evaluation")
     if just_written == "plot" or is_current("plot"):
         client.log_artifacts(run_id, str(FIGURES), "figures")

@@ -1,0 +1,138 @@
+"""The command that compares runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vaeline.evaluation.comparison import Comparison
+
+MEANING = (
+    "Nats per image where no unit is named. Difference: mean of the run minus mean of the baseline over the same test "
+    "images, with its 95 % interval; improved: share of the images. By class, Holm's correction decides the verdict. "
+    "All this is about these trained models; another seed is another model."
+)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN...", help="Names or ids, the baseline first; . = disk.")
+    ],
+    score: Annotated[str, typer.Option(help="The score to show by class and to draw.")] = "neg_elbo",
+    out: Annotated[Path, typer.Option(help="Where the tables and the figure go.")] = Path("reports/comparison"),
+) -> None:
+    """Compare runs with the first one, image by image; the result also goes to the newest run in MLflow."""
+    from vaeline.errors import VaelineError
+    from vaeline.evaluation import comparison
+    from vaeline.tracking.comparison import attach_comparison, comparison_page, read_evaluations, resolve_run
+    from vaeline.tracking.store import STORE_ERRORS, open_store, ui_address, unreachable
+
+    with sentences():
+        if len(runs) < 2:
+            raise VaelineError(f"one run, {runs[0]}, is nothing to compare; name the baseline and at least one other")
+        try:
+            client = open_store()
+            resolved = [resolve_run(client, text) for text in runs]
+            found = [run for run, _ in resolved]
+            evaluations = read_evaluations(client, found)
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
+        result = comparison.compare(evaluations, score)
+        try:
+            files = _write(result, out)
+        except OSError as error:
+            raise VaelineError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+        try:
+            newest, folder = attach_comparison(client, found, files)
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
+    _show(result, [choice for _, choice in resolved if choice])
+    typer.echo(f"Files: {out}    In MLflow: {folder} of {newest.info.run_name}")
+    typer.echo(f"Beside each other in MLflow (make ui): {comparison_page(found, ui_address())}")
+
+
+def _show(result: "Comparison", choices: list[str]) -> None:
+    """The two tables of each run on the terminal, what was chosen or left out, and what the numbers mean."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 128)
+    for title, columns, rows in _tables(result):
+        table = Table(title=title, title_justify="left")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="left" if index in {0, len(columns) - 1} else "right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for note in [*choices, *result.notes]:
+        console.print(f"Note: {note}.", highlight=False, markup=False)
+    console.print(MEANING, highlight=False)
+
+
+def _write(result: "Comparison", folder: Path) -> list[Path]:
+    """Both tables as CSV and as one page of Markdown, and the figure."""
+    from vaeline.artifacts import atomic_file
+    from vaeline.evaluation.comparison import score_title, score_unit
+    from vaeline.figures.canvas import save_figure
+    from vaeline.figures.comparison import draw_comparison
+
+    texts = {
+        "comparison.csv": result.overall.assign(baseline=result.baseline).to_csv(index=False),
+        "per_class.csv": result.by_class.assign(baseline=result.baseline, score=result.score).to_csv(index=False),
+        "comparison.md": _markdown(result),
+    }
+    for name, text in texts.items():
+        with atomic_file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    overall = result.overall[result.overall["score"] == result.score].set_index("run")
+    title = f"{score_title(result.score)}: each run minus {result.baseline}, test set of {result.dataset}"
+    figure = draw_comparison(result.differences, overall, result.by_class, score_unit(result.score), title)
+    save_figure(figure, folder / "comparison.png")
+    return [folder / name for name in (*texts, "comparison.png")]
+
+
+def _markdown(result: "Comparison") -> str:
+    parts = []
+    for title, columns, rows in _tables(result):
+        rules = [":--", *["--:"] * (len(columns) - 2), ":--"]
+        parts += [f"## {title}", "\n".join(f"| {' | '.join(row)} |" for row in (columns, rules, *rows))]
+    notes = [f"{note}." for note in result.notes]
+    return "\n\n".join([*parts, *notes, "![Paired differences](comparison.png)", MEANING]) + "\n"
+
+
+def _tables(result: "Comparison") -> list[tuple[str, list[str], list[list[str]]]]:
+    """Title, columns and cells of both tables of each run."""
+    from vaeline.evaluation.comparison import score_title
+
+    tables = []
+    for run, overall in result.overall.groupby("run", sort=False):
+        columns = ["score", "images", "baseline", "this run", "difference", "95 % interval", "improved", "verdict"]
+        names = [score_title(score) for score in overall["score"]]
+        title = f"{run} against {result.baseline} on the test set of {result.dataset}"
+        tables.append((title, columns, _cells(names, overall)))
+        by_class = result.by_class[result.by_class["run"] == run]
+        title = f"{score_title(result.score)} by class: {run} against {result.baseline}"
+        tables.append((title, ["class", *columns[1:]], _cells(by_class["class"], by_class)))
+    return tables
+
+
+def _cells(names: "list[str] | pd.Series", table: "pd.DataFrame") -> list[list[str]]:
+    """Numbers to two digits of the interval's half-width."""
+    import math
+
+    cells = []
+    for name, row in zip(names, table.itertuples(), strict=True):
+        half = (row.high - row.low) / 2
+        decimals = min(6, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else 4
+        low, high = (f"{value:+.{decimals}f}" for value in (row.low, row.high))
+        improved = "" if math.isnan(row.improved) else f"{row.improved:.1%}"
+        means = [f"{value:.{decimals}f}" for value in (row.baseline_mean, row.mean)]
+        difference = f"{row.difference:+.{decimals}f}"
+        cells.append([name, f"{row.images:,}", *means, difference, f"{low} to {high}", improved, row.verdict])
+    return cells

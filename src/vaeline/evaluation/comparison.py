@@ -1,0 +1,276 @@
+"""Models on the same test images: paired differences of their per-image scores, with intervals.
+
+The difference of two models on one image is far less scattered than the scores themselves, because an image that is
+hard is hard for both. A difference is always run − baseline. Intervals are Student's t over images: they assume that
+the images are independent draws and that their number is large enough for a mean to be normal, thousands overall and
+some tens in a class. They speak of these two trained models on other images like these, not of another training.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from vaeline.errors import VaelineError
+from vaeline.params import flatten
+
+CONFIDENCE = 0.95
+KEYS = ["image", "label"]
+NOT_SCORES = [*KEYS, "png_bits"]  # a PNG is the same for every model
+BETTER, WORSE, NOT_SHOWN, NO_VERDICT = "better", "worse", "no difference shown", ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A column of `scores.parquet`.
+
+    protocol: the entries of the protocol in `metrics.json` that say how it was measured, `group.key`; where one of
+    them differs, so do the scores, whatever the models.
+    """
+
+    title: str
+    unit: str
+    better: Literal["lower", "higher", ""]
+    protocol: tuple[str, ...]
+
+
+# A −ELBO is also bound to test.nll_pixels: of two models of greys, it tells the density from the Bernoulli one.
+ELBO = ("test.pixels", "test.z", "test.nll_pixels")
+SCORES = {
+    "neg_elbo": Score("−ELBO", "nats", "lower", ELBO),
+    "reconstruction": Score("reconstruction", "nats", "lower", ELBO),
+    "kl": Score("KL", "nats", "", ("test.pixels",)),
+    "nll": Score("NLL", "nats", "lower", ("test.nll_pixels", "test.nll", "test.nll_bound")),
+    "nll_bound": Score("NLL bound", "nats", "lower", ("test.nll_pixels", "test.nll_bound")),
+    "nll_neg_elbo": Score("−ELBO beside NLL", "nats", "lower", ("test.nll_pixels", "test.z")),
+    "mse": Score("MSE a pixel", "squared grey", "lower", ("test.pixels",)),
+    "knn_accuracy": Score("neighbours right", "share of images", "higher", ("latents.latents", "latents.knn")),
+    "probe_accuracy": Score("probe right", "share of images", "higher", ("latents.latents", "latents.probe")),
+    "one_class": Score("one-class score", "nats", "", ("ood.pixels", "ood.one_class")),
+    "code_bits": Score("code, bits", "bits", "", ("compression.code_bits", "compression.code")),
+    "code_mse": Score("MSE of the code", "squared grey", "", ("compression.code_mse", "compression.code")),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run's evaluation.
+
+    scores: a row for each test image; `image`, `label`, and float columns, NaN where an image was not scored.
+    protocol: how each group of scores was measured. test_data: what identifies the test images. classes: names of
+    the labels; one without a name is called by its number.
+    """
+
+    name: str
+    dataset: str
+    test_data: Mapping[str, Any]
+    protocol: Mapping[str, Mapping[str, Any]]
+    scores: pd.DataFrame
+    classes: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs against a baseline.
+
+    overall: `run`, `score`, `images`, `baseline_mean`, `mean`, `difference`, `low`, `high`, `improved`, `verdict`.
+    by_class: the same with `class` and `p_holm`, of the score `score` alone. differences: the paired differences of
+    that score by run, each (images,). notes: sentences about what was left out.
+    """
+
+    baseline: str
+    dataset: str
+    score: str
+    overall: pd.DataFrame
+    by_class: pd.DataFrame
+    differences: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+def compare(evaluations: Sequence[Evaluation], score: str) -> Comparison:
+    """Every evaluation against the first, overall for all scores that they share, by class for `score`.
+
+    Raises:
+        VaelineError: they are not about the same test images, or `score` is missing or was measured differently.
+    """
+    baseline, *others = evaluations
+    overall, by_class, differences, notes = [], [], {}, []
+    for other in others:
+        require_same_images(baseline, other)
+        paired = pair(baseline.scores, other.scores)
+        reasons = protocol_differences(baseline, other)
+        require_score(baseline, other, score, paired, reasons)
+        notes += left_out(paired, reasons)
+        compared = [name for name in paired if name not in reasons]
+        overall += [{"run": other.name, "score": name, **summarize_pairs(*paired[name], name)} for name in compared]
+        classes = compare_classes(*paired[score], baseline.scores["label"].to_numpy(), score)
+        classes.insert(0, "run", other.name)
+        by_class.append(classes)
+        differences[other.name] = paired_differences(*paired[score])
+    by_label = pd.concat(by_class, ignore_index=True)
+    names = [baseline.classes.get(label, str(label)) for label in by_label["label"]]
+    return Comparison(
+        baseline.name,
+        baseline.dataset,
+        score,
+        pd.DataFrame(overall),
+        by_label.assign(label=names).rename(columns={"label": "class"}),
+        differences,
+        tuple(notes),
+    )
+
+
+def require_same_images(baseline: Evaluation, other: Evaluation) -> None:
+    """Raise VaelineError unless both scored the same test images in the same order."""
+    same = baseline.test_data == other.test_data and len(baseline.scores) == len(other.scores)
+    if not same or (baseline.scores[KEYS].to_numpy() != other.scores[KEYS].to_numpy()).any():
+        both = " and ".join(f"{each.name} ({len(each.scores):,} of {each.dataset})" for each in (baseline, other))
+        raise VaelineError(f"{both} were not scored on the same test images; compare runs of one data set and split")
+
+
+def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, str]:
+    """Scores that were measured in another way, and in which: `in OTHER test.pixels is 'binary', not 'grey' as …`.
+
+    A score that `SCORES` does not know counts as measured in another way as soon as anything differs.
+    """
+    ours, theirs = flatten(baseline.protocol), flatten(other.protocol)
+    changed = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
+    reasons = {}
+    for name in other.scores.columns.difference(NOT_SCORES, sort=False):
+        own = [key for key in changed if name not in SCORES or key in SCORES[name].protocol]
+        words = ", ".join(f"{key} is {theirs.get(key)!r}, not {ours.get(key)!r}" for key in own)
+        if words:
+            reasons[name] = f"in {other.name} {words} as in {baseline.name}"
+    return reasons
+
+
+def pair(baseline: pd.DataFrame, other: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Two arrays (images,) for each score that both have on at least one image; NaN in both where one has none."""
+    paired = {}
+    for name in other.columns.difference(NOT_SCORES, sort=False).intersection(baseline.columns, sort=False):
+        ours, theirs = baseline[name].to_numpy("float64"), other[name].to_numpy("float64")
+        scored = np.isfinite(ours) & np.isfinite(theirs)
+        if scored.any():
+            paired[name] = (np.where(scored, ours, np.nan), np.where(scored, theirs, np.nan))
+    return paired
+
+
+def require_score(
+    baseline: Evaluation, other: Evaluation, score: str, paired: Mapping[str, Any], reasons: Mapping[str, str]
+) -> None:
+    """Raise VaelineError unless both have `score`, measured in the same way."""
+    if score not in paired:
+        raise VaelineError(
+            f"no score {score!r} that both {baseline.name} and {other.name} have; there are: {', '.join(paired)}"
+        )
+    if score in reasons:
+        raise VaelineError(f"{score} cannot be compared: {reasons[score]}; evaluate both in the same way")
+
+
+def left_out(paired: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each reason to leave out scores that both have."""
+    by_reason: dict[str, list[str]] = {}
+    for name in paired:
+        if name in reasons:
+            by_reason.setdefault(reasons[name], []).append(name)
+    return [f"{', '.join(names)} left out: {reason}" for reason, names in by_reason.items()]
+
+
+def paired_differences(baseline: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """other − baseline on the images that both scored."""
+    differences = other - baseline
+    return differences[np.isfinite(differences)]
+
+
+def summarize_pairs(baseline: np.ndarray, other: np.ndarray, score: str) -> dict[str, Any]:
+    """Means, mean difference, its 95 % interval, the share of images improved and a verdict.
+
+    Arrays (images,) may hold NaN where an image was not scored. A verdict is `better` or `worse` if the interval
+    leaves out 0, else `no difference shown`, and empty for a score that has no better direction.
+    """
+    differences = paired_differences(baseline, other)
+    low, high = mean_interval(differences)
+    better = better_direction(score)
+    gains = {"lower": -differences, "higher": differences}.get(better)
+    return {
+        "images": len(differences),
+        "baseline_mean": float(np.nanmean(baseline)),
+        "mean": float(np.nanmean(other)),
+        "difference": float(differences.mean()),
+        "low": low,
+        "high": high,
+        "improved": float("nan") if gains is None else float((gains > 0).mean()),
+        "verdict": verdict(float(differences.mean()), low > 0 or high < 0, better),
+    }
+
+
+def compare_classes(baseline: np.ndarray, other: np.ndarray, labels: np.ndarray, score: str) -> pd.DataFrame:
+    """`summarize_pairs` by label, with `p_holm` by Holm's correction over the labels, which decides the verdicts.
+
+    Arrays are (images,). The intervals are not corrected: one may leave out 0 where the verdict is cautious.
+    """
+    present = np.unique(labels[np.isfinite(baseline) & np.isfinite(other)])
+    pairs = [(baseline[labels == label], other[labels == label]) for label in present]
+    table = pd.DataFrame(
+        [{"label": label, **summarize_pairs(*values, score)} for label, values in zip(present, pairs, strict=True)]
+    )
+    table["p_holm"] = holm([_p_value(paired_differences(*values)) for values in pairs])
+    better, shown = better_direction(score), table["p_holm"] < 1 - CONFIDENCE
+    table["verdict"] = [verdict(*row, better) for row in zip(table["difference"], shown, strict=True)]
+    return table
+
+
+def mean_interval(differences: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the mean of differences (images,); NaN for a single image."""
+    if len(differences) < 2:
+        return float("nan"), float("nan")
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1) * stats.sem(differences))
+    return float(differences.mean()) - half, float(differences.mean()) + half
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """p-values corrected for their number (Holm 1979): reject where they are below the level for all together."""
+    p_values = np.asarray(p_values, "float64")
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
+def verdict(difference: float, shown: bool, better: str) -> str:
+    """The word for a mean difference, given whether it was shown to be one."""
+    if not better:
+        return NO_VERDICT
+    if not shown:
+        return NOT_SHOWN
+    return BETTER if (difference < 0) == (better == "lower") else WORSE
+
+
+def score_title(score: str) -> str:
+    """What people call a score."""
+    return SCORES[score].title if score in SCORES else score
+
+
+def score_unit(score: str) -> str:
+    """The unit of a score, and which direction is better."""
+    known = SCORES.get(score)
+    better = f" ({known.better} is better)" if known and known.better else ""
+    return f"{known.unit}{better}" if known else "unit unknown"
+
+
+def better_direction(score: str) -> str:
+    """`lower`, `higher`, or nothing for a score that is unknown or has no better direction."""
+    return SCORES[score].better if score in SCORES else ""
+
+
+def _p_value(differences: np.ndarray) -> float:
+    """Of Student's paired t-test; 1 for a single image, and where all differences are equal, 0 unless they are 0."""
+    if len(differences) < 2:
+        return 1.0
+    if np.ptp(differences) == 0:
+        return float(differences[0] == 0)
+    return float(stats.ttest_1samp(differences, 0).pvalue)
