@@ -84,13 +84,14 @@ def test_metrics_are_grouped():
     assert epoch_metric("val_kl") == "validation/kl"
     assert epoch_metric("kl") == "train/kl"
     content = {
-        "test": {"nll": 1},
-        "ood": {"hflip": {"kl": {"auroc": 0.5}}},
-        "per_class": {"7": {"nll": 2}, "é/ü": {"nll": 3}},
+        "test": {"nll": 1, "nll_se": 0.1},
+        "ood": {"hflip": {"kl": {"auroc": 0.5, "auroc_se": 0.1}}},
+        "per_class": {"7": {"nll": 2, "nll_se": 0.1}, "é/ü": {"nll": 3}},
         "protocol": {"test": {"unit": "nats per image"}},
     }
     assert grouped_metrics(content) == {
         "test/nll": 1.0,
+        "test/nll_se": 0.1,
         "ood/hflip.kl.auroc": 0.5,
         "test_class_7/nll": 2.0,
         "test_class____/nll": 3.0,

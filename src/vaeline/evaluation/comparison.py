@@ -37,8 +37,7 @@ class Score:
     protocol: tuple[str, ...]
 
 
-# A −ELBO is also bound to test.nll_pixels: of two models of greys, it tells the density from the Bernoulli one.
-ELBO = ("test.pixels", "test.z", "test.nll_pixels")
+ELBO = ("test.likelihood", "test.pixels", "test.z")
 SCORES = {
     "neg_elbo": Score("−ELBO", "nats", "lower", ELBO),
     "reconstruction": Score("reconstruction", "nats", "lower", ELBO),
@@ -50,6 +49,7 @@ SCORES = {
     "knn_accuracy": Score("neighbours right", "share of images", "higher", ("latents.latents", "latents.knn")),
     "probe_accuracy": Score("probe right", "share of images", "higher", ("latents.latents", "latents.probe")),
     "one_class": Score("one-class score", "nats", "", ("ood.pixels", "ood.one_class")),
+    "one_class_latent": Score("one-class, latent", "nats", "", ("ood.pixels", "ood.one_class_latent")),
     "code_bits": Score("code, bits", "bits", "", ("compression.code_bits", "compression.code")),
     "code_mse": Score("MSE of the code", "squared grey", "", ("compression.code_mse", "compression.code")),
 }

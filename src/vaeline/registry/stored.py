@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -17,7 +16,7 @@ from vaeline.applications.reference import Reference, read_reference
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.vae import VAE
-from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.runs import DIGEST_TAG, runs_called
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
 ARCHIVE = "model/artifacts/vae.keras"
@@ -58,13 +57,13 @@ class StoredModel:
 
 
 def find_run_model(reference: str) -> StoredModel:
-    """The model of the run with this name or id.
+    """The model of the run with this name or id, or the first six characters of an id.
 
     Raises:
         VaelineError: no run, or several with different models, has that name; or the run holds no model.
     """
     with _store() as client:
-        runs = _find_runs(client, reference)
+        runs = runs_called(client, reference)
     if not runs:
         raise VaelineError(f"no model file, run or registered model is called {reference!r}; `make ui` shows the runs")
     trained = [run for run in runs if DIGEST_TAG in run.data.tags]
@@ -110,22 +109,6 @@ def load_stored(stored: StoredModel) -> VAE:
                 "run `dvc repro` with its parameters"
             )
         return load_model(file, stored.model_sha256)
-
-
-def _find_runs(client: MlflowClient, reference: str) -> list[Run]:
-    """Runs of that name, the newest first, or the one with that id."""
-    if "'" not in reference:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        named = f"attributes.run_name = '{reference}'"
-        if runs := client.search_runs(experiments, named, order_by=["attributes.start_time DESC"]):
-            return list(runs)
-    try:
-        run = client.get_run(reference)
-    except MlflowException as error:
-        if error.error_code not in UNKNOWN:
-            raise
-        return []
-    return [run] if run.info.lifecycle_stage == "active" else []
 
 
 def _find_version(client: MlflowClient, name: str, version: str | None, alias: str | None) -> ModelVersion:

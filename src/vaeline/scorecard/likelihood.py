@@ -38,6 +38,7 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams) -> Part:
     nll_pixels = f"binary, seed {subject.seed}" if binary else "grey"
     protocol = {
         "unit": "nats per image",
+        "likelihood": model.likelihood_name,
         "pixels": subject.pixels,
         "z": f"one sample, seed {subject.seed}; mse per pixel at z_mean",
         "active_units": "variance of z_mean over test images above 0.01",

@@ -90,12 +90,16 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
 def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """`reports/metrics.json` as MLflow metrics, grouped: `test/neg_elbo`, `ood/hflip.neg_elbo.auroc`.
 
-    Those of a class are `test_class_7/neg_elbo`; the protocol has no numbers of its own and stays in the file.
+    Those of a class are `test_class_7/neg_elbo`. Standard errors outside `test/` and the protocol stay in the file:
+    hundreds of names would bury the rest.
     """
     groups = {name: figures for name, figures in metrics.items() if name not in ("per_class", "protocol")}
     groups |= {f"test_class_{NOT_IN_NAMES.sub('_', label)}": figures for label, figures in metrics["per_class"].items()}
     return {
-        f"{group}/{name}": float(value) for group, figures in groups.items() for name, value in flatten(figures).items()
+        f"{group}/{name}": float(value)
+        for group, figures in groups.items()
+        for name, value in flatten(figures).items()
+        if group == "test" or not name.endswith("_se")
     }
 
 
