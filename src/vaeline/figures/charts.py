@@ -84,11 +84,10 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
         rows = table[table["score"] == score].set_index("kind").loc[kinds]
         places = np.arange(len(kinds)) + (index - (len(scores) - 1) / 2) * width
         axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=SCORE_NAMES.get(score, score))
-    axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--")
-    axes.text(len(kinds) - 0.45, 0.5, "chance", va="bottom", ha="right", fontsize=8)
+    axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="chance")
     axes.set_xticks(np.arange(len(kinds)), kinds)
     axes.set(title=title, xlabel="kind of strange images, against test images", ylabel="AUROC", ylim=(0, 1.05))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores) + 1)
     axes.grid(axis="y", alpha=0.3)
     return figure
 
