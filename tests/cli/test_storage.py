@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from vaeline.applications.compression import dequantize, quantize
 from vaeline.applications.container import Compressed, from_bytes, to_bytes
@@ -144,6 +145,15 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(vaeline, compressed, tmp
     assert answer.exit_code == 1
     assert "leads out of the folder" in answer.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["images.vae"]
+
+
+@pytest.mark.parametrize("command", [["augment", "-n", 3], ["decompress"]])
+def test_a_name_that_ends_in_png_gets_a_picture_to_look_at(vaeline, compressed, tmp_path, command):
+    more = [compressed] if command == ["decompress"] else []
+    assert vaeline(*command, *more, "--out", tmp_path / "look.png").exit_code == 0
+    with Image.open(tmp_path / "look.png") as picture:
+        assert picture.width > 100
+    assert list(tmp_path.glob("look*")) == [tmp_path / "look.png"]
 
 
 @pytest.mark.parametrize(

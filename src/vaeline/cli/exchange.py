@@ -98,13 +98,18 @@ def writing(out: Path) -> Iterator[None]:
 
 def write_images(out: Path, images: "np.ndarray", draw: Callable[[], "Figure"]) -> None:
     """Write the numbers into an .npy, or else the figure that `draw` makes."""
-    from vaeline.figures.canvas import save_figure
-
     if out.suffix == ARRAY:
         write_array(out, images)
     else:
-        with writing(out):
-            save_figure(draw(), out)
+        write_picture(out, draw())
+
+
+def write_picture(out: Path, figure: "Figure") -> None:
+    """Write a figure as a .png."""
+    from vaeline.figures.canvas import save_figure
+
+    with writing(out):
+        save_figure(figure, out)
 
 
 def write_array(out: Path, images: "np.ndarray") -> None:
@@ -127,6 +132,14 @@ def drawn(count: int, most: int, out: Path) -> int:
 def columns_for(count: int) -> int:
     """Columns of a sheet of `count` images: ten, or a square of more than a hundred."""
     return min(count, max(COLUMNS, round(count**0.5)))
+
+
+def check_target(out: Path, force: bool, *endings: str) -> None:
+    """`check_out` for a name with one of the endings, `check_folder` for any other. Raises VaelineError."""
+    if out.suffix in endings:
+        check_out(out, *endings)
+    else:
+        check_folder(out, force)
 
 
 def check_folder(out: Path, force: bool) -> None:

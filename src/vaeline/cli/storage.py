@@ -10,6 +10,7 @@ import typer
 from vaeline.cli.app import app, sentences
 from vaeline.cli.exchange import (
     ARRAY,
+    COLUMNS,
     DEFAULT_MODEL,
     MOST_DRAWN,
     PANEL,
@@ -21,8 +22,8 @@ from vaeline.cli.exchange import (
     PathsArgument,
     SeedOption,
     TemperatureOption,
-    check_folder,
     check_out,
+    check_target,
     columns_for,
     counted,
     drawn,
@@ -30,9 +31,9 @@ from vaeline.cli.exchange import (
     open_model,
     pictures,
     titled,
-    write_array,
     write_folder,
     write_images,
+    write_picture,
     writing,
 )
 from vaeline.errors import VaelineError
@@ -94,11 +95,13 @@ def augment(
     seed: SeedOption = 1,
     force: ForceOption = False,
     model: ModelOption = DEFAULT_MODEL,
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder; each class gets one within.")] = Path("augmented"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder; each class gets one within. Or a .png to look at.")
+    ] = Path("augmented"),
 ) -> None:
     """Make labelled images: new ones near those that the model was trained on, class by class."""
     with sentences():
-        check_folder(out, force)
+        check_target(out, force, PICTURE)
         found = open_model(model)
         import numpy as np
         from tqdm import tqdm
@@ -107,15 +110,26 @@ def augment(
         from vaeline.evaluation.likelihood import decode
 
         reference = found.read_reference()
-        digits = max(3, len(str(n - 1)))
-        files = {}
+        drawn_by_class = {}
         for label, name in enumerate(tqdm(reference.classes, desc="classes", disable=None, leave=False)):
             if Path(name).name != name:
                 raise VaelineError(f"the class {name!r} cannot be the name of a folder")
             rng = np.random.default_rng([seed, label])
-            images = decode(found.model, draw_around(*_posteriors(reference, label), n, temperature, rng))
-            files |= {f"{name}/{index:0{digits}}{PICTURE}": image for index, image in enumerate(images)}
-        write_folder(out, files)
+            latents = draw_around(*_posteriors(reference, label), n, temperature, rng)
+            drawn_by_class[name] = decode(found.model, latents)
+        if out.suffix == PICTURE:
+            from vaeline.figures.sheets import draw_sheet
+
+            rows = [images[: 2 * COLUMNS] for images in drawn_by_class.values()]
+            write_picture(out, draw_sheet(rows, titled("new images of each class", found), reference.classes))
+        else:
+            digits = max(3, len(str(n - 1)))
+            files = {
+                f"{name}/{index:0{digits}}{PICTURE}": image
+                for name, images in drawn_by_class.items()
+                for index, image in enumerate(images)
+            }
+            write_folder(out, files)
         typer.echo(f"{out}: {counted(n, 'image')} of each class, seed {seed}")
 
 
@@ -155,14 +169,13 @@ def decompress(
     file: Annotated[Path, typer.Argument(help="What `vaeline compress` wrote.")],
     force: ForceOption = False,
     model: ModelOption = DEFAULT_MODEL,
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder of PNGs, or an .npy.")] = Path("decompressed"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder of PNGs, or an .npy, or a .png to look at.")
+    ] = Path("decompressed"),
 ) -> None:
     """Bring compressed pictures back, with the model that compressed them."""
     with sentences():
-        if out.suffix == ARRAY:
-            check_out(out, ARRAY)
-        else:
-            check_folder(out, force)
+        check_target(out, force, ARRAY, PICTURE)
         if not file.is_file():
             raise VaelineError(f"{file}: no such file")
         found = open_model(model)
@@ -180,8 +193,12 @@ def decompress(
                 f"({found.model_sha256[:12]}…); name the right one with --model"
             )
         images = decode(found.model, dequantize(compressed.codes, compressed.step))
-        if out.suffix == ARRAY:
-            write_array(out, images)
+        if out.suffix in (ARRAY, PICTURE):
+            from vaeline.figures.sheets import draw_grid
+
+            shown = drawn(len(images), MOST_DRAWN, out)
+            title = titled(f"decompressed from {file.name}", found)
+            write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
         else:
             write_folder(out, dict(zip(_png_names(compressed.names), images, strict=True)))
         typer.echo(f"{out}: {counted(len(images), 'image')}")
