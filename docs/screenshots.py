@@ -46,6 +46,7 @@ PICTURES = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT, TALL, MARGIN = 1400, 1000, 1600, 24
 COLORS = 64
 PATIENCE = 60_000
+UNFOLDING = 2_000
 
 
 def find_browser() -> str | None:
@@ -199,7 +200,8 @@ def main() -> None:
         show_comparison(page, comparison_page(runs, server), "test/neg_elbo")
         _save(page, page.get_by_role("grid").last, "mlflow_compare.png")
         info = runs[1].info
-        picture = show_picture(page, server, info.experiment_id, info.run_id, "figures/manifold.png")
+        picture = show_picture(page, server, info.experiment_id, info.run_id, "figures/restorations.png")
+        page.wait_for_timeout(UNFOLDING)
         _save(page, picture, "mlflow_run.png")
     sys.exit("\n".join(problems) or None)
 
