@@ -21,7 +21,7 @@ def test_separation_agrees_with_scikit_learn_and_with_counting_pairs():
     assert figures["auroc"] == roc_auc_score(labels, scores) > 0.7
     assert figures["average_precision"] == average_precision_score(labels, scores)
     draws = [average_precision_score(labels, np.concatenate(sets)) for sets in (fresh(seed) for seed in range(200))]
-    assert figures["average_precision_se"] == pytest.approx(np.std(draws, ddof=1), rel=0.4)
+    assert figures["average_precision_se"] == pytest.approx(np.std(draws, ddof=1), rel=0.5)
 
 
 def test_the_error_of_the_auroc_is_its_spread_over_data_sets():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-RESAMPLES = 50
+RESAMPLES = 20
 
 ALTERATIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "hflip": lambda images, rng: images[:, :, ::-1],
