@@ -33,6 +33,13 @@ def test_the_error_of_the_auroc_is_its_spread_over_data_sets():
     assert auroc_error(*draw(1000)) == pytest.approx(np.std(values, ddof=1), rel=0.2)
 
 
+def test_ties_count_half_in_the_error():
+    usual, strange = np.repeat([0.0, 1.0], [150, 50]), np.repeat([0.0, 1.0], [20, 80])
+    above, below = np.where(strange, 0.875, 0.375), np.where(usual, 0.6, 0.1)
+    expected = np.sqrt(above.var(ddof=1) / 100 + below.var(ddof=1) / 200)
+    assert auroc_error(usual, strange) == pytest.approx(expected)
+
+
 def test_perfect_separation_has_no_error():
     assert separation(np.zeros(10), np.ones(10), 1) == pytest.approx(
         {"auroc": 1, "auroc_se": 0, "average_precision": 1, "average_precision_se": 0}
