@@ -149,7 +149,8 @@ def compress(
             from vaeline.applications.compression import dequantize, pack, quantize
             from vaeline.applications.container import Compressed, to_bytes
             from vaeline.artifacts import atomic_file
-            from vaeline.data.pictures import png_size
+            from vaeline.data.pictures import to_uint8
+            from vaeline.evaluation.compression import png_bits
             from vaeline.evaluation.likelihood import decode, encode
 
             codes = quantize(encode(found.model, given.images)[0], step)
@@ -157,7 +158,8 @@ def compress(
             with writing(out), atomic_file(out) as temporary:
                 temporary.write_bytes(data)
             error = float(((decode(found.model, dequantize(codes, step)) - given.images) ** 2).mean())
-            sizes = [8 * size / len(codes) for size in (len(pack(codes, step)), len(data), png_size(given.images))]
+            sizes = [8 * size / len(codes) for size in (len(pack(codes, step)), len(data))]
+            sizes.append(png_bits(to_uint8(given.images)).mean())
             typer.echo(
                 f"{out}: {counted(len(codes), 'image')}, {sizes[0]:.1f} bits each, {sizes[1]:.1f} with names and "
                 f"header; as PNG {sizes[2]:.0f}; mean squared error {error:.4f} a pixel"

@@ -1,6 +1,5 @@
 """Pictures that people hand to a trained model: any size, any number, some of them broken."""
 
-import io
 import math
 import struct
 import tokenize
@@ -9,7 +8,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -71,19 +69,14 @@ def read_pictures(paths: Sequence[Path], shape: tuple[int, int], invert: bool = 
     return Pictures(tuple(names), np.concatenate(images), tuple(skipped))
 
 
-def save_picture(image: np.ndarray, file: Path | BinaryIO) -> None:
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Greys in [0, 1], of any shape, as the nearest of 0 to 255, uint8."""
+    return np.rint(images * 255).astype("uint8")
+
+
+def save_picture(image: np.ndarray, file: Path) -> None:
     """Write an image (height, width) in [0, 1] as an 8-bit grey PNG."""
-    Image.fromarray(np.rint(image * 255).astype("uint8")).save(file, "PNG", optimize=True)
-
-
-def png_size(images: np.ndarray) -> int:
-    """Bytes of images (count, height, width) as PNGs, together."""
-    size = 0
-    for image in images:
-        with io.BytesIO() as stream:
-            save_picture(image, stream)
-            size += stream.tell()
-    return size
+    Image.fromarray(to_uint8(image)).save(file, "PNG", optimize=True)
 
 
 class _UnusableError(Exception):
@@ -155,7 +148,7 @@ def _fit_array(pixels: np.ndarray, shape: tuple[int, int], invert: bool) -> np.n
     grey = 1 - _unit_greys(pixels) if invert else _unit_greys(pixels)
     if grey.shape == tuple(shape):
         return grey
-    return scale(fit_picture(Image.fromarray(np.rint(grey * 255).astype("uint8")), shape))
+    return scale(fit_picture(Image.fromarray(to_uint8(grey)), shape))
 
 
 def _unit_greys(pixels: np.ndarray) -> np.ndarray:
