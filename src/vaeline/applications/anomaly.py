@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
-from vaeline.evaluation.likelihood import elbo_scores, encode
+from vaeline.evaluation.likelihood import encode, posterior_scores
 from vaeline.models.vae import VAE
 
 DENSITIES = {
@@ -74,7 +74,7 @@ def fit_densities(statistics: Mapping[str, np.ndarray], seed: int) -> dict[str, 
 def image_statistics(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
     z_mean, z_log_var = encode(model, images)
-    return elbo_scores(model, images, indices, seed) | {
+    return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
         "ink": images.mean(axis=(1, 2), dtype="float64"),
         "z_norm": np.linalg.norm(z_mean.astype("float64"), axis=1),
         "z_log_sigma": 0.5 * z_log_var.sum(axis=1, dtype="float64"),

@@ -48,7 +48,13 @@ def elbo_scores(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) 
 
     Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with.
     """
-    z_mean, z_log_var = encode(model, images)
+    return posterior_scores(model, images, *encode(model, images), indices, seed)
+
+
+def posterior_scores(
+    model: VAE, images: np.ndarray, z_mean: np.ndarray, z_log_var: np.ndarray, indices: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """`elbo_scores` of images whose posteriors (count, latent_dim) are known."""
     parts: dict[str, list[np.ndarray]] = {"reconstruction": [], "kl": [], "mse": []}
     for rows in _batches(len(images), BATCH):
         noise = latent_noise(seed, indices[rows], 1, model.latent_dim)[:, 0]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vaeline.applications.anomaly import DENSITIES, OneClass, anomaly_scores
-from vaeline.evaluation.anomaly import ALTERATIONS, alter, separation_table
+from vaeline.evaluation.anomaly import ALTERATIONS, RESAMPLES, alter, separation_table
 from vaeline.evaluation.summary import nested
 from vaeline.scorecard.subject import Part, Subject
 
@@ -26,6 +26,6 @@ def measure_anomalies(subject: Subject, densities: Mapping[str, OneClass], other
         "strange": f"as many, altered; rotation by 90 degrees; other data sets: {', '.join(others) or 'none'}",
         "pixels": subject.pixels,
         **{name: f"Gaussian mixture over {', '.join(names)} of training images" for name, names in DENSITIES.items()},
-        "errors": "auroc: DeLong; average_precision: 20 resamplings",
+        "errors": f"auroc: DeLong; average_precision: {RESAMPLES} resamplings",
     }
     return Part(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in DENSITIES}, table)

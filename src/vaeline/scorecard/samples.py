@@ -6,7 +6,7 @@ from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.data.prepared import scale
 from vaeline.evaluation.likelihood import sample
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.samples import compare_samples
+from vaeline.evaluation.samples import KID_BLOCK, RESAMPLES, compare_samples
 from vaeline.evaluation.summary import DECIMALS
 from vaeline.params import EvaluateParams
 from vaeline.scorecard.subject import Part, Subject
@@ -35,6 +35,6 @@ def measure_samples(subject: Subject, classifier: Classifier, classifier_sha256:
         "against": f"{len(test)} test images",
         "floor": f"{len(train)} training images in the place of samples",
         "features": f"64, of the classifier {classifier_sha256[:12]}: figures of other classifiers do not compare",
-        "errors": "frechet: 50 resamplings; kid: blocks of 1,000; the others: over rows",
+        "errors": f"frechet: {RESAMPLES} resamplings; kid: blocks of {KID_BLOCK:,}; the others: over rows",
     }
     return Part({name: round(float(value), DECIMALS) for name, value in figures.items()}, protocol)
