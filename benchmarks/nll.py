@@ -55,7 +55,7 @@ def measure(network: str, samples: int) -> dict[str, float]:
     params = read_params(ROOT / "params.yaml")
     fix_threads(2)
     settings = params.model.model_dump() | {"architecture": network, "latent_dim": NETWORKS[network]}
-    model = VAE(**settings, seed=1)
+    model = VAE(settings, seed=1)
     count = DECODED[network] // samples
     images = np.random.default_rng(1).random((count, 28, 28), dtype="float32")
     importance_weighted_nll(model, images[:1], np.arange(1), samples, 1)

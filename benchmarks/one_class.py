@@ -12,9 +12,10 @@ import numpy as np
 from vaeline.applications.anomaly import SCORES, anomaly_scores, fit_densities, image_statistics
 from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
-from vaeline.data.prepared import read_prepared, scale
+from vaeline.data.prepared import Split, read_prepared, scale
 from vaeline.evaluation.anomaly import separation
 from vaeline.params import read_params
+from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,11 +42,11 @@ def main() -> None:
     test = scale(splits["test"].images)
     rows, results = [], []
     for digit in digits:
-        own, validation = (splits[name].images[splits[name].labels == digit] for name in ("train", "validation"))
+        own, validation = (one_class(splits[name], digit) for name in ("train", "validation"))
         with tempfile.TemporaryDirectory() as scratch:
-            progress = start(own, model_params, train_params)
+            progress = start(own, 10, model_params, train_params)
             model, _ = fit(progress, own, validation, train_params, Path(scratch) / "checkpoint", lambda row: None)
-        images = scale(own)
+        images = scale(own.images)
         statistics = image_statistics(model, images, np.arange(len(images)), params.evaluate.seed)
         densities = fit_densities(statistics, params.evaluate.seed)
         found = anomaly_scores(model, test, np.arange(len(test)), params.evaluate.seed, densities)
@@ -64,6 +65,11 @@ def main() -> None:
     )
     with atomic_file(RESULT) as temporary:
         temporary.write_text(head + "\n".join([*rows, f"| mean | {' | '.join(means)} |"]) + "\n", encoding="utf-8")
+
+
+def one_class(split: Split, digit: int) -> Examples:
+    rows = split.labels == digit
+    return Examples(split.images[rows], split.labels[rows])
 
 
 if __name__ == "__main__":

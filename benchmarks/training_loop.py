@@ -11,12 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
 from vaeline.params import read_params
-from vaeline.training.batches import shuffled_batches
+from vaeline.training.batches import Examples, shuffled_batches
 from vaeline.training.fit import start
 
 WAYS = ("loop", "loop-xla", "fit-xla")
@@ -38,26 +36,27 @@ def measure(architecture: str, way: str) -> float:
     """Median seconds of an epoch after the first."""
     params = read_params()
     fix_threads(params.compute.threads)
-    images = read_prepared(Path("data/prepared")).splits["train"].images
+    split = read_prepared(Path("data/prepared")).splits["train"]
+    train_set = Examples(split.images, split.labels)
     model_params = params.model.model_copy(update={"architecture": architecture})
     train = params.train.model_copy(update={"jit_compile": way.endswith("xla")})
-    model = start(images, model_params, train).model
+    model = start(train_set, 10, model_params, train).model
     seconds = []
     for epoch in range(EPOCHS):
         began = time.perf_counter()
-        (fit if way.startswith("fit") else loop)(model, images, train.batch_size, epoch)
+        (fit if way.startswith("fit") else loop)(model, train_set, train.batch_size, epoch)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds[1:])
 
 
-def loop(model, images: np.ndarray, batch_size: int, epoch: int) -> None:
-    for batch in shuffled_batches(images, batch_size, 1, epoch):
-        model.train_on_batch(batch)
+def loop(model, train_set: Examples, batch_size: int, epoch: int) -> None:
+    for batch in shuffled_batches(train_set, batch_size, 1, epoch):
+        model.train_on_batch(batch.images)
 
 
-def fit(model, images: np.ndarray, batch_size: int, epoch: int) -> None:
-    batches = ((batch,) for batch in shuffled_batches(images, batch_size, 1, epoch))
-    model.fit(batches, steps_per_epoch=-(-len(images) // batch_size), shuffle=False, verbose=0)
+def fit(model, train_set: Examples, batch_size: int, epoch: int) -> None:
+    batches = ((batch.images,) for batch in shuffled_batches(train_set, batch_size, 1, epoch))
+    model.fit(batches, steps_per_epoch=-(-len(train_set.images) // batch_size), shuffle=False, verbose=0)
 
 
 if __name__ == "__main__":

@@ -74,13 +74,14 @@ def main() -> None:
         pd.DataFrame.from_dict(by_class, orient="index").to_csv(temporary, index_label="class")
     for part, name in TABLES.items():
         with atomic_file(Path("reports") / name) as temporary:
-            parts[part].table.to_csv(temporary, index=False, float_format="%.5f")
+            parts[part].csv_table().to_csv(temporary, index=False, float_format="%.5f")
     figures = {name: part.figures for name, part in parts.items()}
     protocol = {name: part.protocol for name, part in parts.items()}
     write_json(METRICS, {**figures, "per_class": by_class, "protocol": protocol})
     record("evaluate")
 
-    means = ", ".join(f"{name} {scores[name].mean():.2f}" for name in ("neg_elbo", "reconstruction", "kl", "nll"))
+    shown = [name for name in ("neg_elbo", "reconstruction", "kl", "nll") if name in scores]
+    means = ", ".join(f"{name} {scores[name].mean():.2f}" for name in shown)
     print(f"evaluate: {subject.prepared.title}, {len(scores):,} test images: {means} nats per image; see {METRICS}")
 
 

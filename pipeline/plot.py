@@ -39,6 +39,7 @@ REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
 COLUMNS = 10
 STEPS = 12
+LOSSES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction"}
 
 
 def main() -> None:
@@ -47,13 +48,13 @@ def main() -> None:
     prepared, model = read_prepared(PREPARED), load_model(MODEL)
     test, classes = prepared.splits["test"], prepared.classes
     images = scale(test.images)
-    z_mean, _ = encode(model, images)
+    z_mean, _ = encode(model, images, test.labels)
     scores = pd.read_parquet(REPORTS / "scores.parquet")
     history = pd.read_csv(REPORTS / "history.csv")
     by_class = pd.read_csv(REPORTS / "per_class.csv", index_col="class")
 
     def title(what: str) -> str:
-        return f"{prepared.title}: {what} ({model.network.architecture}, {model.latent_dim}-D)"
+        return f"{prepared.title}: {what} ({model.title})"
 
     grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
     manifold = decode(model, grid.reshape(-1, model.latent_dim)).reshape(*grid.shape[:2], *model.image_shape)
@@ -67,22 +68,24 @@ def main() -> None:
     paths = np.stack([decode(model, latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
     samples = sample(model, 10 * COLUMNS, params.plot.seed)
-    hardest = scores.nlargest(COLUMNS, "neg_elbo")
+    loss = "neg_elbo" if model.has_bound else "reconstruction"
+    hardest = scores.nlargest(COLUMNS, loss)
     rows = hardest["image"].to_numpy()
-    notes = [f"{classes[row.label]}, {row.neg_elbo:.0f} nats" for row in hardest.itertuples()]
+    notes = [f"{classes[row['label']]}, {row[loss]:.0f} nats" for _, row in hardest.iterrows()]
 
-    clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
-    noisy = add_noise(clean, sigma, params.plot.seed)
-    missing = box_mask(clean, params.evaluate.box, params.plot.seed)
-    holed = cut_out(clean, missing)
-    mended = {
-        "test image": clean,
-        f"noise, σ = {sigma:g}": noisy,
-        "median filter": median_filtered(noisy),
-        "restored": denoise(model, noisy),
-        "cut out": holed,
-        "filled in": inpaint(model, holed, missing),
-    }
+    def mend() -> dict[str, np.ndarray]:
+        clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
+        noisy = add_noise(clean, sigma, params.plot.seed)
+        missing = box_mask(clean, params.evaluate.box, params.plot.seed)
+        holed = cut_out(clean, missing)
+        return {
+            "test image": clean,
+            f"noise, σ = {sigma:g}": noisy,
+            "median filter": median_filtered(noisy),
+            "restored": denoise(model, noisy),
+            "cut out": holed,
+            "filled in": inpaint(model, holed, missing),
+        }
 
     figures = {
         "manifold": draw_manifold(manifold, quantiles, title(manifold_name), (manifold_axes[0], manifold_axes[1])),
@@ -95,19 +98,20 @@ def main() -> None:
             images[rows],
             decode(model, z_mean[rows]),
             notes,
-            title("test images with the highest −ELBO, label and −ELBO"),
+            title(f"test images with the highest {LOSSES[loss]}, label and {LOSSES[loss]}"),
         ),
         "latent_space": draw_latent_space(
             *plane_view(z_mean), test.labels, classes, title("test set in latent space, z_mean by label")
         ),
         "learning_curves": draw_learning_curves(history, title("training")),
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
-        "restorations": draw_restorations(mended, title("damaged images and what the model makes of them")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
-        "compression": draw_compression(
-            pd.read_csv(REPORTS / "compression.csv"), scores["png_bits"].mean(), title("latent code as compression")
-        ),
     }
+    if not pd.read_csv(REPORTS / "restoration.csv").empty:
+        figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
+    curve = pd.read_csv(REPORTS / "compression.csv")
+    if not curve.empty:
+        figures["compression"] = draw_compression(curve, scores["png_bits"].mean(), title("latent code as compression"))
     with atomic_directory(FIGURES) as directory:
         for name, figure in figures.items():
             save_figure(figure, directory / f"{name}.png")

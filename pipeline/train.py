@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from vaeline.archive import save_archive
 from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import run_stage
-from vaeline.models.archive import save_model
 from vaeline.params import read_params
 from vaeline.tracking.lineage import train_key
 from vaeline.tracking.training import exclusive, watch_training
+from vaeline.training.batches import Examples
 from vaeline.training.checkpoint import drop_checkpoint
 from vaeline.training.fit import fit, resume_or_start
 
@@ -25,17 +26,19 @@ def main() -> None:
     params = read_params()
     fix_threads(params.compute.threads)
     prepared = read_prepared(PREPARED)
-    train, validation = prepared.splits["train"].images, prepared.splits["validation"].images
+    train, validation = (
+        Examples(split.images, split.labels) for split in (prepared.splits["train"], prepared.splits["validation"])
+    )
     key = train_key()
     checkpoint = STATE / "checkpoints" / key[:16]
     with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest) as observer:
-        progress = resume_or_start(checkpoint, train, params.model, params.train)
+        progress = resume_or_start(checkpoint, train, len(prepared.classes), params.model, params.train)
         if progress.history:
             print(f"train: going on after epoch {len(progress.history)}, from {checkpoint}")
         model, history = fit(progress, train, validation, params.train, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")
-        observer.trained(save_model(model, MODEL))
+        observer.trained(save_archive(model, MODEL))
         drop_checkpoint(checkpoint)
     print(f"train: {prepared.title}, {len(history)} epochs; {MODEL}")
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from vaeline.applications.reference import fit_reference, write_reference
+from vaeline.archive import save_archive
 from vaeline.data.pictures import save_picture
 from vaeline.data.prepared import Prepared, read_prepared, scale, write_prepared
 from vaeline.data.readers import ImageSet, read_digits
 from vaeline.data.splits import hold_out
-from vaeline.models.archive import save_model
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 from vaeline.params import Params, read_params
+from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,15 +61,21 @@ def greys(digits: ImageSet) -> np.ndarray:
     return digits.images[:40].astype("float32") / 255
 
 
+def first(examples: Examples, count: int) -> Examples:
+    """The first images and their labels."""
+    return Examples(examples.images[:count], examples.labels[:count])
+
+
 @pytest.fixture(scope="session")
-def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> VAE:
+def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> GenerativeModel:
     """A 2-D model trained a little on the digits."""
     model_params = params.model.model_copy(update={"architecture": "mlp"})
     changes = {"epochs": 8, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
     train = params.train.model_copy(update=changes)
-    progress = start(digits.images, model_params, train)
+    examples = Examples(digits.images, digits.labels)
+    progress = start(examples, 10, model_params, train)
     checkpoint = tmp_path_factory.mktemp("small-model") / "checkpoint"
-    return fit(progress, digits.images, digits.images[:100], train, checkpoint, lambda row: None)[0]
+    return fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)[0]
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +85,10 @@ def desk(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFact
     model_params = params.model.model_copy(update={"architecture": "mlp", "latent_dim": 4})
     quick = {"epochs": 10, "batch_size": 64, "min_kl": 0.0, "jit_compile": False, "learning_rate": 0.002}
     train = params.train.model_copy(update=quick)
-    progress = start(digits.images, model_params, train)
-    model, _ = fit(progress, digits.images, digits.images[:100], train, folder / "checkpoint", lambda row: None)
-    digest = save_model(model, folder / "models/vae.keras")
+    examples = Examples(digits.images, digits.labels)
+    progress = start(examples, 10, model_params, train)
+    model, _ = fit(progress, examples, first(examples, 100), train, folder / "checkpoint", lambda row: None)
+    digest = save_archive(model, folder / "models/vae.keras")
     reference = fit_reference(model, digest, scale(digits.images), digits.labels, digits.classes, 1)
     write_reference(reference, folder / "reports/latent_reference.json")
     (folder / "pictures").mkdir()

@@ -25,7 +25,8 @@ def params_file(tmp_path: Path) -> Path:
         ("beta: 1.0", "beta: much", "model.beta"),
         ("beta: 1.0", "beta: -1.0", "model.beta"),
         ("epochs: 24", "epochs: 2.5", "train.epochs"),
-        ("architecture: resmlp", "architecture: transformer", "'conv', 'mlp' or 'resmlp'"),
+        ("architecture: resmlp", "architecture: transformer", "'resconv' or 'resmlp'"),
+        ("kind: vae ", "kind: autoencodr ", "no such model; did you mean 'autoencoder'?"),
         ("likelihood: bernoulli", "likelihood: gaussian\n  binarize: true", "DuplicateKeyError|duplicate key"),
     ],
 )

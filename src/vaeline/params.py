@@ -2,14 +2,16 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
+from vaeline.family import FAMILY
 
 PARAMS_FILE = Path("params.yaml")
 DOWNLOADED = ("mnist", "fashion_mnist", "kmnist")
@@ -53,24 +55,48 @@ class ClassifyParams(Section):
     min_accuracy: float = Field(ge=0, le=1)
 
 
-class ModelParams(Section):
-    """The network, the likelihood of a pixel and the weight of the KL term."""
+class PriorParams(Section):
+    """What p(z) is; the other keys belong to some kinds only."""
 
-    architecture: Literal["conv", "mlp", "resmlp"]
+    kind: Literal["normal", "vamp", "flow", "mixture"]
+    components: int = Field(ge=1)
+    layers: int = Field(ge=1)
+    width: int = Field(ge=1)
+
+
+class ModelParams(Section):
+    """The model: its kind, the network, the likelihood of a pixel, the prior and the terms of the loss."""
+
+    kind: str
+    architecture: Literal["conv", "mlp", "resconv", "resmlp"]
     latent_dim: int = Field(ge=1)
     width: int = Field(ge=1)
     depth: int = Field(ge=1)
     activation: Literal["relu", "leaky_relu", "silu"]
     normalization: Literal["none", "batch", "layer"]
     dropout: float = Field(ge=0, lt=1)
-    likelihood: Literal["bernoulli", "gaussian"]
+    likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "calibrated_gaussian", "mse"]
     sigma: float = Field(gt=0)
     binarize: bool
     beta: float = Field(ge=0)
+    free_bits: float = Field(ge=0)
+    capacity: float = Field(ge=0)
+    prior: PriorParams
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        if kind not in FAMILY:
+            raise ValueError(f"no such model{_nearest_of(kind, FAMILY)}")
+        return kind
 
     def model_post_init(self, context: Any) -> None:
         if self.binarize and self.likelihood != "bernoulli":
             raise ValueError("binarize: true needs likelihood: bernoulli")
+        if self.free_bits and self.capacity:
+            raise ValueError("free_bits and capacity are two answers to one question; leave free_bits at 0")
+        if self.free_bits and self.prior.kind not in ("normal", "mixture"):
+            raise ValueError("free_bits needs the KL of each latent, which only prior.kind: normal has while training")
 
 
 class TrainParams(Section):
@@ -215,5 +241,9 @@ def _sections(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _nearest(key: str, section: type[BaseModel]) -> str:
-    close = difflib.get_close_matches(str(key), _sections(section), n=1, cutoff=0.4)
-    return f"; did you mean {close[0]!r}?" if close else f"; valid keys: {', '.join(_sections(section))}"
+    return _nearest_of(str(key), _sections(section))
+
+
+def _nearest_of(word: str, valid: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid: {', '.join(valid)}"

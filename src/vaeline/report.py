@@ -32,9 +32,10 @@ def print_summary(run: Run, name: str, version: str | int) -> None:
     """A short table of the run's test figures, where its pictures are, and what to try next."""
     tags, metrics = run.data.tags, run.data.metrics
     table = Table(title=f"{run.info.run_name} on the test set of {tags['vaeline.dataset']}", title_justify="left")
-    for column in (*FIGURES, "run", "version"):
+    shown = {title: f"test/{key}" for title, key in FIGURES.items() if f"test/{key}" in metrics}
+    for column in (*shown, "run", "version"):
         table.add_column(column, justify="right")
-    figures = [f"{metrics[f'test/{key}']:.2f} ± {metrics[f'test/{key}_se']:.2f}" for key in FIGURES.values()]
+    figures = [f"{metrics[name]:.2f} ± {metrics[f'{name}_se']:.2f}" for name in shown.values()]
     table.add_row(*figures, run.info.run_name, f"{name} v{version}")
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)

@@ -5,11 +5,11 @@ from PIL import Image
 
 from vaeline.applications.compression import dequantize, quantize
 from vaeline.applications.container import Compressed, from_bytes, to_bytes
+from vaeline.archive import save_archive
 from vaeline.artifacts import digest
 from vaeline.data.pictures import read_pictures
 from vaeline.data.readers import read_image_set
 from vaeline.evaluation.likelihood import decode, encode
-from vaeline.models.archive import save_model
 from vaeline.models.vae import VAE
 
 
@@ -113,7 +113,7 @@ def test_names_keep_their_folders_below_the_common_one(vaeline, tmp_path, desk):
 
 
 def test_another_model_is_refused(vaeline, compressed, params, tmp_path):
-    save_model(VAE(**params.model.model_dump() | {"width": 8, "depth": 1}), tmp_path / "other.keras")
+    save_archive(VAE(params.model.model_copy(update={"width": 8, "depth": 1})), tmp_path / "other.keras")
     answer = vaeline("decompress", compressed, "--model", tmp_path / "other.keras", "--out", tmp_path / "back")
     assert answer.exit_code == 1
     assert "was compressed by another model" in answer.stderr

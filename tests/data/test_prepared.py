@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vaeline.artifacts import digest
-from vaeline.data.prepared import SPLITS, read_prepared, scale, write_prepared
+from vaeline.data.prepared import SPLITS, mean_image, read_prepared, scale, write_prepared
 from vaeline.data.splits import hold_out
 from vaeline.errors import VaelineError
 
@@ -64,3 +64,8 @@ def test_a_missing_or_short_array_is_named(prepared_directory, tmp_path):
 
 def test_pixels_are_scaled_to_one():
     np.testing.assert_array_equal(scale(np.array([[[0, 255]]], "uint8")), np.array([[[0, 1]]], "float32"))
+
+
+def test_the_mean_image_does_not_depend_on_the_rows_read_at_a_time(digits, monkeypatch):
+    monkeypatch.setattr("vaeline.data.prepared.ROWS_AT_A_TIME", 100)
+    np.testing.assert_allclose(mean_image(digits.images), digits.images.mean(axis=0) / 255, rtol=1e-10)

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import first
 from scipy import stats
 
 from vaeline.evaluation import likelihood
@@ -16,6 +17,7 @@ from vaeline.evaluation.likelihood import (
 )
 from vaeline.evaluation.noise import binary_pixels, latent_noise, subset
 from vaeline.models.likelihoods import Gaussian
+from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
 INDICES = np.arange(40)
@@ -24,21 +26,21 @@ INDICES = np.arange(40)
 @pytest.fixture(scope="module")
 def trained(params, digits, tmp_path_factory):
     """A small 2-D model of each architecture, trained a little."""
-    models = {}
+    models, examples = {}, Examples(digits.images, digits.labels)
     for architecture in ("conv", "mlp", "resmlp"):
         model_params = params.model.model_copy(update={"architecture": architecture, "width": 64, "depth": 1})
         train = params.train.model_copy(update={"epochs": 6, "batch_size": 64, "min_kl": 0.0, "jit_compile": False})
         train = train.model_copy(update={"learning_rate": 0.003})
-        progress = start(digits.images, model_params, train)
+        progress = start(examples, 10, model_params, train)
         checkpoint = tmp_path_factory.mktemp("checkpoint") / architecture
-        models[architecture], _ = fit(progress, digits.images, digits.images[:100], train, checkpoint, lambda row: None)
+        models[architecture], _ = fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)
     return models
 
 
 class LinearGaussian:
     """x = A z + b + noise: a model whose evidence has a closed form, with an encoder that is deliberately wide."""
 
-    latent_dim, sigma = 2, 0.5
+    latent_dim, noise_dim, sigma = 2, 2, 0.5
     likelihood = Gaussian(sigma)
 
     def __init__(self):
@@ -49,10 +51,16 @@ class LinearGaussian:
         self.variance = 1.5 * np.diag(np.linalg.inv(precision))
         self.likelihood.mean = lambda logits: logits
 
-    def encode(self, images):
+    def encode(self, images, labels=None):
         flat = np.asarray(images).reshape(-1, 4) - self.shift
         z_mean = (flat @ self.gain.T).astype("float32")
         return z_mean, np.broadcast_to(np.log(self.variance), z_mean.shape).astype("float32")
+
+    def reparameterize(self, z_mean, z_log_var, noise):
+        return z_mean + np.exp(0.5 * z_log_var) * noise
+
+    def log_prior(self, z):
+        return stats.multivariate_normal(np.zeros(2)).logpdf(z).astype("float32")
 
     def decode_logits(self, z):
         return (np.asarray(z) @ self.loading.T + self.shift).reshape(-1, 2, 2).astype("float32")
@@ -93,7 +101,7 @@ def test_the_grid_agrees_with_five_thousand_samples_and_with_a_finer_grid(traine
 def test_the_grid_needs_two_dimensions():
     model = LinearGaussian()
     model.latent_dim = 3
-    with pytest.raises(ValueError, match="two latent dimensions"):
+    with pytest.raises(ValueError, match="two random latents"):
         exact_nll(model, np.zeros((1, 2, 2), "float32"), 16)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from vaeline.archive import save_archive
 from vaeline.errors import VaelineError
-from vaeline.models.archive import load_model, save_model
+from vaeline.models.archive import load_model
 from vaeline.models.vae import VAE
 
 
@@ -18,26 +19,26 @@ from vaeline.models.vae import VAE
 def model(params, request) -> VAE:
     keras.utils.set_random_seed(3)
     settings = params.model.model_dump() | {"architecture": request.param, "width": 16, "latent_dim": 3}
-    model = VAE(**settings | {"normalization": "batch"}, seed=3)
+    model = VAE(settings | {"normalization": "batch"}, seed=3)
     model.compile(optimizer="adam")
     return model
 
 
 def test_equal_models_are_equal_bytes_at_any_time(model, tmp_path):
-    first = save_model(model, tmp_path / "a.keras")
+    first = save_archive(model, tmp_path / "a.keras")
     time.sleep(1.1)
-    assert save_model(model, tmp_path / "b.keras") == first
-    assert save_model(load_model(tmp_path / "a.keras"), tmp_path / "c.keras") == first
+    assert save_archive(model, tmp_path / "b.keras") == first
+    assert save_archive(load_model(tmp_path / "a.keras"), tmp_path / "c.keras") == first
 
 
 def test_other_weights_are_other_bytes(model, tmp_path):
-    first = save_model(model, tmp_path / "a.keras")
+    first = save_archive(model, tmp_path / "a.keras")
     model.encoder.get_layer("z_mean").bias.assign_add([1e-6, 0, 0])
-    assert save_model(model, tmp_path / "a.keras") != first
+    assert save_archive(model, tmp_path / "a.keras") != first
 
 
 def test_a_clean_process_gives_the_same_outputs(model, tmp_path, greys):
-    digest = save_model(model, tmp_path / "model.keras")
+    digest = save_archive(model, tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", greys)
     script = (
         "import numpy as np; from pathlib import Path; from vaeline.models.archive import load_model;"
@@ -50,7 +51,7 @@ def test_a_clean_process_gives_the_same_outputs(model, tmp_path, greys):
 
 
 def test_a_changed_file_is_not_loaded(model, tmp_path):
-    digest = save_model(model, tmp_path / "model.keras")
+    digest = save_archive(model, tmp_path / "model.keras")
     with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
         archive.writestr("more", "x")
     with pytest.raises(VaelineError, match="the file was changed"):
@@ -65,7 +66,7 @@ def test_what_is_no_model_is_refused_in_one_sentence(tmp_path):
         load_model(tmp_path / "a.keras")
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     other.save(tmp_path / "b.keras")
-    with pytest.raises(VaelineError, match="holds a Sequential, not a VAE"):
+    with pytest.raises(VaelineError, match="holds a Sequential, not a GenerativeModel"):
         load_model(tmp_path / "b.keras")
 
 

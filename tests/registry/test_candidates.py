@@ -5,7 +5,7 @@ import numpy as np
 from conftest import ROOT
 from mlflow.models import Model
 
-from vaeline.models.archive import save_model
+from vaeline.archive import save_archive
 from vaeline.models.vae import VAE
 from vaeline.registry.candidates import candidate_name, package_pyfunc, pinned_requirements
 
@@ -25,7 +25,7 @@ def test_packaging_needs_no_tensorflow(tmp_path):
 
 
 def test_the_package_is_complete_pinned_and_says_what_it_takes(params, tmp_path):
-    digest = save_model(VAE(**params.model.model_dump()), tmp_path / "vae.keras")
+    digest = save_archive(VAE(params.model), tmp_path / "vae.keras")
     package_pyfunc(tmp_path / "vae.keras", tmp_path / "model")
     model = Model.load(tmp_path / "model")
     assert model.flavors["python_function"]["config"] == {"model_digest": digest}

@@ -96,7 +96,7 @@ def test_importing_is_light(module):
 
 def test_imports_run_downwards_only():
     layers = [
-        {"artifacts", "errors"},
+        {"artifacts", "errors", "family"},
         {"archive"},
         {"params", "compute"},
         {"data"},

@@ -34,7 +34,7 @@ def subject(small_model, prepared):
 
 def build(params, **changes) -> VAE:
     settings = params.model.model_dump() | {"width": 16, "depth": 1} | changes
-    return VAE(**settings, seed=1)
+    return VAE(settings, seed=1)
 
 
 def check(part, without_error=()):
@@ -47,7 +47,7 @@ def check(part, without_error=()):
 
 def test_likelihoods_are_ordered_and_say_how_they_were_measured(subject, settings):
     part = measure_likelihood(subject, settings)
-    check(part, {"active_units", "images", "bits_per_dim"})
+    check(part, {"active_units", "images", "bits_per_dim", "mse_share"})
     figures, bound = part.figures, part.columns["nll_bound"]
     scored = np.isfinite(bound)
     assert scored.sum() == 30

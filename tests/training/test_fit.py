@@ -5,9 +5,10 @@ import keras
 import numpy as np
 import pytest
 
+from vaeline.archive import save_archive
+from vaeline.data.prepared import mean_image
 from vaeline.errors import VaelineError
-from vaeline.models.archive import save_model
-from vaeline.training.batches import epoch_order, mean_image, ordered_batches, shuffled_batches
+from vaeline.training.batches import Examples, epoch_order, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import load_checkpoint
 from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
 from vaeline.training.schedules import build_optimizer, kl_weight
@@ -27,7 +28,8 @@ def train_params(params):
 
 @pytest.fixture
 def splits(prepared):
-    return prepared.splits["train"].images[:300], prepared.splits["validation"].images
+    train, validation = prepared.splits["train"], prepared.splits["validation"]
+    return Examples(train.images[:300], train.labels[:300]), Examples(validation.images, validation.labels)
 
 
 class StopError(Exception):
@@ -48,19 +50,19 @@ def ignore(row):
 
 def test_training_is_bitwise_repeatable_and_so_is_going_on_after_a_stop(splits, model_params, train_params, tmp_path):
     whole, history = fit(
-        start(splits[0], model_params, train_params), *splits, train_params, tmp_path / "whole", ignore
+        start(splits[0], 10, model_params, train_params), *splits, train_params, tmp_path / "whole", ignore
     )
     checkpoint = tmp_path / "stopped"
     for epochs in (1, 3):
         with pytest.raises(StopError):
-            progress = resume_or_start(checkpoint, splits[0], model_params, train_params)
+            progress = resume_or_start(checkpoint, splits[0], 10, model_params, train_params)
             fit(progress, *splits, train_params, checkpoint, stop_after(epochs))
         keras.utils.set_random_seed(99)
-    progress = resume_or_start(checkpoint, splits[0], model_params, train_params)
+    progress = resume_or_start(checkpoint, splits[0], 10, model_params, train_params)
     assert len(progress.history) == 3
     resumed, resumed_history = fit(progress, *splits, train_params, checkpoint, ignore)
     assert resumed_history == history
-    assert save_model(resumed, tmp_path / "a.keras") == save_model(whole, tmp_path / "b.keras")
+    assert save_archive(resumed, tmp_path / "a.keras") == save_archive(whole, tmp_path / "b.keras")
 
 
 def test_another_seed_gives_another_model(splits, model_params, train_params, tmp_path):
@@ -68,13 +70,13 @@ def test_another_seed_gives_another_model(splits, model_params, train_params, tm
     digests = set()
     for seed in (1, 2):
         seeded = params.model_copy(update={"seed": seed})
-        model, _ = fit(start(splits[0], model_params, seeded), *splits, seeded, tmp_path / f"{seed}", ignore)
-        digests.add(save_model(model, tmp_path / "model.keras"))
+        model, _ = fit(start(splits[0], 10, model_params, seeded), *splits, seeded, tmp_path / f"{seed}", ignore)
+        digests.add(save_archive(model, tmp_path / "model.keras"))
     assert len(digests) == 2
 
 
 def test_the_history_holds_train_and_validation_and_learning_helps(splits, model_params, train_params, tmp_path):
-    _, history = fit(start(splits[0], model_params, train_params), *splits, train_params, tmp_path / "c", ignore)
+    _, history = fit(start(splits[0], 10, model_params, train_params), *splits, train_params, tmp_path / "c", ignore)
     wanted = {"loss", "neg_elbo", "reconstruction", "kl"}
     assert set(history[0]) == {"epoch", "learning_rate"} | wanted | {f"val_{name}" for name in wanted}
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
@@ -87,8 +89,8 @@ def test_the_history_holds_train_and_validation_and_learning_helps(splits, model
 def test_the_validation_loss_is_the_mean_over_all_validation_images(splits, model_params, train_params, tmp_path):
     plain = model_params.model_copy(update={"binarize": False, "dropout": 0.0})
     params = train_params.model_copy(update={"epochs": 1})
-    model, history = fit(start(splits[0], plain, params), *splits, params, tmp_path / "c", ignore)
-    images = next(ordered_batches(splits[1], len(splits[1])))
+    model, history = fit(start(splits[0], 10, plain, params), *splits, params, tmp_path / "c", ignore)
+    images, _ = next(ordered_batches(splits[1], len(splits[1].images)))
     z_mean, z_log_var = (np.asarray(part) for part in model.encode(images))
     kl = -0.5 * np.sum(1 + z_log_var - np.square(z_mean) - np.exp(z_log_var), axis=1)
     assert history[0]["val_kl"] == pytest.approx(kl.mean(), rel=1e-4)
@@ -96,7 +98,7 @@ def test_the_validation_loss_is_the_mean_over_all_validation_images(splits, mode
 
 def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, train_params, tmp_path):
     params = train_params.model_copy(update={"epochs": 30, "patience": 2, "learning_rate": 0.3, "optimizer": "adamw"})
-    model, history = fit(start(splits[0], model_params, params), *splits, params, tmp_path / "c", ignore)
+    model, history = fit(start(splits[0], 10, model_params, params), *splits, params, tmp_path / "c", ignore)
     assert len(history) < 30
     assert len(history) - 1 - best_epoch(history) == 2
     best = load_checkpoint(tmp_path / "c").best_weights
@@ -106,7 +108,7 @@ def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, tr
 
 
 def test_a_loss_that_is_not_finite_stops_with_what_to_change(splits, model_params, train_params, tmp_path):
-    progress = start(splits[0], model_params, train_params)
+    progress = start(splits[0], 10, model_params, train_params)
     progress.model.encoder.get_layer("z_mean").bias.assign([np.nan, np.nan])
     with pytest.raises(VaelineError, match=r"loss is nan in epoch 1; lower train\.learning_rate"):
         fit(progress, *splits, train_params, tmp_path / "c", ignore)
@@ -116,13 +118,15 @@ def test_a_collapsed_posterior_stops_with_what_to_change(splits, model_params, t
     heavy = model_params.model_copy(update={"beta": 1000.0})
     params = train_params.model_copy(update={"min_kl": 0.5, "kl_warmup": 0})
     with pytest.raises(VaelineError, match=r"posterior has collapsed.*lower model\.beta"):
-        fit(start(splits[0], heavy, params), *splits, params, tmp_path / "c", ignore)
+        fit(start(splits[0], 10, heavy, params), *splits, params, tmp_path / "c", ignore)
 
 
 def test_every_epoch_sees_every_image_once_in_its_own_order():
-    images = np.arange(10, dtype="uint8").reshape(10, 1, 1)
-    orders = [np.concatenate(list(shuffled_batches(images, 4, 1, epoch))).ravel() * 255 for epoch in (0, 1)]
-    assert [len(batch) for batch in shuffled_batches(images, 4, 1, 0)] == [4, 4, 2]
+    examples = Examples(np.arange(10, dtype="uint8").reshape(10, 1, 1), np.arange(10))
+    epochs = [list(shuffled_batches(examples, 4, 1, epoch)) for epoch in (0, 1)]
+    orders = [np.concatenate([batch.images for batch in batches]).ravel() * 255 for batches in epochs]
+    assert [len(batch.images) for batch in epochs[0]] == [4, 4, 2]
+    np.testing.assert_allclose(orders[0], np.concatenate([batch.labels for batch in epochs[0]]), rtol=1e-6)
     assert sorted(orders[0].round().astype(int)) == sorted(orders[1].round().astype(int)) == list(range(10))
     assert not np.array_equal(*orders)
     np.testing.assert_array_equal(epoch_order(10, 1, 0), epoch_order(10, 1, 0))
@@ -131,18 +135,14 @@ def test_every_epoch_sees_every_image_once_in_its_own_order():
 def test_batches_are_read_through_the_memory_map(tmp_path):
     images = np.lib.format.open_memmap(tmp_path / "big.npy", mode="w+", dtype="uint8", shape=(100_000, 28, 28))
     tracemalloc.start()
-    for batch in itertools.islice(shuffled_batches(images, 128, 1, 0), 20):
-        assert batch.shape == (128, 28, 28)
+    examples = Examples(images, np.zeros(len(images), "uint8"))
+    for batch in itertools.islice(shuffled_batches(examples, 128, 1, 0), 20):
+        assert batch.images.shape == (128, 28, 28)
     mean_image(images)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert images.nbytes > 75e6
     assert peak < 5e6
-
-
-def test_the_mean_image_does_not_depend_on_the_batches(digits):
-    expected = digits.images.mean(axis=0) / 255
-    np.testing.assert_allclose(mean_image(digits.images, 100), expected, rtol=1e-10)
 
 
 def test_the_learning_rate_warms_up_and_decays_to_zero(train_params):

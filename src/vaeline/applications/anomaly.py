@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
 from vaeline.evaluation.likelihood import encode, posterior_scores
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 
 DENSITIES = {
     "one_class": ("reconstruction", "mse", "ink"),
@@ -53,7 +53,8 @@ class OneClass:
 
 
 def fit_one_class(statistics: Mapping[str, np.ndarray], names: Sequence[str], seed: int) -> OneClass:
-    """The mixture of those statistics (count,) of training images that are in `names`."""
+    """The mixture of those `statistics` (count,) of training images that are in `names`; not all models have all."""
+    names = [name for name in names if name in statistics]
     table = np.column_stack([statistics[name] for name in names])
     mean, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
     mixture = GaussianMixture(
@@ -71,7 +72,9 @@ def fit_densities(statistics: Mapping[str, np.ndarray], seed: int) -> dict[str, 
     return {name: fit_one_class(statistics, names, seed) for name, names in DENSITIES.items()}
 
 
-def image_statistics(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def image_statistics(
+    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
     z_mean, z_log_var = encode(model, images)
     return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
@@ -82,9 +85,9 @@ def image_statistics(model: VAE, images: np.ndarray, indices: np.ndarray, seed: 
 
 
 def anomaly_scores(
-    model: VAE, images: np.ndarray, indices: np.ndarray, seed: int, densities: Mapping[str, OneClass]
+    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int, densities: Mapping[str, OneClass]
 ) -> dict[str, np.ndarray]:
-    """`SCORES` of images, each (count,): nats per image, and −log densities; higher is stranger."""
+    """Those of `SCORES` that the model has, each (count,): nats per image, and −log densities; higher is stranger."""
     statistics = image_statistics(model, images, indices, seed)
     scores = statistics | {name: density.score(statistics) for name, density in densities.items()}
-    return {name: scores[name] for name in SCORES}
+    return {name: scores[name] for name in SCORES if name in scores}

@@ -12,7 +12,7 @@ from vaeline.applications.attributes import ATTRIBUTES
 from vaeline.artifacts import write_json
 from vaeline.errors import VaelineError
 from vaeline.evaluation.likelihood import encode
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 
 POSTERIORS_A_CLASS = 100
 
@@ -42,10 +42,10 @@ class Reference:
 
 
 def fit_reference(
-    model: VAE, model_sha256: str, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
+    model: GenerativeModel, model_sha256: str, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
 ) -> Reference:
     """The reference of `model` over training images (count, height, width), float32 in [0, 1]."""
-    z_mean, z_log_var = encode(model, images)
+    z_mean, z_log_var = encode(model, images, labels)
     present = np.unique(labels)
     class_means = np.zeros((len(classes), model.latent_dim))
     for label in present:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from vaeline.evaluation.likelihood import decode, encode
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 
 BATCH = 1000
 STEPS = 40
@@ -19,21 +19,21 @@ CANDIDATE_SEED = 1
 PIXEL_SIGMA = 0.25
 
 
-def denoise(model: VAE, images: np.ndarray) -> np.ndarray:
+def denoise(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
     """The expected images of the likeliest latents: images without what the latent space cannot express."""
     return decode(model, likeliest_latents(model, images, np.ones(images.shape[1:], bool)))
 
 
-def inpaint(model: VAE, images: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def inpaint(model: GenerativeModel, images: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Images whose `missing` pixels (height, width) or (count, height, width), bool, are filled in; others stay."""
     return np.where(missing, decode(model, likeliest_latents(model, images, ~missing)), images)
 
 
-def likeliest_latents(model: VAE, images: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """argmin over z of ‖x − decode(z)‖² / (2 · 0.25²) + ‖z‖² / 2 over the `known` pixels, shape (count, latent_dim).
+def likeliest_latents(model: GenerativeModel, images: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """argmin over z of ‖x − decode(z)‖² / (2 · 0.25²) − log p(z) over the `known` pixels, shape (count, latent_dim).
 
-    The mode of the posterior under Gaussian pixels, by Adam on z. Squared error, whatever the model's likelihood:
-    cut-off noise lifts the background a little, which cross-entropy punishes as if it were ink.
+    The mode of the posterior under Gaussian pixels, by Adam on what of z is random. Squared error, whatever the model's
+    likelihood: cut-off noise lifts the background a little, which cross-entropy punishes as if it were ink.
     """
     known = np.broadcast_to(known, images.shape).astype("float32")
     found = []
@@ -43,31 +43,35 @@ def likeliest_latents(model: VAE, images: np.ndarray, known: np.ndarray) -> np.n
         search.compile(keras.optimizers.Adam(LEARNING_RATE))
         for _ in range(STEPS):
             search.train_on_batch({"images": batch, "known": mask})
-        found.append(ops.convert_to_numpy(search.z))
+        found.append(ops.convert_to_numpy(search.latents()))
     return np.concatenate(found)
 
 
 class LatentSearch(keras.Model):
-    """Latents (count, latent_dim) as the only weights to train; the decoder stays as it is."""
+    """The random entries of latents (count, latent_dim) as the only weights to train; the model stays as it is."""
 
-    def __init__(self, model: VAE, start: np.ndarray):
+    def __init__(self, model: GenerativeModel, start: np.ndarray):
         super().__init__()
-        self.decode = model.decode
-        self.z = self.add_weight(shape=start.shape, initializer="zeros", name="z")
-        self.z.assign(start)
+        self.decode, self.log_prior = model.decode, model.log_prior
+        self.z = self.add_weight(shape=(len(start), model.noise_dim), initializer="zeros", name="z")
+        self.z.assign(start[:, : model.noise_dim])
+        self.rest = start[:, model.noise_dim :]
         self.built = True
 
+    def latents(self):
+        """All entries (count, latent_dim)."""
+        return ops.concatenate([self.z, self.rest], axis=1)
+
     def call(self, batch):
-        return batch["known"] * ops.square(batch["images"] - self.decode(self.z))
+        return batch["known"] * ops.square(batch["images"] - self.decode(self.latents()))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return ops.sum(y_pred) / (2 * PIXEL_SIGMA**2) + 0.5 * ops.sum(ops.square(self.z))
+        return ops.sum(y_pred) / (2 * PIXEL_SIGMA**2) - ops.sum(self.log_prior(self.latents()))
 
 
-def _best_starts(model: VAE, images: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _best_starts(model: GenerativeModel, images: np.ndarray, known: np.ndarray) -> np.ndarray:
     """For each image the nearest of `z_mean` and a thousand draws from the prior, (count, latent_dim)."""
-    rng = np.random.default_rng(CANDIDATE_SEED)
-    candidates = rng.standard_normal((CANDIDATES, model.latent_dim), dtype="float32")
+    candidates = ops.convert_to_numpy(model.draw_latents(CANDIDATES, CANDIDATE_SEED))
     z_mean, _ = encode(model, images)
     flat, mask = images.reshape(len(images), -1), known.reshape(len(images), -1)
     drawn = decode(model, candidates).reshape(CANDIDATES, -1)

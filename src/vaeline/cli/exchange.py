@@ -58,7 +58,13 @@ def open_model(reference: str) -> "ResolvedModel":
 
 def titled(what: str, found: "ResolvedModel") -> str:
     """A figure's title: what it shows, and the kind of model that made it."""
-    return f"{what} ({found.model.network.architecture}, {found.model.latent_dim}-D)"
+    return f"{what} ({found.model.title})"
+
+
+def require_posterior(command: str, found: "ResolvedModel") -> None:
+    """Refuse, with VaelineError, a model that says nothing of how likely a latent is."""
+    if not found.model.noise_dim:
+        raise VaelineError(f"{command}: this model ({found.model.title}) has no posterior over latents, which it needs")
 
 
 def counted(number: int, noun: str) -> str:

@@ -27,6 +27,7 @@ from vaeline.cli.exchange import (
     finite,
     open_model,
     pictures,
+    require_posterior,
     titled,
     write_images,
     writing,
@@ -212,6 +213,7 @@ def restore(
         if (how == "inpaint") != bool(mask):
             raise VaelineError("restore: inpaint needs --mask x,y,width,height, and denoise takes none")
         found = open_model(model)
+        require_posterior("restore", found)
         missing = _mask(mask, found.model.image_shape) if mask else None
         with pictures(paths, found, invert) as given:
             import numpy as np
@@ -268,8 +270,10 @@ def anomaly(
             from vaeline.figures.sheets import draw_sheet
 
             streams = _noise_streams(given.images)
-            images = binary_pixels(given.images, seed, streams) if found.model.binarize else given.images
+            images = binary_pixels(given.images, seed, streams) if found.model.params.binarize else given.images
             scores = anomaly_scores(found.model, images, streams, seed, reference.densities)
+            if score not in scores:
+                raise VaelineError(f"anomaly: this model ({found.model.title}) has no {score}; use {', '.join(scores)}")
             table = pd.DataFrame({"image": given.names, score: scores[score], **scores})
             table = table.sort_values(score, ascending=False, kind="stable")
             top = table.head(worst)

@@ -30,6 +30,7 @@ from vaeline.cli.exchange import (
     finite,
     open_model,
     pictures,
+    require_posterior,
     titled,
     write_folder,
     write_images,
@@ -109,6 +110,7 @@ def augment(
         from vaeline.applications.augmentation import draw_around
         from vaeline.evaluation.likelihood import decode
 
+        require_posterior("augment", found)
         reference = found.read_reference()
         drawn_by_class = {}
         for label, name in enumerate(tqdm(reference.classes, desc="classes", disable=None, leave=False)):
@@ -145,6 +147,8 @@ def compress(
     with sentences():
         check_out(out, ".vae")
         found = open_model(model)
+        if found.model.noise_dim != found.model.latent_dim:
+            raise VaelineError(f"compress: the latents of this model ({found.model.title}) are not all normal numbers")
         with pictures(paths, found, invert) as given:
             from vaeline.applications.compression import dequantize, pack, quantize
             from vaeline.applications.container import Compressed, to_bytes

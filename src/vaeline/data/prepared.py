@@ -49,6 +49,13 @@ def scale(images: np.ndarray) -> np.ndarray:
     return images.astype("float32") / 255
 
 
+def mean_image(images: np.ndarray) -> np.ndarray:
+    """The mean of uint8 images (height, width) in [0, 1], read some thousands of rows at a time."""
+    starts = range(0, len(images), ROWS_AT_A_TIME)
+    total = sum(images[start : start + ROWS_AT_A_TIME].sum(axis=0, dtype="float64") for start in starts)
+    return total / (255 * len(images))
+
+
 def write_prepared(directory: Path, sources: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], about: dict) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 

@@ -5,6 +5,7 @@ greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the exp
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import logsumexp
 from tqdm import tqdm
 
 from vaeline.evaluation.noise import latent_noise
-from vaeline.models.vae import VAE, kl_divergence
+from vaeline.models.generative import GenerativeModel
 
 BATCH = 500
 ROWS_DECODED_AT_ONCE = 5000
@@ -22,65 +23,90 @@ LEAST_EXTENT = 4.5
 LOG_2PI = math.log(2 * math.pi)
 
 
-def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`z_mean` and `z_log_var` of all images, each (count, latent_dim)."""
-    parts = [model.encode(images[rows]) for rows in _batches(len(images), BATCH)]
+def encode(
+    model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
+
+    A model that knows classes is told the `labels` (count,); without them it goes by its own guess.
+    """
+    known = labels is not None
+    parts = [model.encode(images[rows], labels[rows] if known else None) for rows in _batches(len(images), BATCH)]
     z_mean, z_log_var = zip(*parts, strict=True)
     return np.concatenate([_numpy(part) for part in z_mean]), np.concatenate([_numpy(part) for part in z_log_var])
 
 
-def decode(model: VAE, z: np.ndarray) -> np.ndarray:
+def decode(model: GenerativeModel, z: np.ndarray) -> np.ndarray:
     """The expected images (…, height, width) of latents (…, latent_dim)."""
     flat = z.reshape(-1, z.shape[-1])
     images = np.concatenate([_numpy(model.decode(flat[rows])) for rows in _batches(len(flat), BATCH)])
     return images.reshape(*z.shape[:-1], *images.shape[1:])
 
 
-def sample(model: VAE, count: int, seed: int) -> np.ndarray:
-    """`count` expected images (count, height, width) of z from the prior."""
+def sample(model: GenerativeModel, count: int, seed: int, label: int | None = None) -> np.ndarray:
+    """`count` expected images (count, height, width) of z from the prior, of one class where the model knows them."""
+    return np.concatenate([_numpy(model.sample(size, part, label=label)) for size, part in sample_batches(count, seed)])
+
+
+def sample_batches(count: int, seed: int) -> Iterator[tuple[int, int]]:
+    """Sizes and seeds of the batches in which `sample` draws."""
     seeds = np.random.SeedSequence(seed).generate_state(-(-count // BATCH)) >> 1
-    parts = zip(_batches(count, BATCH), seeds, strict=True)
-    return np.concatenate([_numpy(model.sample(rows.stop - rows.start, int(part))) for rows, part in parts])
+    return ((rows.stop - rows.start, int(part)) for rows, part in zip(_batches(count, BATCH), seeds, strict=True))
 
 
-def elbo_scores(model: VAE, images: np.ndarray, indices: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def elbo_scores(
+    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int, labels: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """`neg_elbo`, `reconstruction` and `kl` with one sample of z an image, and `mse` a pixel of its `z_mean`.
 
-    Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with.
+    Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with. A model that bounds
+    nothing has no `neg_elbo` and no `kl`.
     """
-    return posterior_scores(model, images, *encode(model, images), indices, seed)
+    return posterior_scores(model, images, *encode(model, images, labels), indices, seed)
 
 
 def posterior_scores(
-    model: VAE, images: np.ndarray, z_mean: np.ndarray, z_log_var: np.ndarray, indices: np.ndarray, seed: int
+    model: GenerativeModel,
+    images: np.ndarray,
+    z_mean: np.ndarray,
+    z_log_var: np.ndarray,
+    indices: np.ndarray,
+    seed: int,
 ) -> dict[str, np.ndarray]:
-    """`elbo_scores` of images whose posteriors (count, latent_dim) are known."""
-    parts: dict[str, list[np.ndarray]] = {"reconstruction": [], "kl": [], "mse": []}
+    """`elbo_scores` of images whose posteriors, as `encode` gives them, are known."""
+    parts: defaultdict[str, list[np.ndarray]] = defaultdict(list)
     for rows in _batches(len(images), BATCH):
-        noise = latent_noise(seed, indices[rows], 1, model.latent_dim)[:, 0]
+        noise = latent_noise(seed, indices[rows], 1, model.noise_dim)[:, 0]
         z = model.reparameterize(z_mean[rows], z_log_var[rows], noise)
         parts["reconstruction"].append(_numpy(model.likelihood.nll(images[rows], model.decode_logits(z))))
-        parts["kl"].append(_numpy(kl_divergence(z_mean[rows], z_log_var[rows])))
+        if model.has_bound:
+            parts["kl"].append(_numpy(model.rate(z, z_mean[rows], z_log_var[rows])))
         squared_error = (_numpy(model.decode(z_mean[rows])) - images[rows]) ** 2
         parts["mse"].append(squared_error.mean(axis=(1, 2)))
     scores = {name: np.concatenate(part).astype("float64") for name, part in parts.items()}
-    return {"neg_elbo": scores["reconstruction"] + scores["kl"], **scores}
+    return ({"neg_elbo": scores["reconstruction"] + scores["kl"]} if model.has_bound else {}) | scores
 
 
-def importance_weighted_nll(model: VAE, images: np.ndarray, indices: np.ndarray, samples: int, seed: int) -> np.ndarray:
+def importance_weighted_nll(
+    model: GenerativeModel,
+    images: np.ndarray,
+    indices: np.ndarray,
+    samples: int,
+    seed: int,
+    labels: np.ndarray | None = None,
+) -> np.ndarray:
     """−log (1/k) Σ p(x, z_k) / q(z_k|x) with k = `samples`, shape (count,) (Burda et al. 2015, equation 8).
 
     An upper bound on the NLL that falls with k. Memory does not grow with k or the number of images.
     """
-    z_mean, z_log_var = encode(model, images)
+    z_mean, z_log_var = encode(model, images, labels)
     images_at_once = max(1, ROWS_DECODED_AT_ONCE // samples)
     bounds = []
     for rows in tqdm(list(_batches(len(images), images_at_once)), desc=f"NLL, k = {samples}", disable=None):
-        noise = latent_noise(seed, indices[rows], samples, model.latent_dim)
-        z = z_mean[rows, None] + np.exp(0.5 * z_log_var[rows, None]) * noise
+        noise = latent_noise(seed, indices[rows], samples, model.noise_dim)
         log_weights = np.concatenate(
             [
-                _log_likelihood(model, images[rows], z[:, part]) + _log_normal(z[:, part])
+                _log_joint(model, images[rows], z_mean[rows], z_log_var[rows], noise[:, part])
                 for part in _batches(samples, ROWS_DECODED_AT_ONCE)
             ],
             axis=1,
@@ -90,18 +116,18 @@ def importance_weighted_nll(model: VAE, images: np.ndarray, indices: np.ndarray,
     return np.concatenate(bounds)
 
 
-def exact_nll(model: VAE, images: np.ndarray, points: int) -> np.ndarray:
+def exact_nll(model: GenerativeModel, images: np.ndarray, points: int) -> np.ndarray:
     """NLL of a model with two latent dimensions by a sum over a grid of `points` × `points`, shape (count,).
 
     The grid spans all posteriors of `images` (their means and three standard deviations), at least ±4.5.
     """
-    if model.latent_dim != 2:
-        raise ValueError(f"a grid needs two latent dimensions, the model has {model.latent_dim}")
+    if not has_grid(model):
+        raise ValueError(f"a grid needs two random latents, the model has {model.noise_dim} of {model.latent_dim}")
     z_mean, z_log_var = encode(model, images)
     extent = max(LEAST_EXTENT, float((np.abs(z_mean) + 3 * np.exp(0.5 * z_log_var)).max()))
     axis, spacing = np.linspace(-extent, extent, points, retstep=True)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
-    log_mass = _log_normal(grid) + 2 * math.log(spacing)
+    log_mass = _numpy(model.log_prior(grid)) + 2 * math.log(spacing)
     log_likelihood = np.full(len(images), -np.inf)
     for rows in tqdm(list(_batches(len(grid), GRID_ROWS_AT_ONCE)), desc="exact NLL", disable=None):
         pairwise = model.likelihood.pairwise_nll(images, model.decode_logits(grid[rows]))
@@ -110,16 +136,26 @@ def exact_nll(model: VAE, images: np.ndarray, points: int) -> np.ndarray:
     return -log_likelihood
 
 
+def has_grid(model: GenerativeModel) -> bool:
+    """Whether `exact_nll` can be had: two latents, both random given the image."""
+    return model.latent_dim == model.noise_dim == 2
+
+
 def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> int:
     """Latent dimensions whose posterior mean varies over images by more than `threshold` (Burda et al. 2015)."""
     return int((z_mean.var(axis=0) > threshold).sum())
 
 
-def _log_likelihood(model: VAE, images: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """log p(x|z), shape (count, samples), of z (count, samples, latent_dim)."""
-    count, samples, latent_dim = z.shape
-    logits = ops.reshape(model.decode_logits(z.reshape(-1, latent_dim)), (count, samples, *images.shape[1:]))
-    return -_numpy(model.likelihood.nll(images[:, None], logits))
+def _log_joint(
+    model: GenerativeModel, images: np.ndarray, z_mean: np.ndarray, z_log_var: np.ndarray, noise: np.ndarray
+) -> np.ndarray:
+    """log p(x, z), shape (count, samples), of the z that `noise` (count, samples, noise_dim) makes."""
+    count, samples, _ = noise.shape
+    flat = noise.reshape(count * samples, -1)
+    z = model.reparameterize(np.repeat(z_mean, samples, axis=0), np.repeat(z_log_var, samples, axis=0), flat)
+    logits = ops.reshape(model.decode_logits(z), (count, samples, *images.shape[1:]))
+    log_likelihood = -model.likelihood.nll(images[:, None], logits)
+    return _numpy(log_likelihood) + _numpy(model.log_prior(z)).reshape(count, samples)
 
 
 def _log_normal(z: np.ndarray) -> np.ndarray:

@@ -5,11 +5,11 @@ import numpy as np
 PIXEL_STREAM = 1
 
 
-def latent_noise(seed: int, indices: np.ndarray, samples: int, latent_dim: int) -> np.ndarray:
-    """Standard normal draws (len(indices), samples, latent_dim), float32; more samples keep the earlier ones."""
+def latent_noise(seed: int, indices: np.ndarray, samples: int, noise_dim: int) -> np.ndarray:
+    """Standard normal draws (len(indices), samples, noise_dim), float32; more samples keep the earlier ones."""
     return np.stack(
         [
-            np.random.default_rng([seed, index]).standard_normal((samples, latent_dim), dtype="float32")
+            np.random.default_rng([seed, index]).standard_normal((samples, noise_dim), dtype="float32")
             for index in indices
         ]
     )

@@ -35,10 +35,11 @@ def draw_latent_space(
 
 
 def draw_learning_curves(history: pd.DataFrame, title: str) -> Figure:
-    """−ELBO, reconstruction and KL by epoch, for train and validation, and the learning rate."""
+    """What of `CURVES` was measured by epoch, for train and validation, and the learning rate."""
     figure = Figure(figsize=(11, 7.5), layout="constrained")
-    panels = figure.subplots(2, 2).flat
-    for axes, (name, label) in zip(panels, CURVES.items(), strict=False):
+    curves = {name: label for name, label in CURVES.items() if name in history}
+    panels = figure.subplots(2, 2).flat if len(curves) > 1 else figure.subplots(1, 2).flat
+    for axes, (name, label) in zip(panels, curves.items(), strict=False):
         axes.plot(history["epoch"], history[name], marker=".", label="train (while it learns)")
         axes.plot(history["epoch"], history[f"val_{name}"], marker=".", label="validation")
         axes.set(title=label, xlabel="epoch", ylabel=NATS)
@@ -53,21 +54,17 @@ def draw_learning_curves(history: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
-    """Reconstruction and KL of each class, stacked, with the standard error of their sum."""
+    """Reconstruction and KL of each class, stacked, with the standard error of their sum; or what of it there is."""
     figure = Figure(figsize=(max(6, 0.7 * len(by_class) + 2), 5), layout="constrained")
     axes = figure.subplots()
     names = by_class.index.astype(str)
     axes.bar(names, by_class["reconstruction"], label=CURVES["reconstruction"], color="tab:blue")
-    axes.bar(names, by_class["kl"], bottom=by_class["reconstruction"], label=CURVES["kl"], color="tab:orange")
-    axes.errorbar(
-        names,
-        by_class["neg_elbo"],
-        yerr=by_class["neg_elbo_se"],
-        fmt="none",
-        color="black",
-        capsize=4,
-        label="−ELBO ± standard error",
-    )
+    whole = "neg_elbo" if "neg_elbo" in by_class else "reconstruction"
+    if "kl" in by_class:
+        axes.bar(names, by_class["kl"], bottom=by_class["reconstruction"], label=CURVES["kl"], color="tab:orange")
+    label = f"{SCORE_NAMES[whole]} ± standard error"
+    errors = by_class[f"{whole}_se"]
+    axes.errorbar(names, by_class[whole], yerr=errors, fmt="none", color="black", capsize=4, label=label)
     axes.set(title=title, xlabel="class", ylabel=NATS)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
     axes.grid(axis="y", alpha=0.3)

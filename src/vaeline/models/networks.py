@@ -1,51 +1,69 @@
 """Encoders and decoders; a decoder mirrors its encoder.
 
-An encoder maps images (batch, height, width) to `z_mean` and `z_log_var`, each (batch, latent_dim);
-a decoder maps z to logits (batch, height, width). Every layer has a name of its own: Keras would otherwise number them
-through the process, and equal models would not be equal bytes.
+An encoder maps images (batch, height, width) to what its heads read, a decoder maps z to logits (batch, height, width).
+The convolutional ones pass through a grid of features, a quarter of the image a side. Every layer has a name of its
+own: Keras would otherwise number them through the process, and equal models would not be equal bytes.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 from keras import layers
 
+from vaeline.params import ModelParams
+
 CONV_FILTERS = (32, 64)
 CONV_UNITS = 16
 MLP_UNITS = (512, 256)
 
-
-@dataclass(frozen=True)
-class Network:
-    """What encoder and decoder share."""
-
-    architecture: str
-    latent_dim: int
-    width: int
-    depth: int
-    activation: str
-    normalization: str
-    dropout: float
-    image_shape: tuple[int, int]
+Shape = tuple[int, int]
 
 
-def build_encoder(network: Network) -> keras.Model:
-    """The encoder of `network`, from images to (z_mean, z_log_var)."""
-    images = keras.Input(network.image_shape, name="images")
-    features = ENCODERS[network.architecture](images, network)
-    z_mean = layers.Dense(network.latent_dim, name="z_mean")(features)
-    z_log_var = layers.Dense(network.latent_dim, name="z_log_var")(features)
-    return keras.Model(images, [z_mean, z_log_var], name="encoder")
+def build_encoder(
+    params: ModelParams, image_shape: Shape, heads: Mapping[str, int], classes: int = 0, name: str = "encoder"
+) -> keras.Model:
+    """A network from images to one vector for each of `heads`, sizes by name.
+
+    With `classes` it takes [images, one-hot labels (batch, classes)], and a learned image of the label is added to the
+    pixels: any first layer can then do what it could with the label beside them.
+    """
+    images = keras.Input(image_shape, name="images")
+    pixels, inputs = images, images
+    if classes:
+        label = keras.Input((classes,), name="label")
+        drawn = layers.Dense(math.prod(image_shape), use_bias=False, kernel_initializer="zeros", name="label_pixels")
+        pixels = layers.Add(name="labelled")([images, layers.Reshape(image_shape, name="label_image")(drawn(label))])
+        inputs = [images, label]
+    features = ENCODERS[params.architecture](pixels, params, image_shape)
+    return keras.Model(inputs, [layers.Dense(size, name=head)(features) for head, size in heads.items()], name=name)
 
 
-def build_decoder(network: Network) -> keras.Model:
-    """The decoder of `network`, from latents to logits; its last weights belong to the layer `logits`."""
-    latents = keras.Input((network.latent_dim,), name="z")
-    logits = DECODERS[network.architecture](latents, network)
-    return keras.Model(latents, layers.Reshape(network.image_shape, name="images")(logits), name="decoder")
+def build_decoder(params: ModelParams, image_shape: Shape, latent_dim: int) -> keras.Model:
+    """A network from latents to logits; its last weights belong to the layer `logits`."""
+    latents = keras.Input((latent_dim,), name="z")
+    logits = DECODERS[params.architecture](latents, params, image_shape)
+    return keras.Model(latents, layers.Reshape(image_shape, name="images")(logits), name="decoder")
+
+
+def build_grid_encoder(params: ModelParams, image_shape: Shape, channels: int) -> keras.Model:
+    """A convolutional network from images to a grid of features (batch, height/4, width/4, channels)."""
+    images = keras.Input(image_shape, name="images")
+    features = GRID_ENCODERS[params.architecture](images, params, image_shape)
+    return keras.Model(images, layers.Conv2D(channels, 1, name="features")(features), name="encoder")
+
+
+def build_grid_decoder(params: ModelParams, image_shape: Shape, channels: int) -> keras.Model:
+    """A convolutional network from a grid of features to logits (batch, height, width)."""
+    grid = keras.Input((*grid_shape(image_shape), channels), name="z")
+    logits = GRID_DECODERS[params.architecture](grid, params, image_shape)
+    return keras.Model(grid, layers.Reshape(image_shape, name="images")(logits), name="decoder")
+
+
+def grid_shape(image_shape: Shape) -> Shape:
+    """Height and width of the grid between a convolutional encoder and its decoder."""
+    return image_shape[0] // 4, image_shape[1] // 4
 
 
 def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray) -> None:
@@ -61,72 +79,146 @@ def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray) -> None
     bias.assign(np.log(probability) - np.log1p(-probability))
 
 
-def _finish(features, network: Network, name: str):
+def _normalized(features, params: ModelParams, name: str):
+    if params.normalization == "batch":
+        return layers.BatchNormalization(name=f"{name}_normalization")(features)
+    if params.normalization == "layer":
+        return layers.LayerNormalization(name=f"{name}_normalization")(features)
+    return features
+
+
+def _finish(features, params: ModelParams, name: str):
     """Normalization, activation and dropout after the layer of weights called `name`."""
-    if network.normalization == "batch":
-        features = layers.BatchNormalization(name=f"{name}_normalization")(features)
-    elif network.normalization == "layer":
-        features = layers.LayerNormalization(name=f"{name}_normalization")(features)
-    features = layers.Activation(network.activation, name=f"{name}_activation")(features)
-    return layers.Dropout(network.dropout, name=f"{name}_dropout")(features) if network.dropout else features
+    features = _normalized(features, params, name)
+    features = layers.Activation(params.activation, name=f"{name}_activation")(features)
+    return layers.Dropout(params.dropout, name=f"{name}_dropout")(features) if params.dropout else features
 
 
-def _dense(features, units: int, network: Network, name: str):
-    return _finish(layers.Dense(units, name=name)(features), network, name)
+def _dense(features, units: int, params: ModelParams, name: str):
+    return _finish(layers.Dense(units, name=name)(features), params, name)
 
 
-def _residual(features, network: Network):
-    for index in range(network.depth):
-        branch = _dense(features, network.width, network, f"residual_{index}")
+def _residual(features, params: ModelParams):
+    for index in range(params.depth):
+        branch = _dense(features, params.width, params, f"residual_{index}")
         features = layers.Add(name=f"residual_{index}_sum")([features, branch])
     return features
 
 
-def _pixel_logits(features, network: Network):
-    return layers.Dense(math.prod(network.image_shape), name="logits")(features)
-
-
-def _encode_mlp(images, network: Network):
-    features = layers.Flatten(name="pixels")(images)
-    for index, units in enumerate(MLP_UNITS):
-        features = _dense(features, units, network, f"dense_{index}")
+def _residual_blocks(features, filters: int, params: ModelParams, name: str):
+    """Blocks of two 3 × 3 convolutions each, activation first (He et al. 2016, arXiv:1603.05027)."""
+    for index in range(params.depth):
+        branch = features
+        for half in ("a", "b"):
+            layer = f"{name}_{index}{half}"
+            branch = _finish(branch, params, layer)
+            branch = layers.Conv2D(filters, 3, padding="same", name=layer)(branch)
+        features = layers.Add(name=f"{name}_{index}_sum")([features, branch])
     return features
 
 
-def _decode_mlp(features, network: Network):
-    for index, units in enumerate(reversed(MLP_UNITS)):
-        features = _dense(features, units, network, f"dense_{index}")
-    return _pixel_logits(features, network)
+def _pixel_logits(features, image_shape: Shape):
+    return layers.Dense(math.prod(image_shape), name="logits")(features)
 
 
-def _encode_resmlp(images, network: Network):
+def _encode_mlp(images, params: ModelParams, image_shape: Shape):
     features = layers.Flatten(name="pixels")(images)
-    return _residual(_dense(features, network.width, network, "entry"), network)
+    for index, units in enumerate(MLP_UNITS):
+        features = _dense(features, units, params, f"dense_{index}")
+    return features
 
 
-def _decode_resmlp(features, network: Network):
-    return _pixel_logits(_residual(_dense(features, network.width, network, "entry"), network), network)
+def _decode_mlp(features, params: ModelParams, image_shape: Shape):
+    for index, units in enumerate(reversed(MLP_UNITS)):
+        features = _dense(features, units, params, f"dense_{index}")
+    return _pixel_logits(features, image_shape)
 
 
-def _encode_conv(images, network: Network):
-    features = layers.Reshape((*network.image_shape, 1), name="channel")(images)
+def _encode_resmlp(images, params: ModelParams, image_shape: Shape):
+    features = layers.Flatten(name="pixels")(images)
+    return _residual(_dense(features, params.width, params, "entry"), params)
+
+
+def _decode_resmlp(features, params: ModelParams, image_shape: Shape):
+    return _pixel_logits(_residual(_dense(features, params.width, params, "entry"), params), image_shape)
+
+
+def _encode_conv_grid(images, params: ModelParams, image_shape: Shape):
+    features = layers.Reshape((*image_shape, 1), name="channel")(images)
     for index, filters in enumerate(CONV_FILTERS):
         name = f"conv_{index}"
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=name)(features)
-        features = _finish(features, network, name)
-    return _dense(layers.Flatten(name="features")(features), CONV_UNITS, network, "dense")
+        features = _finish(features, params, name)
+    return features
 
 
-def _decode_conv(features, network: Network):
-    height, width = (side // 2 ** len(CONV_FILTERS) for side in network.image_shape)
-    features = _dense(features, height * width * CONV_FILTERS[-1], network, "dense")
-    features = layers.Reshape((height, width, CONV_FILTERS[-1]), name="features")(features)
+def _encode_conv(images, params: ModelParams, image_shape: Shape):
+    grid = _encode_conv_grid(images, params, image_shape)
+    return _dense(layers.Flatten(name="grid")(grid), CONV_UNITS, params, "dense")
+
+
+def _decode_conv_grid(features, params: ModelParams, image_shape: Shape):
     for index, filters in enumerate(reversed(CONV_FILTERS)):
         name = f"conv_{index}"
         features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
-        features = _finish(features, network, name)
+        features = _finish(features, params, name)
     return layers.Conv2DTranspose(1, 3, padding="same", name="logits")(features)
 
 
-ENCODERS: dict[str, Callable] = {"conv": _encode_conv, "mlp": _encode_mlp, "resmlp": _encode_resmlp}
-DECODERS: dict[str, Callable] = {"conv": _decode_conv, "mlp": _decode_mlp, "resmlp": _decode_resmlp}
+def _decode_conv(features, params: ModelParams, image_shape: Shape):
+    shape = (*grid_shape(image_shape), CONV_FILTERS[-1])
+    features = _dense(features, math.prod(shape), params, "dense")
+    return _decode_conv_grid(layers.Reshape(shape, name="grid")(features), params, image_shape)
+
+
+def _encode_resconv_grid(images, params: ModelParams, image_shape: Shape):
+    features = layers.Reshape((*image_shape, 1), name="channel")(images)
+    for index, filters in enumerate((params.width, 2 * params.width)):
+        features = layers.Conv2D(filters, 3, strides=2, padding="same", name=f"down_{index}")(features)
+        features = _residual_blocks(features, filters, params, f"block_{index}")
+    return _finish(features, params, "grid")
+
+
+def _encode_resconv(images, params: ModelParams, image_shape: Shape):
+    return layers.Flatten(name="grid")(_encode_resconv_grid(images, params, image_shape))
+
+
+def _decode_resconv_grid(features, params: ModelParams, image_shape: Shape):
+    """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158): JAX is slow at transposed ones on a CPU."""
+    height, width = grid_shape(image_shape)
+    features = layers.Conv2D(2 * params.width, 3, padding="same", name="entry")(features)
+    features = _residual_blocks(features, 2 * params.width, params, "block_0")
+    features = layers.Conv2D(4 * params.width, 3, padding="same", name="up")(_finish(features, params, "up"))
+    features = _spread(features, height, width, params.width, "spread_0")
+    features = _finish(_residual_blocks(features, params.width, params, "block_1"), params, "last")
+    logits = layers.Conv2D(4, 3, padding="same", name="logits")(features)
+    return _spread(logits, 2 * height, 2 * width, 1, "spread_1")
+
+
+def _decode_resconv(features, params: ModelParams, image_shape: Shape):
+    shape = (*grid_shape(image_shape), params.width)
+    features = layers.Dense(math.prod(shape), name="dense")(features)
+    return _decode_resconv_grid(layers.Reshape(shape, name="grid")(features), params, image_shape)
+
+
+def _spread(features, height: int, width: int, channels: int, name: str):
+    """Four channels become one on a grid of twice the size: (…, height, width, 4 · channels), rearranged."""
+    features = layers.Reshape((height, width, 2, 2, channels), name=f"{name}_parts")(features)
+    features = layers.Permute((1, 3, 2, 4, 5), name=f"{name}_order")(features)
+    return layers.Reshape((2 * height, 2 * width, channels), name=name)(features)
+
+
+GRID_ENCODERS: dict[str, Callable] = {"conv": _encode_conv_grid, "resconv": _encode_resconv_grid}
+GRID_DECODERS: dict[str, Callable] = {"conv": _decode_conv_grid, "resconv": _decode_resconv_grid}
+ENCODERS: dict[str, Callable] = {
+    "conv": _encode_conv,
+    "mlp": _encode_mlp,
+    "resconv": _encode_resconv,
+    "resmlp": _encode_resmlp,
+}
+DECODERS: dict[str, Callable] = {
+    "conv": _decode_conv,
+    "mlp": _decode_mlp,
+    "resconv": _decode_resconv,
+    "resmlp": _decode_resmlp,
+}

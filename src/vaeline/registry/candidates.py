@@ -22,7 +22,19 @@ from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
 PACKAGE = Path(vaeline.__file__).parent
-REQUIRED_TO_SERVE = ("mlflow", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scipy", "tqdm")
+REQUIRED_TO_SERVE = (
+    "mlflow",
+    "keras",
+    "tensorflow-cpu",
+    "tensorflow",
+    "jax",
+    "numpy",
+    "pydantic",
+    "ruamel.yaml",
+    "scikit-learn",
+    "scipy",
+    "tqdm",
+)
 MAIN_FIGURES = ("test/neg_elbo", "test/reconstruction", "test/kl", "test/nll")
 SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1))]),

@@ -8,7 +8,7 @@ from vaeline.applications.reference import Reference, read_reference
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 
 REFERENCE = Path("reports/latent_reference.json")
 REGISTRY_SCHEME = "models:/"
@@ -22,7 +22,7 @@ class ResolvedModel:
     `read_reference` raises VaelineError where the model has none, or the one that is there belongs to another model.
     """
 
-    model: VAE
+    model: GenerativeModel
     model_sha256: str
     name: str
     read_reference: Callable[[], Reference]

@@ -15,7 +15,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from vaeline.applications.reference import Reference, read_reference
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
@@ -96,7 +96,7 @@ def find_registered(uri: str) -> StoredModel:
     return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri)
 
 
-def load_stored(stored: StoredModel) -> VAE:
+def load_stored(stored: StoredModel) -> GenerativeModel:
     """The model itself, checked against its digest.
 
     Raises:

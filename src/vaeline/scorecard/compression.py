@@ -14,7 +14,12 @@ STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
 
 
 def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
-    """Bits of the code and MSE of the decoded image at `settings.code_step`, beside PNG; a curve over other steps."""
+    """Bits of the code and MSE of the decoded image at `settings.code_step`, beside PNG; a curve over other steps.
+
+    Empty for a model whose latents are not all random numbers near N(0, 1).
+    """
+    if subject.model.noise_dim != subject.model.latent_dim:
+        return Part({}, {"left out": "the latents are no standard normal numbers"})
     columns = _cost(subject, settings.code_step)
     columns["png_bits"] = png_bits(subject.prepared.splits["test"].images)
     packed = pack(quantize(subject.latents, settings.code_step), settings.code_step)

@@ -14,10 +14,11 @@ def measure_latents(subject: Subject) -> Part:
     if len(subject.classes) < 2:
         return Part({}, {"left out": "the data has one class"})
     labels, rows = subject.train_labels, np.arange(len(subject.train_labels))
-    train, _ = encode(subject.model, subject.train_images(rows))
+    train = subject.without_label(encode(subject.model, subject.train_images(rows), labels)[0])
+    test = subject.without_label(subject.latents)
     columns = {
-        "knn_accuracy": knn_correct(train, labels, subject.latents, subject.labels).astype("float64"),
-        "probe_accuracy": probe_correct(train, labels, subject.latents, subject.labels).astype("float64"),
+        "knn_accuracy": knn_correct(train, labels, test, subject.labels).astype("float64"),
+        "probe_accuracy": probe_correct(train, labels, test, subject.labels).astype("float64"),
     }
     protocol = {
         "latents": f"z_mean of {subject.pixels} pixels, fitted on {len(rows)} training images, scored on the test set",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from vaeline.evaluation.likelihood import active_units, elbo_scores, exact_nll, importance_weighted_nll
+from vaeline.evaluation.likelihood import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.evaluation.noise import binary_pixels, subset
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.params import EvaluateParams
@@ -13,37 +13,54 @@ from vaeline.scorecard.subject import Part, Subject
 
 
 def measure_likelihood(subject: Subject, settings: EvaluateParams) -> Part:
-    """−ELBO, reconstruction (distortion), KL (rate) and MSE on the pixels of training; NLL on binary pixels.
+    """−ELBO, reconstruction (distortion), KL (rate) and MSE on the pixels of training, and the NLL.
 
-    A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained
-    on; `nll_neg_elbo` is the −ELBO of the same pixels. A Gaussian model keeps its greys.
+    A model that bounds nothing has the reconstruction and the MSE alone.
     """
     model, rows = subject.model, subject.rows
-    binary = model.likelihood_name == "bernoulli"
-    images = binary_pixels(subject.greys, subject.seed, rows) if binary else subject.greys
-    scored = subset(len(rows), settings.nll_images, subject.seed)
-    columns = elbo_scores(model, subject.images, rows, subject.seed)
-    columns["nll_neg_elbo"] = elbo_scores(model, images, rows, subject.seed)["neg_elbo"]
-    columns["nll_bound"] = np.full(len(rows), np.nan)
-    columns["nll_bound"][scored] = importance_weighted_nll(
-        model, images[scored], scored, settings.nll_samples, subject.seed
-    )
-    exact = model.latent_dim == 2
-    columns["nll"] = exact_nll(model, images, settings.grid_points) if exact else columns["nll_bound"]
-
-    figures = summarize(pd.DataFrame(columns)) | {"active_units": active_units(subject.latents), "images": len(rows)}
-    if binary:
-        nats_per_bit = math.log(2) * math.prod(model.image_shape)
-        figures["bits_per_dim"] = round(figures["nll"] / nats_per_bit, DECIMALS)
-    nll_pixels = f"binary, seed {subject.seed}" if binary else "grey"
+    columns = elbo_scores(model, subject.images, rows, subject.seed, subject.labels)
     protocol = {
         "unit": "nats per image",
-        "likelihood": model.likelihood_name,
+        "likelihood": model.params.likelihood,
         "pixels": subject.pixels,
         "z": f"one sample, seed {subject.seed}; mse per pixel at z_mean",
         "active_units": "variance of z_mean over test images above 0.01",
-        "nll_pixels": nll_pixels,
+    }
+    nll_columns, nll_protocol = _nll(subject, settings) if model.has_bound else ({}, {"nll": "none: no bound"})
+    columns |= nll_columns
+    active = active_units(subject.without_label(subject.latents))
+    figures = summarize(pd.DataFrame(columns)) | {"active_units": active, "images": len(rows)}
+    figures["mse_share"] = round(figures["mse"] / float(subject.greys.var()), DECIMALS)
+    if "nll" in figures and model.params.likelihood == "bernoulli":
+        nats_per_bit = math.log(2) * math.prod(model.image_shape)
+        figures["bits_per_dim"] = round(figures["nll"] / nats_per_bit, DECIMALS)
+    return Part(figures, protocol | nll_protocol, columns)
+
+
+def _nll(subject: Subject, settings: EvaluateParams) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """NLL of every image, and how it was measured.
+
+    A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained
+    on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models keep their greys. A model that knows classes is
+    told the label, and pays for it: its figures are those of image and label together.
+    """
+    model, rows, seed = subject.model, subject.rows, subject.seed
+    binary = model.params.likelihood == "bernoulli"
+    images = binary_pixels(subject.greys, seed, rows) if binary else subject.greys
+    scored = subset(len(rows), settings.nll_images, seed)
+    bound = np.full(len(rows), np.nan)
+    bound[scored] = importance_weighted_nll(
+        model, images[scored], scored, settings.nll_samples, seed, subject.labels[scored]
+    )
+    exact = has_grid(model)
+    columns = {
+        "nll_neg_elbo": elbo_scores(model, images, rows, seed, subject.labels)["neg_elbo"],
+        "nll_bound": bound,
+        "nll": exact_nll(model, images, settings.grid_points) if exact else bound,
+    }
+    protocol = {
+        "nll_pixels": f"binary, seed {seed}" if binary else "grey",
         "nll_bound": f"importance-weighted, k = {settings.nll_samples}, {len(scored)} images",
         "nll": f"latent grid, {settings.grid_points} points a side, all images" if exact else "nll_bound",
     }
-    return Part(figures, protocol, columns)
+    return columns, protocol

@@ -9,7 +9,12 @@ from vaeline.scorecard.subject import Part, Subject
 
 
 def measure_restoration(subject: Subject, settings: EvaluateParams) -> Part:
-    """PSNR and SSIM of noisy and of cut-out images, damaged, median-filtered and restored."""
+    """PSNR and SSIM of noisy and of cut-out images, damaged, median-filtered and restored.
+
+    Empty for a model without randomness: nothing says which of its latents are likely.
+    """
+    if not subject.model.noise_dim:
+        return Part({}, {"left out": "the model has no posterior over latents to search"})
     rows = subset(len(subject.rows), settings.restoration_images, subject.seed)
     clean = subject.greys[rows]
     versions = {}

@@ -11,7 +11,7 @@ import pandas as pd
 from vaeline.data.prepared import Prepared, scale
 from vaeline.evaluation.likelihood import encode
 from vaeline.evaluation.noise import binary_pixels
-from vaeline.models.vae import VAE
+from vaeline.models.generative import GenerativeModel
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,16 @@ class Part:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     table: pd.DataFrame | None = None
 
+    def csv_table(self) -> pd.DataFrame:
+        """The table, or one without rows that says so: a stage's output is there whatever the model."""
+        return pd.DataFrame(columns=["left out"]) if self.table is None else self.table
+
 
 @dataclass(frozen=True)
 class Subject:
     """A model and the data that it is measured on; images are float32 (count, height, width) in [0, 1]."""
 
-    model: VAE
+    model: GenerativeModel
     prepared: Prepared
     seed: int
 
@@ -68,8 +72,12 @@ class Subject:
 
     @cached_property
     def latents(self) -> np.ndarray:
-        """`z_mean` of the test images."""
-        return encode(self.model, self.images)[0]
+        """`z_mean` of the test images, the model told their labels if it knows classes."""
+        return encode(self.model, self.images, self.labels)[0]
+
+    def without_label(self, z: np.ndarray) -> np.ndarray:
+        """Latents (count, …) less the entries that only say which class they were told."""
+        return z[:, : self.model.latent_dim - self.model.label_dim]
 
     def train_images(self, rows: np.ndarray) -> np.ndarray:
         """Training images as the model was trained on them."""
@@ -77,9 +85,9 @@ class Subject:
 
     def as_trained(self, greys: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Greys, or binary pixels drawn from them with the noise of `rows`, as the model was trained."""
-        return binary_pixels(greys, self.seed, rows) if self.model.binarize else greys
+        return binary_pixels(greys, self.seed, rows) if self.model.params.binarize else greys
 
     @property
     def pixels(self) -> str:
         """What `images` hold, for protocols."""
-        return f"binary, seed {self.seed}" if self.model.binarize else "grey"
+        return f"binary, seed {self.seed}" if self.model.params.binarize else "grey"

@@ -45,7 +45,7 @@ def search_all(client: MlflowClient, wanted: str, limit: int = 1000) -> list[Run
 
 def run_name(params: Mapping[str, Any], key: str) -> str:
     """A name that says what was trained, and is the same for the same training."""
-    return f"{params['model.architecture']}-{params['model.latent_dim']}d-{key[:6]}"
+    return f"{params['model.kind']}-{params['model.architecture']}-{params['model.latent_dim']}d-{key[:6]}"
 
 
 def own_process_tags() -> dict[str, str]:

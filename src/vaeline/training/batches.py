@@ -1,10 +1,18 @@
 """Batches read through a memory map, in an order that is a function of (seed, epoch) alone."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from vaeline.data.prepared import scale
+
+
+class Examples(NamedTuple):
+    """Images (count, height, width) uint8, perhaps on disk, and their labels (count,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
@@ -12,20 +20,16 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def shuffled_batches(images: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """Float32 batches (batch, height, width) of one epoch; the last one may be smaller."""
-    order = epoch_order(len(images), seed, epoch)
-    for start in range(0, len(images), batch_size):
-        yield scale(images[order[start : start + batch_size]])
+def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int) -> Iterator[Examples]:
+    """Batches of one epoch, the images float32 in [0, 1]; the last one may be smaller."""
+    order = epoch_order(len(examples.images), seed, epoch)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield Examples(scale(examples.images[rows]), examples.labels[rows])
 
 
-def ordered_batches(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Float32 batches (batch, height, width) of all images in their own order."""
-    for start in range(0, len(images), batch_size):
-        yield scale(images[start : start + batch_size])
-
-
-def mean_image(images: np.ndarray, batch_size: int = 8192) -> np.ndarray:
-    """The mean of all images (height, width) in [0, 1], read `batch_size` at a time."""
-    batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-    return sum(batch.sum(axis=0, dtype="float64") for batch in batches) / (255 * len(images))
+def ordered_batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
+    """Batches of all images in their own order, the images float32 in [0, 1]."""
+    for start in range(0, len(examples.images), batch_size):
+        rows = slice(start, start + batch_size)
+        yield Examples(scale(examples.images[rows]), examples.labels[rows])

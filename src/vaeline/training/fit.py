@@ -9,10 +9,10 @@ from keras.utils import set_random_seed
 from tqdm import tqdm
 
 from vaeline.errors import VaelineError
-from vaeline.models.networks import initialize_output_bias
-from vaeline.models.vae import VAE
+from vaeline.models.build import build_model, register_models
+from vaeline.models.generative import GenerativeModel
 from vaeline.params import ModelParams, TrainParams
-from vaeline.training.batches import mean_image, ordered_batches, shuffled_batches
+from vaeline.training.batches import Examples, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoint, save_checkpoint
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate
 
@@ -20,29 +20,32 @@ VALIDATION_BATCH = 1000
 VALIDATION_NOISE = 2**31
 
 
-def start(images: np.ndarray, model_params: ModelParams, params: TrainParams) -> Progress:
-    """An untrained model whose decoder starts at the mean of `images` (count, height, width) uint8."""
+def start(train: Examples, classes: int, model_params: ModelParams, params: TrainParams) -> Progress:
+    """An untrained model that starts from what `train` looks like; `classes` is the number of labels."""
     set_random_seed(params.seed)
-    model = VAE(**model_params.model_dump(), image_shape=images.shape[1:], seed=params.seed)
-    initialize_output_bias(model.decoder, mean_image(images))
-    steps_per_epoch = -(-len(images) // params.batch_size)
+    model = build_model(model_params, train.images.shape[1:], classes, params.seed)
+    model.initialize(*train)
+    steps_per_epoch = -(-len(train.images) // params.batch_size)
     model.compile(optimizer=build_optimizer(params, steps_per_epoch), jit_compile=params.jit_compile)
     return Progress(model)
 
 
-def resume_or_start(checkpoint: Path, images: np.ndarray, model_params: ModelParams, params: TrainParams) -> Progress:
+def resume_or_start(
+    checkpoint: Path, train: Examples, classes: int, model_params: ModelParams, params: TrainParams
+) -> Progress:
     """Go on from `checkpoint` if there is one, else start anew."""
-    return load_checkpoint(checkpoint) or start(images, model_params, params)
+    register_models()
+    return load_checkpoint(checkpoint) or start(train, classes, model_params, params)
 
 
 def fit(
     progress: Progress,
-    train_images: np.ndarray,
-    validation_images: np.ndarray,
+    train: Examples,
+    validation: Examples,
     params: TrainParams,
     checkpoint: Path,
     watch: Callable[[Epoch], None],
-) -> tuple[VAE, History]:
+) -> tuple[GenerativeModel, History]:
     """Train from `progress` to the end; return the model with its best weights, and one row an epoch.
 
     Order of images and noise are functions of (seed, epoch), so that a training which was stopped and goes on
@@ -57,10 +60,11 @@ def fit(
             epoch = len(history)
             model.kl_weight.assign(kl_weight(epoch, params.kl_warmup))
             seed_noise(model, params.seed, epoch)
-            batches = shuffled_batches(train_images, params.batch_size, params.seed, epoch)
-            trained = _run_epoch(model.train_on_batch, batches, epoch)
+            batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
+            trained = _run_epoch(model.train_on_batch, model.inputs, batches, epoch)
             seed_noise(model, params.seed, VALIDATION_NOISE)
-            validated = _run_epoch(model.test_on_batch, ordered_batches(validation_images, VALIDATION_BATCH), epoch)
+            batches = ordered_batches(validation, VALIDATION_BATCH)
+            validated = _run_epoch(model.test_on_batch, model.inputs, batches, epoch)
             history.append(
                 {
                     "epoch": epoch + 1,
@@ -76,7 +80,9 @@ def fit(
             _show(bar, history[-1], params)
     model.set_weights(progress.best_weights)
     model.kl_weight.assign(1.0)
-    _require_information(history[best_epoch(history)]["val_kl"], params.min_kl)
+    if model.has_bound:
+        _require_information(history[best_epoch(history)]["val_kl"], params.min_kl)
+    model.complete(*train)
     return model, history
 
 
@@ -92,26 +98,26 @@ def is_finished(history: History, params: TrainParams) -> bool:
     return len(history) >= params.epochs or len(history) - 1 - best_epoch(history) >= params.patience
 
 
-def seed_noise(model: VAE, seed: int, epoch: int) -> None:
+def seed_noise(model: GenerativeModel, seed: int, epoch: int) -> None:
     """Set every noise generator of the model (sampling, binarization, dropout) from (seed, epoch)."""
     states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     for index, state in enumerate(states):
         state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2))
 
 
-def _run_epoch(step: Callable, batches: Iterable[np.ndarray], epoch: int) -> Epoch:
-    """Mean loss, −ELBO, reconstruction and KL over all images of the batches, in nats per image."""
+def _run_epoch(step: Callable, inputs: Callable, batches: Iterable[Examples], epoch: int) -> Epoch:
+    """Mean loss and what else the model measures over all images of the batches, in nats per image."""
     totals: Counter[str] = Counter()
     count = 0
     for batch in batches:
-        means = step(batch, return_dict=True)
+        means = step(inputs(*batch), return_dict=True)
         if not np.isfinite(means["loss"]):
             raise VaelineError(
                 f"the loss is {means['loss']} in epoch {epoch + 1}; lower train.learning_rate or raise "
                 "train.learning_rate_warmup"
             )
-        count += len(batch)
-        totals.update({name: float(mean) * len(batch) for name, mean in means.items()})
+        count += len(batch.images)
+        totals.update({name: float(mean) * len(batch.images) for name, mean in means.items()})
     return {name: total / count for name, total in totals.items()}
 
 
@@ -124,7 +130,8 @@ def _require_information(kl: float, least: float) -> None:
 
 
 def _show(bar: tqdm, row: Epoch, params: TrainParams) -> None:
-    figures = {name: f"{row[name]:.2f}" for name in ("neg_elbo", "val_neg_elbo", "val_kl")}
+    shown = [name for name in ("loss", "neg_elbo", "val_loss", "val_neg_elbo", "val_kl") if name in row]
+    figures = {name: f"{row[name]:.2f}" for name in shown}
     bar.update()
     bar.set_postfix(figures)
     if bar.disable:

@@ -1,0 +1,6 @@
+"""The models there are: what `model.kind` may be, and the class behind it. A new model is a file and a line here."""
+
+FAMILY = {
+    "autoencoder": "vaeline.models.autoencoder:Autoencoder",
+    "vae": "vaeline.models.vae:VAE",
+}

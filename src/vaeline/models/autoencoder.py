@@ -1,0 +1,45 @@
+"""The plain autoencoder: no KL, no noise, and so no latent space to draw from (Hinton & Salakhutdinov 2006)."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from vaeline.models.networks import build_encoder
+from vaeline.models.vae import VAE
+
+
+@keras.saving.register_keras_serializable(package="vaeline")
+class Autoencoder(VAE):
+    """Encoder and decoder with the loss −log p(x|z), in nats per image; no bound on −log p(x).
+
+    Its prior is where samples are drawn from, N(0, I) or a mixture fitted to the codes: nothing in the loss knows it.
+    """
+
+    has_bound = False
+    measured = ("reconstruction",)
+
+    @property
+    def noise_dim(self) -> int:
+        return 0
+
+    def encode(self, images, labels=None):
+        (z,) = self.encoder(images, training=False)
+        return z, np.zeros((len(images), 0), "float32")
+
+    def reparameterize(self, z_mean, z_log_var, noise):
+        return z_mean
+
+    def call(self, inputs, training=None):
+        target = self.draw_pixels(inputs)
+        (z,) = self.encoder(target)
+        return {"target": target, "z": z, "logits": self.decoder(z)}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
+        self.measure(reconstruction)
+        return ops.mean(reconstruction)
+
+    def _build_encoder(self) -> Any:
+        return build_encoder(self.params, self.image_shape, {"z_mean": self.params.latent_dim})

@@ -1,0 +1,135 @@
+"""The interface of all models: what training, evaluation, serving and the commands ask of one.
+
+A model describes an image by a vector z of `latent_dim` numbers. Its first `noise_dim` entries are random given the
+image, N(z_mean, exp(z_log_var)); the others follow from the image. A model without randomness has `noise_dim` 0.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from vaeline.data.prepared import mean_image
+from vaeline.models.likelihoods import build_likelihood
+from vaeline.models.networks import initialize_output_bias
+from vaeline.params import ModelParams
+
+
+class GenerativeModel(keras.Model):
+    """Images are float arrays (batch, height, width) in [0, 1], labels integers (batch,), losses nats per image.
+
+    A subclass sets `encoder`, `decoder` and `prior`, and defines what raises NotImplementedError here.
+    """
+
+    has_bound = True
+    """Whether reconstruction + rate bounds −log p(x) from above."""
+    is_conditional = False
+    """Whether labels say more than nothing to the model."""
+    measured: tuple[str, ...] = ("neg_elbo", "reconstruction", "kl")
+    """What the loss reports besides itself, a mean over images each."""
+
+    def __init__(
+        self,
+        params: ModelParams | dict[str, Any],
+        image_shape: tuple[int, int] = (28, 28),
+        classes: int = 1,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**{"name": "model", **kwargs})
+        self.params = ModelParams.model_validate(params)
+        self.image_shape = tuple(image_shape)
+        self.classes = classes
+        self.seed = seed
+        self.likelihood = build_likelihood(self.params.likelihood, self.params.sigma)
+        self.pixel_generator = keras.random.SeedGenerator(seed)
+        self.kl_weight = keras.Variable(1.0, trainable=False, name="kl_weight")
+        self.means = [keras.metrics.Mean(name=name) for name in self.measured]
+        self.built = True
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of z."""
+        return self.params.latent_dim
+
+    @property
+    def noise_dim(self) -> int:
+        """How many entries of z are random given the image."""
+        return self.params.latent_dim
+
+    @property
+    def label_dim(self) -> int:
+        """How many of the last entries of z say which class it is."""
+        return 0
+
+    @property
+    def title(self) -> str:
+        """What titles call the model: `vae, resmlp, 2-D`."""
+        return f"{self.params.kind}, {self.params.architecture}, {self.params.latent_dim}-D"
+
+    def inputs(self, images, labels):
+        """What the model is called with for these images and their labels."""
+        return images
+
+    def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Start from the training images (count, height, width) uint8; here, the decoder's bias at their mean."""
+        initialize_output_bias(self.decoder, mean_image(images))
+
+    def complete(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Fit what is fitted after training, to training images (count, height, width) uint8."""
+
+    def encode(self, images, labels=None):
+        """`z_mean` (batch, latent_dim) and `z_log_var` (batch, noise_dim) of images; labels are guessed if need be."""
+        raise NotImplementedError
+
+    def reparameterize(self, z_mean, z_log_var, noise):
+        """z (…, latent_dim) from what `encode` gave and standard normal `noise` (…, noise_dim)."""
+        raise NotImplementedError
+
+    def decode_logits(self, z):
+        """Latents (batch, latent_dim) to logits (batch, height, width)."""
+        return self.decoder(z, training=False)
+
+    def decode(self, z):
+        """Latents (batch, latent_dim) to expected images (batch, height, width) in [0, 1]."""
+        return self.likelihood.mean(self.decode_logits(z))
+
+    def reconstruct(self, images, labels=None):
+        """Images to the expected images of their `z_mean`, both (batch, height, width)."""
+        return self.decode(self.encode(images, labels)[0])
+
+    def log_prior(self, z):
+        """log p(z), shape (batch,), in nats."""
+        return self.prior.log_prob(z)
+
+    def rate(self, z, z_mean, z_log_var):
+        """KL(q(z|x) ‖ p(z)) of each image, shape (batch,): in closed form, or estimated by its one draw z."""
+        return self.prior.kl(z, z_mean, z_log_var)
+
+    def draw_latents(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+        """`n` latents (n, latent_dim) from the prior; of one class, where the model knows classes."""
+        return self.prior.sample(n, seed, temperature)
+
+    def sample(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+        """`n` expected images (n, height, width) of latents drawn from the prior."""
+        return self.decode(self.draw_latents(n, seed, temperature, label))
+
+    def draw_pixels(self, images):
+        """What a training step sees of images: with `binarize`, new binary pixels, else the images themselves.
+
+        Dynamic binarization, for the encoder and the loss alike (Burda et al. 2015, arXiv:1509.00519).
+        """
+        if not self.params.binarize:
+            return images
+        uniform = keras.random.uniform(ops.shape(images), seed=self.pixel_generator)
+        return ops.cast(uniform < images, images.dtype)
+
+    def measure(self, *values) -> None:
+        """Take the values (batch,) of what is `measured` into its means."""
+        for mean, value in zip(self.means, values, strict=True):
+            mean.update_state(value)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"image_shape": list(self.image_shape), "classes": self.classes, "seed": self.seed}
+        return {**super().get_config(), "params": self.params.model_dump(), **own}

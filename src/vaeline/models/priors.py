@@ -1,0 +1,214 @@
+"""Priors p(z) over latents (batch, latent_dim).
+
+Each answers `log_prob(z)`, shape (batch,), in nats; `kl(z, z_mean, z_log_var)`, KL(q(z|x) ‖ p(z)) of each image, in
+closed form where there is one and else estimated by the one z drawn from q; and `sample(n, seed, temperature)`, whose
+temperature scales what is Gaussian in the prior.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from sklearn.mixture import GaussianMixture
+
+from vaeline.params import PriorParams
+
+LOG_2PI = math.log(2 * math.pi)
+SCALE_BOUND = 2.0
+REGULARIZATION = 1e-4
+
+
+def log_normal(z, mean=0.0, log_var=0.0):
+    """log N(z; mean, exp(log_var)) over the last axis."""
+    return -0.5 * ops.sum(ops.square(z - mean) * ops.exp(-log_var) + log_var + LOG_2PI + ops.zeros_like(z), axis=-1)
+
+
+def kl_by_latent(z_mean, z_log_var):
+    """KL(q(z_j|x) ‖ N(0, 1)) of each latent, shape (batch, latent_dim), in nats (arXiv:1312.6114, appendix B)."""
+    return -0.5 * (1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var))
+
+
+class Prior(layers.Layer):
+    """What priors share: a KL by Monte Carlo, and nothing to fit."""
+
+    def __init__(self):
+        super().__init__(name="prior")
+        self.built = True
+
+    def log_prob(self, z):
+        raise NotImplementedError
+
+    def sample(self, n: int, seed: int, temperature: float):
+        raise NotImplementedError
+
+    def kl(self, z, z_mean, z_log_var):
+        return log_normal(z, z_mean, z_log_var) - self.log_prob(z)
+
+    def initialize(self, images: np.ndarray, rng: np.random.Generator) -> None:
+        """Start from training images (count, height, width) in [0, 1]."""
+
+    def fit(self, z: np.ndarray, seed: int) -> None:
+        """Fit what is fitted after training to draws (count, latent_dim) from the aggregated posterior."""
+
+
+class StandardNormal(Prior):
+    """N(0, I)."""
+
+    def __init__(self, latent_dim: int):
+        super().__init__()
+        self.latent_dim = latent_dim
+
+    def log_prob(self, z):
+        return log_normal(z)
+
+    def sample(self, n: int, seed: int, temperature: float):
+        return temperature * keras.random.normal((n, self.latent_dim), seed=seed)
+
+    def kl(self, z, z_mean, z_log_var):
+        return ops.sum(kl_by_latent(z_mean, z_log_var), axis=-1)
+
+
+class VampPrior(Prior):
+    """An even mixture of the posteriors of learned pseudo-inputs (Tomczak & Welling 2018, arXiv:1705.07120).
+
+    Pseudo-inputs start as random training images, held inside (0, 1) by a sigmoid.
+    """
+
+    def __init__(self, encoder: keras.Model, components: int, image_shape: tuple[int, int]):
+        super().__init__()
+        self.encoder = encoder
+        self.pseudo_logits = self.add_weight(
+            shape=(components, *image_shape), initializer="zeros", name="pseudo_inputs"
+        )
+
+    def initialize(self, images: np.ndarray, rng: np.random.Generator) -> None:
+        components = self.pseudo_logits.shape[0]
+        chosen = np.clip(images[rng.choice(len(images), components, replace=len(images) < components)], 0.02, 0.98)
+        self.pseudo_logits.assign(np.log(chosen) - np.log1p(-chosen))
+
+    def pseudo_inputs(self):
+        """Images (components, height, width) in (0, 1)."""
+        return ops.sigmoid(self.pseudo_logits)
+
+    def log_prob(self, z):
+        z_mean, z_log_var = self.encoder(self.pseudo_inputs())
+        log_components = log_normal(z[:, None], z_mean[None], z_log_var[None])
+        return ops.logsumexp(log_components, axis=1) - math.log(self.pseudo_logits.shape[0])
+
+    def sample(self, n: int, seed: int, temperature: float):
+        z_mean, z_log_var = self.encoder(self.pseudo_inputs(), training=False)
+        generator = keras.random.SeedGenerator(seed)
+        chosen = keras.random.randint((n,), 0, self.pseudo_logits.shape[0], seed=generator)
+        noise = keras.random.normal((n, z_mean.shape[1]), seed=generator)
+        scale = temperature * ops.exp(0.5 * ops.take(z_log_var, chosen, axis=0))
+        return ops.take(z_mean, chosen, axis=0) + scale * noise
+
+
+class FlowPrior(Prior):
+    """RealNVP: affine coupling layers from z to N(0, I) (Dinh et al. 2017, arXiv:1605.08803).
+
+    Each layer scales and shifts one half of the latents by what it reads from the other half; the order of the latents
+    is reversed between layers.
+    """
+
+    def __init__(self, latent_dim: int, coupling_layers: int, width: int):
+        super().__init__()
+        self.kept = latent_dim - latent_dim // 2
+        self.latent_dim = latent_dim
+        self.couplings = [self._coupling(index, width) for index in range(coupling_layers)]
+
+    def log_prob(self, z):
+        noise, log_determinant = self.to_noise(z)
+        return log_normal(noise) + log_determinant
+
+    def sample(self, n: int, seed: int, temperature: float):
+        return self.from_noise(temperature * keras.random.normal((n, self.latent_dim), seed=seed))
+
+    def to_noise(self, z):
+        """What N(0, I) would have to draw for z, and log |det ∂noise/∂z|, shape (batch,)."""
+        log_determinant = 0.0
+        for coupling in self.couplings:
+            read, changed = z[:, : self.kept], z[:, self.kept :]
+            log_scale, shift = self._affine(coupling, read)
+            changed = changed * ops.exp(log_scale) + shift
+            z = ops.flip(ops.concatenate([read, changed], axis=1), axis=1)
+            log_determinant = log_determinant + ops.sum(log_scale, axis=1)
+        return z, log_determinant
+
+    def from_noise(self, noise):
+        """The inverse of `to_noise`."""
+        z = noise
+        for coupling in reversed(self.couplings):
+            z = ops.flip(z, axis=1)
+            read, changed = z[:, : self.kept], z[:, self.kept :]
+            log_scale, shift = self._affine(coupling, read)
+            z = ops.concatenate([read, (changed - shift) * ops.exp(-log_scale)], axis=1)
+        return z
+
+    def _affine(self, coupling: keras.Model, read):
+        raw, shift = coupling(read)
+        return SCALE_BOUND * ops.tanh(raw / SCALE_BOUND), shift
+
+    def _coupling(self, index: int, width: int) -> keras.Model:
+        read = keras.Input((self.kept,), name="read")
+        features = read
+        for layer in range(2):
+            features = layers.Dense(width, activation="relu", name=f"dense_{layer}")(features)
+        changed = self.latent_dim - self.kept
+        heads = [layers.Dense(changed, kernel_initializer="zeros", name=name)(features) for name in ("scale", "shift")]
+        return keras.Model(read, heads, name=f"coupling_{index}")
+
+
+class MixturePrior(Prior):
+    """A mixture of Gaussians, fitted to the aggregated posterior after a training under N(0, I).
+
+    Ghosh et al. 2020, arXiv:1903.12436. Until it is fitted, each of its Gaussians is N(0, I).
+    """
+
+    def __init__(self, latent_dim: int, components: int):
+        super().__init__()
+        self.latent_dim = latent_dim
+
+        def fixed(shape: tuple[int, ...], name: str):
+            return self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
+
+        self.log_weights = fixed((components,), "log_weights")
+        self.centers = fixed((components, latent_dim), "centers")
+        self.precision_roots = fixed((components, latent_dim, latent_dim), "precision_roots")
+        self.log_weights.assign(np.full(components, -math.log(components)))
+        self.precision_roots.assign(np.tile(np.eye(latent_dim), (components, 1, 1)))
+
+    def fit(self, z: np.ndarray, seed: int) -> None:
+        components = self.log_weights.shape[0]
+        mixture = GaussianMixture(
+            components, init_params="k-means++", reg_covar=REGULARIZATION, max_iter=200, random_state=seed
+        ).fit(z)
+        self.log_weights.assign(np.log(mixture.weights_))
+        self.centers.assign(mixture.means_)
+        self.precision_roots.assign(mixture.precisions_cholesky_)
+
+    def log_prob(self, z):
+        whitened = ops.einsum("nkf,kfg->nkg", z[:, None] - self.centers, self.precision_roots)
+        log_determinants = ops.sum(ops.log(ops.diagonal(self.precision_roots, axis1=1, axis2=2)), axis=1)
+        return ops.logsumexp(self.log_weights + log_determinants + log_normal(whitened), axis=1)
+
+    def sample(self, n: int, seed: int, temperature: float):
+        generator = keras.random.SeedGenerator(seed)
+        chosen = keras.random.categorical(self.log_weights[None], n, seed=generator)[0]
+        noise = keras.random.normal((n, self.latent_dim), seed=generator)
+        roots = ops.take(self.precision_roots, chosen, axis=0)
+        coloured = ops.solve_triangular(ops.transpose(roots, (0, 2, 1)), temperature * noise[..., None], lower=True)
+        return ops.take(self.centers, chosen, axis=0) + coloured[..., 0]
+
+
+def build_prior(params: PriorParams, latent_dim: int, encoder: keras.Model, image_shape: tuple[int, int]) -> Prior:
+    """The prior that `params` ask for, over `latent_dim` latents of `encoder`."""
+    kinds: dict[str, Any] = {
+        "normal": lambda: StandardNormal(latent_dim),
+        "vamp": lambda: VampPrior(encoder, params.components, image_shape),
+        "flow": lambda: FlowPrior(latent_dim, params.layers, params.width),
+        "mixture": lambda: MixturePrior(latent_dim, params.components),
+    }
+    return kinds[params.kind]()
