@@ -18,6 +18,7 @@ DENSITIES = {
 SCORES = ("neg_elbo", "reconstruction", "kl", *DENSITIES)
 COMPONENTS = 20
 REGULARIZATION = 1e-4
+LEAST_SCALE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def fit_one_class(statistics: Mapping[str, np.ndarray], names: Sequence[str], se
     """The mixture of those `statistics` (count,) of training images that are in `names`; not all models have all."""
     names = [name for name in names if name in statistics]
     table = np.column_stack([statistics[name] for name in names])
-    mean, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
+    mean, scale = table.mean(axis=0), table.std(axis=0)
+    scale[scale < LEAST_SCALE] = 1.0
     mixture = GaussianMixture(
         min(COMPONENTS, len(table)), init_params="k-means++", reg_covar=REGULARIZATION, max_iter=300, random_state=seed
     ).fit((table - mean) / scale)

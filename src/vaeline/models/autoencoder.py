@@ -25,15 +25,14 @@ class Autoencoder(VAE):
         return 0
 
     def encode(self, images, labels=None):
-        (z,) = self.encoder(images, training=False)
-        return z, np.zeros((len(images), 0), "float32")
+        return self.encoder(images, training=False), np.zeros((len(images), 0), "float32")
 
     def reparameterize(self, z_mean, z_log_var, noise):
         return z_mean
 
     def call(self, inputs, training=None):
         target = self.draw_pixels(inputs)
-        (z,) = self.encoder(target)
+        z = self.encoder(target)
         return {"target": target, "z": z, "logits": self.decoder(z)}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
