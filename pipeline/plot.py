@@ -71,7 +71,7 @@ def main() -> None:
     loss = "neg_elbo" if model.has_bound else "reconstruction"
     hardest = scores.nlargest(COLUMNS, loss)
     rows = hardest["image"].to_numpy()
-    notes = [f"{classes[row['label']]}, {row[loss]:.0f} nats" for _, row in hardest.iterrows()]
+    notes = [f"{classes[label]}, {nats:.0f} nats" for label, nats in zip(hardest["label"], hardest[loss], strict=True)]
 
     def mend() -> dict[str, np.ndarray]:
         clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
