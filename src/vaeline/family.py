@@ -2,5 +2,6 @@
 
 FAMILY = {
     "autoencoder": "vaeline.models.autoencoder:Autoencoder",
+    "iwae": "vaeline.models.iwae:IWAE",
     "vae": "vaeline.models.vae:VAE",
 }
