@@ -121,7 +121,7 @@ def _run_epoch(step: Callable, model: GenerativeModel, batches: Iterable[Example
 
 
 def _require_information(kl: float, least: float) -> None:
-    if kl < least:
+    if least and kl < least:
         raise VaelineError(
             f"the posterior has collapsed: validation KL is {kl:.3f} nats per image, train.min_kl asks for {least}; "
             "lower model.beta, raise train.kl_warmup or change train.learning_rate"
