@@ -9,6 +9,7 @@ from vaeline.figures.charts import (
     draw_compression,
     draw_latent_space,
     draw_learning_curves,
+    draw_rate_distortion,
 )
 from vaeline.figures.images import (
     draw_hardest,
