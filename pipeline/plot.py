@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from vaeline.applications.restoration import denoise, inpaint
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
+from vaeline.evaluation.codes import has_codes, perplexity, read_codes
 from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
 from vaeline.evaluation.likelihood import decode, encode, sample
 from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
@@ -17,6 +19,7 @@ from vaeline.figures.canvas import save_figure
 from vaeline.figures.charts import (
     draw_anomalies,
     draw_class_losses,
+    draw_codes,
     draw_compression,
     draw_latent_space,
     draw_learning_curves,
@@ -56,11 +59,12 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.title})"
 
-    grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
-    manifold = decode(model, grid.reshape(-1, model.latent_dim)).reshape(*grid.shape[:2], *model.image_shape)
-    whole = model.latent_dim <= 2
-    manifold_name = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
-    manifold_axes = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
+    def manifold() -> Figure:
+        grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
+        whole = model.latent_dim <= 2
+        name = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
+        axes = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
+        return draw_manifold(decode(model, grid), quantiles, title(name), (axes[0], axes[1]))
 
     chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * COLUMNS]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
@@ -88,7 +92,6 @@ def main() -> None:
         }
 
     figures = {
-        "manifold": draw_manifold(manifold, quantiles, title(manifold_name), (manifold_axes[0], manifold_axes[1])),
         "reconstructions": draw_reconstructions(
             images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
         ),
@@ -107,6 +110,11 @@ def main() -> None:
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
+    if has_codes(model):
+        uses = np.bincount(read_codes(model, z_mean).ravel(), minlength=model.params.codebook.codes)
+        figures["codes"] = draw_codes(uses, perplexity(uses), title("how often the test set uses each code"))
+    else:
+        figures["manifold"] = manifold()
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
         figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")

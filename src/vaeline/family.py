@@ -4,4 +4,5 @@ FAMILY = {
     "autoencoder": "vaeline.models.autoencoder:Autoencoder",
     "iwae": "vaeline.models.iwae:IWAE",
     "vae": "vaeline.models.vae:VAE",
+    "vqvae": "vaeline.models.vqvae:VQVAE",
 }

@@ -58,7 +58,7 @@ class ClassifyParams(Section):
 class PriorParams(Section):
     """What p(z) is; the other keys belong to some kinds only."""
 
-    kind: Literal["normal", "vamp", "flow", "mixture"]
+    kind: Literal["normal", "vamp", "flow", "mixture", "autoregressive"]
     components: int = Field(ge=1)
     layers: int = Field(ge=1)
     width: int = Field(ge=1)
@@ -69,6 +69,15 @@ class IwaeParams(Section):
 
     samples: int = Field(ge=1)
     estimator: Literal["dreg", "plain"]
+
+
+class CodebookParams(Section):
+    """The codes of a VQ-VAE; model.latent_dim is the length of one."""
+
+    codes: int = Field(ge=2)
+    decay: float = Field(ge=0, lt=1)
+    commitment: float = Field(ge=0)
+    restart_below: float = Field(ge=0, lt=1)
 
 
 class ModelParams(Section):
@@ -90,6 +99,7 @@ class ModelParams(Section):
     capacity: float = Field(ge=0)
     prior: PriorParams
     iwae: IwaeParams
+    codebook: CodebookParams
 
     @field_validator("kind")
     @classmethod
@@ -109,6 +119,10 @@ class ModelParams(Section):
             raise ValueError("prior.kind: flow needs a latent_dim of 2 or more")
         if self.free_bits and self.prior.kind not in ("normal", "mixture"):
             raise ValueError("free_bits needs the KL of each latent, which only prior.kind: normal has while training")
+        if (self.kind == "vqvae") != (self.prior.kind == "autoregressive"):
+            raise ValueError("prior.kind: autoregressive is a prior over codes; it and kind: vqvae need each other")
+        if self.kind == "vqvae" and self.architecture not in ("conv", "resconv"):
+            raise ValueError("kind: vqvae needs a grid of features; set architecture: conv or resconv")
 
 
 class TrainParams(Section):
