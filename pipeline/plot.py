@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from vaeline.applications.restoration import denoise, inpaint
 from vaeline.artifacts import atomic_directory
@@ -59,13 +58,6 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.title})"
 
-    def manifold() -> Figure:
-        grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
-        whole = model.latent_dim <= 2
-        name = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
-        axes = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
-        return draw_manifold(decode(model, grid), quantiles, title(name), (axes[0], axes[1]))
-
     chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * COLUMNS]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
@@ -114,7 +106,10 @@ def main() -> None:
         uses = np.bincount(read_codes(model, z_mean).ravel(), minlength=model.params.codebook.codes)
         figures["codes"] = draw_codes(uses, perplexity(uses), title("how often the test set uses each code"))
     else:
-        figures["manifold"] = manifold()
+        grid, quantiles, names = prior_grid(params.plot.manifold_size, z_mean)
+        whole = model.latent_dim <= 2
+        what = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
+        figures["manifold"] = draw_manifold(decode(model, grid), quantiles, title(what), names)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
         figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")

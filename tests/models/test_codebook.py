@@ -106,11 +106,13 @@ def test_restarts_follow_the_codebooks_own_generator():
 
 def test_a_codebook_starts_at_the_means_of_clusters():
     centers = 10 * np.eye(3)
-    vectors = np.concatenate([center + 0.1 * RNG.normal(size=(size, 3)) for center, size in zip(centers, (60, 30, 10))])
+    vectors = np.repeat(centers, (60, 30, 10), axis=0) + 0.1 * RNG.normal(size=(100, 3))
     codebook = build(codes=3)
     codebook.initialize(vectors.astype("float32"))
     order = numbers(codebook.codes).argmax(axis=1)
     assert sorted(order) == [0, 1, 2]
     np.testing.assert_allclose(numbers(codebook.codes), centers[order], atol=0.1)
     np.testing.assert_allclose(numbers(codebook.shares), np.array([0.6, 0.3, 0.1])[order], atol=1e-6)
-    np.testing.assert_allclose(numbers(codebook.sums), numbers(codebook.codes) * numbers(codebook.shares)[:, None], rtol=1e-5)
+    np.testing.assert_allclose(
+        numbers(codebook.sums), numbers(codebook.codes) * numbers(codebook.shares)[:, None], rtol=1e-5
+    )

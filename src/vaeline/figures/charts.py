@@ -90,7 +90,7 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_codes(uses: np.ndarray, perplexity: float, title: str) -> Figure:
-    """How often each code is used (codes,), as shares, the most used first, and what an even use would be."""
+    """How often each code is used, counts (codes,), as shares, the most used first, and what an even use would be."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots()
     shares = np.sort(uses)[::-1] / uses.sum()

@@ -12,6 +12,7 @@ from vaeline.models.codebook import Codebook
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
 
+PLACE_SCALE = 0.2
 CLUSTERED_IMAGES = 2000
 IMAGES_AT_ONCE = 500
 
@@ -31,6 +32,8 @@ class VQVAE(GenerativeModel):
         self.encoder = build_grid_encoder(self.params, self.image_shape, dim)
         self.decoder = build_grid_decoder(self.params, self.image_shape, dim)
         self.codebook = Codebook(settings, dim, seed)
+        start = keras.initializers.RandomNormal(stddev=PLACE_SCALE, seed=seed)
+        self.places = self.add_weight(shape=(*self.grid, dim), initializer=start, name="places")
         places, prior = math.prod(self.grid), self.params.prior
         self.prior = CodePrior(settings.codes, places, prior.layers, prior.width)
 
@@ -45,19 +48,26 @@ class VQVAE(GenerativeModel):
     @property
     def title(self) -> str:
         height, width = self.grid
-        return f"{self.params.kind}, {self.params.architecture}, {height} × {width} of {self.params.codebook.codes} codes"
+        return (
+            f"{self.params.kind}, {self.params.architecture}, {height} × {width} of {self.params.codebook.codes} codes"
+        )
 
     def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Start the decoder at the mean pixel, and the codebook at the k means of what the untrained encoder says."""
         super().initialize(images, labels)
         chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
         parts = np.array_split(np.sort(chosen), -(-len(chosen) // IMAGES_AT_ONCE))
-        vectors = [ops.convert_to_numpy(self.encoder(scale(images[rows]), training=False)) for rows in parts]
+        vectors = [ops.convert_to_numpy(self.read(scale(images[rows]), training=False)) for rows in parts]
         self.codebook.initialize(np.concatenate(vectors).reshape(-1, self.params.latent_dim))
 
+    def read(self, images, training=None):
+        """Images to vectors (batch, height/4, width/4, dim), moved by their place, which may then have own codes."""
+        return self.encoder(images, training=training) + self.places
+
     def encode(self, images, labels=None):
-        quantized, _ = self.codebook(self.encoder(images, training=False), training=False)
-        return ops.reshape(quantized, (-1, self.latent_dim)), np.zeros((len(images), 0), "float32")
+        codes = self.codebook.nearest(self.read(images, training=False))
+        z = ops.reshape(self.codebook.look_up(codes), (-1, self.latent_dim))
+        return z, np.zeros((len(images), 0), "float32")
 
     def reparameterize(self, z_mean, z_log_var, noise):
         return z_mean
@@ -81,7 +91,7 @@ class VQVAE(GenerativeModel):
 
     def call(self, inputs, training=None):
         target = self.draw_pixels(inputs)
-        vectors = self.encoder(target)
+        vectors = self.read(target, training=training)
         z, grid = self.codebook(vectors, training=training)
         codes = ops.reshape(grid, (-1, self.prior.length))
         nats = -self.prior.log_probabilities(codes)
@@ -98,8 +108,8 @@ class VQVAE(GenerativeModel):
         reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
         rate = y_pred["rate"]
         self.measure(reconstruction + rate, reconstruction, rate)
-        loss = reconstruction + self.params.codebook.commitment * y_pred["distance"] + rate
-        return ops.mean(loss) + self.pressure(rate, y_pred["soft_rate"])
+        commitment = self.params.codebook.commitment * ops.mean(y_pred["distance"])
+        return ops.mean(reconstruction + rate) + (commitment + self.pressure(rate, y_pred["soft_rate"]))
 
     def pressure(self, rate, soft_rate):
         """Zero, with the gradient of beta · KL for the encoder, or of beta · |KL − capacity|: a scalar.

@@ -51,9 +51,7 @@ def _nll(subject: Subject, settings: EvaluateParams) -> tuple[dict[str, np.ndarr
     images = binary_pixels(subject.greys, seed, rows) if binary else subject.greys
     scored = subset(len(rows), settings.nll_images, seed)
     bound = np.full(len(rows), np.nan)
-    bound[scored] = importance_weighted_nll(
-        model, images[scored], scored, samples, seed, subject.labels[scored]
-    )
+    bound[scored] = importance_weighted_nll(model, images[scored], scored, samples, seed, subject.labels[scored])
     exact = has_grid(model)
     columns = {
         "nll_neg_elbo": elbo_scores(model, images, rows, seed, subject.labels)["neg_elbo"],
