@@ -1,18 +1,14 @@
 import itertools
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, first
+from conftest import first
 from keras import ops
 from scipy.special import logsumexp
 
 from vaeline.archive import save_archive
 from vaeline.evaluation.likelihood import elbo_scores, importance_weighted_nll
-from vaeline.models.archive import load_model
 from vaeline.models.vqvae import VQVAE
 from vaeline.params import ModelParams
 from vaeline.training.batches import Examples
@@ -176,26 +172,6 @@ def test_training_is_resumable_with_its_codebook_and_ends_where_one_that_was_not
     assert save_archive(whole, tmp_path / "a.keras") == save_archive(resumed, tmp_path / "b.keras")
     assert history[-1]["val_reconstruction"] < history[0]["val_reconstruction"]
     assert {"neg_elbo", "reconstruction", "kl", "val_neg_elbo", "val_reconstruction", "val_kl"} <= set(history[0])
-
-
-def test_a_clean_process_gives_the_same_outputs(params, greys, tmp_path):
-    model = build(params)
-    model.codebook.initialize(numbers(model.read(greys)).reshape(-1, 4))
-    digest = save_archive(model, tmp_path / "model.keras")
-    assert save_archive(load_model(tmp_path / "model.keras"), tmp_path / "again.keras") == digest
-    np.save(tmp_path / "images.npy", greys)
-    script = (
-        "import numpy as np; from pathlib import Path; from vaeline.models.archive import load_model;"
-        f"model = load_model(Path('model.keras'), '{digest}'); z = model.encode(np.load('images.npy'))[0];"
-        "np.savez('outputs.npz', images=model.decode(z), log_prior=model.log_prior(z), samples=model.sample(3, 1))"
-    )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
-    z = model.encode(greys)[0]
-    with np.load(tmp_path / "outputs.npz") as outputs:
-        np.testing.assert_allclose(outputs["images"], numbers(model.decode(z)), atol=1e-6)
-        np.testing.assert_allclose(outputs["log_prior"], numbers(model.log_prior(z)), rtol=1e-5)
-        np.testing.assert_allclose(outputs["samples"], numbers(model.sample(3, 1)), atol=1e-6)
 
 
 def test_samples_are_decoded_codes_and_follow_seed_and_temperature(params):

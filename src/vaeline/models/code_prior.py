@@ -25,15 +25,16 @@ class CodePrior(layers.Layer):
             layer.build((None, length, width))
         self.built = True
 
-    def logits(self, read, first: int = 0, past=None):
-        """What follows each of `read` (batch, n), which stand at places from `first` on: logits (batch, n, codes).
+    def logits(self, read, first=0, past=None):
+        """What follows each of `read` (batch, n), which stand at the places from `first` on: (batch, n, codes).
 
-        `past` is what an earlier call returned beside its logits, for the places before `first`.
+        Beside them, what the blocks remember; given back as `past`, it stands for all the places before `first`.
         """
-        features = ops.take(self.table, read, axis=0) + self.places[first : first + read.shape[1]]
+        places = first + ops.arange(read.shape[1])
+        features = ops.take(self.table, read, axis=0) + ops.take(self.places, places, axis=0)
         seen = []
-        for block, earlier in zip(self.blocks, past or [None] * len(self.blocks), strict=True):
-            features, known = block(features, earlier)
+        for index, block in enumerate(self.blocks):
+            features, known = block(features, places, past and past[index])
             seen.append(known)
         return self.head(self.head_normalization(features)), seen
 
@@ -49,7 +50,7 @@ class CodePrior(layers.Layer):
     def sample(self, n: int, seed: int, temperature: float):
         """`n` rows of codes (n, length), drawn one code after the other; with temperature 0 the likeliest each time."""
         generator = keras.random.SeedGenerator(seed)
-        drawn, past = [self._start(n)], None
+        drawn, past = [self._start(n)], [block.nothing(n, self.length) for block in self.blocks]
         for place in range(self.length):
             logits, past = self.logits(drawn[-1], place, past)
             if temperature:
@@ -85,19 +86,23 @@ class Block(layers.Layer):
         self.narrow.build((None, None, 4 * width))
         self.built = True
 
-    def call(self, features, past=None):
-        """Features (batch, n, width) to new ones, and the keys and values of these places and all before them."""
+    def nothing(self, n: int, length: int):
+        """Room for the keys and values of `n` rows of `length` places, none known yet."""
+        shape = (n, length, self.heads, self.attended.kernel.shape[0] // self.heads)
+        return ops.zeros(shape), ops.zeros(shape)
+
+    def call(self, features, places, past=None):
+        """Features (batch, n, width) at `places` (n,) to new ones, and the keys and values of all places so far."""
         batch, n, width = ops.shape(features)[0], features.shape[1], features.shape[2]
         parts = self.query_key_value(self.normalization(features))
         parts = ops.reshape(parts, (batch, n, 3, self.heads, width // self.heads))
         query, key, value = (parts[:, :, index] for index in range(3))
         if past is not None:
-            key, value = (ops.concatenate(pair, axis=1) for pair in zip(past, (key, value), strict=True))
+            start = (0, places[0], 0, 0)
+            key, value = (ops.slice_update(old, start, new) for old, new in zip(past, (key, value), strict=True))
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * (width // self.heads) ** -0.5
-        known = key.shape[1]
-        later = ops.arange(known)[None] > ops.arange(known - n, known)[:, None]
-        scores = ops.where(later, -1e9, scores)
-        weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
+        later = ops.arange(key.shape[1])[None] > places[:, None]
+        weights = ops.softmax(ops.where(later, -1e9, scores))
         seen = ops.reshape(ops.einsum("bhqk,bkhd->bqhd", weights, value), (batch, n, width))
         features = features + self.attended(seen)
         return features + self.narrow(self.wide(self.wide_normalization(features))), (key, value)

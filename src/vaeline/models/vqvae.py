@@ -90,14 +90,13 @@ class VQVAE(GenerativeModel):
         return ops.reshape(self.codebook.look_up(codes), (n, self.latent_dim))
 
     def call(self, inputs, training=None):
-        target = self.draw_pixels(inputs)
-        vectors = self.read(target, training=training)
+        vectors = self.read(inputs, training=training)
         z, grid = self.codebook(vectors, training=training)
         codes = ops.reshape(grid, (-1, self.prior.length))
         nats = -self.prior.log_probabilities(codes)
         guesses = ops.reshape(ops.exp(self.codebook.log_responsibilities(vectors)), ops.shape(nats))
         return {
-            "target": target,
+            "target": inputs,
             "logits": self.decoder(z),
             "distance": ops.sum(ops.square(vectors - ops.stop_gradient(z)), axis=(1, 2, 3)),
             "rate": -pick(-nats, codes),
