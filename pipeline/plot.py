@@ -10,7 +10,7 @@ from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.evaluation.codes import has_codes, perplexity, read_codes
+from vaeline.evaluation.codes import count_uses, has_codes, perplexity
 from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
 from vaeline.evaluation.likelihood import decode, encode, sample
 from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
@@ -103,7 +103,7 @@ def main() -> None:
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
     if has_codes(model):
-        uses = np.bincount(read_codes(model, z_mean).ravel(), minlength=model.params.codebook.codes)
+        uses = count_uses(model, z_mean)
         figures["codes"] = draw_codes(uses, perplexity(uses), title("how often the test set uses each code"))
     else:
         grid, quantiles, names = prior_grid(params.plot.manifold_size, z_mean)
