@@ -4,7 +4,7 @@ import math
 
 import keras
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
 from vaeline.data.prepared import scale
 from vaeline.models.code_prior import CodePrior, pick
@@ -12,7 +12,7 @@ from vaeline.models.codebook import Codebook
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
 
-PLACE_SCALE = 0.2
+PLACE_SCALE = 0.3
 CLUSTERED_IMAGES = 2000
 IMAGES_AT_ONCE = 500
 
@@ -32,6 +32,8 @@ class VQVAE(GenerativeModel):
         self.encoder = build_grid_encoder(self.params, self.image_shape, dim)
         self.decoder = build_grid_decoder(self.params, self.image_shape, dim)
         self.codebook = Codebook(settings, dim, seed)
+        self.normalization = layers.LayerNormalization(center=False, scale=False, name="normalization")
+        self.normalization.build((None, *self.grid, dim))
         start = keras.initializers.RandomNormal(stddev=PLACE_SCALE, seed=seed)
         self.places = self.add_weight(shape=(*self.grid, dim), initializer=start, name="places")
         places, prior = math.prod(self.grid), self.params.prior
@@ -61,8 +63,11 @@ class VQVAE(GenerativeModel):
         self.codebook.initialize(np.concatenate(vectors).reshape(-1, self.params.latent_dim))
 
     def read(self, images, training=None):
-        """Images to vectors (batch, height/4, width/4, dim), moved by their place, which may then have own codes."""
-        return self.encoder(images, training=training) + self.places
+        """Images to vectors (batch, height/4, width/4, dim), of one length, so that they cannot outgrow the codes.
+
+        Each is moved by what its place has learned: places may have codes of their own, which costs no nats.
+        """
+        return self.normalization(self.encoder(images, training=training)) + self.places
 
     def encode(self, images, labels=None):
         codes = self.codebook.nearest(self.read(images, training=False))
