@@ -12,7 +12,7 @@ from vaeline.models.codebook import Codebook
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
 
-PLACE_SCALE = 0.3
+PLACE_SCALE = 0.4
 CLUSTERED_IMAGES = 2000
 IMAGES_AT_ONCE = 500
 
@@ -22,7 +22,9 @@ class VQVAE(GenerativeModel):
     """Encoder, codebook and decoder with the loss −log p(x|z) + commitment · ‖z_e − z‖² − log p(codes), per image.
 
     z holds the codes of a grid, one vector after the other, and follows from the image: q(z|x) has no spread, and
-    −log p(x|z) − log p(codes) bounds −log p(x) from above. The prior learns beside the rest but moves none of it.
+    −log p(x|z) − log p(codes) bounds −log p(x) from above. The prior learns beside the rest, and asks the encoder for
+    codes that it expects by the gradient of beta · rate, or of beta · |rate − capacity|; with beta 0 it asks nothing, as
+    in the paper. `train.kl_warmup` raises beta.
     """
 
     def __init__(self, params, image_shape=(28, 28), classes=1, seed=0, **kwargs):
