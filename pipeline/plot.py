@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from vaeline.applications.restoration import denoise, inpaint
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
+from vaeline.evaluation.latents import class_grid, latent_line, plane_view, prior_grid
 from vaeline.evaluation.likelihood import decode, encode, sample
 from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
 from vaeline.figures.canvas import save_figure
@@ -22,6 +23,7 @@ from vaeline.figures.charts import (
     draw_learning_curves,
 )
 from vaeline.figures.images import (
+    draw_class_manifolds,
     draw_hardest,
     draw_interpolations,
     draw_manifold,
@@ -56,18 +58,11 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.title})"
 
-    grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
-    manifold = decode(model, grid.reshape(-1, model.latent_dim)).reshape(*grid.shape[:2], *model.image_shape)
-    whole = model.latent_dim <= 2
-    manifold_name = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
-    manifold_axes = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
-
     chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * COLUMNS]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
     paths = np.stack([decode(model, latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
-    samples = sample(model, 10 * COLUMNS, params.plot.seed)
     loss = "neg_elbo" if model.has_bound else "reconstruction"
     hardest = scores.nlargest(COLUMNS, loss)
     rows = hardest["image"].to_numpy()
@@ -88,12 +83,10 @@ def main() -> None:
         }
 
     figures = {
-        "manifold": draw_manifold(manifold, quantiles, title(manifold_name), (manifold_axes[0], manifold_axes[1])),
         "reconstructions": draw_reconstructions(
             images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
         ),
         "interpolations": draw_interpolations(paths, path_names, title("lines in latent space between test images")),
-        "samples": draw_samples(samples, COLUMNS, title("samples from the prior")),
         "hardest": draw_hardest(
             images[rows],
             decode(model, z_mean[rows]),
@@ -101,12 +94,17 @@ def main() -> None:
             title(f"test images with the highest {LOSSES[loss]}, label and {LOSSES[loss]}"),
         ),
         "latent_space": draw_latent_space(
-            *plane_view(z_mean), test.labels, classes, title("test set in latent space, z_mean by label")
+            *plane_view(z_mean[:, : model.latent_dim - model.label_dim]),
+            test.labels,
+            classes,
+            title("test set in latent space, z_mean by label"),
         ),
         "learning_curves": draw_learning_curves(history, title("training")),
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
+    draw_prior = draw_classes if model.is_conditional else draw_whole_prior
+    figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
         figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")
@@ -117,6 +115,26 @@ def main() -> None:
             save_figure(figure, directory / f"{name}.png")
     record("plot")
     print(f"plot: {len(figures)} figures of {prepared.title} in {FIGURES}")
+
+
+def draw_whole_prior(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
+    grid, quantiles, spanned = prior_grid(settings.manifold_size, z_mean)
+    what = "latent manifold" if model.latent_dim <= 2 else f"2-D slice of {model.latent_dim} latents, the others at 0"
+    names = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
+    return {
+        "manifold": draw_manifold(decode(model, grid), quantiles, title(what), (names[0], names[1])),
+        "samples": draw_samples(sample(model, 10 * COLUMNS, settings.seed), COLUMNS, title("samples from the prior")),
+    }
+
+
+def draw_classes(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
+    side, present = -(-settings.manifold_size // 3), np.unique(labels)
+    grids = {classes[label]: decode(model, class_grid(side, z_mean[labels == label])) for label in present}
+    rows = np.stack([sample(model, COLUMNS, settings.seed, label) for label in range(len(classes))])
+    return {
+        "manifold": draw_class_manifolds(grids, title("each class along its two main directions in latent space")),
+        "samples": draw_interpolations(rows, classes, title("samples of each class")),
+    }
 
 
 if __name__ == "__main__":

@@ -2,5 +2,6 @@
 
 FAMILY = {
     "autoencoder": "vaeline.models.autoencoder:Autoencoder",
+    "cvae": "vaeline.models.cvae:ConditionalVAE",
     "vae": "vaeline.models.vae:VAE",
 }
