@@ -90,8 +90,8 @@ def test_the_nll_of_image_and_label_is_below_their_elbo(params, greys, digits, p
     assert bounds[0] < bounds[1] < elbo_scores(model, greys, rows, 1, labels)["neg_elbo"].mean()
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-def test_what_was_trained_can_be_saved_drawn_from_and_searched(params, digits, tmp_path, prior):
+@pytest.mark.parametrize("prior", ["flow", "mixture"])
+def test_what_was_trained_draws_the_class_it_is_told_or_any(params, digits, tmp_path, prior):
     quick = {"epochs": 1, "batch_size": 64, "min_kl": 0.0, "jit_compile": False}
     train = params.train.model_copy(update=quick)
     examples = first(Examples(digits.images, digits.labels), 200)
@@ -101,7 +101,9 @@ def test_what_was_trained_can_be_saved_drawn_from_and_searched(params, digits, t
     np.testing.assert_array_equal(np.asarray(model.draw_latents(5, 1, label=7))[:, 3:], one_hot(np.full(5, 7)))
     any_label = np.asarray(model.draw_latents(2000, 1))[:, 3:]
     np.testing.assert_allclose(any_label.mean(axis=0), 0.1, atol=0.03)
-    assert np.isfinite(np.asarray(model.log_prior(model.draw_latents(20, 3)))).all()
+    drawn = np.asarray(model.draw_latents(20, 3))
+    assert np.isfinite(np.asarray(model.log_prior(drawn))).all()
+    np.testing.assert_array_equal(drawn, model.draw_latents(20, 3))
 
 
 def test_a_clean_process_gives_the_same_outputs(conditional_model, greys, tmp_path):
