@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vaeline.applications.restoration import denoise, inpaint
+from vaeline.applications.restoration import show_restoration
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
 from vaeline.evaluation.latents import class_grid, latent_line, plane_view, prior_grid
 from vaeline.evaluation.likelihood import decode, encode, sample
-from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.charts import (
     draw_anomalies,
@@ -51,6 +50,7 @@ def main() -> None:
     test, classes = prepared.splits["test"], prepared.classes
     images = scale(test.images)
     z_mean, _ = encode(model, images, test.labels)
+    unlabelled = z_mean[:, : model.latent_dim - model.label_dim]
     scores = pd.read_parquet(REPORTS / "scores.parquet")
     history = pd.read_csv(REPORTS / "history.csv")
     by_class = pd.read_csv(REPORTS / "per_class.csv", index_col="class")
@@ -68,20 +68,6 @@ def main() -> None:
     rows = hardest["image"].to_numpy()
     notes = [f"{classes[label]}, {nats:.0f} nats" for label, nats in zip(hardest["label"], hardest[loss], strict=True)]
 
-    def mend() -> dict[str, np.ndarray]:
-        clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
-        noisy = add_noise(clean, sigma, params.plot.seed)
-        missing = box_mask(clean, params.evaluate.box, params.plot.seed)
-        holed = cut_out(clean, missing)
-        return {
-            "test image": clean,
-            f"noise, σ = {sigma:g}": noisy,
-            "median filter": median_filtered(noisy),
-            "restored": denoise(model, noisy),
-            "cut out": holed,
-            "filled in": inpaint(model, holed, missing),
-        }
-
     figures = {
         "reconstructions": draw_reconstructions(
             images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
@@ -94,10 +80,7 @@ def main() -> None:
             title(f"test images with the highest {LOSSES[loss]}, label and {LOSSES[loss]}"),
         ),
         "latent_space": draw_latent_space(
-            *plane_view(z_mean[:, : model.latent_dim - model.label_dim]),
-            test.labels,
-            classes,
-            title("test set in latent space, z_mean by label"),
+            *plane_view(unlabelled), test.labels, classes, title("test set in latent space, z_mean by label")
         ),
         "learning_curves": draw_learning_curves(history, title("training")),
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
@@ -106,7 +89,9 @@ def main() -> None:
     draw_prior = draw_classes if model.is_conditional else draw_whole_prior
     figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
-        figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
+        sigma, box = params.evaluate.noise_levels[-1], params.evaluate.box
+        stages = show_restoration(model, images[chosen[:COLUMNS]], sigma, box, params.plot.seed)
+        figures["restorations"] = draw_restorations(stages, title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")
     if not curve.empty:
         figures["compression"] = draw_compression(curve, scores["png_bits"].mean(), title("latent code as compression"))
@@ -128,7 +113,7 @@ def draw_whole_prior(model, settings, z_mean, labels, classes, title) -> dict[st
 
 
 def draw_classes(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
-    side, present = -(-settings.manifold_size // 3), np.unique(labels)
+    side, present = -(-settings.manifold_size // 3), np.flatnonzero(np.bincount(labels) > 2)
     grids = {classes[label]: decode(model, class_grid(side, z_mean[labels == label])) for label in present}
     rows = np.stack([sample(model, COLUMNS, settings.seed, label) for label in range(len(classes))])
     return {
