@@ -3,5 +3,6 @@
 FAMILY = {
     "autoencoder": "vaeline.models.autoencoder:Autoencoder",
     "cvae": "vaeline.models.cvae:ConditionalVAE",
+    "iwae": "vaeline.models.iwae:IWAE",
     "vae": "vaeline.models.vae:VAE",
 }

@@ -64,6 +64,13 @@ class PriorParams(Section):
     width: int = Field(ge=1)
 
 
+class IwaeParams(Section):
+    """The bound of `kind: iwae`."""
+
+    samples: int = Field(ge=1)
+    estimator: Literal["dreg", "plain"]
+
+
 class ModelParams(Section):
     """The model: its kind, the network, the likelihood of a pixel, the prior and the terms of the loss."""
 
@@ -82,6 +89,7 @@ class ModelParams(Section):
     free_bits: float = Field(ge=0)
     capacity: float = Field(ge=0)
     prior: PriorParams
+    iwae: IwaeParams
 
     @field_validator("kind")
     @classmethod
@@ -95,6 +103,10 @@ class ModelParams(Section):
             raise ValueError("binarize: true needs likelihood: bernoulli")
         if self.free_bits and self.capacity:
             raise ValueError("free_bits and capacity are two answers to one question; leave free_bits at 0")
+        if self.kind == "iwae" and (self.free_bits or self.capacity):
+            raise ValueError("free_bits and capacity are terms of the KL, which the bound of kind: iwae does not have")
+        if self.prior.kind == "flow" and self.latent_dim < 2:
+            raise ValueError("prior.kind: flow needs a latent_dim of 2 or more")
         if self.free_bits and self.prior.kind not in ("normal", "mixture"):
             raise ValueError("free_bits needs the KL of each latent, which only prior.kind: normal has while training")
         if self.prior.kind == "label" and self.kind != "cvae":

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -10,20 +11,29 @@ from vaeline.errors import VaelineError
 from vaeline.params import change_params, flatten, read_params
 
 PRESETS = Path("presets")
+DEFAULT = "default.yaml"
 REGISTRATION = Path("reports/registration.json")
 UNREACHABLE = Path(".vaeline/unreachable")
 FALLBACK = "digits"
 
 
 def apply_preset(name: str) -> None:
-    """Write the values of `presets/<name>.yaml` into `params.yaml`. Raises VaelineError if there is no such preset."""
+    """Write the values of `presets/<name>.yaml` into `params.yaml`.
+
+    A preset of the model starts from `presets/default.yaml`, so that nothing of an earlier one stays.
+
+    Raises:
+        VaelineError: there is no such preset.
+    """
     file = PRESETS / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(
             sorted(str(preset.relative_to(PRESETS).with_suffix("")) for preset in PRESETS.rglob("*.yaml"))
         )
         raise VaelineError(f"no preset {name!r}; there are: {known}")
-    change_params(flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8"))))
+    values = _read_preset(file)
+    about_the_model = any(key.startswith(("model.", "train.")) for key in values)
+    change_params((_read_preset(PRESETS / DEFAULT) if about_the_model else {}) | values)
     print(f"vaeline: params.yaml now holds the preset {name}", flush=True)
 
 
@@ -51,6 +61,10 @@ def run_pipeline() -> bool:
     if status:
         raise VaelineError("the pipeline stopped; the stage above says why")
     return _written(REGISTRATION) != before
+
+
+def _read_preset(file: Path) -> dict[str, Any]:
+    return flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
 
 
 def _dvc_repro() -> int:

@@ -1,17 +1,12 @@
 import math
-import os
-import subprocess
-import sys
 
-import keras
 import numpy as np
 import pytest
-from conftest import ROOT, first
+from conftest import first
 from keras import ops
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from vaeline.archive import save_archive
 from vaeline.errors import VaelineError
 from vaeline.evaluation.likelihood import elbo_scores, encode, importance_weighted_nll, sample
 from vaeline.models.build import build_model
@@ -106,21 +101,6 @@ def test_what_was_trained_draws_the_class_it_is_told_or_any(params, digits, tmp_
     np.testing.assert_array_equal(drawn, model.draw_latents(20, 3))
 
 
-def test_a_clean_process_gives_the_same_outputs(conditional_model, greys, tmp_path):
-    digest = save_archive(conditional_model, tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", greys)
-    script = (
-        "import numpy as np; from pathlib import Path; from vaeline.models.archive import load_model;"
-        f"model = load_model(Path('model.keras'), '{digest}');"
-        "np.savez('again.npz', seen=model.reconstruct(np.load('images.npy')), drawn=model.sample(4, 5, 0.7, 7))"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
-    again = np.load(tmp_path / "again.npz")
-    np.testing.assert_allclose(again["seen"], conditional_model.reconstruct(greys), atol=1e-5)
-    np.testing.assert_allclose(again["drawn"], conditional_model.sample(4, 5, 0.7, 7), atol=1e-5)
-
-
 def test_the_closed_kl_of_the_prior_by_label_is_the_monte_carlo_one():
     prior = NormalByLabel(2, 3)
     disturb(prior)
@@ -192,8 +172,6 @@ def test_what_holds_the_kl_holds_that_of_the_latents_alone(params, greys, digits
 
 
 def test_training_sees_the_labels_it_is_given(params, greys, digits):
-    keras.utils.set_random_seed(0)
-    model = build(params, binarize=True)
+    model = build(params)
     outputs = model(model.inputs(greys, digits.labels[:40]))
     np.testing.assert_array_equal(ops.convert_to_numpy(outputs["z"])[:, 3:], one_hot(digits.labels[:40]))
-    assert set(np.unique(outputs["target"])) == {0.0, 1.0}

@@ -27,7 +27,33 @@ def test_gaussian_is_scipys():
     np.testing.assert_allclose(build_likelihood("gaussian", 0.3).nll(GREYS[:4], LOGITS), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("logit", [-30.0, -2.0, -0.005, 0.0, 0.02, 3.0, 40.0])
+def test_the_continuous_bernoulli_is_a_density_with_its_mean(logit):
+    likelihood = build_likelihood("continuous_bernoulli", 1)
+    greys = ((np.arange(200_000) + 0.5) / 200_000).astype("float32").reshape(-1, 1, 1)
+    logits = np.full_like(greys, logit)
+    density = np.exp(-np.asarray(likelihood.nll(greys, logits), "float64"))
+    assert density.mean() == pytest.approx(1, rel=1e-3)
+    assert float(likelihood.mean(logits)[0, 0, 0]) == pytest.approx((density * greys.ravel()).mean(), abs=1e-3)
+
+
+def test_the_calibrated_deviation_is_learned_and_has_a_floor():
+    likelihood = build_likelihood("calibrated_gaussian", 1)
+    likelihood.raw_log_sigma.assign(np.log(0.3))
+    fixed = build_likelihood("gaussian", 0.3)
+    np.testing.assert_allclose(likelihood.nll(GREYS[:4], LOGITS), fixed.nll(GREYS[:4], LOGITS), rtol=0.02)
+    likelihood.raw_log_sigma.assign(-50.0)
+    assert float(likelihood.log_sigma) == pytest.approx(-6, abs=1e-3)
+    assert [weight.path for weight in likelihood.trainable_variables] == ["calibrated_gaussian/raw_log_sigma"]
+
+
+def test_mse_is_the_squared_error_and_a_constant():
+    likelihood = build_likelihood("mse", 1)
+    error = ((GREYS[:4] - np.asarray(likelihood.mean(LOGITS))) ** 2).sum(axis=(1, 2))
+    np.testing.assert_allclose(np.asarray(likelihood.nll(GREYS[:4], LOGITS)) - error, 7.5 * np.log(np.pi), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "continuous_bernoulli", "gaussian", "calibrated_gaussian", "mse"])
 def test_pairwise_is_every_image_under_every_latent(name):
     likelihood = build_likelihood(name, 0.3)
     pairwise = np.asarray(likelihood.pairwise_nll(GREYS, LOGITS))

@@ -89,13 +89,6 @@ def test_samples_depend_on_seed_and_temperature_alone(params):
     np.testing.assert_allclose(cold, np.repeat(cold[:1], 4, axis=0))
 
 
-def test_binarized_targets_are_binary_with_the_greys_as_mean(params, greys):
-    model = build(params, binarize=True)
-    drawn = np.stack([np.asarray(model(greys)["target"]) for _ in range(200)])
-    assert set(np.unique(drawn)) == {0.0, 1.0}
-    np.testing.assert_allclose(drawn.mean(axis=0), greys, atol=0.2)
-
-
 @pytest.mark.parametrize(("architecture", "per_pixel"), [("mlp", True), ("resmlp", True), ("conv", False)])
 def test_an_untrained_decoder_starts_at_the_training_mean(params, greys, architecture, per_pixel):
     model = build(params, architecture=architecture)

@@ -8,7 +8,7 @@ import pytest
 from vaeline.archive import save_archive
 from vaeline.data.prepared import mean_image
 from vaeline.errors import VaelineError
-from vaeline.training.batches import Examples, epoch_order, ordered_batches, shuffled_batches
+from vaeline.training.batches import Examples, binarized, epoch_order, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import load_checkpoint
 from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
 from vaeline.training.schedules import build_optimizer, kl_weight
@@ -110,7 +110,7 @@ def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, tr
 def test_a_loss_that_is_not_finite_stops_with_what_to_change(splits, model_params, train_params, tmp_path):
     progress = start(splits[0], 10, model_params, train_params)
     progress.model.encoder.get_layer("z_mean").bias.assign([np.nan, np.nan])
-    with pytest.raises(VaelineError, match=r"loss is nan in epoch 1; lower train\.learning_rate"):
+    with pytest.raises(VaelineError, match=r"loss is nan; lower train\.learning_rate"):
         fit(progress, *splits, train_params, tmp_path / "c", ignore)
 
 
@@ -130,6 +130,20 @@ def test_every_epoch_sees_every_image_once_in_its_own_order():
     assert sorted(orders[0].round().astype(int)) == sorted(orders[1].round().astype(int)) == list(range(10))
     assert not np.array_equal(*orders)
     np.testing.assert_array_equal(epoch_order(10, 1, 0), epoch_order(10, 1, 0))
+
+
+def test_binary_pixels_are_drawn_anew_every_epoch_with_the_greys_as_mean(digits):
+    examples = Examples(digits.images[:40], digits.labels[:40])
+
+    def draw(epoch):
+        return next(binarized(ordered_batches(examples, 40), 1, epoch))
+
+    drawn = np.stack([draw(epoch).images for epoch in range(200)])
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    np.testing.assert_allclose(drawn.mean(axis=0), examples.images / 255, atol=0.2)
+    np.testing.assert_array_equal(draw(3).images, drawn[3])
+    np.testing.assert_array_equal(draw(3).labels, examples.labels)
+    assert np.abs(drawn[3] - drawn[4]).max() == 1
 
 
 def test_batches_are_read_through_the_memory_map(tmp_path):

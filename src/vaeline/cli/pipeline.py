@@ -21,6 +21,15 @@ def run(preset: Annotated[str, typer.Option(help="Write this preset into params.
 
 
 @app.command()
+def preset(name: Annotated[str, typer.Argument(help="A file of presets/, without its ending.")]) -> None:
+    """Write a preset into params.yaml, and run nothing."""
+    from vaeline.repro import apply_preset
+
+    with sentences():
+        apply_preset(name)
+
+
+@app.command()
 def summary() -> None:
     """Show the figures of the model on disk and its registered version."""
     import json

@@ -31,9 +31,8 @@ class Autoencoder(VAE):
         return z_mean
 
     def call(self, inputs, training=None):
-        target = self.draw_pixels(inputs)
-        z = self.encoder(target)
-        return {"target": target, "z": z, "logits": self.decoder(z)}
+        z = self.encoder(inputs)
+        return {"target": inputs, "z": z, "logits": self.decoder(z)}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])

@@ -62,12 +62,13 @@ class ConditionalVAE(VAE):
         return self.prior.sample(n, seed, temperature, label)
 
     def call(self, inputs, training=None):
-        target, label = self.draw_pixels(inputs["images"]), self.one_hot(inputs["labels"])
-        latents, z_log_var = self.encoder([target, label])
+        label = self.one_hot(inputs["labels"])
+        latents, z_log_var = self.encoder([inputs["images"], label])
         z_mean = ops.concatenate([latents, label], axis=1)
         noise = keras.random.normal(ops.shape(z_log_var), seed=self.noise_generator)
         z = self.reparameterize(z_mean, z_log_var, noise)
-        return {"target": target, "z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
+        outputs = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
+        return {"target": inputs["images"], **outputs}
 
     def one_hot(self, labels):
         """Labels (batch,) as vectors (batch, classes)."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from vaeline.data.prepared import mean_image
 from vaeline.models.likelihoods import build_likelihood
@@ -43,7 +42,6 @@ class GenerativeModel(keras.Model):
         self.classes = classes
         self.seed = seed
         self.likelihood = build_likelihood(self.params.likelihood, self.params.sigma)
-        self.pixel_generator = keras.random.SeedGenerator(seed)
         self.kl_weight = keras.Variable(1.0, trainable=False, name="kl_weight")
         self.means = [keras.metrics.Mean(name=name) for name in self.measured]
         self.built = True
@@ -119,16 +117,6 @@ class GenerativeModel(keras.Model):
     def sample(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
         """`n` expected images (n, height, width) of latents drawn from the prior."""
         return self.decode(self.draw_latents(n, seed, temperature, label))
-
-    def draw_pixels(self, images):
-        """What a training step sees of images: with `binarize`, new binary pixels, else the images themselves.
-
-        Dynamic binarization, for the encoder and the loss alike (Burda et al. 2015, arXiv:1509.00519).
-        """
-        if not self.params.binarize:
-            return images
-        uniform = keras.random.uniform(ops.shape(images), seed=self.pixel_generator)
-        return ops.cast(uniform < images, images.dtype)
 
     def measure(self, *values) -> None:
         """Take the values (batch,) of what is `measured` into its means."""

@@ -22,7 +22,7 @@ REGULARIZATION = 1e-4
 
 def log_normal(z, mean=0.0, log_var=0.0):
     """log N(z; mean, exp(log_var)) over the last axis."""
-    return -0.5 * ops.sum(ops.square(z - mean) * ops.exp(-log_var) + log_var + LOG_2PI + ops.zeros_like(z), axis=-1)
+    return -0.5 * ops.sum(ops.square(z - mean) * ops.exp(-log_var) + log_var + LOG_2PI, axis=-1)
 
 
 def kl_by_latent(z_mean, z_log_var):

@@ -65,11 +65,10 @@ class VAE(GenerativeModel):
         return reparameterize(z_mean, z_log_var, noise)
 
     def call(self, inputs, training=None):
-        target = self.draw_pixels(inputs)
-        z_mean, z_log_var = self.encoder(target)
+        z_mean, z_log_var = self.encoder(inputs)
         noise = keras.random.normal(ops.shape(z_log_var), seed=self.noise_generator)
         z = self.reparameterize(z_mean, z_log_var, noise)
-        return {"target": target, "z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
+        return {"target": inputs, "z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])

@@ -1,11 +1,13 @@
-"""Batches read through a memory map, in an order that is a function of (seed, epoch) alone."""
+"""Batches read through a memory map; order and binary pixels are functions of (seed, epoch) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from vaeline.data.prepared import scale
+
+PIXEL_STREAM = 1
 
 
 class Examples(NamedTuple):
@@ -33,3 +35,14 @@ def ordered_batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
     for start in range(0, len(examples.images), batch_size):
         rows = slice(start, start + batch_size)
         yield Examples(scale(examples.images[rows]), examples.labels[rows])
+
+
+def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Examples]:
+    """The batches with binary pixels drawn anew from their greys: dynamic binarization (Burda et al. 2016).
+
+    Drawn here and not in the model: inside XLA on a CPU, the draws take longer than the training step.
+    """
+    rng = np.random.default_rng([seed, epoch, PIXEL_STREAM])
+    for images, labels in batches:
+        uniform = rng.random(images.shape, dtype="float32")
+        yield Examples((uniform < images).astype("float32"), labels)

@@ -12,7 +12,7 @@ from vaeline.errors import VaelineError
 from vaeline.models.build import build_model, register_models
 from vaeline.models.generative import GenerativeModel
 from vaeline.params import ModelParams, TrainParams
-from vaeline.training.batches import Examples, ordered_batches, shuffled_batches
+from vaeline.training.batches import Examples, binarized, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoint, save_checkpoint
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate
 
@@ -61,10 +61,10 @@ def fit(
             model.kl_weight.assign(kl_weight(epoch, params.kl_warmup))
             seed_noise(model, params.seed, epoch)
             batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
-            trained = _run_epoch(model.train_on_batch, model.inputs, batches, epoch)
+            trained = _run_epoch(model.train_on_batch, model, batches, params.seed, epoch)
             seed_noise(model, params.seed, VALIDATION_NOISE)
             batches = ordered_batches(validation, VALIDATION_BATCH)
-            validated = _run_epoch(model.test_on_batch, model.inputs, batches, epoch)
+            validated = _run_epoch(model.test_on_batch, model, batches, params.seed, VALIDATION_NOISE)
             history.append(
                 {
                     "epoch": epoch + 1,
@@ -99,30 +99,29 @@ def is_finished(history: History, params: TrainParams) -> bool:
 
 
 def seed_noise(model: GenerativeModel, seed: int, epoch: int) -> None:
-    """Set every noise generator of the model (sampling, binarization, dropout) from (seed, epoch)."""
+    """Set every noise generator of the model (sampling, dropout) from (seed, epoch)."""
     states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     for index, state in enumerate(states):
         state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2))
 
 
-def _run_epoch(step: Callable, inputs: Callable, batches: Iterable[Examples], epoch: int) -> Epoch:
+def _run_epoch(step: Callable, model: GenerativeModel, batches: Iterable[Examples], seed: int, noise: int) -> Epoch:
     """Mean loss and what else the model measures over all images of the batches, in nats per image."""
     totals: Counter[str] = Counter()
     count = 0
-    for batch in batches:
-        means = step(inputs(*batch), return_dict=True)
+    for images, labels in binarized(batches, seed, noise) if model.params.binarize else batches:
+        means = step(model.inputs(images, labels), return_dict=True)
         if not np.isfinite(means["loss"]):
             raise VaelineError(
-                f"the loss is {means['loss']} in epoch {epoch + 1}; lower train.learning_rate or raise "
-                "train.learning_rate_warmup"
+                f"the loss is {means['loss']}; lower train.learning_rate or raise train.learning_rate_warmup"
             )
-        count += len(batch.images)
-        totals.update({name: float(mean) * len(batch.images) for name, mean in means.items()})
+        count += len(images)
+        totals.update({name: float(mean) * len(images) for name, mean in means.items()})
     return {name: total / count for name, total in totals.items()}
 
 
 def _require_information(kl: float, least: float) -> None:
-    if kl < least:
+    if least and kl < least:
         raise VaelineError(
             f"the posterior has collapsed: validation KL is {kl:.3f} nats per image, train.min_kl asks for {least}; "
             "lower model.beta, raise train.kl_warmup or change train.learning_rate"

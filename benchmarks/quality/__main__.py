@@ -1,0 +1,70 @@
+"""The presets on real MNIST, three seeds each, beside what others have published.
+
+python benchmarks/quality [PRESET ...]     trains what is missing in benchmarks/quality/results, writes table.md
+"""
+
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from quality.table import ROWS, Row
+from quality.trainings import RESULTS, read, result
+
+from vaeline.artifacts import atomic_file
+
+TABLE = RESULTS.parent / "table.md"
+SEEDS = (1, 2, 3)
+RELEASE = {"evaluate.nll_images": 10_000, "evaluate.nll_samples": 5_000}
+HEAD = """\
+MNIST, 10,000 test images; mean ± standard deviation over the seeds of the training. Likelihoods in nats per image, NLL on
+seeded binary pixels. Minutes are those of the training alone, on {machine}; a preset is run by
+`make run PRESET=…`, the table is made by `python benchmarks/quality`.
+
+| preset | measure | published | goal | reached | seeds | minutes | parameters |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    for preset in sys.argv[1:] or dict.fromkeys(row.preset for row in ROWS):
+        for seed in SEEDS:
+            found = result(preset, {"train.seed": seed, **RELEASE}, f"{preset}-{seed}")
+            print(f"{preset}, seed {seed}: {found['minutes']} minutes, {found['metrics']['test']}", flush=True)
+    results = [read(file) for file in sorted(RESULTS.glob("*.json"))]
+    machine = ", ".join(sorted({found["machine"] for found in results}))
+    lines = [line for row in ROWS if (line := write_row(row, results))]
+    with atomic_file(TABLE) as temporary:
+        temporary.write_text(HEAD.format(machine=machine) + "\n".join(lines) + "\n", encoding="utf-8")
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def write_row(row: Row, results: list[dict]) -> str:
+    """A line of the table; empty while the preset has not been trained."""
+    by_seed = {
+        name: {found["params"]["train"]["seed"]: found for found in results if found["preset"] == name}
+        for name in (row.preset, row.against)
+    }
+    own, other = by_seed[row.preset], by_seed[row.against]
+    seeds = [seed for seed in own if not row.against or seed in other]
+    if not seeds:
+        return ""
+    values = [row.figure(own[seed], *([other[seed]] if row.against else [])) for seed in seeds]
+    spread = f" ± {row.form.format(statistics.stdev(values))}" if len(values) > 1 else ""
+    minutes = statistics.mean(own[seed]["minutes"] for seed in seeds)
+    cells = [
+        f"`{row.preset}`",
+        row.measure,
+        row.anchor,
+        row.reach,
+        f"{row.form.format(statistics.mean(values))}{spread}",
+        str(len(values)),
+        f"{minutes:.1f}",
+        f"{own[seeds[0]]['parameters']:,}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The quality table: what is measured, what others have reached, and what we set out to reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of a preset; `against` names another preset that it is set beside, seed by seed."""
+
+    preset: str
+    measure: str
+    anchor: str
+    reach: str
+    figure: Callable[..., float]
+    form: str = "{:.2f}"
+    against: str = ""
+
+
+def metric(group: str, *path: str, scale: float = 1.0) -> Callable[[Result], float]:
+    """A figure of `reports/metrics.json`."""
+
+    def read(result: Result) -> float:
+        value = result["metrics"][group]
+        for key in path:
+            value = value[key]
+        return scale * value
+
+    return read
+
+
+def gain(group: str, *path: str) -> Callable[[Result, Result], float]:
+    """How much lower a figure is than in the other result."""
+    read = metric(group, *path)
+    return lambda result, other: read(other) - read(result)
+
+
+def refitted(result: Result) -> float:
+    """Fréchet distance of samples from the fitted prior against those from N(0, I), as a change in percent."""
+    samples = result["metrics"]["samples"]
+    return 100 * (samples["frechet"] / samples["unfitted_frechet"] - 1)
+
+
+def codes_in_use(result: Result) -> float:
+    """Perplexity of the codes over the test set, as a share of the codebook."""
+    codes = result["metrics"]["codes"]
+    return codes["perplexity"] / codes["codes"]
+
+
+NLL = "NLL, importance-weighted, k = 5,000"
+ROWS = (
+    Row("resmlp-2d", "−ELBO, grey", "139.4 best public; 136.8 literature", "≤ 133", metric("test", "neg_elbo")),
+    Row("resmlp-2d", "NLL, exact", "132.6", "≤ 131", metric("test", "nll")),
+    Row("mlp-20d", "−ELBO, grey", "105.6; 94.8", "≤ 96", metric("test", "neg_elbo")),
+    Row("mlp-20d", "kNN on z_mean, %", "96–97", "≥ 97", metric("latents", "knn_accuracy", scale=100)),
+    Row("resmlp-40d", NLL, "86.76 (3,280 epochs)", "≤ 84.5", metric("test", "nll")),
+    Row("resmlp-40d-iwae", "gain over k = 1, nats", "1.2", "≥ 0.8", gain("test", "nll"), against="resmlp-40d"),
+    Row("resmlp-40d-flow", NLL, "about 3 below N(0, I)", "≤ 83", metric("test", "nll")),
+    Row("cvae", "samples named right, %", "–", "≥ 99", metric("conditional", "sample_accuracy", scale=100)),
+    Row("cvae", "trained on samples, CAS, %", "–", "≥ 97", metric("conditional", "cas", scale=100)),
+    Row("cvae", "Bayes' rule, %", "–", "≥ 98", metric("conditional", "bayes_accuracy", scale=100)),
+    Row("vqvae", "test MSE ÷ variance", "0.0444 (train)", "≤ 0.035", metric("test", "mse_share"), "{:.4f}"),
+    Row("vqvae", "codes in use, %", "–", "100", metric("codes", "usage", scale=100)),
+    Row("vqvae", "perplexity ÷ codes", "–", "≥ 0.6", codes_in_use),
+    Row("vqvae", "prior, nats a code", "1.034", "≤ 1.00", metric("codes", "nats_per_code"), "{:.3f}"),
+    Row("mlp-20d-mixture", "Fréchet, fitted prior, against N(0, I), %", "−8 to −82", "−40", refitted, "{:.0f}"),
+    Row("mlp-20d", "AUROC, mirrored", "0.81", "≥ 0.75", metric("ood", "hflip", "one_class", "auroc"), "{:.3f}"),
+    Row("mlp-20d", "AUROC, upside down", "–", "≥ 0.85", metric("ood", "vflip", "one_class", "auroc"), "{:.3f}"),
+    Row("mlp-20d", "AUROC, noise", "1.00", "1.00", metric("ood", "noise", "one_class", "auroc"), "{:.3f}"),
+)
+"""The one-class figure is made by `benchmarks/one_class.py`."""

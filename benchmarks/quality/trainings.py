@@ -1,0 +1,69 @@
+"""One training: the whole pipeline by its own command, in a clone of its own, and what came of it."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+from vaeline.artifacts import write_json
+from vaeline.models.archive import load_model
+from vaeline.params import change_params
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks/quality/results"
+CLI = (sys.executable, "-m", "vaeline.cli")
+DVC = (sys.executable, "-m", "dvc")
+
+
+def result(preset: str, changes: dict[str, Any], name: str) -> dict[str, Any]:
+    """What `preset` with `changes` came to, from the file `name` if that was made with the same parameters.
+
+    The clone shares this repository's DVC cache: fetching, preparing and classifying are done once.
+    """
+    file = RESULTS / f"{name}.json"
+    with tempfile.TemporaryDirectory() as scratch:
+        clone = Path(scratch) / "vaeline"
+        _run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
+        _run(clone, *CLI, "preset", preset)
+        change_params(changes, clone / "params.yaml")
+        settings = _settings(clone)
+        if file.is_file() and (known := read(file))["params"] == settings:
+            return known
+        _run(clone, *DVC, "cache", "dir", "--local", str(ROOT / ".dvc/cache"))
+        _run(clone, *CLI, "run")
+        write_json(file, {"params": settings, "preset": preset, **_measured(clone)})
+    return read(file)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A result that was written before."""
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _measured(clone: Path) -> dict[str, Any]:
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("vae-mnist").experiment_id])
+    seconds = sum(metric.value for metric in client.get_metric_history(run.info.run_id, "train/epoch_seconds"))
+    metrics = read(clone / "reports/metrics.json")
+    return {
+        "commit": run.data.tags["mlflow.source.git.commit"],
+        "machine": run.data.tags["vaeline.machine"],
+        "minutes": round(seconds / 60, 2),
+        "parameters": load_model(clone / "models/vae.keras").count_params(),
+        "metrics": {name: group for name, group in metrics.items() if name not in ("per_class", "protocol")},
+    }
+
+
+def _settings(clone: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    params = YAML(typ="safe").load((clone / "params.yaml").read_text(encoding="utf-8"))
+    return {section: params[section] for section in ("model", "train", "evaluate")}
+
+
+def _run(folder: Path, *command: str) -> None:
+    subprocess.run(command, cwd=folder, check=True)

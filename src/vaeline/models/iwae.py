@@ -1,0 +1,63 @@
+"""The importance-weighted autoencoder: a VAE whose loss is a tighter bound."""
+
+import math
+
+import keras
+from keras import ops
+
+from vaeline.models.priors import log_normal
+from vaeline.models.vae import VAE
+
+
+def importance_bound(log_weights):
+    """−log (1/k) Σ w of each image, shape (batch,), of log w = log p(x, z) − log q(z|x), shape (batch, k)."""
+    return math.log(log_weights.shape[1]) - ops.logsumexp(log_weights, axis=1)
+
+
+def scale_gradient(tensor, factor):
+    """`tensor` itself, whose gradient is multiplied by `factor`."""
+    held = ops.stop_gradient(tensor)
+    return held + ops.stop_gradient(factor) * (tensor - held)
+
+
+@keras.saving.register_keras_serializable(package="vaeline")
+class IWAE(VAE):
+    """A VAE with the loss −log (1/k) Σ p(x, z) / q(z|x) over k draws of z (Burda et al. 2016, arXiv:1509.00519).
+
+    The estimator `dreg` is the doubly reparameterised gradient (Tucker et al. 2019, arXiv:1810.04152, equation 8): the
+    score term of log q is left out, and what reaches the encoder through each z is weighed by its share of the weights
+    once more; its signal does not vanish as k grows. It decodes twice, the first time without gradients. `plain` is the
+    gradient of the loss itself. With k = 1 both are the VAE's, its KL estimated by the one draw.
+    """
+
+    def call(self, inputs, training=None):
+        z_mean, z_log_var = self.encoder(inputs)
+        shape = (ops.shape(z_mean)[0], self.params.iwae.samples, self.noise_dim)
+        noise = keras.random.normal(shape, seed=self.noise_generator)
+        z = self.reparameterize(z_mean[:, None], z_log_var[:, None], noise)
+        return {"target": inputs, "z_mean": z_mean, "z_log_var": z_log_var, "z": z}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        target, z, z_mean, z_log_var = (y_pred[name] for name in ("target", "z", "z_mean", "z_log_var"))
+        reconstruction, kl = self._terms(target, z, z_mean, z_log_var, training)
+        self.measure(*(ops.mean(values, axis=1) for values in (reconstruction + kl, reconstruction, kl)))
+        weight = self.params.beta * (self.kl_weight if training else 1.0)
+        log_weights = -reconstruction - weight * kl
+        bound = ops.mean(importance_bound(log_weights))
+        if not training or self.params.iwae.estimator == "plain":
+            return bound
+        shares = ops.stop_gradient(ops.softmax(log_weights, axis=1))
+        weighed = scale_gradient(z, shares[..., None])
+        held = (ops.stop_gradient(z_mean), ops.stop_gradient(z_log_var))
+        reconstruction, kl = self._terms(target, weighed, *held, training)
+        surrogate = ops.mean(ops.sum(shares * (reconstruction + weight * kl), axis=1))
+        return surrogate + ops.stop_gradient(bound - surrogate)
+
+    def _terms(self, target, z, z_mean, z_log_var, training):
+        """−log p(x|z) and log q(z|x) − log p(z) of each draw, both (batch, k)."""
+        flat = ops.reshape(z, (-1, self.latent_dim))
+        logits = ops.reshape(self.decoder(flat, training=training), (-1, z.shape[1], *self.image_shape))
+        log_prior = ops.reshape(self.training_prior.log_prob(flat), (-1, z.shape[1]))
+        return self.likelihood.nll(target[:, None], logits), log_normal(
+            z, z_mean[:, None], z_log_var[:, None]
+        ) - log_prior
