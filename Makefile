@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-.PHONY: help setup run evaluate-full test browser lint lock ui clean
+.PHONY: help setup run evaluate-full test test-jax browser lint lock ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -25,7 +25,11 @@ evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k 
 	@vaeline run --preset evaluation/full
 
 test: $(VENV)/.locked browser ## every test, with a small end-to-end run
-	@python -m pytest
+	@python -m pytest --numprocesses 2 --dist loadgroup
+
+test-jax: $(VENV)/.locked ## the tests of models and of all that calls them, on the JAX backend
+	@KERAS_BACKEND=jax python -m pytest tests/models tests/training tests/evaluation tests/applications tests/classifier \
+	  tests/scorecard
 
 browser: ## a Chromium for the tests of the MLflow UI: Debian's is installed where there is none, given root
 	@scripts/browser.sh

@@ -25,6 +25,14 @@ needs_mnist = pytest.mark.skipif(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several workers: a module stays on one, and all of `pipeline/`, which share workspaces; the long ones begin."""
+    for item in items:
+        folder, module = Path(item.path).parts[-2:]
+        item.add_marker(pytest.mark.xdist_group("pipeline" if folder == "pipeline" else f"{folder}/{module}"))
+    items.sort(key=lambda item: Path(item.path).parent.name not in ("pipeline", "fault"))
+
+
 @pytest.fixture(scope="session")
 def params() -> Params:
     """The repository's own parameters."""

@@ -2,12 +2,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from ruamel.yaml import YAML
 
 from vaeline.errors import VaelineError
-from vaeline.params import change_params, flatten, read_params
-
-PRESETS = sorted((ROOT / "presets").rglob("*.yaml"))
+from vaeline.params import change_params, read_params
 
 
 @pytest.fixture
@@ -77,20 +74,6 @@ def test_a_wrong_change_leaves_the_file_as_it_was(params_file, change):
     with pytest.raises(VaelineError):
         change_params(change, params_file)
     assert params_file.read_text() == before
-
-
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.stem)
-def test_presets_are_valid_and_set_the_same_keys(params_file, preset):
-    values = [flatten(YAML(typ="safe").load(file.read_text())) for file in preset.parent.glob("*.yaml")]
-    assert len({frozenset(value) for value in values}) == 1, "a preset would leave traces of the one before"
-    change_params(flatten(YAML(typ="safe").load(preset.read_text())), params_file)
-
-
-def test_the_default_is_resmlp_2d_with_the_everyday_evaluation(params):
-    default = flatten(params.model_dump(by_alias=True))
-    for name in ("resmlp-2d", "evaluation/everyday"):
-        preset = flatten(YAML(typ="safe").load((ROOT / f"presets/{name}.yaml").read_text()))
-        assert {key: default[key] for key in preset} == preset
 
 
 def test_a_path_is_named_after_its_last_part(params):

@@ -18,8 +18,8 @@ TABLE = RESULTS.parent / "table.md"
 SEEDS = (1, 2, 3)
 RELEASE = {"evaluate.nll_images": 10_000, "evaluate.nll_samples": 5_000}
 HEAD = """\
-MNIST, 10,000 test images; mean ± standard deviation over the seeds of the training. Likelihoods in nats per image, NLL on
-seeded binary pixels. Minutes are those of the training alone, on {machine}; a preset is run by
+MNIST, 10,000 test images; mean ± standard deviation over the seeds of the training. Likelihoods in nats per image, NLL
+on seeded binary pixels. Minutes are those of the training alone, on {machine}; a preset is run by
 `make run PRESET=…`, the table is made by `python benchmarks/quality`.
 
 | preset | measure | published | goal | reached | seeds | minutes | parameters |

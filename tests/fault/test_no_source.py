@@ -31,4 +31,6 @@ def test_no_source(tmp_path):
 
     output = workspace.run("vaeline", "run", **NO_NETWORK)
     assert "vae-digits-candidates v1" in output, "the table is shown even when nothing had to run"
-    assert "no preset 'huge'; there are: conv-2d" in workspace.run("vaeline", "run", "--preset", "huge", check=False)
+    assert "no preset 'huge'; there are: autoencoder" in workspace.run(
+        "vaeline", "run", "--preset", "huge", check=False
+    )

@@ -9,6 +9,7 @@ from vaeline.figures.charts import (
     draw_compression,
     draw_latent_space,
     draw_learning_curves,
+    draw_rate_distortion,
 )
 from vaeline.figures.images import (
     draw_class_manifolds,
@@ -100,3 +101,15 @@ def test_a_bar_stands_for_its_own_kind_and_score():
     bars = draw_anomalies(SEPARATION, "t").axes[0].containers
     heights = [[bar.get_height() for bar in group] for group in bars if hasattr(group, "patches")]
     assert heights == [[0.9, 0.7], [0.4, 0.6]]
+
+
+def test_rate_and_distortion_name_their_beta():
+    points = pd.DataFrame({"beta": [0.5, 1.0], "rate": [30.0, 22.0], "distortion": [70.0, 76.0]})
+    (axes,) = draw_rate_distortion(points, "a title").axes
+    assert [text.get_text() for text in axes.texts] == ["β = 0.5", "β = 1"]
+    curve, *levels = axes.lines
+    np.testing.assert_allclose(curve.get_xydata(), points[["rate", "distortion"]])
+    sums = {float(np.ptp(line.get_xydata().sum(axis=1))) for line in levels}
+    assert max(sums) < 1e-9
+    assert levels[0].get_xydata().sum(axis=1)[0] == 98
+    assert axes.get_xlabel().endswith("nats per image")

@@ -105,3 +105,26 @@ def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure
     axes.legend()
     axes.grid(alpha=0.3)
     return figure
+
+
+def draw_rate_distortion(points: pd.DataFrame, title: str) -> Figure:
+    """Distortion against rate of models trained with different beta: columns beta, rate, distortion (nats per image).
+
+    Models on one of the dashed lines have the same −ELBO (Alemi et al. 2018, arXiv:1711.00464).
+    """
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(points["rate"], points["distortion"], marker="o", zorder=3)
+    for row in points.itertuples():
+        axes.annotate(f"β = {row.beta:g}", (row.rate, row.distortion), xytext=(8, 6), textcoords="offset points")
+    best = (points["rate"] + points["distortion"]).min()
+    rates = np.array([0, 1.15 * points["rate"].max()])
+    for level in range(4):
+        label = "equal −ELBO, 20 nats apart" if not level else None
+        axes.plot(rates, best + 20 * level - rates, color="gray", linewidth=0.8, linestyle="--", label=label)
+    low, high = points["distortion"].min(), points["distortion"].max()
+    axes.set(xlim=rates, ylim=(low - 0.15 * (high - low), high + 0.15 * (high - low)))
+    axes.set(title=title, xlabel=f"rate, {CURVES['kl']}, {NATS}", ylabel=f"distortion, {NATS}")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -22,19 +23,8 @@ from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
 PACKAGE = Path(vaeline.__file__).parent
-REQUIRED_TO_SERVE = (
-    "mlflow",
-    "keras",
-    "tensorflow-cpu",
-    "tensorflow",
-    "jax",
-    "numpy",
-    "pydantic",
-    "ruamel.yaml",
-    "scikit-learn",
-    "scipy",
-    "tqdm",
-)
+REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
+BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 MAIN_FIGURES = ("test/neg_elbo", "test/reconstruction", "test/kl", "test/nll")
 SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1))]),
@@ -100,9 +90,10 @@ def package_pyfunc(archive: Path, folder: Path) -> None:
 
 
 def pinned_requirements() -> list[str]:
-    """The installed versions of what serving needs."""
+    """The installed versions of what serving needs, with the backend that Keras runs on."""
     installed = {item.name.lower().replace("_", "-"): item.version for item in importlib.metadata.distributions()}
-    return [f"{name}=={installed[name]}" for name in REQUIRED_TO_SERVE if name in installed]
+    backend = BACKENDS[os.environ.get("KERAS_BACKEND", "tensorflow")]
+    return [f"{name}=={installed[name]}" for name in (*REQUIRED_TO_SERVE, *backend) if name in installed]
 
 
 def version_tags(run: Run) -> dict[str, str]:

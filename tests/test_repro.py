@@ -1,0 +1,54 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from ruamel.yaml import YAML
+
+from vaeline.errors import VaelineError
+from vaeline.params import read_params
+from vaeline.repro import apply_preset
+
+PRESETS = sorted(file.stem for file in (ROOT / "presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_committed_parameters_are_those_of_the_default_preset():
+    read = YAML(typ="safe").load
+    default = read((ROOT / "presets/default.yaml").read_text())
+    parameters = read((ROOT / "params.yaml").read_text())
+    assert default == {section: parameters[section] for section in ("model", "train")}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_nothing_of_an_earlier_preset_stays(folder, name):
+    apply_preset(name)
+    alone = read_params()
+    for other in ("resmlp-40d-vamp", "autoencoder", "conv-2d"):
+        apply_preset(other)
+        apply_preset(name)
+        assert read_params() == alone
+
+
+def test_a_preset_of_the_evaluation_leaves_the_model_and_can_be_undone(folder):
+    apply_preset("mlp-20d")
+    everyday = read_params()
+    apply_preset("evaluation/full")
+    assert read_params().model == everyday.model
+    assert read_params().evaluate.nll_samples == 5000
+    apply_preset("evaluation/everyday")
+    assert read_params() == everyday
+
+
+def test_an_unknown_preset_names_the_others(folder):
+    before = Path("params.yaml").read_text()
+    with pytest.raises(VaelineError, match="no preset 'huge'; there are: autoencoder, conv-2d"):
+        apply_preset("huge")
+    assert Path("params.yaml").read_text() == before
