@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 from vaeline.errors import VaelineError
 from vaeline.evaluation.likelihood import elbo_scores, encode, importance_weighted_nll, sample
 from vaeline.models.build import build_model
-from vaeline.models.priors import LabelledPrior, MixtureByLabel, NormalByLabel, StandardNormal, log_normal
+from vaeline.models.priors import MixtureByLabel, NormalByLabel, SameForAllLabels, StandardNormal, log_normal
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
@@ -125,7 +125,7 @@ def test_the_prior_by_label_is_scipys_and_draws_what_it_says():
 
 
 def test_labels_cost_their_nats_and_latents_those_of_their_prior():
-    prior = LabelledPrior(StandardNormal(2), 4)
+    prior = SameForAllLabels(StandardNormal(2), 4)
     z = np.asarray(prior.sample(50, 1, 1.0))
     np.testing.assert_allclose(prior.log_prob(z), stats.norm.logpdf(z[:, :2]).sum(axis=1) - math.log(4), rtol=1e-4)
     label = z[:1, 2:]

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from vaeline.models.networks import build_encoder
-from vaeline.models.priors import LabelledPrior, MixtureByLabel, NormalByLabel, Prior
+from vaeline.models.priors import MixtureByLabel, NormalByLabel, Prior, SameForAllLabels
 from vaeline.models.vae import VAE, reparameterize
 
 
@@ -84,7 +84,7 @@ class ConditionalVAE(VAE):
             return NormalByLabel(latent_dim, self.classes)
         if prior.kind == "mixture":
             return MixtureByLabel(latent_dim, prior.components, self.classes)
-        return LabelledPrior(super()._build_prior(), self.classes)
+        return SameForAllLabels(super()._build_prior(), self.classes)
 
     def _build_standard_prior(self) -> Prior:
-        return LabelledPrior(super()._build_standard_prior(), self.classes)
+        return SameForAllLabels(super()._build_standard_prior(), self.classes)

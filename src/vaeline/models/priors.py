@@ -208,21 +208,28 @@ class MixturePrior(Prior):
 
 
 class LabelledPrior(Prior):
-    """Every class as likely as another, and latents by a prior that knows no classes.
+    """p(z) of latents with a label at their end, one-hot: all classes as likely, and p(latents|label).
 
-    Its z (batch, latent_dim + classes) are latents with the label at their end, one-hot.
+    Its z have shape (batch, latent_dim + classes). A kind answers `log_given` and `draw`.
     """
 
-    def __init__(self, latents: Prior, classes: int):
+    def __init__(self, classes: int):
         super().__init__()
-        self.latents = latents
         self.classes = classes
 
+    def log_given(self, latents, label):
+        """log p(latents|label), shape (batch,), in nats."""
+        raise NotImplementedError
+
+    def draw(self, label, seed: int, temperature: float):
+        """Latents (n, latent_dim) of one-hot labels (n, classes)."""
+        raise NotImplementedError
+
     def log_prob(self, z):
-        return self.latents.log_prob(self.split(z)[0]) - math.log(self.classes)
+        return self.log_given(*self.split(z)) - math.log(self.classes)
 
     def kl(self, z, z_mean, z_log_var):
-        return self.latents.kl(self.split(z)[0], self.split(z_mean)[0], z_log_var) + math.log(self.classes)
+        return log_normal(self.split(z)[0], self.split(z_mean)[0], z_log_var) - self.log_prob(z)
 
     def sample(self, n: int, seed: int, temperature: float, label: int | None = None):
         """Draws of one class, or of random ones."""
@@ -230,29 +237,42 @@ class LabelledPrior(Prior):
         told = ops.one_hot(labels, self.classes)
         return ops.concatenate([self.draw(told, seed, temperature), told], axis=1)
 
-    def draw(self, label, seed: int, temperature: float):
-        """Latents (n, latent_dim) of one-hot labels (n, classes)."""
-        return self.latents.sample(len(label), seed, temperature)
-
-    def fit(self, z: np.ndarray, seed: int) -> None:
-        self.latents.fit(self.split(z)[0], seed)
-
     def split(self, z):
         """Latents and one-hot labels of z."""
         return z[:, : -self.classes], z[:, -self.classes :]
 
 
+class SameForAllLabels(LabelledPrior):
+    """Latents by a prior that knows no classes."""
+
+    def __init__(self, latents: Prior, classes: int):
+        super().__init__(classes)
+        self.latents = latents
+
+    def log_given(self, latents, label):
+        return self.latents.log_prob(latents)
+
+    def draw(self, label, seed: int, temperature: float):
+        return self.latents.sample(len(label), seed, temperature)
+
+    def kl(self, z, z_mean, z_log_var):
+        return self.latents.kl(self.split(z)[0], self.split(z_mean)[0], z_log_var) + math.log(self.classes)
+
+
 class NormalByLabel(LabelledPrior):
-    """N(mean, exp(log_var)) over the latents of each class, learned with the model (Sohn et al. 2015, section 4)."""
+    """N(mean, exp(log_var)) for the latents of each class, learned with the model (Sohn et al. 2015, section 4)."""
 
     def __init__(self, latent_dim: int, classes: int):
-        super().__init__(StandardNormal(latent_dim), classes)
+        super().__init__(classes)
         self.centers = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="centers")
         self.log_vars = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="log_vars")
 
-    def log_prob(self, z):
-        latents, label = self.split(z)
-        return log_normal(latents, *self._of(label)) - math.log(self.classes)
+    def log_given(self, latents, label):
+        return log_normal(latents, *self._of(label))
+
+    def draw(self, label, seed: int, temperature: float):
+        mean, log_var = self._of(label)
+        return mean + temperature * ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=seed)
 
     def kl(self, z, z_mean, z_log_var):
         latents, label = self.split(z_mean)
@@ -260,32 +280,24 @@ class NormalByLabel(LabelledPrior):
         standard = (latents - mean) * ops.exp(-0.5 * log_var)
         return ops.sum(kl_by_latent(standard, z_log_var - log_var), axis=-1) + math.log(self.classes)
 
-    def draw(self, label, seed: int, temperature: float):
-        mean, log_var = self._of(label)
-        return mean + ops.exp(0.5 * log_var) * super().draw(label, seed, temperature)
-
     def _of(self, label):
         return ops.matmul(label, self.centers), ops.matmul(label, self.log_vars)
 
 
 class MixtureByLabel(LabelledPrior):
-    """A mixture of Gaussians over the latents of each class, each fitted after a training under N(0, I)."""
+    """A mixture of Gaussians for the latents of each class, fitted after a training under N(0, I)."""
 
     def __init__(self, latent_dim: int, components: int, classes: int):
-        super().__init__(StandardNormal(latent_dim), classes)
+        super().__init__(classes)
         self.by_class = [MixturePrior(latent_dim, components) for _ in range(classes)]
 
-    def log_prob(self, z):
-        latents, label = self.split(z)
-        log_given = ops.stack([prior.log_prob(latents) for prior in self.by_class], axis=1)
-        return ops.sum(label * log_given, axis=1) - math.log(self.classes)
-
-    def kl(self, z, z_mean, z_log_var):
-        return log_normal(self.split(z)[0], self.split(z_mean)[0], z_log_var) - self.log_prob(z)
+    def log_given(self, latents, label):
+        each = ops.stack([prior.log_prob(latents) for prior in self.by_class], axis=1)
+        return ops.sum(label * each, axis=1)
 
     def draw(self, label, seed: int, temperature: float):
-        drawn = ops.stack([prior.sample(len(label), seed, temperature) for prior in self.by_class], axis=1)
-        return ops.sum(label[..., None] * drawn, axis=1)
+        each = ops.stack([prior.sample(len(label), seed, temperature) for prior in self.by_class], axis=1)
+        return ops.sum(label[..., None] * each, axis=1)
 
     def fit(self, z: np.ndarray, seed: int) -> None:
         latents, label = self.split(z)
