@@ -8,6 +8,7 @@ import pytest
 from vaeline.applications.anomaly import fit_densities, image_statistics
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier
+from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.likelihood import elbo_scores, encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.models.vae import VAE
@@ -150,6 +151,8 @@ def test_a_conditional_model_is_measured_by_what_it_draws_and_whom_it_recognizes
     assert figures["sample_accuracy"] > 0.7 < figures["cas_accuracy"]
     assert figures["bayes_accuracy"] > 0.8 < figures["guess_accuracy"]
     assert part.columns["bayes_accuracy"].mean() == pytest.approx(figures["bayes_accuracy"], abs=1e-5)
+    entries = {entry for name in part.columns for entry in SCORES[name].protocol}
+    assert entries <= {f"conditional.{name}" for name in part.protocol}
     by_class = figures["classes"]
     assert list(by_class) == subject.classes
     accuracies = [by_class[name]["sample_accuracy"] for name in subject.classes]
