@@ -22,6 +22,7 @@ from vaeline.models.archive import load_model
 from vaeline.params import read_params
 from vaeline.scorecard.anomalies import measure_anomalies
 from vaeline.scorecard.compression import measure_compression
+from vaeline.scorecard.conditional import measure_conditional
 from vaeline.scorecard.latents import measure_latents
 from vaeline.scorecard.likelihood import measure_likelihood
 from vaeline.scorecard.restoration import measure_restoration
@@ -63,6 +64,9 @@ def main() -> None:
         "restoration": measure_restoration(subject, settings),
         "compression": measure_compression(subject, settings),
     }
+    if subject.model.is_conditional:
+        nll_bound = parts["test"].columns["nll_bound"]
+        parts["conditional"] = measure_conditional(subject, classifier, params.classify, nll_bound)
     scores = pd.DataFrame({"image": subject.rows, "label": subject.labels})
     scores = scores.assign(**{name: values for part in parts.values() for name, values in part.columns.items()})
     by_class = summarize_by_class(scores, subject.classes)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from vaeline.applications.restoration import denoise, inpaint
+from vaeline.applications.restoration import show_restoration
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
+from vaeline.evaluation.latents import class_grid, latent_line, plane_view, prior_grid
 from vaeline.evaluation.likelihood import decode, encode, sample
-from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.charts import (
     draw_anomalies,
@@ -22,6 +22,7 @@ from vaeline.figures.charts import (
     draw_learning_curves,
 )
 from vaeline.figures.images import (
+    draw_class_manifolds,
     draw_hardest,
     draw_interpolations,
     draw_manifold,
@@ -49,6 +50,7 @@ def main() -> None:
     test, classes = prepared.splits["test"], prepared.classes
     images = scale(test.images)
     z_mean, _ = encode(model, images, test.labels)
+    unlabelled = z_mean[:, : model.latent_dim - model.label_dim]
     scores = pd.read_parquet(REPORTS / "scores.parquet")
     history = pd.read_csv(REPORTS / "history.csv")
     by_class = pd.read_csv(REPORTS / "per_class.csv", index_col="class")
@@ -56,44 +58,21 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.title})"
 
-    grid, quantiles, spanned = prior_grid(params.plot.manifold_size, z_mean)
-    manifold = decode(model, grid.reshape(-1, model.latent_dim)).reshape(*grid.shape[:2], *model.image_shape)
-    whole = model.latent_dim <= 2
-    manifold_name = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
-    manifold_axes = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
-
     chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * COLUMNS]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
     paths = np.stack([decode(model, latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
-    samples = sample(model, 10 * COLUMNS, params.plot.seed)
     loss = "neg_elbo" if model.has_bound else "reconstruction"
     hardest = scores.nlargest(COLUMNS, loss)
     rows = hardest["image"].to_numpy()
     notes = [f"{classes[label]}, {nats:.0f} nats" for label, nats in zip(hardest["label"], hardest[loss], strict=True)]
 
-    def mend() -> dict[str, np.ndarray]:
-        clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
-        noisy = add_noise(clean, sigma, params.plot.seed)
-        missing = box_mask(clean, params.evaluate.box, params.plot.seed)
-        holed = cut_out(clean, missing)
-        return {
-            "test image": clean,
-            f"noise, σ = {sigma:g}": noisy,
-            "median filter": median_filtered(noisy),
-            "restored": denoise(model, noisy),
-            "cut out": holed,
-            "filled in": inpaint(model, holed, missing),
-        }
-
     figures = {
-        "manifold": draw_manifold(manifold, quantiles, title(manifold_name), (manifold_axes[0], manifold_axes[1])),
         "reconstructions": draw_reconstructions(
             images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
         ),
         "interpolations": draw_interpolations(paths, path_names, title("lines in latent space between test images")),
-        "samples": draw_samples(samples, COLUMNS, title("samples from the prior")),
         "hardest": draw_hardest(
             images[rows],
             decode(model, z_mean[rows]),
@@ -101,14 +80,18 @@ def main() -> None:
             title(f"test images with the highest {LOSSES[loss]}, label and {LOSSES[loss]}"),
         ),
         "latent_space": draw_latent_space(
-            *plane_view(z_mean), test.labels, classes, title("test set in latent space, z_mean by label")
+            *plane_view(unlabelled), test.labels, classes, title("test set in latent space, z_mean by label")
         ),
         "learning_curves": draw_learning_curves(history, title("training")),
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
+    draw_prior = draw_classes if model.is_conditional else draw_whole_prior
+    figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
-        figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
+        sigma, box = params.evaluate.noise_levels[-1], params.evaluate.box
+        stages = show_restoration(model, images[chosen[:COLUMNS]], sigma, box, params.plot.seed)
+        figures["restorations"] = draw_restorations(stages, title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")
     if not curve.empty:
         figures["compression"] = draw_compression(curve, scores["png_bits"].mean(), title("latent code as compression"))
@@ -117,6 +100,26 @@ def main() -> None:
             save_figure(figure, directory / f"{name}.png")
     record("plot")
     print(f"plot: {len(figures)} figures of {prepared.title} in {FIGURES}")
+
+
+def draw_whole_prior(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
+    grid, quantiles, spanned = prior_grid(settings.manifold_size, z_mean)
+    what = "latent manifold" if model.latent_dim <= 2 else f"2-D slice of {model.latent_dim} latents, the others at 0"
+    names = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
+    return {
+        "manifold": draw_manifold(decode(model, grid), quantiles, title(what), (names[0], names[1])),
+        "samples": draw_samples(sample(model, 10 * COLUMNS, settings.seed), COLUMNS, title("samples from the prior")),
+    }
+
+
+def draw_classes(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
+    side, present = -(-settings.manifold_size // 3), np.flatnonzero(np.bincount(labels) > 2)
+    grids = {classes[label]: decode(model, class_grid(side, z_mean[labels == label])) for label in present}
+    rows = np.stack([sample(model, COLUMNS, settings.seed, label) for label in range(len(classes))])
+    return {
+        "manifold": draw_class_manifolds(grids, title("each class along its two main directions in latent space")),
+        "samples": draw_interpolations(rows, classes, title("samples of each class")),
+    }
 
 
 if __name__ == "__main__":

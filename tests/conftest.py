@@ -87,6 +87,19 @@ def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
+def conditional_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> GenerativeModel:
+    """A conditional model with a prior by class, trained a little on the digits."""
+    prior = params.model.prior.model_copy(update={"kind": "label"})
+    changes = {"kind": "cvae", "architecture": "mlp", "latent_dim": 3, "prior": prior}
+    quick = {"epochs": 6, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
+    train = params.train.model_copy(update=quick)
+    examples = Examples(digits.images, digits.labels)
+    progress = start(examples, 10, params.model.model_copy(update=changes), train)
+    checkpoint = tmp_path_factory.mktemp("conditional-model") / "checkpoint"
+    return fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)[0]
+
+
+@pytest.fixture(scope="session")
 def desk(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a user has it: a small model trained on the digits, its latent reference, and ten pictures."""
     folder = tmp_path_factory.mktemp("desk")

@@ -38,6 +38,16 @@ def test_binary_pixels_need_a_bernoulli(params_file):
         change_params({"model.likelihood": "gaussian", "model.binarize": True}, params_file)
 
 
+@pytest.mark.parametrize(
+    ("kind", "prior", "sentence"),
+    [("vae", "label", "prior.kind: label needs kind: cvae"), ("cvae", "vamp", "prior.kind: vamp has none of")],
+)
+def test_a_prior_that_does_not_fit_the_kind_is_refused(params_file, kind, prior, sentence):
+    with pytest.raises(VaelineError, match=sentence):
+        change_params({"model.kind": kind, "model.prior.kind": prior}, params_file)
+    change_params({"model.kind": "cvae", "model.prior.kind": "label"}, params_file)
+
+
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(VaelineError, match="not found; run from the repository's root"):
         read_params(tmp_path / "params.yaml")

@@ -62,6 +62,11 @@ class GenerativeModel(keras.Model):
         return 0
 
     @property
+    def label_nats(self) -> float:
+        """Nats of every rate that tell the class: what of −log p(x, label) is −log p(label)."""
+        return 0.0
+
+    @property
     def title(self) -> str:
         """What titles call the model: `vae, resmlp, 2-D`."""
         return f"{self.params.kind}, {self.params.architecture}, {self.params.latent_dim}-D"
