@@ -21,6 +21,7 @@ from vaeline.evaluation.summary import summarize_by_class
 from vaeline.models.archive import load_model
 from vaeline.params import read_params
 from vaeline.scorecard.anomalies import measure_anomalies
+from vaeline.scorecard.codes import measure_codes
 from vaeline.scorecard.compression import measure_compression
 from vaeline.scorecard.conditional import measure_conditional
 from vaeline.scorecard.latents import measure_latents
@@ -59,6 +60,7 @@ def main() -> None:
     parts = {
         "test": measure_likelihood(subject, settings),
         "latents": measure_latents(subject),
+        "codes": measure_codes(subject),
         "samples": measure_samples(subject, classifier, digest(CLASSIFIER), settings),
         "ood": measure_anomalies(subject, densities, others),
         "restoration": measure_restoration(subject, settings),

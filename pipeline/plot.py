@@ -4,15 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from vaeline.applications.restoration import show_restoration
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.evaluation.latents import class_grid, latent_line, plane_view, prior_grid
-from vaeline.evaluation.likelihood import decode, encode, sample
+from vaeline.evaluation.latents import latent_line, plane_view
+from vaeline.evaluation.likelihood import decode, encode
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.charts import (
     draw_anomalies,
@@ -22,14 +21,12 @@ from vaeline.figures.charts import (
     draw_learning_curves,
 )
 from vaeline.figures.images import (
-    draw_class_manifolds,
     draw_hardest,
     draw_interpolations,
-    draw_manifold,
     draw_reconstructions,
     draw_restorations,
-    draw_samples,
 )
+from vaeline.figures.prior import draw_prior
 from vaeline.models.archive import load_model
 from vaeline.params import read_params
 from vaeline.tracking.sync import record
@@ -86,7 +83,6 @@ def main() -> None:
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
-    draw_prior = draw_classes if model.is_conditional else draw_whole_prior
     figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
         sigma, box = params.evaluate.noise_levels[-1], params.evaluate.box
@@ -100,26 +96,6 @@ def main() -> None:
             save_figure(figure, directory / f"{name}.png")
     record("plot")
     print(f"plot: {len(figures)} figures of {prepared.title} in {FIGURES}")
-
-
-def draw_whole_prior(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
-    grid, quantiles, spanned = prior_grid(settings.manifold_size, z_mean)
-    what = "latent manifold" if model.latent_dim <= 2 else f"2-D slice of {model.latent_dim} latents, the others at 0"
-    names = [f"z{index + 1}, quantiles of the prior" for index in spanned] + ["(no second latent)"]
-    return {
-        "manifold": draw_manifold(decode(model, grid), quantiles, title(what), (names[0], names[1])),
-        "samples": draw_samples(sample(model, 10 * COLUMNS, settings.seed), COLUMNS, title("samples from the prior")),
-    }
-
-
-def draw_classes(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
-    side, present = -(-settings.manifold_size // 3), np.flatnonzero(np.bincount(labels) > 2)
-    grids = {classes[label]: decode(model, class_grid(side, z_mean[labels == label])) for label in present}
-    rows = np.stack([sample(model, COLUMNS, settings.seed, label) for label in range(len(classes))])
-    return {
-        "manifold": draw_class_manifolds(grids, title("each class along its two main directions in latent space")),
-        "samples": draw_interpolations(rows, classes, title("samples of each class")),
-    }
 
 
 if __name__ == "__main__":

@@ -48,6 +48,20 @@ def test_a_prior_that_does_not_fit_the_kind_is_refused(params_file, kind, prior,
     change_params({"model.kind": "cvae", "model.prior.kind": "label"}, params_file)
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model.kind": "vqvae"}, "autoregressive is a prior over codes; it and kind: vqvae need each other"),
+        ({"model.prior.kind": "autoregressive"}, "autoregressive is a prior over codes; it and kind: vqvae need each"),
+        ({"model.kind": "vqvae", "model.prior.kind": "autoregressive"}, "set architecture: conv or resconv"),
+        ({"model.codebook.restart_below": 1.0}, "restart_below"),
+    ],
+)
+def test_a_grid_of_codes_needs_what_it_needs(params_file, changes, sentence):
+    with pytest.raises(VaelineError, match=sentence):
+        change_params(changes, params_file)
+
+
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(VaelineError, match="not found; run from the repository's root"):
         read_params(tmp_path / "params.yaml")

@@ -5,4 +5,5 @@ FAMILY = {
     "cvae": "vaeline.models.cvae:ConditionalVAE",
     "iwae": "vaeline.models.iwae:IWAE",
     "vae": "vaeline.models.vae:VAE",
+    "vqvae": "vaeline.models.vqvae:VQVAE",
 }

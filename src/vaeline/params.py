@@ -58,7 +58,7 @@ class ClassifyParams(Section):
 class PriorParams(Section):
     """What p(z) is; the other keys belong to some kinds only."""
 
-    kind: Literal["normal", "label", "vamp", "flow", "mixture"]
+    kind: Literal["normal", "label", "vamp", "flow", "mixture", "autoregressive"]
     components: int = Field(ge=1)
     layers: int = Field(ge=1)
     width: int = Field(ge=1)
@@ -69,6 +69,15 @@ class IwaeParams(Section):
 
     samples: int = Field(ge=1)
     estimator: Literal["dreg", "plain"]
+
+
+class CodebookParams(Section):
+    """The codes of a VQ-VAE; model.latent_dim is the length of one."""
+
+    codes: int = Field(ge=2)
+    decay: float = Field(ge=0, lt=1)
+    commitment: float = Field(ge=0)
+    restart_below: float = Field(ge=0, lt=1)
 
 
 class ModelParams(Section):
@@ -90,6 +99,7 @@ class ModelParams(Section):
     capacity: float = Field(ge=0)
     prior: PriorParams
     iwae: IwaeParams
+    codebook: CodebookParams
 
     @field_validator("kind")
     @classmethod
@@ -113,6 +123,10 @@ class ModelParams(Section):
             raise ValueError("prior.kind: label needs kind: cvae, the model that is told labels")
         if self.prior.kind == "vamp" and self.kind == "cvae":
             raise ValueError("kind: cvae needs an encoder of images with labels, which prior.kind: vamp has none of")
+        if (self.kind == "vqvae") != (self.prior.kind == "autoregressive"):
+            raise ValueError("prior.kind: autoregressive is a prior over codes; it and kind: vqvae need each other")
+        if self.kind == "vqvae" and self.architecture not in ("conv", "resconv"):
+            raise ValueError("kind: vqvae needs a grid of features; set architecture: conv or resconv")
 
 
 class TrainParams(Section):

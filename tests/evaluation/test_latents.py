@@ -7,8 +7,8 @@ from vaeline.evaluation.latents import class_grid, latent_line, plane_view, prio
 
 def test_the_grid_runs_through_the_quantiles_of_the_prior_in_the_two_busiest_dimensions():
     z_mean = np.random.default_rng(0).normal(size=(500, 4)) * [0.1, 2.0, 0.5, 1.0]
-    grid, quantiles, spanned = prior_grid(5, z_mean)
-    assert spanned == (1, 3)
+    grid, quantiles, names = prior_grid(5, z_mean)
+    assert names == ("z2, quantiles of the prior", "z4, quantiles of the prior")
     np.testing.assert_allclose(norm.cdf(quantiles), [0.1, 0.3, 0.5, 0.7, 0.9], atol=1e-6)
     np.testing.assert_allclose(grid[2, :, 1], quantiles)
     np.testing.assert_allclose(grid[:, 2, 3], quantiles)
@@ -16,8 +16,8 @@ def test_the_grid_runs_through_the_quantiles_of_the_prior_in_the_two_busiest_dim
 
 
 def test_one_latent_gives_a_line():
-    grid, quantiles, spanned = prior_grid(3, np.ones((2, 1)))
-    assert spanned == (0,)
+    grid, quantiles, names = prior_grid(3, np.ones((2, 1)))
+    assert names == ("z1, quantiles of the prior", "(no second latent)")
     np.testing.assert_allclose(grid[..., 0], np.tile(quantiles, (3, 1)))
 
 

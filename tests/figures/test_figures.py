@@ -6,6 +6,7 @@ from vaeline.figures.canvas import save_figure
 from vaeline.figures.charts import (
     draw_anomalies,
     draw_class_losses,
+    draw_codes,
     draw_compression,
     draw_latent_space,
     draw_learning_curves,
@@ -48,6 +49,7 @@ FIGURES = {
     "class_losses": lambda: draw_class_losses(BY_CLASS, "A title"),
     "restorations": lambda: draw_restorations({"damaged": IMAGES[:4], "restored": IMAGES[4:8]}, "A title"),
     "anomalies": lambda: draw_anomalies(SEPARATION, "A title"),
+    "codes": lambda: draw_codes(np.array([3, 0, 6]), 1.9, "A title"),
     "compression": lambda: draw_compression(CURVE, 2000.0, "A title"),
 }
 
@@ -63,7 +65,7 @@ def test_a_figure_has_its_title_and_the_same_bytes_twice(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["manifold", "latent_space", "learning_curves", "class_losses", "anomalies", "compression"]
+    "name", ["manifold", "latent_space", "learning_curves", "class_losses", "anomalies", "codes", "compression"]
 )
 def test_axes_are_named(name):
     for axes in FIGURES[name]().axes:
@@ -113,3 +115,9 @@ def test_rate_and_distortion_name_their_beta():
     assert max(sums) < 1e-9
     assert levels[0].get_xydata().sum(axis=1)[0] == 98
     assert axes.get_xlabel().endswith("nats per image")
+
+
+def test_codes_stand_by_their_use_and_the_perplexity_is_noted():
+    axes = draw_codes(np.array([3, 0, 6]), 1.9, "t").axes[0]
+    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [2 / 3, 1 / 3, 0])
+    assert "67% of 3 codes used, perplexity 1.9" in [text.get_text() for text in axes.get_legend().get_texts()]

@@ -20,6 +20,7 @@ from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
 ROWS = np.arange(40)
+CODEBOOK = {"codes": 8, "decay": 0.9, "commitment": 0.25, "restart_below": 0.1}
 VARIANTS = {
     "autoencoder": {"kind": "autoencoder"},
     "capacity": {"capacity": 5.0, "beta": 10.0},
@@ -32,6 +33,7 @@ VARIANTS = {
     "resconv": {"architecture": "resconv", "likelihood": "calibrated_gaussian"},
     "vae": {"binarize": True, "normalization": "batch"},
     "vamp": {"prior": {"kind": "vamp"}},
+    "vqvae": {"kind": "vqvae", "architecture": "resconv", "prior": {"kind": "autoregressive"}, "codebook": CODEBOOK},
 }
 SCRIPT = """
 import json, sys

@@ -11,9 +11,11 @@ from vaeline.classifier.network import Classifier
 from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.likelihood import elbo_scores, encode
 from vaeline.evaluation.noise import binary_pixels
+from vaeline.models.build import build_model
 from vaeline.models.vae import VAE
-from vaeline.params import flatten
+from vaeline.params import ModelParams, flatten
 from vaeline.scorecard.anomalies import measure_anomalies
+from vaeline.scorecard.codes import measure_codes
 from vaeline.scorecard.compression import measure_compression
 from vaeline.scorecard.conditional import measure_conditional
 from vaeline.scorecard.latents import measure_latents
@@ -160,3 +162,52 @@ def test_a_conditional_model_is_measured_by_what_it_draws_and_whom_it_recognizes
     assert all(row["distance"] < row["real_distance"] for row in by_class.values())
     recall, real = (np.mean([row[name] for row in by_class.values()]) for name in ("recall", "real_recall"))
     assert recall < real
+
+
+@pytest.fixture
+def coder(params, prepared) -> Subject:
+    """A model with a codebook, untrained but for its start."""
+    changes = {"kind": "vqvae", "architecture": "conv", "latent_dim": 2}
+    given = params.model.model_dump() | changes
+    given["prior"] |= {"kind": "autoregressive", "layers": 1, "width": 16}
+    given["codebook"] |= {"codes": 12}
+    model = build_model(ModelParams.model_validate(given), (28, 28), 10, 1)
+    model.initialize(prepared.splits["train"].images[:100], None)
+    return Subject(model, prepared, 1)
+
+
+def test_codes_are_measured_over_the_whole_test_set_beside_what_they_are_worth(coder, subject):
+    unused = np.full((1, 2), 99.0)
+    coder.model.codebook.codes.assign(np.concatenate([np.array(coder.model.codebook.codes)[:-1], unused]))
+    part = measure_codes(coder)
+    check(part, {"codes", "codes_per_image", "usage", "perplexity", "mse_share"})
+    figures = part.figures
+    z = coder.latents.reshape(len(coder.rows), 49, 2)
+    found, uses = np.unique(z.reshape(-1, 2), axis=0, return_counts=True)
+    shares = uses / uses.sum()
+    assert figures["codes"] == 12
+    assert figures["usage"] == pytest.approx(len(found) / 12, abs=1e-5)
+    assert figures["usage"] < 1
+    assert figures["perplexity"] == pytest.approx(np.prod(shares**-shares), rel=1e-5)
+    scores = elbo_scores(coder.model, coder.greys, coder.rows, 1)
+    assert figures["nats_per_image"] == pytest.approx(scores["kl"].mean(), abs=1e-4)
+    assert figures["nats_per_code"] == pytest.approx(scores["kl"].mean() / 49, abs=1e-5)
+    assert figures["mse_share"] == pytest.approx(scores["mse"].mean() / coder.greys.var(), abs=1e-5)
+    assert part.protocol["images"] == f"all {len(coder.rows)} test images, grey"
+    assert measure_codes(subject).figures == {}
+    assert measure_codes(subject).protocol == {"left out": "the model has no codebook"}
+
+
+def test_a_model_of_codes_has_every_group_or_says_why_not(coder, settings):
+    part = measure_likelihood(coder, settings)
+    check(part, {"active_units", "images", "bits_per_dim", "mse_share"})
+    assert part.protocol["nll_bound"] == "importance-weighted, k = 1, 30 images"
+    scored = np.isfinite(part.columns["nll"])
+    np.testing.assert_allclose(part.columns["nll"][scored], part.columns["nll_neg_elbo"][scored], rtol=1e-5)
+    assert measure_restoration(coder, settings).protocol == {
+        "left out": "the model has no posterior over latents to search"
+    }
+    assert measure_compression(coder, settings).protocol == {"left out": "the latents are no standard normal numbers"}
+    part = measure_samples(coder, Classifier(image_shape=(28, 28), classes=10, width=4), "0" * 64, settings)
+    check(part)
+    assert part.protocol["prior"] == "autoregressive"

@@ -23,7 +23,7 @@ class Reference:
 
     class_means: (classes, latent_dim), the mean `z_mean` of each class. attributes: by name, the change of z
     (latent_dim,) that goes with one standard deviation of the attribute, within classes. z_mean and z_log_var:
-    (n, latent_dim) posteriors of some images, their classes in `labels` (n,).
+    (n, latent_dim) posteriors of some images, their classes in `labels` (n,); none of a model without randomness.
     """
 
     model_sha256: str
@@ -50,7 +50,8 @@ def fit_reference(
     class_means = np.zeros((len(classes), model.latent_dim))
     for label in present:
         class_means[label] = z_mean[labels == label].mean(axis=0)
-    kept = np.concatenate([np.flatnonzero(labels == label)[:POSTERIORS_A_CLASS] for label in present])
+    most = POSTERIORS_A_CLASS if model.noise_dim else 0
+    kept = np.concatenate([np.flatnonzero(labels == label)[:most] for label in present])
     statistics = image_statistics(model, images, np.arange(len(images)), seed)
     return Reference(
         model_sha256=model_sha256,

@@ -5,8 +5,8 @@ from scipy.stats import norm
 from sklearn.decomposition import PCA
 
 
-def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    """A grid of latents (side, side, latent_dim) through the quantiles of N(0, 1), those quantiles, and its dimensions.
+def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """A grid of latents (side, side, latent_dim) through the quantiles of N(0, 1), those quantiles, and axis names.
 
     The grid spans the two dimensions in which the posterior means (count, latent_dim) vary most, horizontal first;
     the others are 0. A model with one latent has it along the horizontal axis alone.
@@ -17,7 +17,8 @@ def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, t
     grid = np.zeros((side, side, latent_dim), "float32")
     for dimension, values in zip(spanned, (quantiles[None, :], quantiles[:, None]), strict=False):
         grid[..., dimension] = values
-    return grid, quantiles, spanned
+    names = [*(f"z{dimension + 1}, quantiles of the prior" for dimension in spanned), "(no second latent)"]
+    return grid, quantiles, (names[0], names[1])
 
 
 def class_grid(side: int, z_mean: np.ndarray) -> np.ndarray:

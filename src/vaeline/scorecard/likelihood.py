@@ -42,16 +42,16 @@ def _nll(subject: Subject, settings: EvaluateParams) -> tuple[dict[str, np.ndarr
 
     A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained
     on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models keep their greys. A model that knows classes is
-    told the label, and pays for it: its figures are those of image and label together.
+    told the label, and pays for it: its figures are those of image and label together. Without randomness there is
+    one z, and more samples of it say no more.
     """
     model, rows, seed = subject.model, subject.rows, subject.seed
+    samples = settings.nll_samples if model.noise_dim else 1
     binary = model.params.likelihood == "bernoulli"
     images = binary_pixels(subject.greys, seed, rows) if binary else subject.greys
     scored = subset(len(rows), settings.nll_images, seed)
     bound = np.full(len(rows), np.nan)
-    bound[scored] = importance_weighted_nll(
-        model, images[scored], scored, settings.nll_samples, seed, subject.labels[scored]
-    )
+    bound[scored] = importance_weighted_nll(model, images[scored], scored, samples, seed, subject.labels[scored])
     exact = has_grid(model)
     columns = {
         "nll_neg_elbo": elbo_scores(model, images, rows, seed, subject.labels)["neg_elbo"],
@@ -60,7 +60,7 @@ def _nll(subject: Subject, settings: EvaluateParams) -> tuple[dict[str, np.ndarr
     }
     protocol = {
         "nll_pixels": f"binary, seed {seed}" if binary else "grey",
-        "nll_bound": f"importance-weighted, k = {settings.nll_samples}, {len(scored)} images",
+        "nll_bound": f"importance-weighted, k = {samples}, {len(scored)} images",
         "nll": f"latent grid, {settings.grid_points} points a side, all images" if exact else "nll_bound",
     }
     return columns, protocol

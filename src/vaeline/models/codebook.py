@@ -1,0 +1,95 @@
+"""The codebook of a VQ-VAE: vectors become the nearest of K codes (van den Oord et al. 2017, arXiv:1711.00937)."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+from sklearn.cluster import KMeans
+
+from vaeline.params import CodebookParams
+
+SMOOTHING = 1e-5
+
+
+@keras.saving.register_keras_serializable(package="vaeline")
+class Codebook(layers.Layer):
+    """K codes of `dim` numbers, moved by no gradient.
+
+    Each is the running mean of the vectors that chose it (appendix A.1): with n the share of a batch's vectors that
+    chose a code and m their sum over the batch's size, `shares` ← decay · shares + (1 − decay) · n, `sums` likewise
+    with m, and the code is sums / shares, where shares are smoothed as if each code had been chosen `SMOOTHING` more. A
+    code with less than `restart_below` of an even share is dead: it starts again at some vector of the batch (Dhariwal
+    et al. 2020, arXiv:2005.00341, section 3.1).
+    """
+
+    def __init__(self, params: CodebookParams, dim: int, seed: int):
+        super().__init__(name="codebook")
+        self.params = params
+        self.generator = keras.random.SeedGenerator(seed)
+
+        def running(shape: tuple[int, ...], name: str, initializer="zeros"):
+            return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name)
+
+        even = keras.initializers.Constant(1 / params.codes)
+        self.shares = running((params.codes,), "shares", even)
+        self.sums = running((params.codes, dim), "sums")
+        self.codes = running((params.codes, dim), "codes", keras.initializers.RandomNormal(seed=seed))
+        self.sums.assign(self.codes / params.codes)
+        self.spread = running((), "spread", "ones")
+        self.built = True
+
+    def initialize(self, vectors: np.ndarray) -> None:
+        """Start at the k means of vectors (count, dim)."""
+        found = KMeans(self.params.codes, n_init=1, random_state=self.generator.get_config()["seed"]).fit(vectors)
+        shares = np.bincount(found.labels_, minlength=self.params.codes) / len(vectors)
+        self.shares.assign(shares)
+        self.sums.assign(shares[:, None] * found.cluster_centers_)
+        self.codes.assign(found.cluster_centers_)
+        self.spread.assign(max(found.inertia_ / vectors.size, 1e-6))
+
+    def nearest(self, vectors):
+        """Which code is nearest to each vector: (…, dim) to int32 (…,)."""
+        products = ops.matmul(vectors, ops.transpose(self.codes))
+        return ops.cast(ops.argmin(ops.sum(ops.square(self.codes), axis=1) - 2 * products, axis=-1), "int32")
+
+    def look_up(self, indices):
+        """The codes (…, dim) at indices (…,)."""
+        return ops.take(self.codes, indices, axis=0)
+
+    def log_responsibilities(self, vectors):
+        """log q(code) of vectors (…, dim), shape (…, codes), were each code a Gaussian as wide as it is off."""
+        codes = ops.stop_gradient(ops.convert_to_tensor(self.codes))
+        products = ops.matmul(vectors, ops.transpose(codes))
+        return ops.log_softmax((products - 0.5 * ops.sum(ops.square(codes), axis=1)) / self.spread)
+
+    def call(self, vectors, training=None):
+        """Vectors (…, dim) to their codes, through which gradients pass as if they were the vectors, and indices (…,).
+
+        In training the codebook then moves.
+        """
+        indices = self.nearest(vectors)
+        quantized = self.look_up(indices)
+        if training:
+            self.update(ops.reshape(vectors, (-1, vectors.shape[-1])), ops.reshape(indices, (-1,)))
+            error = ops.stop_gradient(ops.mean(ops.square(vectors - quantized)))
+            self.spread.assign(self.params.decay * self.spread + (1 - self.params.decay) * error)
+        return vectors + ops.stop_gradient(quantized - vectors), indices
+
+    def update(self, vectors, indices) -> None:
+        """Move the codes towards the vectors (count, dim) that chose them, and restart those that none chose."""
+        vectors = ops.stop_gradient(vectors)
+        chosen = ops.one_hot(indices, self.params.codes, dtype=vectors.dtype)
+        count, decay = ops.cast(ops.shape(vectors)[0], vectors.dtype), self.params.decay
+        shares = decay * self.shares + (1 - decay) * ops.sum(chosen, axis=0) / count
+        sums = decay * self.sums + (1 - decay) * ops.matmul(ops.transpose(chosen), vectors) / count
+
+        even = 1 / self.params.codes
+        dead = shares < self.params.restart_below * even
+        rows = keras.random.randint((self.params.codes,), 0, ops.shape(vectors)[0], seed=self.generator)
+        shares = ops.where(dead, even, shares)
+        sums = ops.where(dead[:, None], even * ops.take(vectors, rows, axis=0), sums)
+
+        total = ops.sum(shares)
+        smoothed = total * (shares + SMOOTHING) / (total + self.params.codes * SMOOTHING)
+        self.shares.assign(shares)
+        self.sums.assign(sums)
+        self.codes.assign(sums / smoothed[:, None])

@@ -1,0 +1,122 @@
+"""The vector-quantized VAE: a grid of codes in the place of a vector (van den Oord et al. 2017, arXiv:1711.00937)."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from vaeline.data.prepared import scale
+from vaeline.models.code_prior import CodePrior, pick
+from vaeline.models.codebook import Codebook
+from vaeline.models.generative import GenerativeModel
+from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
+
+PLACE_SCALE = 0.2
+CLUSTERED_IMAGES = 2000
+IMAGES_AT_ONCE = 500
+
+
+@keras.saving.register_keras_serializable(package="vaeline")
+class VQVAE(GenerativeModel):
+    """Encoder, codebook and decoder with the loss −log p(x|z) + commitment · ‖z_e − z‖² − log p(codes), per image.
+
+    z holds the codes of a grid, one vector after the other, and follows from the image: q(z|x) has no spread, and
+    −log p(x|z) − log p(codes) bounds −log p(x) from above. The prior learns beside the rest but moves none of it.
+    """
+
+    def __init__(self, params, image_shape=(28, 28), classes=1, seed=0, **kwargs):
+        super().__init__(params, image_shape, classes, seed, **kwargs)
+        settings, dim = self.params.codebook, self.params.latent_dim
+        self.grid = grid_shape(self.image_shape)
+        self.encoder = build_grid_encoder(self.params, self.image_shape, dim)
+        self.decoder = build_grid_decoder(self.params, self.image_shape, dim)
+        self.codebook = Codebook(settings, dim, seed)
+        start = keras.initializers.RandomNormal(stddev=PLACE_SCALE, seed=seed)
+        self.places = self.add_weight(shape=(*self.grid, dim), initializer=start, name="places")
+        places, prior = math.prod(self.grid), self.params.prior
+        self.prior = CodePrior(settings.codes, places, prior.layers, prior.width)
+
+    @property
+    def latent_dim(self) -> int:
+        return math.prod(self.grid) * self.params.latent_dim
+
+    @property
+    def noise_dim(self) -> int:
+        return 0
+
+    @property
+    def title(self) -> str:
+        height, width = self.grid
+        return (
+            f"{self.params.kind}, {self.params.architecture}, {height} × {width} of {self.params.codebook.codes} codes"
+        )
+
+    def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Start the decoder at the mean pixel, and the codebook at the k means of what the untrained encoder says."""
+        super().initialize(images, labels)
+        chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
+        parts = np.array_split(np.sort(chosen), -(-len(chosen) // IMAGES_AT_ONCE))
+        vectors = [ops.convert_to_numpy(self.read(scale(images[rows]), training=False)) for rows in parts]
+        self.codebook.initialize(np.concatenate(vectors).reshape(-1, self.params.latent_dim))
+
+    def read(self, images, training=None):
+        """Images to vectors (batch, height/4, width/4, dim), moved by their place, which may then have own codes."""
+        return self.encoder(images, training=training) + self.places
+
+    def encode(self, images, labels=None):
+        codes = self.codebook.nearest(self.read(images, training=False))
+        z = ops.reshape(self.codebook.look_up(codes), (-1, self.latent_dim))
+        return z, np.zeros((len(images), 0), "float32")
+
+    def reparameterize(self, z_mean, z_log_var, noise):
+        return z_mean
+
+    def codes(self, z):
+        """Which codes are nearest to latents: (batch, latent_dim) to int32 (batch, places), in reading order."""
+        return self.codebook.nearest(ops.reshape(z, (-1, math.prod(self.grid), self.params.latent_dim)))
+
+    def decode_logits(self, z):
+        return self.decoder(ops.reshape(z, (-1, *self.grid, self.params.latent_dim)), training=False)
+
+    def log_prior(self, z):
+        return self.prior.log_prob(self.codes(z))
+
+    def rate(self, z, z_mean, z_log_var):
+        return -self.log_prior(z)
+
+    def draw_latents(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+        codes = self.prior.sample(n, seed, temperature)
+        return ops.reshape(self.codebook.look_up(codes), (n, self.latent_dim))
+
+    def call(self, inputs, training=None):
+        vectors = self.read(inputs, training=training)
+        z, grid = self.codebook(vectors, training=training)
+        codes = ops.reshape(grid, (-1, self.prior.length))
+        nats = -self.prior.log_probabilities(codes)
+        guesses = ops.reshape(ops.exp(self.codebook.log_responsibilities(vectors)), ops.shape(nats))
+        return {
+            "target": inputs,
+            "logits": self.decoder(z),
+            "distance": ops.sum(ops.square(vectors - ops.stop_gradient(z)), axis=(1, 2, 3)),
+            "rate": -pick(-nats, codes),
+            "soft_rate": ops.sum(guesses * ops.stop_gradient(nats), axis=(1, 2)),
+        }
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
+        rate = y_pred["rate"]
+        self.measure(reconstruction + rate, reconstruction, rate)
+        commitment = self.params.codebook.commitment * ops.mean(y_pred["distance"])
+        return ops.mean(reconstruction + rate) + (commitment + self.pressure(rate, y_pred["soft_rate"]))
+
+    def pressure(self, rate, soft_rate):
+        """Zero, with the gradient of beta · KL for the encoder, or of beta · |KL − capacity|: a scalar.
+
+        The codes have no gradient, so it is that of `soft_rate` (batch,), what the codes would cost on average were
+        each drawn by how near it is.
+        """
+        push = self.params.beta * self.kl_weight
+        if self.params.capacity:
+            push = push * ops.sign(ops.mean(rate) - self.params.capacity)
+        return ops.stop_gradient(push) * ops.mean(soft_rate - ops.stop_gradient(soft_rate))

@@ -1,0 +1,41 @@
+"""How a codebook is used, what its codes cost and what they are worth: none of these says much alone."""
+
+import numpy as np
+import pandas as pd
+
+from vaeline.evaluation.codes import has_codes, perplexity, read_codes
+from vaeline.evaluation.likelihood import posterior_scores
+from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.scorecard.subject import Part, Subject
+
+
+def measure_codes(subject: Subject) -> Part:
+    """Usage and perplexity of the codebook, nats of the codes and MSE, all over the whole test set.
+
+    Empty for a model without codes.
+    """
+    model = subject.model
+    if not has_codes(model):
+        return Part({}, {"left out": "the model has no codebook"})
+    codes = read_codes(model, subject.latents)
+    uses = np.bincount(codes.ravel(), minlength=model.params.codebook.codes)
+    none = np.zeros((len(codes), 0), "float32")
+    scores = posterior_scores(model, subject.images, subject.latents, none, subject.rows, subject.seed)
+    nats, mse = scores["kl"], scores["mse"]
+    columns = {"nats_per_code": nats / codes.shape[1], "nats_per_image": nats, "mse": mse}
+    figures = {
+        "codes": len(uses),
+        "codes_per_image": codes.shape[1],
+        "usage": round(float((uses > 0).mean()), DECIMALS),
+        "perplexity": round(perplexity(uses), DECIMALS),
+        **summarize(pd.DataFrame(columns)),
+        "mse_share": round(float(mse.mean() / subject.greys.var()), DECIMALS),
+    }
+    protocol = {
+        "images": f"all {len(codes)} test images, {subject.pixels}",
+        "usage": "share of the codes that occur",
+        "perplexity": "exp of the entropy of how often each code occurs",
+        "nats": f"-log p of the codes under the {model.params.prior.kind} prior",
+        "mse": "of the decoded codes per pixel; mse_share: over the variance of the test images' greys",
+    }
+    return Part(figures, protocol)
