@@ -17,7 +17,7 @@ from vaeline.training.fit import fit, resume_or_start, start
 
 def settings(params, **changes) -> ModelParams:
     given = params.model.model_dump()
-    given |= {"kind": "vqvae", "architecture": "resconv", "width": 8, "depth": 1, "latent_dim": 4}
+    given |= {"kind": "vqvae", "architecture": "conv", "width": 8, "depth": 1, "latent_dim": 4}
     prior = given["prior"] | {"kind": "autoregressive", "layers": 1, "width": 16}
     codebook = given["codebook"] | {"codes": changes.pop("codes", 8)}
     return ModelParams.model_validate(given | {"prior": prior, "codebook": codebook} | changes)
@@ -96,8 +96,8 @@ def test_the_loss_is_the_bound_and_the_commitment(params, greys):
     assert loss == pytest.approx(means["neg_elbo"] + params.model.codebook.commitment * distance, rel=1e-4)
 
 
-def encoder_after_a_step(params, greys, prior_seed=0, **changes) -> tuple[np.ndarray, float]:
-    """The encoder's weights, and how much cheaper its codes are, after a small step under a prior without context."""
+def after_a_step(params, greys, prior_seed=0, **changes) -> tuple[np.ndarray, np.ndarray, float]:
+    """Weights of encoder and prior, and how much cheaper codes are, after a step under a prior without context."""
     model = build(params, **changes)
     codes = np.random.default_rng(1).normal(size=(8, 4))
     model.codebook.codes.assign(codes)
@@ -110,21 +110,23 @@ def encoder_after_a_step(params, greys, prior_seed=0, **changes) -> tuple[np.nda
     model.train_on_batch(greys)
     model.codebook.set_weights(kept)
     after = numbers(model(greys, training=False)["soft_rate"]).mean()
-    return np.concatenate([numbers(weight).ravel() for weight in model.encoder.weights]), float(before - after)
+    encoder, prior = (
+        np.concatenate([numbers(weight).ravel() for weight in part.weights]) for part in (model.encoder, model.prior)
+    )
+    return encoder, prior, float(before - after)
 
 
-def test_the_prior_moves_the_encoder_by_beta_alone(params, greys):
-    free = [encoder_after_a_step(params, greys, seed, beta=0.0)[0] for seed in (0, 1)]
-    np.testing.assert_array_equal(*free)
-    pressed = [encoder_after_a_step(params, greys, seed, beta=1e5)[0] for seed in (0, 1)]
-    assert np.abs(pressed[0] - pressed[1]).max() > 0
+def test_the_prior_moves_the_encoder_by_beta_alone_and_is_not_moved_by_it(params, greys):
+    free = [after_a_step(params, greys, seed, beta=0.0) for seed in (0, 1)]
+    np.testing.assert_array_equal(free[0][0], free[1][0])
+    pressed = [after_a_step(params, greys, seed, beta=1e5) for seed in (0, 1)]
+    assert np.abs(pressed[0][0] - pressed[1][0]).max() > 0
+    np.testing.assert_array_equal(free[0][1], pressed[0][1])
 
 
 def test_beta_makes_codes_cheaper_and_capacity_holds_their_cost(params, greys):
-    cheaper = {
-        capacity: encoder_after_a_step(params, greys, beta=1e5, capacity=capacity)[1] for capacity in (0, 1, 999)
-    }
-    assert cheaper[0] > 0.03
+    cheaper = {value: after_a_step(params, greys, beta=1e5, capacity=value)[2] for value in (0, 1, 999)}
+    assert cheaper[0] > 0.01
     assert cheaper[1] == cheaper[0]
     assert cheaper[999] == pytest.approx(-cheaper[0], rel=0.1)
 
