@@ -140,11 +140,10 @@ def traverse(
         import numpy as np
 
         from vaeline.applications.traversal import traverse as sweep
-        from vaeline.evaluation.codes import has_codes
         from vaeline.evaluation.likelihood import decode
         from vaeline.figures.sheets import draw_sheet
 
-        if has_codes(found.model):
+        if found.model.has_codes:
             raise VaelineError(f"traverse: this model ({found.model.title}) has codes, which cannot be swept")
         center = center or (found.read_reference().classes[0] if found.model.is_conditional else "")
         held = _find_end(center, found, invert).latent if center else np.zeros(found.model.latent_dim)

@@ -25,6 +25,8 @@ class GenerativeModel(keras.Model):
     """Whether reconstruction + rate bounds −log p(x) from above."""
     is_conditional = False
     """Whether labels say more than nothing to the model."""
+    has_codes = False
+    """Whether z is made of the vectors of a codebook."""
     measured: tuple[str, ...] = ("neg_elbo", "reconstruction", "kl")
     """What the loss reports besides itself, a mean over images each."""
 

@@ -25,6 +25,8 @@ class VQVAE(GenerativeModel):
     −log p(x|z) − log p(codes) bounds −log p(x) from above. The prior learns beside the rest but moves none of it.
     """
 
+    has_codes = True
+
     def __init__(self, params, image_shape=(28, 28), classes=1, seed=0, **kwargs):
         super().__init__(params, image_shape, classes, seed, **kwargs)
         settings, dim = self.params.codebook, self.params.latent_dim

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from vaeline.evaluation.codes import has_codes, perplexity, read_codes
+from vaeline.evaluation.codes import perplexity, read_codes
 from vaeline.evaluation.likelihood import posterior_scores
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.scorecard.subject import Part, Subject
@@ -15,7 +15,7 @@ def measure_codes(subject: Subject) -> Part:
     Empty for a model without codes.
     """
     model = subject.model
-    if not has_codes(model):
+    if not model.has_codes:
         return Part({}, {"left out": "the model has no codebook"})
     codes = read_codes(model, subject.latents)
     uses = np.bincount(codes.ravel(), minlength=model.params.codebook.codes)
