@@ -60,12 +60,13 @@ def main() -> None:
     parts = {
         "test": measure_likelihood(subject, settings),
         "latents": measure_latents(subject),
-        "codes": measure_codes(subject),
         "samples": measure_samples(subject, classifier, digest(CLASSIFIER), settings),
         "ood": measure_anomalies(subject, densities, others),
         "restoration": measure_restoration(subject, settings),
         "compression": measure_compression(subject, settings),
     }
+    if subject.model.has_codes:
+        parts["codes"] = measure_codes(subject)
     if subject.model.is_conditional:
         nll_bound = parts["test"].columns["nll_bound"]
         parts["conditional"] = measure_conditional(subject, classifier, params.classify, nll_bound)

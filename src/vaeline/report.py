@@ -27,6 +27,14 @@ MORE = (
         "ood/rotation.neg_elbo.auroc",
     ),
     (
+        "codes: {:.0%} of {:.0f} used, perplexity {:.1f}; a code costs {:.2f} nats, MSE is {:.1%} of the variance",
+        "codes/usage",
+        "codes/codes",
+        "codes/perplexity",
+        "codes/nats_per_code",
+        "codes/mse_share",
+    ),
+    (
         "compression: {:.0f} bits an image with MSE {:.4f} (PNG: {:.0f} bits)",
         "compression/code_bits",
         "compression/code_mse",

@@ -8,10 +8,13 @@ from vaeline.models.vqvae import VQVAE
 IMAGES_AT_ONCE = 1000
 
 
-def read_codes(model: VQVAE, z: np.ndarray) -> np.ndarray:
-    """The codes (count, places) of latents (count, latent_dim), in reading order."""
-    parts = [model.codes(z[start : start + IMAGES_AT_ONCE]) for start in range(0, len(z), IMAGES_AT_ONCE)]
-    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+def count_uses(model: VQVAE, z: np.ndarray) -> np.ndarray:
+    """How often each code (codes,) occurs in latents (count, latent_dim)."""
+    uses = np.zeros(model.params.codebook.codes, "int64")
+    for start in range(0, len(z), IMAGES_AT_ONCE):
+        codes = ops.convert_to_numpy(model.codes(z[start : start + IMAGES_AT_ONCE]))
+        uses += np.bincount(codes.ravel(), minlength=len(uses))
+    return uses
 
 
 def perplexity(uses: np.ndarray) -> float:

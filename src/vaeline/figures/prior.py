@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vaeline.evaluation.codes import perplexity, read_codes
+from vaeline.evaluation.codes import count_uses, perplexity
 from vaeline.evaluation.latents import class_grid, prior_grid
 from vaeline.evaluation.likelihood import decode, sample
 from vaeline.figures.charts import draw_codes
@@ -30,7 +30,7 @@ def draw_prior(
         return _by_class(model, settings, z_mean, labels, classes, title)
     samples = draw_samples(sample(model, 10 * COLUMNS, settings.seed), COLUMNS, title("samples from the prior"))
     if model.has_codes:
-        uses = np.bincount(read_codes(model, z_mean).ravel(), minlength=model.params.codebook.codes)
+        uses = count_uses(model, z_mean)
         codes = draw_codes(uses, perplexity(uses), title("how often the test set uses each code"))
         return {"codes": codes, "samples": samples}
     grid, quantiles, names = prior_grid(settings.manifold_size, z_mean)

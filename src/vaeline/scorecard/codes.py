@@ -3,36 +3,31 @@
 import numpy as np
 import pandas as pd
 
-from vaeline.evaluation.codes import perplexity, read_codes
+from vaeline.evaluation.codes import count_uses, perplexity
 from vaeline.evaluation.likelihood import posterior_scores
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.scorecard.subject import Part, Subject
 
 
 def measure_codes(subject: Subject) -> Part:
-    """Usage and perplexity of the codebook, nats of the codes and MSE, all over the whole test set.
-
-    Empty for a model without codes.
-    """
+    """Usage and perplexity of the codebook, nats of the codes and MSE, all over the whole test set."""
     model = subject.model
-    if not model.has_codes:
-        return Part({}, {"left out": "the model has no codebook"})
-    codes = read_codes(model, subject.latents)
-    uses = np.bincount(codes.ravel(), minlength=model.params.codebook.codes)
-    none = np.zeros((len(codes), 0), "float32")
+    uses = count_uses(model, subject.latents)
+    places = int(uses.sum()) // len(subject.rows)
+    none = np.zeros((len(subject.rows), 0), "float32")
     scores = posterior_scores(model, subject.images, subject.latents, none, subject.rows, subject.seed)
     nats, mse = scores["kl"], scores["mse"]
-    columns = {"nats_per_code": nats / codes.shape[1], "nats_per_image": nats, "mse": mse}
+    columns = {"nats_per_code": nats / places, "nats_per_image": nats, "mse": mse}
     figures = {
         "codes": len(uses),
-        "codes_per_image": codes.shape[1],
+        "codes_per_image": places,
         "usage": round(float((uses > 0).mean()), DECIMALS),
         "perplexity": round(perplexity(uses), DECIMALS),
         **summarize(pd.DataFrame(columns)),
         "mse_share": round(float(mse.mean() / subject.greys.var()), DECIMALS),
     }
     protocol = {
-        "images": f"all {len(codes)} test images, {subject.pixels}",
+        "images": f"all {len(subject.rows)} test images, {subject.pixels}",
         "usage": "share of the codes that occur",
         "perplexity": "exp of the entropy of how often each code occurs",
         "nats": f"-log p of the codes under the {model.params.prior.kind} prior",
