@@ -25,6 +25,7 @@ needs_mnist = pytest.mark.skipif(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For several workers: a module stays on one, and all of `pipeline/`; the long ones begin."""
     for item in items:
