@@ -23,6 +23,7 @@ from vaeline.params import read_params
 from vaeline.scorecard.anomalies import measure_anomalies
 from vaeline.scorecard.codes import measure_codes
 from vaeline.scorecard.compression import measure_compression
+from vaeline.scorecard.conditional import measure_conditional
 from vaeline.scorecard.latents import measure_latents
 from vaeline.scorecard.likelihood import measure_likelihood
 from vaeline.scorecard.restoration import measure_restoration
@@ -59,12 +60,16 @@ def main() -> None:
     parts = {
         "test": measure_likelihood(subject, settings),
         "latents": measure_latents(subject),
-        "codes": measure_codes(subject),
         "samples": measure_samples(subject, classifier, digest(CLASSIFIER), settings),
         "ood": measure_anomalies(subject, densities, others),
         "restoration": measure_restoration(subject, settings),
         "compression": measure_compression(subject, settings),
     }
+    if subject.model.has_codes:
+        parts["codes"] = measure_codes(subject)
+    if subject.model.is_conditional:
+        nll_bound = parts["test"].columns["nll_bound"]
+        parts["conditional"] = measure_conditional(subject, classifier, params.classify, nll_bound)
     scores = pd.DataFrame({"image": subject.rows, "label": subject.labels})
     scores = scores.assign(**{name: values for part in parts.values() for name, values in part.columns.items()})
     by_class = summarize_by_class(scores, subject.classes)

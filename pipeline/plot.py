@@ -5,20 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vaeline.applications.restoration import denoise, inpaint
+from vaeline.applications.restoration import show_restoration
 from vaeline.artifacts import atomic_directory
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.evaluation.codes import count_uses, has_codes, perplexity
-from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
-from vaeline.evaluation.likelihood import decode, encode, sample
-from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
+from vaeline.evaluation.latents import latent_line, plane_view
+from vaeline.evaluation.likelihood import decode, encode
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.charts import (
     draw_anomalies,
     draw_class_losses,
-    draw_codes,
     draw_compression,
     draw_latent_space,
     draw_learning_curves,
@@ -26,11 +23,10 @@ from vaeline.figures.charts import (
 from vaeline.figures.images import (
     draw_hardest,
     draw_interpolations,
-    draw_manifold,
     draw_reconstructions,
     draw_restorations,
-    draw_samples,
 )
+from vaeline.figures.prior import draw_prior
 from vaeline.models.archive import load_model
 from vaeline.params import read_params
 from vaeline.tracking.sync import record
@@ -51,6 +47,7 @@ def main() -> None:
     test, classes = prepared.splits["test"], prepared.classes
     images = scale(test.images)
     z_mean, _ = encode(model, images, test.labels)
+    unlabelled = z_mean[:, : model.latent_dim - model.label_dim]
     scores = pd.read_parquet(REPORTS / "scores.parquet")
     history = pd.read_csv(REPORTS / "history.csv")
     by_class = pd.read_csv(REPORTS / "per_class.csv", index_col="class")
@@ -63,32 +60,16 @@ def main() -> None:
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
     paths = np.stack([decode(model, latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
-    samples = sample(model, 10 * COLUMNS, params.plot.seed)
     loss = "neg_elbo" if model.has_bound else "reconstruction"
     hardest = scores.nlargest(COLUMNS, loss)
     rows = hardest["image"].to_numpy()
     notes = [f"{classes[label]}, {nats:.0f} nats" for label, nats in zip(hardest["label"], hardest[loss], strict=True)]
-
-    def mend() -> dict[str, np.ndarray]:
-        clean, sigma = images[chosen[:COLUMNS]], params.evaluate.noise_levels[-1]
-        noisy = add_noise(clean, sigma, params.plot.seed)
-        missing = box_mask(clean, params.evaluate.box, params.plot.seed)
-        holed = cut_out(clean, missing)
-        return {
-            "test image": clean,
-            f"noise, σ = {sigma:g}": noisy,
-            "median filter": median_filtered(noisy),
-            "restored": denoise(model, noisy),
-            "cut out": holed,
-            "filled in": inpaint(model, holed, missing),
-        }
 
     figures = {
         "reconstructions": draw_reconstructions(
             images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
         ),
         "interpolations": draw_interpolations(paths, path_names, title("lines in latent space between test images")),
-        "samples": draw_samples(samples, COLUMNS, title("samples from the prior")),
         "hardest": draw_hardest(
             images[rows],
             decode(model, z_mean[rows]),
@@ -96,22 +77,17 @@ def main() -> None:
             title(f"test images with the highest {LOSSES[loss]}, label and {LOSSES[loss]}"),
         ),
         "latent_space": draw_latent_space(
-            *plane_view(z_mean), test.labels, classes, title("test set in latent space, z_mean by label")
+            *plane_view(unlabelled), test.labels, classes, title("test set in latent space, z_mean by label")
         ),
         "learning_curves": draw_learning_curves(history, title("training")),
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
-    if has_codes(model):
-        uses = count_uses(model, z_mean)
-        figures["codes"] = draw_codes(uses, perplexity(uses), title("how often the test set uses each code"))
-    else:
-        grid, quantiles, names = prior_grid(params.plot.manifold_size, z_mean)
-        whole = model.latent_dim <= 2
-        what = "latent manifold" if whole else f"2-D slice of {model.latent_dim} latents, the others at 0"
-        figures["manifold"] = draw_manifold(decode(model, grid), quantiles, title(what), names)
+    figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
-        figures["restorations"] = draw_restorations(mend(), title("damaged images and what the model makes of them"))
+        sigma, box = params.evaluate.noise_levels[-1], params.evaluate.box
+        stages = show_restoration(model, images[chosen[:COLUMNS]], sigma, box, params.plot.seed)
+        figures["restorations"] = draw_restorations(stages, title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")
     if not curve.empty:
         figures["compression"] = draw_compression(curve, scores["png_bits"].mean(), title("latent code as compression"))

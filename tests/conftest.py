@@ -25,8 +25,9 @@ needs_mnist = pytest.mark.skipif(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several workers: a module stays on one, and all of `pipeline/`, which share workspaces; the long ones begin."""
+    """For several workers: a module stays on one, and all of `pipeline/`; the long ones begin."""
     for item in items:
         folder, module = Path(item.path).parts[-2:]
         item.add_marker(pytest.mark.xdist_group("pipeline" if folder == "pipeline" else f"{folder}/{module}"))
@@ -83,6 +84,19 @@ def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempP
     examples = Examples(digits.images, digits.labels)
     progress = start(examples, 10, model_params, train)
     checkpoint = tmp_path_factory.mktemp("small-model") / "checkpoint"
+    return fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)[0]
+
+
+@pytest.fixture(scope="session")
+def conditional_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> GenerativeModel:
+    """A conditional model with a prior by class, trained a little on the digits."""
+    prior = params.model.prior.model_copy(update={"kind": "label"})
+    changes = {"kind": "cvae", "architecture": "mlp", "latent_dim": 3, "prior": prior}
+    quick = {"epochs": 6, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
+    train = params.train.model_copy(update=quick)
+    examples = Examples(digits.images, digits.labels)
+    progress = start(examples, 10, params.model.model_copy(update=changes), train)
+    checkpoint = tmp_path_factory.mktemp("conditional-model") / "checkpoint"
     return fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)[0]
 
 

@@ -39,6 +39,16 @@ def test_binary_pixels_need_a_bernoulli(params_file):
 
 
 @pytest.mark.parametrize(
+    ("kind", "prior", "sentence"),
+    [("vae", "label", "prior.kind: label needs kind: cvae"), ("cvae", "vamp", "prior.kind: vamp has none of")],
+)
+def test_a_prior_that_does_not_fit_the_kind_is_refused(params_file, kind, prior, sentence):
+    with pytest.raises(VaelineError, match=sentence):
+        change_params({"model.kind": kind, "model.prior.kind": prior}, params_file)
+    change_params({"model.kind": "cvae", "model.prior.kind": "label"}, params_file)
+
+
+@pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"model.kind": "vqvae"}, "autoregressive is a prior over codes; it and kind: vqvae need each other"),

@@ -60,7 +60,7 @@ ROWS = (
     Row("resmlp-40d-iwae", "gain over k = 1, nats", "1.2", "≥ 0.8", gain("test", "nll"), against="resmlp-40d"),
     Row("resmlp-40d-flow", NLL, "about 3 below N(0, I)", "≤ 83", metric("test", "nll")),
     Row("cvae", "samples named right, %", "–", "≥ 99", metric("conditional", "sample_accuracy", scale=100)),
-    Row("cvae", "trained on samples, CAS, %", "–", "≥ 97", metric("conditional", "cas", scale=100)),
+    Row("cvae", "trained on samples, CAS, %", "–", "≥ 97", metric("conditional", "cas_accuracy", scale=100)),
     Row("cvae", "Bayes' rule, %", "–", "≥ 98", metric("conditional", "bayes_accuracy", scale=100)),
     Row("vqvae", "test MSE ÷ variance", "0.0444 (train)", "≤ 0.035", metric("test", "mse_share"), "{:.4f}"),
     Row("vqvae", "codes in use, %", "–", "100", metric("codes", "usage", scale=100)),

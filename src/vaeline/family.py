@@ -2,6 +2,7 @@
 
 FAMILY = {
     "autoencoder": "vaeline.models.autoencoder:Autoencoder",
+    "cvae": "vaeline.models.cvae:ConditionalVAE",
     "iwae": "vaeline.models.iwae:IWAE",
     "vae": "vaeline.models.vae:VAE",
     "vqvae": "vaeline.models.vqvae:VQVAE",

@@ -58,7 +58,7 @@ class ClassifyParams(Section):
 class PriorParams(Section):
     """What p(z) is; the other keys belong to some kinds only."""
 
-    kind: Literal["normal", "vamp", "flow", "mixture", "autoregressive"]
+    kind: Literal["normal", "label", "vamp", "flow", "mixture", "autoregressive"]
     components: int = Field(ge=1)
     layers: int = Field(ge=1)
     width: int = Field(ge=1)
@@ -119,6 +119,10 @@ class ModelParams(Section):
             raise ValueError("prior.kind: flow needs a latent_dim of 2 or more")
         if self.free_bits and self.prior.kind not in ("normal", "mixture"):
             raise ValueError("free_bits needs the KL of each latent, which only prior.kind: normal has while training")
+        if self.prior.kind == "label" and self.kind != "cvae":
+            raise ValueError("prior.kind: label needs kind: cvae, the model that is told labels")
+        if self.prior.kind == "vamp" and self.kind == "cvae":
+            raise ValueError("kind: cvae needs an encoder of images with labels, which prior.kind: vamp has none of")
         if (self.kind == "vqvae") != (self.prior.kind == "autoregressive"):
             raise ValueError("prior.kind: autoregressive is a prior over codes; it and kind: vqvae need each other")
         if self.kind == "vqvae" and self.architecture not in ("conv", "resconv"):

@@ -15,6 +15,13 @@ MORE = (
         "samples/recall",
     ),
     (
+        "classes: {:.1%} of samples are of the class they were drawn as, {:.1%} of test images told by Bayes' rule, "
+        "{:.1%} by a classifier that saw samples alone",
+        "conditional/sample_accuracy",
+        "conditional/bayes_accuracy",
+        "conditional/cas_accuracy",
+    ),
+    (
         "anomalies: the −ELBO tells mirrored images with AUROC {:.2f}, rotated ones with {:.2f}",
         "ood/hflip.neg_elbo.auroc",
         "ood/rotation.neg_elbo.auroc",

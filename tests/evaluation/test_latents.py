@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from vaeline.evaluation.latents import latent_line, plane_view, prior_grid
+from vaeline.evaluation.latents import class_grid, latent_line, plane_view, prior_grid
 
 
 def test_the_grid_runs_through_the_quantiles_of_the_prior_in_the_two_busiest_dimensions():
@@ -19,6 +19,19 @@ def test_one_latent_gives_a_line():
     grid, quantiles, names = prior_grid(3, np.ones((2, 1)))
     assert names == ("z1, quantiles of the prior", "(no second latent)")
     np.testing.assert_allclose(grid[..., 0], np.tile(quantiles, (3, 1)))
+
+
+def test_a_classs_grid_is_as_wide_as_the_class_and_keeps_what_all_of_it_has():
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(4000, 2)) * [3.0, 0.5]
+    z_mean = np.column_stack([plane[:, 1] + 1, plane[:, 0] - 2, np.zeros(4000), np.ones(4000)])
+    grid = class_grid(5, z_mean)
+    assert grid.shape == (5, 5, 4)
+    np.testing.assert_allclose(grid[2, 2], [1, -2, 0, 1], atol=0.1)
+    quantiles = norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9])
+    np.testing.assert_allclose(np.abs(grid[2, :, 1] + 2), np.abs(3 * quantiles), atol=0.15)
+    np.testing.assert_allclose(np.abs(grid[:, 2, 0] - 1), np.abs(0.5 * quantiles), atol=0.15)
+    np.testing.assert_allclose(grid[..., 2:], np.broadcast_to([0, 1], (5, 5, 2)), atol=1e-6)
 
 
 def test_a_line_has_both_ends():

@@ -13,6 +13,7 @@ from vaeline.evaluation.likelihood import (
     encode,
     exact_nll,
     importance_weighted_nll,
+    label_bounds,
     sample,
 )
 from vaeline.evaluation.noise import binary_pixels, latent_noise, subset
@@ -170,3 +171,11 @@ def test_decoding_in_batches_changes_nothing(trained, monkeypatch):
     z = np.random.default_rng(0).normal(size=(23, 2)).astype("float32")
     monkeypatch.setattr(likelihood, "BATCH", 5)
     np.testing.assert_allclose(decode(trained["mlp"], z), trained["mlp"].decode(z), rtol=1e-4, atol=1e-6)
+
+
+def test_the_lowest_of_all_labels_bounds_names_the_class(conditional_model, digits):
+    images, labels, rows = digits.images[:100].astype("float32") / 255, digits.labels[:100], np.arange(100)
+    bounds = label_bounds(conditional_model, images, rows, 5, 1)
+    told = importance_weighted_nll(conditional_model, images, rows, 5, 1, labels)
+    np.testing.assert_allclose(bounds[rows, labels], told, rtol=1e-6)
+    assert (bounds.argmin(axis=1) == labels).mean() > 0.8

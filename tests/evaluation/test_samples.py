@@ -8,6 +8,7 @@ from vaeline.evaluation.samples import (
     frechet_distance,
     frechet_error,
     kernel_distance,
+    pair_distances,
 )
 
 
@@ -88,6 +89,15 @@ def test_coverage_scores_are_their_definitions_row_by_row(monkeypatch):
     for i in range(120):
         assert scores["recall"][i] == any(between[i, j] <= generated_own[j, 3] for j in range(80))
         assert scores["coverage"][i] == any(between[i, j] <= real_own[i, 5] for j in range(80))
+
+
+def test_pair_distances_are_the_mean_over_all_pairs_with_an_honest_error(monkeypatch):
+    monkeypatch.setattr("vaeline.evaluation.samples.CHUNK_MIB", 0.01)
+    draws = np.random.default_rng(0).normal(size=(200, 60, 3))
+    found = np.array([pair_distances(rows) for rows in draws])
+    between = pairwise_distances(draws[0])
+    assert found[0, 0] == pytest.approx(between[np.triu_indices(60, 1)].mean())
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(ddof=1), rel=0.2)
 
 
 def test_a_collapsed_generator_is_precise_but_covers_nothing():

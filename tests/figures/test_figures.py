@@ -13,6 +13,7 @@ from vaeline.figures.charts import (
     draw_rate_distortion,
 )
 from vaeline.figures.images import (
+    draw_class_manifolds,
     draw_hardest,
     draw_interpolations,
     draw_manifold,
@@ -36,6 +37,7 @@ SEPARATION = pd.DataFrame(
 CURVE = pd.DataFrame({"step": [1.0, 0.1], "code_bits": [4.0, 11.0], "code_mse": [0.05, 0.03]})
 FIGURES = {
     "manifold": lambda: draw_manifold(IMAGES[:9].reshape(3, 3, 28, 28), TICKS, "A title", ("z1", "z2")),
+    "class_manifolds": lambda: draw_class_manifolds({"a": IMAGES[:9].reshape(3, 3, 28, 28)}, "A title"),
     "reconstructions": lambda: draw_reconstructions(IMAGES, IMAGES, 4, "A title"),
     "interpolations": lambda: draw_interpolations(IMAGES.reshape(3, 4, 28, 28), ["a", "b", "c"], "A title"),
     "samples": lambda: draw_samples(IMAGES, 4, "A title"),
@@ -78,6 +80,17 @@ def test_the_manifold_grows_to_the_right_and_upwards():
     picture = draw_manifold(grid, TICKS, "t", ("x", "y")).axes[0].images[0].get_array()
     assert picture[-1, -1] == 0.25
     assert picture[0, 0] == 0.75
+
+
+def test_each_class_has_its_manifold_under_its_name_and_a_row_may_be_short():
+    grids = {name: np.full((2, 2, 4, 3), float(grey)) for grey, name in enumerate("abcdefg")}
+    grids["g"][0, 1] = 0.5
+    panels = draw_class_manifolds(grids, "t").axes
+    shown = {axes.get_title(): axes.images[0].get_array() for axes in panels if axes.images}
+    assert list(shown) == list("abcdefg")
+    assert shown["a"].shape == (8, 6)
+    assert (shown["b"] == 1).all()
+    assert shown["g"][-1, -1] == 0.5
 
 
 def test_an_original_stands_above_its_reconstruction():

@@ -24,6 +24,8 @@ CODEBOOK = {"codes": 8, "decay": 0.9, "commitment": 0.25, "restart_below": 0.1}
 VARIANTS = {
     "autoencoder": {"kind": "autoencoder"},
     "capacity": {"capacity": 5.0, "beta": 10.0},
+    "cvae": {"kind": "cvae", "prior": {"kind": "label"}},
+    "cvae_mixture": {"kind": "cvae", "prior": {"kind": "mixture"}, "binarize": True},
     "flow": {"prior": {"kind": "flow"}},
     "free_bits": {"free_bits": 0.5},
     "iwae": {"kind": "iwae", "prior": {"kind": "vamp"}},

@@ -30,7 +30,7 @@ def test_the_package_is_complete_pinned_and_says_what_it_takes(params, tmp_path)
     model = Model.load(tmp_path / "model")
     assert model.flavors["python_function"]["config"] == {"model_digest": digest}
     assert model.signature.inputs.inputs[0].type == np.dtype("float32")
-    assert {spec.name for spec in model.signature.params} == {"mode", "n", "seed", "temperature"}
+    assert {spec.name for spec in model.signature.params} == {"mode", "n", "seed", "temperature", "label"}
     assert (tmp_path / "model/code/vaeline/models/vae.py").is_file()
     requirements = (tmp_path / "model/requirements.txt").read_text().split()
     assert all("==" in line for line in requirements)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from vaeline.applications.anomaly import fit_densities, image_statistics
+from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier
+from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.likelihood import elbo_scores, encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.models.build import build_model
@@ -15,6 +17,7 @@ from vaeline.params import ModelParams, flatten
 from vaeline.scorecard.anomalies import measure_anomalies
 from vaeline.scorecard.codes import measure_codes
 from vaeline.scorecard.compression import measure_compression
+from vaeline.scorecard.conditional import measure_conditional
 from vaeline.scorecard.latents import measure_latents
 from vaeline.scorecard.likelihood import measure_likelihood
 from vaeline.scorecard.restoration import measure_restoration
@@ -137,6 +140,30 @@ def test_compression_is_measured_at_the_stated_precision(subject, settings):
     assert curve["code_mse"].iloc[-1] == pytest.approx(exact, rel=0.05)
 
 
+def test_a_conditional_model_is_measured_by_what_it_draws_and_whom_it_recognizes(conditional_model, prepared, params):
+    subject = Subject(conditional_model, prepared, 1)
+    training = params.classify.model_copy(update={"epochs": 2, "width": 4, "batch_size": 32})
+    train = prepared.splits["train"]
+    classifier = fit_classifier(train.images, train.labels, 10, training)
+    nll_bound = np.where(subject.rows < 30, 150.0, np.nan)
+    part = measure_conditional(subject, classifier, training, nll_bound)
+    check(part)
+    figures = part.figures
+    assert figures["nll_given_label"] == pytest.approx(150 - math.log(10), abs=1e-4)
+    assert figures["sample_accuracy"] > 0.7 < figures["cas_accuracy"]
+    assert figures["bayes_accuracy"] > 0.8 < figures["guess_accuracy"]
+    assert part.columns["bayes_accuracy"].mean() == pytest.approx(figures["bayes_accuracy"], abs=1e-5)
+    entries = {entry for name in part.columns for entry in SCORES[name].protocol}
+    assert entries <= {f"conditional.{name}" for name in part.protocol}
+    by_class = figures["classes"]
+    assert list(by_class) == subject.classes
+    accuracies = [by_class[name]["sample_accuracy"] for name in subject.classes]
+    assert np.mean(accuracies) == pytest.approx(figures["sample_accuracy"], abs=1e-4)
+    assert all(row["distance"] < row["real_distance"] for row in by_class.values())
+    recall, real = (np.mean([row[name] for row in by_class.values()]) for name in ("recall", "real_recall"))
+    assert recall < real
+
+
 @pytest.fixture
 def coder(params, prepared) -> Subject:
     """A model with a codebook, untrained but for its start."""
@@ -149,7 +176,7 @@ def coder(params, prepared) -> Subject:
     return Subject(model, prepared, 1)
 
 
-def test_codes_are_measured_over_the_whole_test_set_beside_what_they_are_worth(coder, subject):
+def test_codes_are_measured_over_the_whole_test_set_beside_what_they_are_worth(coder):
     unused = np.full((1, 2), 99.0)
     coder.model.codebook.codes.assign(np.concatenate([np.array(coder.model.codebook.codes)[:-1], unused]))
     part = measure_codes(coder)
@@ -167,8 +194,6 @@ def test_codes_are_measured_over_the_whole_test_set_beside_what_they_are_worth(c
     assert figures["nats_per_code"] == pytest.approx(scores["kl"].mean() / 49, abs=1e-5)
     assert figures["mse_share"] == pytest.approx(scores["mse"].mean() / coder.greys.var(), abs=1e-5)
     assert part.protocol["images"] == f"all {len(coder.rows)} test images, grey"
-    assert measure_codes(subject).figures == {}
-    assert measure_codes(subject).protocol == {"left out": "the model has no codebook"}
 
 
 def test_a_model_of_codes_has_every_group_or_says_why_not(coder, settings):

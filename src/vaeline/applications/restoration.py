@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from vaeline.evaluation.likelihood import decode, encode
+from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
 from vaeline.models.generative import GenerativeModel
 
 BATCH = 1000
@@ -27,6 +28,22 @@ def denoise(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
 def inpaint(model: GenerativeModel, images: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Images whose `missing` pixels (height, width) or (count, height, width), bool, are filled in; others stay."""
     return np.where(missing, decode(model, likeliest_latents(model, images, ~missing)), images)
+
+
+def show_restoration(
+    model: GenerativeModel, images: np.ndarray, sigma: float, box: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Images with noise of deviation `sigma`, and with a hole of `box` pixels, before and after, by what they are."""
+    noisy, missing = add_noise(images, sigma, seed), box_mask(images, box, seed)
+    holed = cut_out(images, missing)
+    return {
+        "test image": images,
+        f"noise, σ = {sigma:g}": noisy,
+        "median filter": median_filtered(noisy),
+        "restored": denoise(model, noisy),
+        "cut out": holed,
+        "filled in": inpaint(model, holed, missing),
+    }
 
 
 def likeliest_latents(model: GenerativeModel, images: np.ndarray, known: np.ndarray) -> np.ndarray:

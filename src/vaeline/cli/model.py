@@ -46,6 +46,7 @@ Steps = Annotated[int, typer.Option(min=2, max=50, help="Images a row.")]
 @app.command(rich_help_panel=PANEL)
 def sample(
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 25,
+    digit: Annotated[str, typer.Option(help="Of this class only: its name. For models that are told classes.")] = "",
     temperature: TemperatureOption = 1.0,
     seed: SeedOption = 1,
     model: ModelOption = DEFAULT_MODEL,
@@ -59,9 +60,11 @@ def sample(
 
         from vaeline.figures.sheets import draw_grid
 
-        images = ops.convert_to_numpy(found.model.sample(n, seed, temperature))
+        label = _label(digit, found) if digit else None
+        images = ops.convert_to_numpy(found.model.sample(n, seed, temperature, label))
         shown = drawn(n, MOST_DRAWN, out)
-        title = titled(f"samples from the prior, temperature {temperature:g}", found)
+        of = f" of {digit}" if digit else ""
+        title = titled(f"samples{of} from the prior, temperature {temperature:g}", found)
         write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
         typer.echo(f"{out}: {counted(n, 'sample')}, seed {seed}")
 
@@ -122,7 +125,9 @@ def interpolate(
 
 @app.command(rich_help_panel=PANEL)
 def traverse(
-    center: Annotated[Path | None, typer.Option("--from", help="Start at this picture, not at the origin.")] = None,
+    center: Annotated[
+        str, typer.Option("--from", help="Not at the origin: at this picture, or at the mean of this class.")
+    ] = "",
     steps: Steps = 11,
     invert: InvertOption = False,
     model: ModelOption = DEFAULT_MODEL,
@@ -135,17 +140,17 @@ def traverse(
         import numpy as np
 
         from vaeline.applications.traversal import traverse as sweep
-        from vaeline.evaluation.codes import has_codes
         from vaeline.evaluation.likelihood import decode
         from vaeline.figures.sheets import draw_sheet
 
-        if has_codes(found.model):
+        if found.model.has_codes:
             raise VaelineError(f"traverse: this model ({found.model.title}) has codes, which cannot be swept")
-        held = _read_end(center, found, invert).latent if center else np.zeros(found.model.latent_dim)
-        latents, values = sweep(held, steps)
+        center = center or (found.read_reference().classes[0] if found.model.is_conditional else "")
+        held = _find_end(center, found, invert).latent if center else np.zeros(found.model.latent_dim)
+        latents, values = sweep(held, steps, found.model.latent_dim - found.model.label_dim)
         images = decode(found.model, latents)
         names = [f"z{dimension + 1}" for dimension in range(len(images))]
-        around = f"around {_short(str(center))}" if center else "around the origin"
+        around = f"around {_short(center) or 'the origin'}"
         title = titled(f"each latent over the prior, {around}", found)
         write_images(out, images, lambda: draw_sheet(images, title, names, [f"{value:.2f}" for value in values]))
         typer.echo(f"{out}: {counted(len(images), 'latent')}, {steps} values each")
@@ -326,6 +331,16 @@ def _class_mean(reference: "Reference", name: str) -> "np.ndarray":
     if name not in reference.classes:
         raise VaelineError(f"{name!r} is neither a picture nor a class; the classes are {', '.join(reference.classes)}")
     return reference.class_means[reference.classes.index(name)]
+
+
+def _label(name: str, found: "ResolvedModel") -> int:
+    """The number of the class of that name."""
+    if not found.model.is_conditional:
+        raise VaelineError(f"--digit {name}: this model ({found.model.title}) is told no classes; model.kind: cvae is")
+    classes = found.read_reference().classes
+    if name not in classes:
+        raise VaelineError(f"--digit {name}: no such class; the classes are {', '.join(classes)}")
+    return classes.index(name)
 
 
 def _attribute(reference: "Reference", name: str) -> "np.ndarray":

@@ -3,15 +3,9 @@
 import numpy as np
 from keras import ops
 
-from vaeline.models.generative import GenerativeModel
 from vaeline.models.vqvae import VQVAE
 
 IMAGES_AT_ONCE = 1000
-
-
-def has_codes(model: GenerativeModel) -> bool:
-    """Whether the model's latents are codes of a codebook."""
-    return isinstance(model, VQVAE)
 
 
 def count_uses(model: VQVAE, z: np.ndarray) -> np.ndarray:

@@ -48,6 +48,8 @@ SCORES = {
     "mse": Score("MSE a pixel", "squared grey", "lower", ("test.pixels",)),
     "knn_accuracy": Score("neighbours right", "share of images", "higher", ("latents.latents", "latents.knn")),
     "probe_accuracy": Score("probe right", "share of images", "higher", ("latents.latents", "latents.probe")),
+    "bayes_accuracy": Score("Bayes' rule right", "share of images", "higher", ("conditional.bayes",)),
+    "guess_accuracy": Score("guess right", "share of images", "higher", ("conditional.guess",)),
     "one_class": Score("one-class score", "nats", "", ("ood.pixels", "ood.one_class")),
     "one_class_latent": Score("one-class, latent", "nats", "", ("ood.pixels", "ood.one_class_latent")),
     "code_bits": Score("code, bits", "bits", "", ("compression.code_bits", "compression.code")),

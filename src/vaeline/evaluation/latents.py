@@ -21,6 +21,19 @@ def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, t
     return grid, quantiles, (names[0], names[1])
 
 
+def class_grid(side: int, z_mean: np.ndarray) -> np.ndarray:
+    """A grid of latents (side, side, latent_dim) through the posterior means (count, latent_dim) of one class.
+
+    It spans their two principal components, the first one horizontally, by the quantiles of normals as wide as they
+    vary there. What they have in common, such as their label, the whole grid has.
+    """
+    found = PCA(2, svd_solver="full").fit(z_mean)
+    quantiles = norm.ppf((np.arange(side) + 0.5) / side)
+    across, along = (np.sqrt(found.explained_variance_)[:, None] * found.components_)[:, None, None]
+    grid = found.mean_ + quantiles[None, :, None] * across + quantiles[:, None, None] * along
+    return grid.astype("float32")
+
+
 def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Latents (steps, latent_dim) on the straight line between two of them, both included."""
     share = np.linspace(0, 1, steps, dtype="float32")[:, None]

@@ -116,6 +116,18 @@ def importance_weighted_nll(
     return np.concatenate(bounds)
 
 
+def label_bounds(
+    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, samples: int, seed: int
+) -> np.ndarray:
+    """`importance_weighted_nll` of each image with every label that the model knows, shape (count, classes).
+
+    By Bayes' rule the lowest one names the class. An image has the same noise under all labels.
+    """
+    told = np.repeat(np.arange(model.classes)[:, None], len(images), axis=1)
+    bounds = [importance_weighted_nll(model, images, indices, samples, seed, labels) for labels in told]
+    return np.stack(bounds, axis=1)
+
+
 def exact_nll(model: GenerativeModel, images: np.ndarray, points: int) -> np.ndarray:
     """NLL of a model with two latent dimensions by a sum over a grid of `points` × `points`, shape (count,).
 

@@ -78,6 +78,13 @@ def coverage_scores(real: np.ndarray, generated: np.ndarray) -> dict[str, np.nda
     }
 
 
+def pair_distances(rows: np.ndarray) -> tuple[float, float]:
+    """Mean distance of two different rows, and its standard error, that of a U-statistic (Hoeffding 1948)."""
+    means = np.concatenate([part.sum(axis=1) for part in pairwise_distances_chunked(rows, working_memory=CHUNK_MIB)])
+    means /= len(rows) - 1
+    return float(means.mean()), float(2 * means.std(ddof=1) / np.sqrt(len(rows)))
+
+
 def compare_samples(real: np.ndarray, generated: np.ndarray, seed: int) -> dict[str, float]:
     """All of the above with standard errors (`…_se`): frechet, kid, precision, recall, density, coverage."""
     kid, kid_error = kernel_distance(real, generated)

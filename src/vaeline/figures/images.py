@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+MANIFOLDS_A_ROW = 5
+
 
 def draw_manifold(images: np.ndarray, ticks: np.ndarray, title: str, labels: tuple[str, str]) -> Figure:
     """Decoded latents (side, side, height, width) as one picture; `ticks` (side,) are the latent values of both axes.
@@ -15,15 +17,32 @@ def draw_manifold(images: np.ndarray, ticks: np.ndarray, title: str, labels: tup
     The first axis of `images` runs along the vertical axis, upwards.
     """
     side, _, height, width = images.shape
-    picture = images[::-1].transpose(0, 2, 1, 3).reshape(side * height, side * width)
     figure = Figure(figsize=(9, 9.4), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
+    axes.imshow(_tile(images), cmap="gray_r", vmin=0, vmax=1)
     shown = np.linspace(0, side - 1, 7).round().astype(int)
     names = [f"{ticks[index]:.2f}" for index in shown]
     axes.set_xticks((shown + 0.5) * width, names)
     axes.set_yticks((side - shown - 0.5) * height, names)
     axes.set(title=title, xlabel=labels[0], ylabel=labels[1])
+    return figure
+
+
+def draw_class_manifolds(grids: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Decoded latents (side, side, height, width) of each class as one picture each, under the class's name.
+
+    The first axis of the images runs upwards.
+    """
+    columns = min(len(grids), MANIFOLDS_A_ROW)
+    rows = -(-len(grids) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.8 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (name, images) in zip(panels, grids.items(), strict=False):
+        axes.imshow(_tile(images), cmap="gray_r", vmin=0, vmax=1)
+        axes.set_title(name)
+    figure.suptitle(title)
     return figure
 
 
@@ -58,6 +77,12 @@ def draw_hardest(originals: np.ndarray, reconstructions: np.ndarray, notes: Sequ
     for axes, note in zip(figure.axes[: len(notes)], notes, strict=True):
         axes.set_title(note, fontsize=8)
     return figure
+
+
+def _tile(images: np.ndarray) -> np.ndarray:
+    """A grid of images (side, side, height, width) as one picture, its first axis upwards."""
+    side, _, height, width = images.shape
+    return images[::-1].transpose(0, 2, 1, 3).reshape(side * height, side * width)
 
 
 def _draw_rows(grid: np.ndarray, names: Sequence[str], title: str) -> Figure:

@@ -25,6 +25,8 @@ class GenerativeModel(keras.Model):
     """Whether reconstruction + rate bounds −log p(x) from above."""
     is_conditional = False
     """Whether labels say more than nothing to the model."""
+    has_codes = False
+    """Whether z is made of the vectors of a codebook."""
     measured: tuple[str, ...] = ("neg_elbo", "reconstruction", "kl")
     """What the loss reports besides itself, a mean over images each."""
 
@@ -60,6 +62,11 @@ class GenerativeModel(keras.Model):
     def label_dim(self) -> int:
         """How many of the last entries of z say which class it is."""
         return 0
+
+    @property
+    def label_nats(self) -> float:
+        """Nats of every rate that tell the class: what of −log p(x, label) is −log p(label)."""
+        return 0.0
 
     @property
     def title(self) -> str:

@@ -181,13 +181,17 @@ class MixturePrior(Prior):
         self.precision_roots.assign(np.tile(np.eye(latent_dim), (components, 1, 1)))
 
     def fit(self, z: np.ndarray, seed: int) -> None:
-        components = self.log_weights.shape[0]
+        components = min(self.log_weights.shape[0], len(z) // 2)
+        if not components:
+            return
         mixture = GaussianMixture(
             components, init_params="k-means++", reg_covar=REGULARIZATION, max_iter=200, random_state=seed
         ).fit(z)
-        self.log_weights.assign(np.log(mixture.weights_))
-        self.centers.assign(mixture.means_)
-        self.precision_roots.assign(mixture.precisions_cholesky_)
+        unused = self.log_weights.shape[0] - components
+        self.log_weights.assign(np.pad(np.log(mixture.weights_), (0, unused), constant_values=-np.inf))
+        self.centers.assign(np.pad(mixture.means_, ((0, unused), (0, 0))))
+        roots = [mixture.precisions_cholesky_, np.tile(np.eye(z.shape[1]), (unused, 1, 1))]
+        self.precision_roots.assign(np.concatenate(roots))
 
     def log_prob(self, z):
         whitened = ops.einsum("nkf,kfg->nkg", z[:, None] - self.centers, self.precision_roots)
@@ -201,6 +205,104 @@ class MixturePrior(Prior):
         roots = ops.take(self.precision_roots, chosen, axis=0)
         coloured = ops.solve_triangular(ops.transpose(roots, (0, 2, 1)), temperature * noise[..., None], lower=True)
         return ops.take(self.centers, chosen, axis=0) + coloured[..., 0]
+
+
+class LabelledPrior(Prior):
+    """p(z) of latents with a label at their end, one-hot: all classes as likely, and p(latents|label).
+
+    Its z have shape (batch, latent_dim + classes). A kind answers `log_given` and `draw`.
+    """
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.classes = classes
+
+    def log_given(self, latents, label):
+        """log p(latents|label), shape (batch,), in nats."""
+        raise NotImplementedError
+
+    def draw(self, label, seed: int, temperature: float):
+        """Latents (n, latent_dim) of one-hot labels (n, classes)."""
+        raise NotImplementedError
+
+    def log_prob(self, z):
+        return self.log_given(*self.split(z)) - math.log(self.classes)
+
+    def kl(self, z, z_mean, z_log_var):
+        return log_normal(self.split(z)[0], self.split(z_mean)[0], z_log_var) - self.log_prob(z)
+
+    def sample(self, n: int, seed: int, temperature: float, label: int | None = None):
+        """Draws of one class, or of random ones."""
+        labels = np.random.default_rng(seed).integers(self.classes, size=n) if label is None else np.full(n, label)
+        told = ops.one_hot(labels, self.classes)
+        return ops.concatenate([self.draw(told, seed, temperature), told], axis=1)
+
+    def split(self, z):
+        """Latents and one-hot labels of z."""
+        return z[:, : -self.classes], z[:, -self.classes :]
+
+
+class SameForAllLabels(LabelledPrior):
+    """Latents by a prior that knows no classes."""
+
+    def __init__(self, latents: Prior, classes: int):
+        super().__init__(classes)
+        self.latents = latents
+
+    def log_given(self, latents, label):
+        return self.latents.log_prob(latents)
+
+    def draw(self, label, seed: int, temperature: float):
+        return self.latents.sample(len(label), seed, temperature)
+
+    def kl(self, z, z_mean, z_log_var):
+        return self.latents.kl(self.split(z)[0], self.split(z_mean)[0], z_log_var) + math.log(self.classes)
+
+
+class NormalByLabel(LabelledPrior):
+    """N(mean, exp(log_var)) for the latents of each class, learned with the model (Sohn et al. 2015, section 4)."""
+
+    def __init__(self, latent_dim: int, classes: int):
+        super().__init__(classes)
+        self.centers = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="centers")
+        self.log_vars = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="log_vars")
+
+    def log_given(self, latents, label):
+        return log_normal(latents, *self._of(label))
+
+    def draw(self, label, seed: int, temperature: float):
+        mean, log_var = self._of(label)
+        return mean + temperature * ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=seed)
+
+    def kl(self, z, z_mean, z_log_var):
+        latents, label = self.split(z_mean)
+        mean, log_var = self._of(label)
+        standard = (latents - mean) * ops.exp(-0.5 * log_var)
+        return ops.sum(kl_by_latent(standard, z_log_var - log_var), axis=-1) + math.log(self.classes)
+
+    def _of(self, label):
+        return ops.matmul(label, self.centers), ops.matmul(label, self.log_vars)
+
+
+class MixtureByLabel(LabelledPrior):
+    """A mixture of Gaussians for the latents of each class, fitted after a training under N(0, I)."""
+
+    def __init__(self, latent_dim: int, components: int, classes: int):
+        super().__init__(classes)
+        self.by_class = [MixturePrior(latent_dim, components) for _ in range(classes)]
+
+    def log_given(self, latents, label):
+        each = ops.stack([prior.log_prob(latents) for prior in self.by_class], axis=1)
+        return ops.sum(label * each, axis=1)
+
+    def draw(self, label, seed: int, temperature: float):
+        each = ops.stack([prior.sample(len(label), seed, temperature) for prior in self.by_class], axis=1)
+        return ops.sum(label[..., None] * each, axis=1)
+
+    def fit(self, z: np.ndarray, seed: int) -> None:
+        latents, label = self.split(z)
+        for index, prior in enumerate(self.by_class):
+            prior.fit(latents[label[:, index] == 1], seed)
 
 
 def build_prior(params: PriorParams, latent_dim: int, encoder: keras.Model, image_shape: tuple[int, int]) -> Prior:

@@ -9,7 +9,7 @@ from keras import ops
 from vaeline.data.prepared import scale
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_decoder, build_encoder
-from vaeline.models.priors import StandardNormal, build_prior, kl_by_latent
+from vaeline.models.priors import Prior, StandardNormal, build_prior, kl_by_latent
 
 FITTED_IMAGES = 20_000
 ROWS_AT_ONCE = 1000
@@ -34,9 +34,8 @@ class VAE(GenerativeModel):
         super().__init__(params, image_shape, classes, seed, **kwargs)
         self.encoder = self._build_encoder()
         self.decoder = build_decoder(self.params, self.image_shape, self.latent_dim)
-        self.prior = build_prior(self.params.prior, self.params.latent_dim, self.encoder, self.image_shape)
-        fitted = self.params.prior.kind == "mixture"
-        self.training_prior = StandardNormal(self.params.latent_dim) if fitted else self.prior
+        self.prior = self._build_prior()
+        self.training_prior = self._build_standard_prior() if self.params.prior.kind == "mixture" else self.prior
         self.noise_generator = keras.random.SeedGenerator(seed)
 
     def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
@@ -57,7 +56,7 @@ class VAE(GenerativeModel):
             z_mean, z_log_var = self.encode(seen, labels[rows])
             noise = rng.standard_normal(z_log_var.shape, dtype="float32")
             z.append(ops.convert_to_numpy(self.reparameterize(z_mean, z_log_var, noise)))
-        self.prior.fit(np.concatenate(z)[:, : self.params.latent_dim], self.seed)
+        self.prior.fit(np.concatenate(z), self.seed)
 
     def encode(self, images, labels=None):
         return tuple(self.encoder(images, training=False))
@@ -83,12 +82,18 @@ class VAE(GenerativeModel):
         """What the loss asks for the KL (batch,) of the posteriors: a scalar; `weight` is how far the warm-up is."""
         beta, free_bits, capacity = self.params.beta, self.params.free_bits, self.params.capacity
         if capacity:
-            return beta * ops.abs(ops.mean(kl) - weight * capacity)
+            return beta * ops.abs(ops.mean(kl) - self.label_nats - weight * capacity)
         if free_bits:
-            each = ops.mean(kl_by_latent(z_mean, z_log_var), axis=0)
+            each = ops.mean(kl_by_latent(z_mean[:, : self.noise_dim], z_log_var), axis=0)
             return beta * weight * ops.sum(ops.maximum(each, free_bits))
         return beta * weight * ops.mean(kl)
 
     def _build_encoder(self) -> Any:
         heads = {"z_mean": self.params.latent_dim, "z_log_var": self.params.latent_dim}
         return build_encoder(self.params, self.image_shape, heads)
+
+    def _build_prior(self) -> Prior:
+        return build_prior(self.params.prior, self.params.latent_dim, self.encoder, self.image_shape)
+
+    def _build_standard_prior(self) -> Prior:
+        return StandardNormal(self.params.latent_dim)

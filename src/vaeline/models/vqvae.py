@@ -27,6 +27,8 @@ class VQVAE(GenerativeModel):
     in the paper. `train.kl_warmup` raises beta.
     """
 
+    has_codes = True
+
     def __init__(self, params, image_shape=(28, 28), classes=1, seed=0, **kwargs):
         super().__init__(params, image_shape, classes, seed, **kwargs)
         settings, dim = self.params.codebook, self.params.latent_dim

@@ -34,6 +34,7 @@ SIGNATURE = ModelSignature(
             ParamSpec("n", "long", 1),
             ParamSpec("seed", "long", 1),
             ParamSpec("temperature", "double", 1.0),
+            ParamSpec("label", "long", -1),
         ]
     ),
 )

@@ -3,20 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from vaeline.evaluation.codes import count_uses, has_codes, perplexity
+from vaeline.evaluation.codes import count_uses, perplexity
 from vaeline.evaluation.likelihood import posterior_scores
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.scorecard.subject import Part, Subject
 
 
 def measure_codes(subject: Subject) -> Part:
-    """Usage and perplexity of the codebook, nats of the codes and MSE, all over the whole test set.
-
-    Empty for a model without codes.
-    """
+    """Usage and perplexity of the codebook, nats of the codes and MSE, all over the whole test set."""
     model = subject.model
-    if not has_codes(model):
-        return Part({}, {"left out": "the model has no codebook"})
     uses = count_uses(model, subject.latents)
     places = int(uses.sum()) // len(subject.rows)
     none = np.zeros((len(subject.rows), 0), "float32")

@@ -1,7 +1,8 @@
 """The served model, as MLflow models-from-code: one archive, five answers, no pickle.
 
 `mode` picks the answer: `reconstruct` and `encode` and `score` take images (n, 28, 28) with greys 0 to 1, `decode`
-takes latents (n, 1, latent_dim), `sample` ignores its input and draws `n` images with `seed` and `temperature`.
+takes latents (n, 1, latent_dim), `sample` ignores its input and draws `n` images with `seed` and `temperature`, of the
+class number `label` where the model is told classes (-1: of any).
 
 Keras is imported late: MLflow runs this file to package a model, too, and packaging needs none of it.
 """
@@ -63,7 +64,13 @@ class VAEModel(mlflow.pyfunc.PythonModel):
         count = params.get("n", 1)
         if not 1 <= count <= MOST_SAMPLES:
             raise ValueError(f"n must be 1 to {MOST_SAMPLES}, got {count}")
-        return {"images": np.asarray(self.model.sample(count, params.get("seed", 1), params.get("temperature", 1.0)))}
+        label, most = params.get("label", -1), self.model.label_dim - 1
+        if not -1 <= label <= most:
+            raise ValueError(f"label must be -1 (any class){f' to {most}' if most > 0 else ''}, got {label}")
+        drawn = self.model.sample(
+            count, params.get("seed", 1), params.get("temperature", 1.0), None if label < 0 else label
+        )
+        return {"images": np.asarray(drawn)}
 
     def _images(self, images):
         height, width = self.model.image_shape

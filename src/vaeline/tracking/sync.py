@@ -96,7 +96,7 @@ def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     groups = {name: figures for name, figures in metrics.items() if name not in ("per_class", "protocol")}
     groups |= {f"test_class_{NOT_IN_NAMES.sub('_', label)}": figures for label, figures in metrics["per_class"].items()}
     return {
-        f"{group}/{name}": float(value)
+        f"{group}/{NOT_IN_NAMES.sub('_', name)}": float(value)
         for group, figures in groups.items()
         for name, value in flatten(figures).items()
         if group == "test" or not name.endswith("_se")

@@ -81,7 +81,7 @@ def fit(
     model.set_weights(progress.best_weights)
     model.kl_weight.assign(1.0)
     if model.has_bound:
-        _require_information(history[best_epoch(history)]["val_kl"], params.min_kl)
+        _require_information(history[best_epoch(history)]["val_kl"] - model.label_nats, params.min_kl)
     model.complete(*train)
     return model, history
 

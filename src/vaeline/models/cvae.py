@@ -1,0 +1,90 @@
+"""The conditional VAE: encoder and decoder are told the class (Kingma et al. 2014, arXiv:1406.5298, model M2)."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from vaeline.models.networks import build_encoder
+from vaeline.models.priors import MixtureByLabel, NormalByLabel, Prior, SameForAllLabels
+from vaeline.models.vae import VAE, reparameterize
+
+
+@keras.saving.register_keras_serializable(package="vaeline")
+class ConditionalVAE(VAE):
+    """A VAE whose z is a pair: latents, random given image and label, and at its end the label, one-hot.
+
+    All figures are those of image and label together: −log p(x, y) = −log p(x|y) + log(classes), which is also a bound
+    on −log p(x). Where no labels are given, the model goes by its own guess, the class of the highest bound.
+    """
+
+    is_conditional = True
+
+    @property
+    def latent_dim(self) -> int:
+        return self.noise_dim + self.label_dim
+
+    @property
+    def label_dim(self) -> int:
+        return self.classes
+
+    @property
+    def label_nats(self) -> float:
+        return math.log(self.classes)
+
+    def inputs(self, images, labels):
+        return {"images": images, "labels": labels}
+
+    def encode(self, images, labels=None):
+        label = self.one_hot(self.guess(images) if labels is None else labels)
+        z_mean, z_log_var = self.encoder([ops.convert_to_tensor(images), label], training=False)
+        return ops.concatenate([z_mean, label], axis=1), z_log_var
+
+    def guess(self, images):
+        """The label (batch,) of each image by Bayes' rule, all labels being equally likely: that of the lowest cost."""
+        return ops.argmin(self.label_costs(images), axis=1)
+
+    def label_costs(self, images):
+        """Nats of each image under each label, shape (batch, classes): its −ELBO with z at `z_mean`, without noise."""
+        count = len(images)
+        repeated = ops.repeat(images, self.classes, axis=0)
+        z_mean, z_log_var = self.encode(repeated, np.tile(np.arange(self.classes), count))
+        costs = self.likelihood.nll(repeated, self.decode_logits(z_mean)) + self.rate(z_mean, z_mean, z_log_var)
+        return ops.reshape(costs, (count, self.classes))
+
+    def reparameterize(self, z_mean, z_log_var, noise):
+        latents = reparameterize(z_mean[..., : self.noise_dim], z_log_var, noise)
+        return ops.concatenate([latents, z_mean[..., self.noise_dim :]], axis=-1)
+
+    def draw_latents(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+        return self.prior.sample(n, seed, temperature, label)
+
+    def call(self, inputs, training=None):
+        label = self.one_hot(inputs["labels"])
+        latents, z_log_var = self.encoder([inputs["images"], label])
+        z_mean = ops.concatenate([latents, label], axis=1)
+        noise = keras.random.normal(ops.shape(z_log_var), seed=self.noise_generator)
+        z = self.reparameterize(z_mean, z_log_var, noise)
+        outputs = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
+        return {"target": inputs["images"], **outputs}
+
+    def one_hot(self, labels):
+        """Labels (batch,) as vectors (batch, classes)."""
+        return ops.one_hot(ops.cast(labels, "int32"), self.classes)
+
+    def _build_encoder(self) -> Any:
+        heads = {"z_mean": self.params.latent_dim, "z_log_var": self.params.latent_dim}
+        return build_encoder(self.params, self.image_shape, heads, self.classes)
+
+    def _build_prior(self) -> Prior:
+        prior, latent_dim = self.params.prior, self.params.latent_dim
+        if prior.kind == "label":
+            return NormalByLabel(latent_dim, self.classes)
+        if prior.kind == "mixture":
+            return MixtureByLabel(latent_dim, prior.components, self.classes)
+        return SameForAllLabels(super()._build_prior(), self.classes)
+
+    def _build_standard_prior(self) -> Prior:
+        return SameForAllLabels(super()._build_standard_prior(), self.classes)

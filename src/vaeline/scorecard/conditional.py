@@ -1,0 +1,85 @@
+"""What only a model that is told labels can be asked: does it draw what it is told, and whose image is this?"""
+
+import numpy as np
+import pandas as pd
+
+from vaeline.classifier.fit import fit_classifier
+from vaeline.classifier.network import Classifier, features_and_labels
+from vaeline.data.prepared import scale
+from vaeline.evaluation.likelihood import encode, label_bounds, sample
+from vaeline.evaluation.noise import subset
+from vaeline.evaluation.samples import DENSITY_NEIGHBOURS, coverage_scores, pair_distances
+from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.params import ClassifyParams
+from vaeline.scorecard.subject import Part, Subject
+
+BAYES_SAMPLES = 10
+
+
+def measure_conditional(
+    subject: Subject, classifier: Classifier, training: ClassifyParams, nll_bound: np.ndarray
+) -> Part:
+    """How well classes are drawn and told apart, as shares of images; under `classes` by name.
+
+    sample_accuracy: samples of a class that the pinned classifier takes for it. cas_accuracy: test images named rightly
+    by a classifier trained on samples alone (Ravuri & Vinyals 2019, arXiv:1905.10887). bayes_accuracy: by the label of
+    the highest bound on log p(x, label); guess_accuracy: by the model's own guess. `recall` and the mean `distance` of
+    two samples of a class say how diverse they are, `real_…` how diverse its training images. nll_given_label:
+    −log p(x|label) in nats per image, from the test images' `nll_bound` (count,). Empty where there is one class only.
+    """
+    if len(subject.classes) < 2:
+        return Part({}, {"left out": "the data has one class"})
+    model, seed, names = subject.model, subject.seed, subject.classes
+    each = len(subject.train_labels) // len(names)
+    drawn = np.concatenate([sample(model, each, seed + label, label) for label in range(len(names))])
+    told = np.repeat(np.arange(len(names)), each)
+    features, taken_for = features_and_labels(classifier, drawn)
+    judge = fit_classifier(np.rint(255 * drawn).astype("uint8"), told, len(names), training)
+    bounds = label_bounds(model, subject.images, subject.rows, BAYES_SAMPLES, seed)
+    guessed = encode(model, subject.images)[0][:, -model.label_dim :]
+    columns = {
+        "bayes_accuracy": (bounds.argmin(axis=1) == subject.labels).astype("float64"),
+        "guess_accuracy": (guessed.argmax(axis=1) == subject.labels).astype("float64"),
+    }
+    shown = pd.DataFrame({"label": told, "sample_accuracy": (taken_for == told).astype("float64")})
+    seen = {"cas_accuracy": (features_and_labels(judge, subject.greys)[1] == subject.labels).astype("float64")}
+    seen |= columns | {"nll_given_label": nll_bound - model.label_nats}
+    diversity = _diversity(subject, classifier, {label: features[told == label] for label in range(len(names))})
+    by_class = {names[label]: summarize(rows) | diversity[label] for label, rows in shown.groupby("label")}
+    figures = {**summarize(shown), **summarize(pd.DataFrame(seen)), "classes": by_class}
+    protocol = {
+        "samples": f"{len(told)} expected images, as many of each class, temperature 1, seeds from {seed}",
+        "cas": f"the pinned classifier's network and training, {training.epochs} epochs, on those samples alone",
+        "bayes": f"importance-weighted, k = {BAYES_SAMPLES}, all labels equally likely, {subject.pixels} pixels",
+        "guess": f"−ELBO with z at z_mean, all labels equally likely, {subject.pixels} pixels",
+        "nll_given_label": "test.nll_bound less log(classes)",
+        "classes": "recall and distance: as many samples, and training images, as there are test images of the class, "
+        "in the features of samples",
+    }
+    return Part(figures, protocol, columns)
+
+
+def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.ndarray]) -> dict[int, dict[str, float]]:
+    """Recall and mean distance of each class's `samples` (count, features), and of its training images.
+
+    A class of a few images has neither.
+    """
+    test, _ = features_and_labels(classifier, subject.greys)
+    train = subject.prepared.splits["train"]
+    found = {}
+    for label, drawn in samples.items():
+        real = test[subject.labels == label]
+        rows = np.flatnonzero(train.labels == label)
+        chosen = rows[subset(len(rows), len(real), subject.seed)]
+        others, _ = features_and_labels(classifier, scale(train.images[chosen]))
+        figures: dict[str, float] = {}
+        if min(len(real), len(others), len(drawn)) <= DENSITY_NEIGHBOURS:
+            found[label] = figures
+            continue
+        for prefix, shown in (("", drawn[: len(real)]), ("real_", others)):
+            recall = coverage_scores(real, shown)["recall"]
+            distance, error = pair_distances(shown)
+            figures |= {f"{prefix}recall": recall.mean(), f"{prefix}recall_se": recall.std(ddof=1) / np.sqrt(len(real))}
+            figures |= {f"{prefix}distance": distance, f"{prefix}distance_se": error}
+        found[label] = {name: round(float(value), DECIMALS) for name, value in figures.items()}
+    return found

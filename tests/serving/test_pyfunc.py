@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from vaeline.serving.pyfunc import VAEModel
+
+
+def serve(model) -> VAEModel:
+    served = VAEModel()
+    served.model = model
+    return served
+
+
+def test_a_conditional_model_draws_the_label_it_is_asked_for(conditional_model):
+    served = serve(conditional_model)
+    ask = {"mode": "sample", "n": 3, "seed": 5, "label": 7}
+    drawn = served.predict(None, np.zeros((1, 1, 1)), ask)["images"]
+    np.testing.assert_allclose(drawn, conditional_model.sample(3, 5, 1.0, 7), atol=1e-5)
+    drawn = served.predict(None, np.zeros((1, 1, 1)), ask | {"label": -1})["images"]
+    np.testing.assert_allclose(drawn, conditional_model.sample(3, 5), atol=1e-5)
+
+
+def test_it_needs_no_labels_to_encode_reconstruct_and_score(conditional_model, greys):
+    served = serve(conditional_model)
+    encoded = served.predict(None, greys, {"mode": "encode"})
+    assert (np.shape(encoded["z_mean"]), np.shape(encoded["z_log_var"])) == ((40, 13), (40, 3))
+    seen = served.predict(None, greys, {"mode": "reconstruct"})["images"]
+    decoded = served.predict(None, np.array(encoded["z_mean"])[:, None], {"mode": "decode"})["images"]
+    np.testing.assert_allclose(seen, decoded, atol=1e-4)
+    assert np.isfinite(served.predict(None, greys, {"mode": "score"})["neg_elbo"]).all()
+
+
+def test_a_label_that_there_is_not_gets_a_sentence(conditional_model, small_model):
+    ask = {"mode": "sample", "label": 10}
+    with pytest.raises(ValueError, match=r"label must be -1 \(any class\) to 9, got 10"):
+        serve(conditional_model).predict(None, np.zeros((1, 1, 1)), ask)
+    with pytest.raises(ValueError, match=r"label must be -1 \(any class\), got 0"):
+        serve(small_model).predict(None, np.zeros((1, 1, 1)), ask | {"label": 0})
