@@ -125,8 +125,8 @@ def test_the_prior_moves_the_encoder_by_beta_alone_and_is_not_moved_by_it(params
 
 
 def test_beta_makes_codes_cheaper_and_capacity_holds_their_cost(params, greys):
-    cheaper = {value: after_a_step(params, greys, beta=1e5, capacity=value)[2] for value in (0, 1, 999)}
-    assert cheaper[0] > 0.01
+    cheaper = {value: after_a_step(params, greys, beta=1e4, capacity=value)[2] for value in (0, 1, 999)}
+    assert cheaper[0] > 0.1
     assert cheaper[1] == cheaper[0]
     assert cheaper[999] == pytest.approx(-cheaper[0], rel=0.1)
 

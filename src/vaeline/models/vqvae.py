@@ -23,8 +23,8 @@ class VQVAE(GenerativeModel):
 
     z holds the codes of a grid, one vector after the other, and follows from the image: q(z|x) has no spread, and
     −log p(x|z) − log p(codes) bounds −log p(x) from above. The prior learns beside the rest, and asks the encoder for
-    codes that it expects by the gradient of beta · rate, or of beta · |rate − capacity|; with beta 0 it asks nothing, as
-    in the paper. `train.kl_warmup` raises beta.
+    codes that it expects by the gradient of beta · rate, or of beta · |rate − capacity|; `train.kl_warmup` raises beta.
+    With beta 0 it asks for nothing, as in the paper.
     """
 
     has_codes = True
