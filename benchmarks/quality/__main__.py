@@ -28,16 +28,21 @@ on seeded binary pixels. Minutes are those of the training alone, on {machine}; 
 
 
 def main() -> None:
-    for preset in sys.argv[1:] or dict.fromkeys(row.preset for row in ROWS):
-        for seed in SEEDS:
+    for seed in SEEDS:
+        for preset in sys.argv[1:] or dict.fromkeys(row.preset for row in ROWS):
             found = result(preset, {"train.seed": seed, **RELEASE}, f"{preset}-{seed}")
             print(f"{preset}, seed {seed}: {found['minutes']} minutes, {found['metrics']['test']}", flush=True)
+            write_table()
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def write_table() -> None:
+    """The rows of what has been trained, now or before."""
     results = [read(file) for file in sorted(RESULTS.glob("*.json"))]
     machine = ", ".join(sorted({found["machine"] for found in results}))
     lines = [line for row in ROWS if (line := write_row(row, results))]
     with atomic_file(TABLE) as temporary:
         temporary.write_text(HEAD.format(machine=machine) + "\n".join(lines) + "\n", encoding="utf-8")
-    print(TABLE.read_text(encoding="utf-8"))
 
 
 def write_row(row: Row, results: list[dict]) -> str:

@@ -1,6 +1,7 @@
 """One training: the whole pipeline by its own command, in a clone of its own, and what came of it."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -66,4 +67,5 @@ def _settings(clone: Path) -> dict[str, Any]:
 
 
 def _run(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, check=True)
+    """A command that imports the code of `folder`, not of a checkout that is being edited."""
+    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(folder / "src")})
