@@ -28,7 +28,7 @@ def repository_root() -> Path:
     is its own root.
     """
     start = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-    common = _git("rev-parse", "--path-format=absolute", "--git-common-dir", cwd=start)
+    common = git("rev-parse", "--path-format=absolute", "--git-common-dir", cwd=start)
     if common and (Path(common).parent / DVC_FILE).is_file():
         return Path(common).parent
     return next((folder for folder in (start, *start.parents) if (folder / DVC_FILE).is_file()), start)
@@ -73,9 +73,9 @@ def training_tags() -> dict[str, str]:
         "vaeline.python": platform.python_version(),
         "vaeline.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
     }
-    if commit := _git("rev-parse", "HEAD"):
+    if commit := git("rev-parse", "HEAD"):
         exclusions = [f":(exclude){path}" for path in WRITTEN_BY_RUNS]
-        dirty = _git("status", "--porcelain", "--", ".", *exclusions)
+        dirty = git("status", "--porcelain", "--", ".", *exclusions)
         tags |= {"mlflow.source.git.commit": commit, "vaeline.git_dirty": str(bool(dirty)).lower()}
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["vaeline.dvc_experiment"] = experiment
@@ -111,6 +111,15 @@ def data_md5() -> str:
     return next((entry["md5"] for entry in locked_stage("prepare").get("outs", [])), "")
 
 
+def git(*arguments: str, cwd: Path | None = None) -> str:
+    """Output of a git command; empty where git or a repository is missing."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
 def _param_values(stage: dict[str, Any]) -> dict[str, Any]:
     values = flatten(YAML(typ="safe").load(PARAMS_FILE.read_text(encoding="utf-8")))
     declared = tuple(f"{key}." for key in stage.get("params", []))
@@ -125,12 +134,3 @@ def _locked_stages() -> dict[str, Any]:
     if not LOCK_FILE.is_file():
         return {}
     return (YAML(typ="safe").load(LOCK_FILE.read_text(encoding="utf-8")) or {}).get("stages", {})
-
-
-def _git(*arguments: str, cwd: Path | None = None) -> str:
-    """Output of a git command; empty where git or a repository is missing."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

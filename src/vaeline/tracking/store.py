@@ -13,6 +13,7 @@ from vaeline.errors import VaelineError
 from vaeline.tracking.lineage import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
+LEDGER_SUFFIX = "-ledger"  # its experiments hold the moves of champions, and no training
 TRAINING_VIEW = "workflowType=machine_learning"  # MLflow opens its pages for language models otherwise
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
@@ -45,11 +46,15 @@ def open_store() -> MlflowClient:
 def experiment_id(client: MlflowClient, dataset: str) -> str:
     """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
     name = f"{EXPERIMENT_PREFIX}{dataset}"
-    own_store = not os.environ.get("MLFLOW_TRACKING_URI")
     with FileLock(state_directory() / "store.lock"):
         if found := client.get_experiment_by_name(name):
             return found.experiment_id
-        return client.create_experiment(name, (repository_root() / "mlruns").as_uri() if own_store else None)
+        return client.create_experiment(name, artifact_root())
+
+
+def artifact_root() -> str | None:
+    """Where a new experiment keeps its artifacts: at the repository's root, or where the named store says."""
+    return None if os.environ.get("MLFLOW_TRACKING_URI") else (repository_root() / "mlruns").as_uri()
 
 
 def state_directory() -> Path:
@@ -76,7 +81,7 @@ def run_pages(client: MlflowClient, server: str) -> dict[str, str]:
     return {
         experiment.name: f"{server}/#/experiments/{experiment.experiment_id}/runs?{TRAINING_VIEW}"
         for experiment in client.search_experiments()
-        if experiment.name.startswith(EXPERIMENT_PREFIX)
+        if experiment.name.startswith(EXPERIMENT_PREFIX) and not experiment.name.endswith(LEDGER_SUFFIX)
     }
 
 

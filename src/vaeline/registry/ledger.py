@@ -1,0 +1,235 @@
+"""The ledger: every move of a champion, in the order in which the moves happened, each entry sealed by the next.
+
+Where it is kept, and why there. The entries of a registered model are the parameters `000001`, `000002`, ... of the one
+run in the experiment `<model>-ledger`. MLflow has neither a compare-and-swap nor a history of its aliases, but two
+things in it happen once, on SQLite, on PostgreSQL and through a server alike:
+
+- A parameter of a run is written once. A second value is refused by the primary key of the database, and no call
+  changes or deletes one. So there is one entry 7, and of two promoters who both saw six entries one writes it, and the
+  other is told. Tags, artifacts and aliases belong to the last writer, and model versions can be deleted.
+- The name of an experiment is taken once. A new ledger is made under a name of its own and then renamed, as a file is
+  written beside its target and then moved, so that two first promoters do not write to two ledgers.
+
+An experiment has rights of its own: whoever may update it may promote, all others need no more than to read it.
+
+Parameters are no secret and no signature: who owns the database can write a new chain. `vaeline history --export`
+compares the ledger with an earlier export for that reason, and the version that an entry names carries the entry's
+digest.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from vaeline.artifacts import atomic_file
+from vaeline.errors import VaelineError
+from vaeline.tracking.origin import ci_url, commit, who
+from vaeline.tracking.store import LEDGER_SUFFIX, artifact_root
+
+Entry = dict[str, Any]
+FIELDS = (
+    "number",
+    "at",
+    "who",
+    "action",
+    "model",
+    "from",
+    "to",
+    "from_digest",
+    "to_digest",
+    "reason",
+    "gate_sha256",
+    "commit",
+    "ci_url",
+    "previous_sha256",
+)
+RUN_TAG = "vaeline.ledger_run"
+DONE = "done."
+LONGEST = 6000  # characters of a parameter; MLflow cuts off what is longer, without an error
+UNREADABLE = "unreadable"
+
+
+class Overtaken(VaelineError):
+    """Someone else wrote the entry that was about to be written; nothing was moved."""
+
+
+def ledger_name(name: str) -> str:
+    """The experiment that holds the ledger of the registered model `name`."""
+    return f"{name}{LEDGER_SUFFIX}"
+
+
+def read_ledger(client: MlflowClient, name: str) -> list[Entry]:
+    """The entries of the registered model `name`, the oldest first; none where nothing was ever moved.
+
+    Raises:
+        VaelineError: the ledger was deleted.
+    """
+    run_id = _find_run(client, name)
+    if run_id is None:
+        return []
+    params = client.get_run(run_id).data.params
+    return [_parse(int(key), params[key]) for key in sorted(params) if key.isdecimal()]
+
+
+def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entry) -> Entry:
+    """Write the entry that follows `entries`, and return it: `move` with its number, time, author and seal.
+
+    `move` has the keys action, from, to, from_digest, to_digest, reason and gate_sha256.
+
+    Raises:
+        Overtaken: `entries` are no longer all there are.
+        VaelineError: the entry is longer than MLflow keeps, or the ledger was deleted.
+    """
+    entry = {
+        "number": len(entries) + 1,
+        "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "who": who(),
+        "model": name,
+        **move,
+        "commit": commit(),
+        "ci_url": ci_url(),
+        "previous_sha256": entry_digest(entries[-1]) if entries else "",
+    }
+    line = to_line(entry)
+    if len(line) > LONGEST:
+        raise VaelineError(f"an entry of the ledger has {LONGEST:,} characters at most; give a shorter reason")
+    run_id = _find_run(client, name) or _create(client, name)
+    try:
+        client.log_param(run_id, _key(entry["number"]), line)
+    except MlflowException:
+        if len(read_ledger(client, name)) > len(entries):
+            raise _overtaken(client, name, entry["number"]) from None
+        raise
+    return entry
+
+
+def mark_done(client: MlflowClient, name: str, number: int) -> None:
+    """Note that the alias has followed the entry: a different alias is no longer a move that was interrupted."""
+    client.set_tag(_find_run(client, name), f"{DONE}{_key(number)}", datetime.now(UTC).isoformat())
+
+
+def is_done(client: MlflowClient, name: str, number: int) -> bool:
+    """Whether the alias has followed the entry."""
+    return f"{DONE}{_key(number)}" in client.get_run(_find_run(client, name)).data.tags
+
+
+def broken_links(entries: Sequence[Entry]) -> list[str]:
+    """A sentence for each entry that is not what its successor was written after; none means that the chain holds.
+
+    The last entry has no successor: the version that it names carries its digest as a tag.
+    """
+    found = []
+    for number, entry in enumerate(entries, 1):
+        if entry["number"] != number:
+            return [*found, f"entry {number} is missing"]
+        if UNREADABLE in entry:
+            found.append(f"entry {number} cannot be read: {entry[UNREADABLE][:80]!r}")
+        elif set(entry) != set(FIELDS):
+            odd = ", ".join(sorted(set(entry) ^ set(FIELDS)))
+            found.append(f"entry {number} lacks or adds {odd}")
+        elif number > 1 and entry["previous_sha256"] != entry_digest(entries[number - 2]):
+            found.append(f"entry {number - 1} is not the one that entry {number} was written after")
+        elif number == 1 and entry["previous_sha256"]:
+            found.append("entry 1 was written after another, which is missing")
+    return found
+
+
+def champions(entries: Sequence[Entry]) -> list[str]:
+    """The versions that a rollback without a target goes back through, the present champion last.
+
+    A promotion adds one; a rollback to a version among them drops what came after it, so that the next goes one further
+    back; a rollback to another version adds that.
+    """
+    path: list[str] = []
+    for entry in entries:
+        earlier = path[:-1]
+        if entry["action"] == "rollback" and entry["to"] in earlier:
+            del path[len(earlier) - earlier[::-1].index(entry["to"]) :]
+        else:
+            path.append(entry["to"])
+    return path
+
+
+def entry_digest(entry: Entry) -> str:
+    """SHA-256 of the entry's line."""
+    return hashlib.sha256(to_line(entry).encode()).hexdigest()
+
+
+def to_line(entry: Entry) -> str:
+    """The entry as one line of JSON, with sorted keys."""
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def export_ledger(entries: Sequence[Entry], path: Path) -> None:
+    """Write the entries as JSON lines; an earlier export at `path` must be the beginning of them.
+
+    Raises:
+        VaelineError: the ledger does not go on from the earlier export: it was rewritten, or is another.
+    """
+    lines = [to_line(entry) for entry in entries]
+    if path.is_file():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if lines[number - 1 : number] != [line]:
+                raise VaelineError(
+                    f"{path}: line {number} is not entry {number} of the ledger: the ledger was rewritten, or this is "
+                    "an export of another; nothing was written"
+                )
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _key(number: int) -> str:
+    return f"{number:06}"
+
+
+def _parse(number: int, line: str) -> Entry:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    return entry | {"number": number} if isinstance(entry, dict) else {"number": number, UNREADABLE: line}
+
+
+def _find_run(client: MlflowClient, name: str) -> str | None:
+    found = client.get_experiment_by_name(ledger_name(name))
+    if found is None:
+        return None
+    if found.lifecycle_stage != "active":
+        raise VaelineError(
+            f"the ledger of {name} was deleted; `mlflow experiments restore -x {found.experiment_id}` brings it back"
+        )
+    if RUN_TAG not in found.tags:
+        raise VaelineError(f"the experiment {ledger_name(name)} is no ledger: it has no tag {RUN_TAG}; rename it")
+    return found.tags[RUN_TAG]
+
+
+def _create(client: MlflowClient, name: str) -> str:
+    """A new ledger, unless another process is faster: then that one's."""
+    experiment = client.create_experiment(f"{ledger_name(name)}-{uuid.uuid4().hex}", artifact_root())
+    run_id = client.create_run(experiment, run_name=ledger_name(name)).info.run_id
+    client.update_run(run_id, status="FINISHED")
+    client.set_experiment_tag(experiment, RUN_TAG, run_id)
+    try:
+        client.rename_experiment(experiment, ledger_name(name))
+    except MlflowException:
+        taken = _find_run(client, name)
+        if taken is None:
+            raise
+        client.delete_experiment(experiment)
+        return taken
+    return run_id
+
+
+def _overtaken(client: MlflowClient, name: str, number: int) -> Overtaken:
+    (entry,) = read_ledger(client, name)[number - 1 : number]
+    return Overtaken(
+        f"{entry['who']} was faster: entry {number} of the ledger, {entry['action']} to version {entry['to']} at "
+        f"{entry['at'][:19]}; nothing was moved, look at `vaeline history` and decide again"
+    )
