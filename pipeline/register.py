@@ -1,27 +1,29 @@
 """Stage `register`: the model as a candidate version in the registry. Nothing is promoted here."""
 
-import json
 from pathlib import Path
 
 from vaeline.artifacts import digest, write_json
+from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
 from vaeline.registry.candidates import candidate_name, register_candidate
+from vaeline.registry.golden import IMAGES
 from vaeline.report import print_summary
 from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
 from vaeline.tracking.sync import sync_run
 
 MODEL = Path("models/vae.keras")
-MANIFEST = Path("data/prepared/manifest.json")
+PREPARED = Path("data/prepared")
 REGISTRATION = Path("reports/registration.json")
 
 
 def main() -> None:
-    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
-    name = candidate_name(manifest["name"])
+    prepared = read_prepared(PREPARED)
+    name = candidate_name(prepared.manifest["name"])
+    asked_about = scale(prepared.splits["test"].images[:IMAGES])
     try:
         client = open_store()
         run = sync_run(client)
-        version = register_candidate(client, run, MODEL, name)
+        version = register_candidate(client, run, MODEL, name, asked_about)
     except STORE_ERRORS as error:
         raise unreachable(error) from error
     write_json(REGISTRATION, {"name": name, "model_sha256": digest(MODEL)})

@@ -6,6 +6,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
@@ -19,8 +20,12 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
 import vaeline
 from vaeline.artifacts import digest
+from vaeline.registry.golden import GOLDEN, make_golden, write_golden
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
+
+if TYPE_CHECKING:
+    from vaeline.models.generative import GenerativeModel
 
 PACKAGE = Path(vaeline.__file__).parent
 REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
@@ -45,14 +50,24 @@ def candidate_name(dataset: str) -> str:
     return f"vae-{dataset}-candidates"
 
 
+def served_name(dataset: str) -> str:
+    """The registered model that is served; its alias `champion` says which version."""
+    return f"vae-{dataset}"
+
+
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
     """The version of `name` that holds this model; None where there is none."""
     found = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{model_digest}'")
     return found[0] if found else None
 
 
-def register_candidate(client: MlflowClient, run: Run, archive: Path, name: str) -> ModelVersion:
-    """Register the archive as a pyfunc logged to `run`, unless a version of `name` holds the same model already."""
+def register_candidate(
+    client: MlflowClient, run: Run, archive: Path, name: str, images: np.ndarray | None = None
+) -> ModelVersion:
+    """Register the archive as a pyfunc logged to `run`, unless a version of `name` holds the same model already.
+
+    Golden outputs about `images` (count, height, width) in [0, 1] go with it; without them, no gate lets it pass.
+    """
     model_digest = digest(archive)
     with FileLock(state_directory() / "registry.lock"):
         if known := find_version(client, name, model_digest):
@@ -62,8 +77,9 @@ def register_candidate(client: MlflowClient, run: Run, archive: Path, name: str)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+        golden = None if images is None else make_golden(_load(archive), images)
         with tempfile.TemporaryDirectory() as scratch:
-            package_pyfunc(archive, Path(scratch) / "model")
+            package_pyfunc(archive, Path(scratch) / "model", golden)
             client.log_artifacts(run.info.run_id, str(Path(scratch) / "model"), "model")
         return client.create_model_version(
             name,
@@ -73,8 +89,11 @@ def register_candidate(client: MlflowClient, run: Run, archive: Path, name: str)
         )
 
 
-def package_pyfunc(archive: Path, folder: Path) -> None:
-    """Write a self-contained MLflow model without pickle: the archive, this package's code and pinned requirements."""
+def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> None:
+    """Write a self-contained MLflow model without pickle: the archive, this package's code and pinned requirements.
+
+    Beside them lie the golden outputs, if there are any.
+    """
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*input example was not provided")
@@ -87,6 +106,8 @@ def package_pyfunc(archive: Path, folder: Path) -> None:
             signature=SIGNATURE,
             pip_requirements=pinned_requirements(),
         )
+    if golden is not None:
+        write_golden(golden, folder / GOLDEN)
 
 
 def pinned_requirements() -> list[str]:
@@ -110,3 +131,9 @@ def version_tags(run: Run) -> dict[str, str]:
         "seed": run.data.params["train.seed"],
         "keras": packages["keras"],
     }
+
+
+def _load(archive: Path) -> "GenerativeModel":
+    from vaeline.models.archive import load_model  # packaging alone needs no Keras
+
+    return load_model(archive)

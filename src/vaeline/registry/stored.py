@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -16,11 +17,13 @@ from vaeline.applications.reference import Reference, read_reference
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
+from vaeline.registry.golden import GOLDEN, read_golden
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
 ARCHIVE = "model/artifacts/vae.keras"
 REFERENCE = "evaluation/latent_reference.json"
+GOLDEN_OUTPUTS = f"model/{GOLDEN}"
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
 REGISTRY_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 SQLITE = "sqlite:///"
@@ -41,6 +44,13 @@ class StoredModel:
             if file is None:
                 raise VaelineError(f"{self.name} has no {REFERENCE}; run `dvc repro evaluate` with this model")
             return read_reference(file)
+
+    def read_golden(self) -> dict[str, Any]:
+        """The golden outputs that were stored when the model was registered. Raises VaelineError."""
+        with self.artifact(GOLDEN_OUTPUTS) as file:
+            if file is None:
+                raise VaelineError(f"{self.name} has no golden outputs: it was registered before there were any")
+            return read_golden(file)
 
     @contextmanager
     def artifact(self, path: str) -> Iterator[Path | None]:
