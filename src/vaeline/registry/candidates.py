@@ -21,6 +21,7 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 import vaeline
 from vaeline.artifacts import digest
 from vaeline.registry.golden import GOLDEN, make_golden, write_golden
+from vaeline.registry.signing import sign_folder, signing_key
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
@@ -56,9 +57,9 @@ def served_name(dataset: str) -> str:
 
 
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
-    """The version of `name` that holds this model; None where there is none."""
+    """The version of `name` that holds this model, the first if there are several; None where there is none."""
     found = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{model_digest}'")
-    return found[0] if found else None
+    return min(found, key=lambda version: int(version.version), default=None)
 
 
 def register_candidate(
@@ -80,6 +81,8 @@ def register_candidate(
         golden = None if images is None else make_golden(_load(archive), images)
         with tempfile.TemporaryDirectory() as scratch:
             package_pyfunc(archive, Path(scratch) / "model", golden)
+            if key := signing_key():
+                sign_folder(Path(scratch) / "model", key)
             client.log_artifacts(run.info.run_id, str(Path(scratch) / "model"), "model")
         return client.create_model_version(
             name,

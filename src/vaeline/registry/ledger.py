@@ -56,7 +56,7 @@ LONGEST = 6000  # characters of a parameter; MLflow cuts off what is longer, wit
 UNREADABLE = "unreadable"
 
 
-class Overtaken(VaelineError):
+class OvertakenError(VaelineError):
     """Someone else wrote the entry that was about to be written; nothing was moved."""
 
 
@@ -84,7 +84,7 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
     `move` has the keys action, from, to, from_digest, to_digest, reason and gate_sha256.
 
     Raises:
-        Overtaken: `entries` are no longer all there are.
+        OvertakenError: `entries` are no longer all there are.
         VaelineError: the entry is longer than MLflow keeps, or the ledger was deleted.
     """
     entry = {
@@ -227,9 +227,9 @@ def _create(client: MlflowClient, name: str) -> str:
     return run_id
 
 
-def _overtaken(client: MlflowClient, name: str, number: int) -> Overtaken:
+def _overtaken(client: MlflowClient, name: str, number: int) -> OvertakenError:
     (entry,) = read_ledger(client, name)[number - 1 : number]
-    return Overtaken(
+    return OvertakenError(
         f"{entry['who']} was faster: entry {number} of the ledger, {entry['action']} to version {entry['to']} at "
         f"{entry['at'][:19]}; nothing was moved, look at `vaeline history` and decide again"
     )

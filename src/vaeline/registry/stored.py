@@ -14,14 +14,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from vaeline.applications.reference import Reference, read_reference
+from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
 from vaeline.registry.golden import GOLDEN, read_golden
+from vaeline.registry.signing import public_key, verify_folder
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
-ARCHIVE = "model/artifacts/vae.keras"
+FOLDER = "model"
+ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
 REFERENCE = "evaluation/latent_reference.json"
 GOLDEN_OUTPUTS = f"model/{GOLDEN}"
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
@@ -51,6 +54,28 @@ class StoredModel:
             if file is None:
                 raise VaelineError(f"{self.name} has no golden outputs: it was registered before there were any")
             return read_golden(file)
+
+    @contextmanager
+    def package(self) -> Iterator[Path]:
+        """A temporary copy of the registered folder, after its digest and, where a key asks for one, its signature.
+
+        Raises:
+            VaelineError: the archive is missing or was changed, or the folder is not signed as it must be.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            with _reachable():
+                listed = self.client.list_artifacts(self.run_id, ARCHIVE.rpartition("/")[0])
+                if ARCHIVE not in {item.path for item in listed}:
+                    raise _without_archive(self)
+                folder = Path(self.client.download_artifacts(self.run_id, FOLDER, scratch))
+            found = digest(Path(scratch) / ARCHIVE)
+            if found != self.model_sha256:
+                raise VaelineError(
+                    f"{ARCHIVE} of {self.name}: SHA-256 is {found}, expected {self.model_sha256}; the file was changed"
+                )
+            if key := public_key():
+                verify_folder(folder, key, self.name)
+            yield folder
 
     @contextmanager
     def artifact(self, path: str) -> Iterator[Path | None]:
@@ -107,18 +132,33 @@ def find_registered(uri: str) -> StoredModel:
 
 
 def load_stored(stored: StoredModel) -> GenerativeModel:
-    """The model itself, checked against its digest.
+    """The model itself, checked against its digest, and against its signature where a public key asks for one.
 
     Raises:
         VaelineError: its file is missing from the store, or is not the one that was registered.
     """
+    if public_key():
+        with stored.package() as folder:
+            return load_model(folder.parent / ARCHIVE, stored.model_sha256)
     with stored.artifact(ARCHIVE) as file:
         if file is None:
-            raise VaelineError(
-                f"{stored.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
-                "run `dvc repro` with its parameters"
-            )
+            raise _without_archive(stored)
         return load_model(file, stored.model_sha256)
+
+
+def stored_version(client: MlflowClient, version: ModelVersion) -> StoredModel:
+    """The model of a registered version. Raises VaelineError where it is none of this project."""
+    uri = f"models:/{version.name}/{version.version}"
+    if DIGEST_TAG not in version.tags or not version.run_id:
+        raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
+    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri)
+
+
+def _without_archive(stored: StoredModel) -> VaelineError:
+    return VaelineError(
+        f"{stored.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
+        "run `dvc repro` with its parameters"
+    )
 
 
 def _find_version(client: MlflowClient, name: str, version: str | None, alias: str | None) -> ModelVersion:

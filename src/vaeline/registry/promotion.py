@@ -1,0 +1,235 @@
+"""Promotion: a candidate that passed the gate is copied to the served model and becomes its champion."""
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from vaeline.errors import VaelineError
+from vaeline.registry.candidates import find_version
+from vaeline.registry.gate.report import gate_digest
+from vaeline.registry.ledger import Entry
+from vaeline.registry.moves import CHAMPION, Standing, find, move, one_at_a_time, read_standing, settle
+from vaeline.registry.stored import stored_version
+from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
+
+GATE_TAGS = (
+    "vaeline.gate_verdict",
+    "vaeline.gate_sha256",
+    "vaeline.gate_champion",
+    "vaeline.gate_at",
+    "vaeline.gate_metric",
+    "vaeline.gate_gain",
+    "vaeline.gate_gain_low",
+    "vaeline.gate_test_sha256",
+)
+REQUIRED_TAGS = (
+    DIGEST_TAG,
+    KEY_TAG,
+    "mlflow.source.git.commit",
+    "vaeline.git_dirty",
+    "vaeline.dvc_lock_sha256",
+    "vaeline.environment_sha256",
+    "vaeline.dataset",
+    "vaeline.deps.data/prepared",
+    "vaeline.validation",
+    "vaeline.python",
+    "keras",
+    "seed",
+    *GATE_TAGS,
+)
+SOURCE_TAG = "vaeline.promoted_from"
+REPORT = "gate/gate.json"
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion is about to do; `copy` is the served version that holds the model already, if there is one."""
+
+    candidate: ModelVersion
+    standing: Standing
+    copy: ModelVersion | None
+    reason: str
+    gate_sha256: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the candidate's model is champion already."""
+        return bool(self.standing.champion) and self.standing.digest == self.candidate.tags[DIGEST_TAG]
+
+    def steps(self) -> list[str]:
+        """Everything that will happen, a sentence each."""
+        name, champion = self.standing.name, self.standing.champion
+        source, number = uri(self.candidate), len(self.standing.entries) + 1
+        if self.is_done:
+            return [f"nothing: {source} is version {champion} of {name}, its champion"]
+        served = f"version {self.copy.version}" if self.copy else "a new version"
+        return [
+            f"{served} of {name} {'holds' if self.copy else 'becomes a copy of'} {source}, "
+            f"SHA-256 {self.candidate.tags[DIGEST_TAG][:12]}…",
+            f"entry {number} of the ledger: promote, from {champion or 'none'}, gate {self.gate_sha256[:12]}…, "
+            f"because: {self.reason}",
+            f"@{CHAMPION} of {name} goes from {f'version {champion}' if champion else 'nothing'} to {served}",
+        ]
+
+
+def plan_promotion(
+    client: MlflowClient,
+    candidate: ModelVersion,
+    name: str,
+    max_age: timedelta,
+    reason: str = "",
+    replaces: str | None = None,
+) -> Promotion:
+    """Check everything that a promotion to the registered model `name` needs, and say what it will do; writes nothing.
+
+    A candidate that is champion already needs no more than to be it.
+
+    Raises:
+        VaelineError: a tag is missing, the gate's report is not there, not passing, not fresh, not about this model or
+            not about the present champion, the champion is not `replaces`, or the model's files are not what the
+            digest (and the signature) says.
+    """
+    standing = read_standing(client, name)
+    if standing.moved_by_hand:
+        raise VaelineError(
+            f"@{CHAMPION} of {name} is at {standing.champion or 'nothing'}, but the ledger says {standing.recorded}: it "
+            "was not moved by vaeline; `vaeline rollback --to VERSION` says which it shall be"
+        )
+    model_digest = candidate.tags.get(DIGEST_TAG, "")
+    if standing.champion and standing.digest == model_digest:
+        return Promotion(candidate, standing, None, "", "")
+    if replaces is not None and replaces != standing.champion:
+        raise VaelineError(f"--replaces {replaces}: {standing.describe()}")
+    check_tags(candidate)
+    report = read_report(client, candidate)
+    check_report(report, candidate, standing, max_age)
+    if report["mode"] != "superior" and not reason:
+        raise VaelineError(
+            f"the gate found {uri(candidate)} no worse than the champion, not better ({report['mode']}); that needs a "
+            "--reason to promote it"
+        )
+    with stored_version(client, candidate).package():
+        pass
+    return Promotion(
+        candidate,
+        standing,
+        find_version(client, name, model_digest),
+        reason or _passed(report),
+        candidate.tags["vaeline.gate_sha256"],
+    )
+
+
+def promote(
+    client: MlflowClient,
+    candidate: ModelVersion,
+    name: str,
+    max_age: timedelta,
+    reason: str = "",
+    replaces: str | None = None,
+) -> tuple[Promotion, Entry | None]:
+    """Carry out what `plan_promotion` says; the entry is None where nothing was left to do.
+
+    A move that an earlier process left unfinished is finished first, so that a promotion that was killed is repaired by
+    running it again: the copy is found by its digest, and the alias set from the ledger.
+
+    Raises:
+        VaelineError: as `plan_promotion`, and where another promoter was faster.
+    """
+    with one_at_a_time(name):
+        if read_standing(client, name).unfinished:
+            settle(client, name)
+        plan = plan_promotion(client, candidate, name, max_age, reason, replaces)
+        if plan.is_done:
+            return plan, None
+        served = copy_to(client, candidate, name)
+        return plan, move(client, plan.standing, "promote", served, plan.reason, plan.gate_sha256)
+
+
+def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVersion:
+    """The version of the registered model `name` that holds the candidate's model, with the candidate's gate tags.
+
+    Where two processes copy at once, the lower version counts for both; the other is left to `vaeline registry gc`.
+    """
+    model_digest = candidate.tags[DIGEST_TAG]
+    if find_version(client, name, model_digest) is None:
+        with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells there what `Promotion.steps` says
+            client.copy_model_version(uri(candidate), name)
+    served = find_version(client, name, model_digest)
+    for key, value in {tag: candidate.tags[tag] for tag in GATE_TAGS}.items() | {(SOURCE_TAG, uri(candidate))}:
+        if served.tags.get(key) != value:
+            client.set_model_version_tag(name, str(served.version), key, value)
+    return find(client, name, str(served.version))
+
+
+def check_tags(candidate: ModelVersion) -> None:
+    """Refuse, with VaelineError, a candidate that lacks one of `REQUIRED_TAGS`."""
+    if "vaeline.gate_verdict" not in candidate.tags:
+        raise VaelineError(f"{uri(candidate)} has no gate report; run `vaeline gate {candidate.version}`")
+    if missing := [tag for tag in REQUIRED_TAGS if tag not in candidate.tags]:
+        raise VaelineError(f"{uri(candidate)} lacks the tags {', '.join(missing)}; it was not registered as it should")
+
+
+def read_report(client: MlflowClient, candidate: ModelVersion) -> dict[str, Any]:
+    """The gate's report, from the candidate's run.
+
+    Raises:
+        VaelineError: the run has none, or one that is not the one that the candidate's tag names.
+    """
+    with stored_version(client, candidate).artifact(REPORT) as file:
+        if file is None:
+            raise VaelineError(f"{uri(candidate)}: its run has no {REPORT}; run `vaeline gate {candidate.version}`")
+        try:
+            report = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            report = None
+    if not isinstance(report, dict) or gate_digest(report) != candidate.tags["vaeline.gate_sha256"]:
+        raise VaelineError(
+            f"{uri(candidate)}: {REPORT} of its run is not the report that the tag vaeline.gate_sha256 names; run "
+            f"`vaeline gate {candidate.version}` again"
+        )
+    return report
+
+
+def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: Standing, max_age: timedelta) -> None:
+    """Refuse, with VaelineError, a report that is not a fresh pass of this candidate against the present champion."""
+    again = f"run `vaeline gate {candidate.version}` again"
+    if report["candidate"]["model_digest"] != candidate.tags[DIGEST_TAG]:
+        raise VaelineError(f"the gate's report is about another model than {uri(candidate)}; {again}")
+    if report["verdict"] != "pass":
+        failed = [check["sentence"] for check in report["checks"] if check["verdict"] != "pass"]
+        raise VaelineError(f"the gate's verdict on {uri(candidate)} is {report['verdict']}: {'; '.join(failed)}")
+    age = datetime.now(UTC) - datetime.fromisoformat(report["created"])
+    if age > max_age:
+        raise VaelineError(
+            f"the gate's report on {uri(candidate)} is {age / timedelta(days=1):.1f} days old, and registry.report_days "
+            f"allows {max_age / timedelta(days=1):g}; {again}"
+        )
+    if age < -CLOCKS_DIFFER_BY:
+        raise VaelineError(
+            f"the gate's report on {uri(candidate)} is dated {report['created']}, in the future; {again}"
+        )
+    compared = report["champion"]
+    seen = (str(compared["version"]), compared["model_digest"]) if compared else ("", "")
+    if seen != (standing.champion, standing.digest):
+        against = f"version {seen[0]}" if seen[0] else "no champion"
+        raise VaelineError(f"the gate compared {uri(candidate)} with {against}, but {standing.describe()}; {again}")
+
+
+def uri(version: ModelVersion) -> str:
+    """What MLflow calls a version: `models:/name/version`."""
+    return f"models:/{version.name}/{version.version}"
+
+
+def _passed(report: Mapping[str, Any]) -> str:
+    if report["champion"] is None:
+        return "passed the gate's floors; there was no champion"
+    gain = report["improvement"]
+    return f"passed the gate: better by {gain['mean']:.2f} ({gain['low']:.2f} to {gain['high']:.2f})"

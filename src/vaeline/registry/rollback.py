@@ -1,0 +1,92 @@
+"""Rollback: an earlier champion becomes champion again, in seconds and without data."""
+
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from vaeline.errors import VaelineError
+from vaeline.registry.ledger import Entry, champions
+from vaeline.registry.moves import CHAMPION, Standing, find, move, one_at_a_time, read_standing, settle
+from vaeline.registry.stored import stored_version
+from vaeline.registry.trial import try_stored
+from vaeline.tracking.runs import DIGEST_TAG
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What a rollback is about to do."""
+
+    standing: Standing
+    target: ModelVersion
+    gate_sha256: str
+
+    def steps(self) -> list[str]:
+        """Everything that will happen, a sentence each."""
+        name, target = self.standing.name, self.target.version
+        return [
+            f"version {target} of {name} is loaded in a clean process and asked for its golden outputs",
+            f"entry {len(self.standing.entries) + 1} of the ledger: rollback, from {self.standing.champion or 'none'}",
+            f"@{CHAMPION} of {name} goes from {self.standing.champion or 'nothing'} to version {target}",
+        ]
+
+
+def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rollback:
+    """Which earlier champion of the registered model `name` to go back to: `to`, or the one before the present.
+
+    After a rollback, the one before is that of the version gone back to: two rollbacks in a row go back two steps, not
+    back and forth.
+
+    Raises:
+        VaelineError: there is none before, `to` is champion now or never was, it was deleted, or it is not the model
+            that the ledger recorded.
+    """
+    standing = read_standing(client, name)
+    if to is None:
+        to = _before(standing)
+    if to == standing.champion:
+        raise VaelineError(f"--to {to}: {standing.describe()} already")
+    moves = [entry for entry in standing.entries if to == entry["to"]]
+    if not moves:
+        earlier = ", ".join(dict.fromkeys(entry["to"] for entry in standing.entries)) or "none"
+        raise VaelineError(
+            f"--to {to}: this version of {name} was never champion, only a promotion makes it one; there were: {earlier}"
+        )
+    target = find(client, name, to)
+    if target is None:
+        raise VaelineError(f"version {to} of {name} was deleted; there is nothing left to go back to in it")
+    if target.tags.get(DIGEST_TAG) != moves[-1]["to_digest"]:
+        raise VaelineError(
+            f"version {to} of {name} has another digest than when it was champion (entry {moves[-1]['number']} of the "
+            "ledger): it was tampered with"
+        )
+    return Rollback(standing, target, moves[-1]["gate_sha256"])
+
+
+def roll_back(client: MlflowClient, name: str, reason: str, to: str | None = None) -> tuple[Rollback, Entry]:
+    """Carry out what `plan_rollback` says, after the target was tried.
+
+    Raises:
+        VaelineError: as `plan_rollback`; no reason is given; the target's files are missing, changed or not signed as
+            they must be, it does not load in a clean process, or does not reproduce its golden outputs.
+    """
+    if not reason.strip():
+        raise VaelineError("a rollback needs a --reason: the ledger keeps it")
+    with one_at_a_time(name):
+        if read_standing(client, name).unfinished:
+            settle(client, name)
+        plan = plan_rollback(client, name, to)
+        try_stored(stored_version(client, plan.target))
+        return plan, move(client, plan.standing, "rollback", plan.target, reason, plan.gate_sha256)
+
+
+def _before(standing: Standing) -> str:
+    if standing.moved_by_hand:
+        raise VaelineError(
+            f"@{CHAMPION} of {standing.name} is at {standing.champion or 'nothing'}, but the ledger says "
+            f"{standing.recorded}: it was not moved by vaeline; name the version to go to with --to"
+        )
+    path = champions(standing.entries)
+    if len(path) < 2:
+        raise VaelineError(f"{standing.describe()}, and there was none before to go back to; --to names any other")
+    return path[-2]

@@ -1,0 +1,98 @@
+"""Signatures of registered models, by OpenSSF model-signing with an elliptic curve key; optional.
+
+`VAELINE_SIGNING_KEY` names a private key (PEM, P-256, P-384 or P-521): what is registered is then signed. A public key,
+which is named by `VAELINE_PUBLIC_KEY` or lies at the repository's root as `signing.pub`, makes signatures obligatory:
+nothing is promoted, rolled back to or loaded from the store without a good one.
+
+The signature covers every file of the registered folder, with the code that MLflow runs when it serves the model; the
+digest covers the archive alone.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+from vaeline.errors import VaelineError
+from vaeline.tracking.lineage import repository_root
+
+SIGNATURE = "model.sig"
+PUBLIC_KEY = "signing.pub"
+
+
+def signing_key() -> Path | None:
+    """The private key to sign with; None where no one signs. Raises VaelineError if the file is missing."""
+    return _existing(os.environ.get("VAELINE_SIGNING_KEY"), "VAELINE_SIGNING_KEY")
+
+
+def public_key() -> Path | None:
+    """The key that every signature must fit; None where none is asked for. Raises VaelineError if it is missing."""
+    if named := os.environ.get("VAELINE_PUBLIC_KEY"):
+        return _existing(named, "VAELINE_PUBLIC_KEY")
+    committed = repository_root() / PUBLIC_KEY
+    return committed if committed.is_file() else None
+
+
+def sign_folder(folder: Path, key: Path) -> None:
+    """Sign all files of `folder` with a private key, into the file `model.sig` among them. Raises VaelineError."""
+    signing = _model_signing("signing")
+    try:
+        config = signing.Config().set_hashing_config(_hashing()).use_elliptic_key_signer(private_key=key)
+        config.sign(folder, folder / SIGNATURE)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise VaelineError(f"{key}: cannot sign with this key: {_reason(error)}") from None
+
+
+def verify_folder(folder: Path, key: Path, name: str) -> None:
+    """Compare a copy of a signed folder with its signature; `name` is what a message calls the model.
+
+    Python's byte code is removed from the copy first: MLflow leaves it in a folder that it serves from.
+
+    Raises:
+        VaelineError: there is no signature, another key made it, or a file was changed, added or removed.
+    """
+    if not (folder / SIGNATURE).is_file():
+        raise VaelineError(f"{name} is not signed, and {key} asks for it; `vaeline registry sign` signs a version")
+    for cache in folder.rglob("__pycache__"):
+        shutil.rmtree(cache)
+    config = _model_signing("verifying").Config().set_hashing_config(_hashing())
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        config.use_elliptic_key_verifier(public_key=key)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise VaelineError(f"{key}: cannot verify with this key: {_reason(error)}") from None
+    try:
+        config.verify(folder, folder / SIGNATURE)
+    except InvalidSignature:
+        raise VaelineError(f"{name}: its signature was not made with the key that belongs to {key}") from None
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise VaelineError(f"{name}: its signature does not hold: {_reason(error)}") from None
+
+
+def _hashing():
+    return _model_signing("hashing").Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+
+
+def _model_signing(part: str) -> ModuleType:
+    import importlib
+
+    try:
+        return importlib.import_module(f"model_signing.{part}")
+    except ImportError as error:
+        raise VaelineError(
+            f"signatures need the packages of vaeline's extra `signing`, and {error.name} is missing"
+        ) from None
+
+
+def _existing(path: str | None, variable: str) -> Path | None:
+    if not path:
+        return None
+    if not Path(path).is_file():
+        raise VaelineError(f"{variable} names {path}, which is no file")
+    return Path(path)
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line, without the digests that model-signing writes out byte by byte."""
+    return " ".join(str(error).partition(": Expected")[0].split())[:300] or type(error).__name__
