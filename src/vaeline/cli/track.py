@@ -1,10 +1,14 @@
 """Commands about the MLflow store."""
 
-from typing import Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vaeline.cli.app import app, sentences
+
+if TYPE_CHECKING:
+    from vaeline.tracking.restore import Restoration
 
 track = typer.Typer(no_args_is_help=True, help="The MLflow store.")
 app.add_typer(track, name="track")
@@ -12,16 +16,41 @@ app.add_typer(track, name="track")
 
 @track.command()
 def sync() -> None:
-    """Bring the MLflow store up to date with the files: a run it does not have is rebuilt."""
+    """Rebuild the runs that the store has lost, from git, dvc.lock and DVC's cache, and bring that on disk up to date."""
+    from vaeline.errors import VaelineError
+    from vaeline.tracking.restore import restore_runs
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
-    from vaeline.tracking.sync import sync_run
+    from vaeline.tracking.sync import MODEL, sync_run
 
     with sentences():
         try:
-            run = sync_run(open_store())
+            client = open_store()
+            found, unreadable = restore_runs(client)
+            run = sync_run(client) if MODEL.is_file() else None
         except STORE_ERRORS as error:
             raise unreachable(error) from error
-    typer.echo(f"the run {run.info.run_name} ({run.info.run_id}) is up to date")
+        if not found and run is None:
+            raise VaelineError(f"no commit's dvc.lock records a trained model, and there is none in {MODEL}")
+    for item in found:
+        if item.outcome != "known":
+            _show(item)
+    counts = Counter(item.outcome for item in found)
+    typer.echo(
+        f"{len(found)} models in the history of dvc.lock: {counts['rebuilt']} runs rebuilt, {counts['completed']} "
+        f"completed, {counts['known']} in the store before, {counts['deleted']} deleted there and left so"
+    )
+    for commit in unreadable:
+        typer.echo(f"dvc.lock of the commit {commit[:7]} cannot be read")
+    if run is not None:
+        typer.echo(f"the run {run.info.run_name} ({run.info.run_id}) is up to date")
+
+
+def _show(item: "Restoration") -> None:
+    """A line about a run, and one for each reason why something is not there."""
+    with_what = f" with {', '.join(item.added)}" if item.added else ""
+    typer.echo(f"{item.outcome}: {item.run_name} ({item.run_id}) of the commit {item.commit[:7]}{with_what}")
+    for reason in dict.fromkeys(item.missing.values()):
+        typer.echo(f"  without {', '.join(name for name, why in item.missing.items() if why == reason)}: {reason}")
 
 
 @track.command()

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,15 @@ from ruamel.yaml import YAML
 
 from vaeline.artifacts import digest
 from vaeline.params import PARAMS_FILE, flatten
+from vaeline.tracking.git import git
+from vaeline.tracking.locks import Stages, read_lock
 
 DVC_FILE = Path("dvc.yaml")
 LOCK_FILE = Path("dvc.lock")
 ENVIRONMENT_LOCK = Path("requirements.lock")
 VALIDATION = Path("reports/validation.json")
 WRITTEN_BY_RUNS = ("dvc.lock", "reports")
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 def repository_root() -> Path:
@@ -35,13 +37,14 @@ def repository_root() -> Path:
 
 
 def train_key() -> str:
-    """SHA-256 of the train stage's command, parameters and dependency digests: equal keys, equal training."""
+    """The key of the training that params.yaml and the files on disk ask for."""
     stage = _stages()["train"]
-    content = {
-        "cmd": stage["cmd"],
-        "params": _param_values(stage),
-        "deps": {path: digest(Path(path)) for path in sorted(stage["deps"])},
-    }
+    return key_of(stage["cmd"], _param_values(stage), {path: digest(Path(path)) for path in stage["deps"]})
+
+
+def key_of(command: str, params: Mapping[str, Any], digests: Mapping[str, str]) -> str:
+    """SHA-256 of a training's command, parameters and dependencies' SHA-256: equal keys, equal training."""
+    content = {"cmd": command, "params": params, "deps": digests}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -52,7 +55,7 @@ def declared_params() -> dict[str, Any]:
 
 def locked_stage(name: str) -> dict[str, Any]:
     """The entry of a stage in `dvc.lock`; empty where there is none."""
-    return _locked_stages().get(name, {})
+    return locked_stages().get(name, {})
 
 
 def is_current(stage: str) -> bool:
@@ -66,13 +69,13 @@ def is_current(stage: str) -> bool:
 
 
 def training_tags() -> dict[str, str]:
-    """Where a training comes from: its key, commit, environment and machine."""
-    tags = {
-        "vaeline.train_key": train_key(),
-        "vaeline.environment_sha256": digest(ENVIRONMENT_LOCK),
-        "vaeline.python": platform.python_version(),
-        "vaeline.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-    }
+    """Where a training that runs now comes from: its code and parameters, this machine and the CI job that runs it."""
+    return code_tags() | machine_tags() | ci_tags()
+
+
+def code_tags() -> dict[str, str]:
+    """What the model on disk was made of, if it was made here: key, environment lock and commit."""
+    tags = {"vaeline.train_key": train_key(), "vaeline.environment_sha256": digest(ENVIRONMENT_LOCK)}
     if commit := git("rev-parse", "HEAD"):
         exclusions = [f":(exclude){path}" for path in WRITTEN_BY_RUNS]
         dirty = git("status", "--porcelain", "--", ".", *exclusions)
@@ -82,42 +85,53 @@ def training_tags() -> dict[str, str]:
     return tags
 
 
-def lock_tags() -> dict[str, str]:
-    """What `dvc.lock` knows once training is over: its own digest and those of the training's dependencies."""
-    deps = locked_stage("train").get("deps", [])
-    return {"vaeline.dvc_lock_sha256": dvc_lock_digest()} | {
-        f"vaeline.deps.{entry['path']}": entry["md5"] for entry in deps
+def machine_tags() -> dict[str, str]:
+    """What the arithmetic runs on: where all of these are equal, equal trainings give equal bits."""
+    return {
+        "vaeline.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "vaeline.processor": _processor(),
+        "vaeline.backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "vaeline.python": platform.python_version(),
     }
 
 
-def data_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Which data set a run is about, and what the gate said of it."""
-    validation = json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
+def ci_tags() -> dict[str, str]:
+    """The job of GitHub Actions that this process is part of; empty elsewhere."""
+    about = {
+        name: os.environ.get(f"GITHUB_{name}", "")
+        for name in ("SERVER_URL", "REPOSITORY", "RUN_ID", "RUN_ATTEMPT", "WORKFLOW", "ACTOR")
+    }
+    if not (about["SERVER_URL"] and about["REPOSITORY"] and about["RUN_ID"]):
+        return {}
+    address = f"{about['SERVER_URL']}/{about['REPOSITORY']}/actions/runs/{about['RUN_ID']}"
+    if about["RUN_ATTEMPT"]:
+        address += f"/attempts/{about['RUN_ATTEMPT']}"
+    named = {"vaeline.ci_workflow": about["WORKFLOW"], "vaeline.ci_actor": about["ACTOR"]}
+    return {"vaeline.ci_url": address} | {tag: value for tag, value in named.items() if value}
+
+
+def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
+    """Which data set a run is about, and what the gate's report (empty where there is none) said of it."""
     return {
-        "vaeline.dataset": manifest["dataset"],
+        "vaeline.dataset": dataset,
         "vaeline.validation": validation.get("status", "unknown"),
         "vaeline.validation_profile": validation.get("profile", "unknown"),
     }
 
 
-def dvc_lock_digest() -> str:
-    """SHA-256 of the content of `dvc.lock` without its `register` entry, which a run cannot know yet."""
-    stages = {name: entry for name, entry in _locked_stages().items() if name != "register"}
-    return hashlib.sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest()
+def read_validation() -> dict[str, Any]:
+    """The report of the gate on disk; empty where there is none."""
+    return json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
+
+
+def locked_stages() -> Stages:
+    """The stages of the `dvc.lock` on disk; empty where there is none."""
+    return read_lock(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.is_file() else {}
 
 
 def data_md5() -> str:
     """DVC's md5 of the prepared data; empty before `prepare` has been recorded."""
     return next((entry["md5"] for entry in locked_stage("prepare").get("outs", [])), "")
-
-
-def git(*arguments: str, cwd: Path | None = None) -> str:
-    """Output of a git command; empty where git or a repository is missing."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _param_values(stage: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +144,10 @@ def _stages() -> dict[str, Any]:
     return YAML(typ="safe").load(DVC_FILE.read_text(encoding="utf-8"))["stages"]
 
 
-def _locked_stages() -> dict[str, Any]:
-    if not LOCK_FILE.is_file():
-        return {}
-    return (YAML(typ="safe").load(LOCK_FILE.read_text(encoding="utf-8")) or {}).get("stages", {})
+def _processor() -> str:
+    """The processor's name: two kinds of one architecture round differently."""
+    if PROCESSOR.is_file():
+        for line in PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from vaeline.artifacts import canonical_json
@@ -45,9 +45,21 @@ def search_all(client: MlflowClient, wanted: str, limit: int = 1000) -> list[Run
     return list(client.search_runs(experiments, wanted, max_results=limit, order_by=["attributes.start_time DESC"]))
 
 
+def every_run(client: MlflowClient, wanted: str = "", view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    """All runs of all experiments that meet a filter, however many, the newest first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    order, found, token = ["attributes.start_time DESC"], [], None
+    while page := client.search_runs(experiments, wanted, view, order_by=order, page_token=token):
+        found += page
+        if not (token := page.token):
+            break
+    return found
+
+
 def run_name(params: Mapping[str, Any], key: str) -> str:
     """A name that says what was trained, and is the same for the same training."""
-    return f"{params['model.kind']}-{params['model.architecture']}-{params['model.latent_dim']}d-{key[:6]}"
+    kind = f"{params['model.kind']}-" if "model.kind" in params else ""  # the first trainings knew no other
+    return f"{kind}{params['model.architecture']}-{params['model.latent_dim']}d-{key[:6]}"
 
 
 def own_process_tags() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.params import flatten
 from vaeline.tracking.lineage import (
+    LOCK_FILE,
     VALIDATION,
+    code_tags,
     data_md5,
     data_tags,
     declared_params,
     is_current,
-    lock_tags,
-    training_tags,
+    locked_stage,
+    read_validation,
 )
+from vaeline.tracking.locks import lock_digest, lock_tags, read_lock
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -45,6 +49,7 @@ REFERENCE = Path("reports/latent_reference.json")
 PER_CLASS = Path("reports/per_class.csv")
 TABLES = (Path("reports/anomaly.csv"), Path("reports/restoration.csv"), Path("reports/compression.csv"))
 FIGURES = Path("reports/figures")
+LOCKS = "locks"
 DATA_DOCS = Path("reports/validation/docs")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
 
@@ -73,7 +78,9 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     close_stale_runs(client, experiment)
     run = _find_or_restore(client, experiment)
     run_id = run.info.run_id
-    set_tags(client, run_id, lock_tags() | data_tags(manifest))
+    set_tags(client, run_id, data_tags(manifest["dataset"], read_validation()))
+    if digest(MODEL, "md5") in {entry["md5"] for entry in locked_stage("train").get("outs", [])}:
+        log_lock(client, run_id, LOCK_FILE.read_bytes())
     log_params(client, run, declared_params())
     log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
     log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
@@ -87,6 +94,17 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     return client.get_run(run_id)
 
 
+def log_lock(client: MlflowClient, run_id: str, content: bytes) -> None:
+    """Tag a run with what a `dvc.lock` says of it, and keep the file under its digest; earlier ones stay."""
+    stages = read_lock(content)
+    name = f"{lock_digest(stages)}.yaml"
+    set_tags(client, run_id, lock_tags(stages))
+    if f"{LOCKS}/{name}" not in {item.path for item in client.list_artifacts(run_id, LOCKS)}:
+        with tempfile.TemporaryDirectory() as scratch:
+            (Path(scratch) / name).write_bytes(content)
+            client.log_artifact(run_id, str(Path(scratch) / name), LOCKS)
+
+
 def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """`reports/metrics.json` as MLflow metrics, grouped: `test/neg_elbo`, `ood/hflip.neg_elbo.auroc`.
 
@@ -94,7 +112,8 @@ def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     hundreds of names would bury the rest.
     """
     groups = {name: figures for name, figures in metrics.items() if name not in ("per_class", "protocol")}
-    groups |= {f"test_class_{NOT_IN_NAMES.sub('_', label)}": figures for label, figures in metrics["per_class"].items()}
+    by_class = metrics.get("per_class", {})
+    groups |= {f"test_class_{NOT_IN_NAMES.sub('_', label)}": figures for label, figures in by_class.items()}
     return {
         f"{group}/{NOT_IN_NAMES.sub('_', name)}": float(value)
         for group, figures in groups.items()
@@ -108,7 +127,7 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
 
     A run with the present train key but without a model lost the store before its training ended: it is finished now.
     """
-    tags = training_tags()
+    tags = code_tags()
     by_key, by_digest = {KEY_TAG: tags[KEY_TAG]}, {DIGEST_TAG: digest(MODEL)}
     if known := find_run(client, experiment, by_key | by_digest):
         return known

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import data_md5, data_tags, declared_params, training_tags
+from vaeline.tracking.lineage import data_md5, data_tags, declared_params, read_validation, training_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -92,7 +92,8 @@ class TrainingObserver:
             run = self.client.create_run(experiment, run_name=run_name(params, self.key))
         self.run = run
         self.client.update_run(run.info.run_id, status="RUNNING")
-        self._set_tags(training_tags() | data_tags(self.manifest) | own_process_tags())
+        about = data_tags(self.manifest["dataset"], read_validation())
+        self._set_tags(training_tags() | about | own_process_tags())
         if ENDED_BY in run.data.tags:
             self.client.delete_tag(run.info.run_id, ENDED_BY)
         log_params(self.client, run, params)

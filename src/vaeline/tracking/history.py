@@ -1,0 +1,96 @@
+"""Every `dvc.lock` that git remembers, on all branches: which models were made, from what, and what they reached."""
+
+from dataclasses import dataclass
+
+from vaeline.params import dataset_name
+from vaeline.tracking.git import commit_trees, git, read_objects
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, key_of
+from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock
+from vaeline.tracking.trees import Tree, dvc_md5, recorded_tree, tree_digest
+
+METRICS = "reports/metrics.json"
+
+
+@dataclass(frozen=True)
+class RecordedLock:
+    """A `dvc.lock` that records a training, the commit that holds it, and the commit's time in seconds."""
+
+    commit: str
+    time: int
+    content: bytes
+    stages: Stages
+
+    @property
+    def digest(self) -> str:
+        """What the tag `vaeline.dvc_lock_sha256` says of it."""
+        return lock_digest(self.stages)
+
+    @property
+    def model_md5(self) -> str:
+        """DVC's name of the model."""
+        return outs(self.stages, "train")[MODEL]
+
+    @property
+    def dataset(self) -> str:
+        """The data set, as params.yaml called it."""
+        return str(params(self.stages, "fetch")["data.dataset"])
+
+    @property
+    def experiment(self) -> str:
+        """The data set's short name, by which the experiment is called."""
+        return dataset_name(self.dataset)
+
+
+def recorded_locks() -> tuple[list[RecordedLock], list[str]]:
+    """The locks with a trained model in all commits of all branches, the oldest first, and the commits left out.
+
+    A branch whose lock was dropped when it was merged counts, too, and so do the experiments that DVC keeps. Left out
+    is what cannot be read, such as a lock with the marks of a conflict.
+    """
+    log = git("log", "--all", "--full-history", "--date-order", "--reverse", "--format=%H %ct", "--", str(LOCK_FILE))
+    times = {commit: int(time) for commit, time in map(str.split, log.splitlines())}
+    names = {commit: f"{commit}:./{LOCK_FILE}" for commit in times}
+    contents = read_objects(list(names.values()))
+    found, unreadable = [], []
+    for commit, name in names.items():
+        if name not in contents:
+            continue  # this commit removed it
+        try:
+            stages = read_lock(contents[name])
+        except ValueError:
+            unreadable.append(commit)
+            continue
+        if MODEL in outs(stages, "train") and "data.dataset" in params(stages, "fetch"):
+            found.append(RecordedLock(commit, times[commit], contents[name], stages))
+    return found, unreadable
+
+
+def differing_code(stages: Stages, stage: str, commit: str) -> list[str]:
+    """The code of a stage that the commit holds otherwise than the lock records it, or not at all."""
+    recorded = code(stages, stage)
+    held = commit_trees(commit, recorded)
+    return [path for path, md5 in recorded.items() if (tree := held[path]) is None or dvc_md5(tree) != md5]
+
+
+def recorded_key(stages: Stages, commit: str) -> str:
+    """The key of a recorded training, from the commit's code and the recorded data; empty where any is not at hand."""
+    recorded = code(stages, "train")
+    trees = commit_trees(commit, recorded)
+    trees |= {path: recorded_tree(path, md5) for path, md5 in deps(stages, "train").items() if path not in recorded}
+    if any(tree is None for tree in trees.values()) or differing_code(stages, "train", commit):
+        return ""
+    digests = {path: tree_digest(tree) for path, tree in trees.items()}
+    return key_of(stages["train"]["cmd"], params(stages, "train"), digests)
+
+
+def recorded_metrics(lock: RecordedLock) -> Tree | None:
+    """`reports/metrics.json` as the lock's commit holds it; None unless the lock says that it is about its model."""
+    tree = commit_trees(lock.commit, [METRICS])[METRICS]
+    recorded = is_about_its_model(lock.stages, "evaluate") and outs(lock.stages, "evaluate").get(METRICS)
+    return tree if tree is not None and dvc_md5(tree) == recorded else None
+
+
+def environment_digest(commit: str) -> str:
+    """SHA-256 of the commit's environment lock; empty where it holds none."""
+    tree = commit_trees(commit, [str(ENVIRONMENT_LOCK)])[str(ENVIRONMENT_LOCK)]
+    return "" if tree is None else tree_digest(tree)

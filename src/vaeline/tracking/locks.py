@@ -1,0 +1,73 @@
+"""What a `dvc.lock` says: stages with their commands, parameters and the md5s of what went in and came out."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from vaeline.params import PARAMS_FILE, flatten
+
+MODEL = "models/vae.keras"
+RAW = "data/raw"
+
+Stages = Mapping[str, Any]
+
+
+def read_lock(text: str | bytes) -> Stages:
+    """The stages in the text of a `dvc.lock`.
+
+    Raises:
+        ValueError: it is no such text, as after a merge that was not finished.
+    """
+    try:
+        stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+        return {name: {**entry, "cmd": entry["cmd"]} for name, entry in stages.items()}
+    except (YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no dvc.lock: {' '.join(str(error).split())[:100]}") from None
+
+
+def lock_digest(stages: Stages) -> str:
+    """SHA-256 of the stages without `register`, which a run cannot know yet."""
+    known = {name: entry for name, entry in stages.items() if name != "register"}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def lock_tags(stages: Stages) -> dict[str, str]:
+    """What a lock says of its training, as tags of the run: its digest, and those of what went in and came out."""
+    went_in = deps(stages, "train") | {path: md5 for path, md5 in deps(stages, "prepare").items() if path == RAW}
+    return (
+        {"vaeline.dvc_lock_sha256": lock_digest(stages)}
+        | {f"vaeline.deps.{path}": md5 for path, md5 in went_in.items()}
+        | {f"vaeline.outs.{path}": md5 for path, md5 in outs(stages, "train").items()}
+    )
+
+
+def deps(stages: Stages, stage: str) -> dict[str, str]:
+    """The md5 of each dependency of a stage, by path."""
+    return {entry["path"]: entry["md5"] for entry in stages.get(stage, {}).get("deps", [])}
+
+
+def outs(stages: Stages, stage: str) -> dict[str, str]:
+    """The md5 of each output of a stage, by path."""
+    return {entry["path"]: entry["md5"] for entry in stages.get(stage, {}).get("outs", [])}
+
+
+def params(stages: Stages, *names: str) -> dict[str, Any]:
+    """The parameters of these stages, or of all, with dotted keys."""
+    found: dict[str, Any] = {}
+    for name in names or stages:
+        found |= flatten(stages.get(name, {}).get("params", {}).get(PARAMS_FILE.name, {}))
+    return found
+
+
+def code(stages: Stages, stage: str) -> dict[str, str]:
+    """Those dependencies of a stage that no stage makes, by path: what a commit should hold."""
+    made = {path for name in stages for path in outs(stages, name)}
+    return {path: md5 for path, md5 in deps(stages, stage).items() if path not in made}
+
+
+def is_about_its_model(stages: Stages, stage: str) -> bool:
+    """Whether a stage's outputs are those of the model that the same lock records."""
+    return MODEL in deps(stages, stage) and deps(stages, stage)[MODEL] == outs(stages, "train").get(MODEL)

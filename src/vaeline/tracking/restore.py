@@ -1,0 +1,220 @@
+"""Runs that the store has lost, rebuilt from what git and DVC keep: one for each model that some `dvc.lock` records."""
+
+import io
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage, Run, ViewType
+
+from vaeline.tracking.history import (
+    METRICS,
+    RecordedLock,
+    differing_code,
+    environment_digest,
+    recorded_key,
+    recorded_locks,
+    recorded_metrics,
+)
+from vaeline.tracking.lineage import data_tags
+from vaeline.tracking.locks import MODEL, deps, is_about_its_model, outs, params
+from vaeline.tracking.runs import (
+    DIGEST_TAG,
+    KEY_TAG,
+    close_stale_runs,
+    every_run,
+    log_dataset,
+    log_history,
+    log_metrics,
+    log_params,
+    run_name,
+    set_tags,
+)
+from vaeline.tracking.store import experiment_id, state_directory
+from vaeline.tracking.sync import grouped_metrics, log_lock
+from vaeline.tracking.trees import Tree, is_file, read_file, recorded_tree, tree_digest, write_tree
+
+RESTORED = "vaeline.restored"
+RESTORED_FROM = "vaeline.restored_from"
+MODEL_TAG = f"vaeline.outs.{MODEL}"
+LOCK_TAG = "vaeline.dvc_lock_sha256"
+PREPARED = "data/prepared"
+HISTORY = "reports/history.csv"
+VALIDATION = "reports/validation.json"
+FOLDERS = {"train": "model/artifacts", "validate": "validation", "evaluate": "evaluation", "plot": "figures"}
+STATISTICS = "data/statistics.parquet"  # as large as the data, and no run keeps it
+NOT_AT_HAND = "neither on disk nor in the DVC cache"
+OTHER_MODEL = "dvc.lock records that of another model"
+OTHER_METRICS = "no commit holds the one that dvc.lock records"
+
+
+@dataclass
+class Restoration:
+    """What became of a recorded model: its run, the files added to it now, and those not to be had, with the reason."""
+
+    run_name: str
+    run_id: str
+    commit: str
+    outcome: str  # rebuilt, completed, known, deleted
+    added: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def restore_runs(client: MlflowClient) -> tuple[list[Restoration], list[str]]:
+    """Rebuild the runs of all models that some commit's `dvc.lock` records and the store does not have.
+
+    Returns what became of each model, in the order in which they were made, and the commits whose lock is unreadable.
+    A rebuilt run is tagged `vaeline.restored`, and gets what it lacks when a later call finds more; runs that the store
+    has of itself, or that were deleted there, stay as they are. A run is told by its model and, before it has one, by
+    its train key.
+    """
+    locks, unreadable = recorded_locks()
+    by_model: dict[str, list[RecordedLock]] = {}
+    for lock in locks:
+        by_model.setdefault(lock.model_md5, []).append(lock)
+    with FileLock(state_directory() / "restore.lock"):
+        for name in {lock.experiment for lock in locks}:
+            close_stale_runs(client, experiment_id(client, name))
+        runs = every_run(client, view=ViewType.ALL)
+        return [_restore(client, runs, found) for found in by_model.values()], unreadable
+
+
+def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[RecordedLock]) -> Restoration:
+    """Find or make the run of the model that all of `locks` record, and fill in what it lacks."""
+    lock = _best(locks)
+    model = recorded_tree(MODEL, lock.model_md5)
+    key = recorded_key(lock.stages, lock.commit)
+    run = _find(runs, locks, tree_digest(model) if model else "", key)
+    outcome = "known" if run else "rebuilt"
+    if run is None:
+        name, began = run_name(params(lock.stages), key or lock.model_md5), locks[0].time * 1000
+        run = client.create_run(experiment_id(client, lock.experiment), start_time=began, run_name=name)
+        client.set_terminated(run.info.run_id, end_time=began)
+    found = Restoration(run.info.run_name, run.info.run_id, lock.commit, outcome)
+    if run.info.lifecycle_stage == LifecycleStage.DELETED:
+        found.outcome = "deleted"
+    elif outcome == "rebuilt" or RESTORED in run.data.tags or _was_stopped(run):
+        _fill(client, run, lock, found, key)
+        found.outcome = "completed" if outcome == "known" and found.added else outcome
+    return found
+
+
+def _best(locks: Sequence[RecordedLock]) -> RecordedLock:
+    """The newest lock whose commit holds the metrics and the code that it records; else one with the metrics."""
+    evaluated = [lock for lock in reversed(locks) if recorded_metrics(lock) is not None]
+    whole = (lock for lock in evaluated if not differing_code(lock.stages, "train", lock.commit))
+    return next(whole, evaluated[0] if evaluated else locks[-1])
+
+
+def _find(runs: Sequence[Run], locks: Sequence[RecordedLock], model_digest: str, key: str) -> Run | None:
+    """The run of the model: by its digest or md5, by all that went into it; or one of its key that has no model yet."""
+    md5 = locks[0].model_md5
+    tests = (
+        lambda run: run.data.tags.get(DIGEST_TAG) == model_digest or run.data.tags.get(MODEL_TAG) == md5,
+        lambda run: MODEL_TAG not in run.data.tags and any(_trained_alike(run, lock) for lock in locks),
+        lambda run: DIGEST_TAG not in run.data.tags and run.data.tags.get(KEY_TAG) == key,
+    )
+    alive_first = sorted(runs, key=lambda run: run.info.lifecycle_stage == LifecycleStage.DELETED)
+    return next((run for test in tests for run in alive_first if test(run)), None)
+
+
+def _trained_alike(run: Run, lock: RecordedLock) -> bool:
+    """Whether a run with a model was made of what the lock says: the first runs do not name their outputs."""
+    went_in = {f"vaeline.deps.{path}": md5 for path, md5 in deps(lock.stages, "train").items()}
+    asked = {key: str(value) for key, value in params(lock.stages, "train").items()}
+    tags = run.data.tags
+    return DIGEST_TAG in tags and went_in.items() <= tags.items() and asked.items() <= run.data.params.items()
+
+
+def _was_stopped(run: Run) -> bool:
+    """Whether a run of this training never heard of its end."""
+    return DIGEST_TAG not in run.data.tags and run.info.status != "RUNNING"
+
+
+def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration, key: str) -> None:
+    """Add what the run lacks and is at hand; what it has stays, for a later evaluation may have written it."""
+    trees, found.missing = _at_hand(lock)
+    _describe(client, run, lock, key, trees)
+    if _was_stopped(run):
+        client.set_terminated(run.info.run_id)
+    for path, add in {METRICS: _add_metrics, HISTORY: _add_history}.items():
+        if add(client, run, trees):
+            found.added.append(Path(path).name)
+    for stage, folder in FOLDERS.items():
+        for path in outs(lock.stages, stage):
+            logged = path in trees and path != HISTORY
+            if logged and _add_artifact(client, run.info.run_id, trees[path], Path(path).name, folder):
+                found.added.append(Path(path).name)
+    found.added = list(dict.fromkeys(found.added))
+
+
+def _at_hand(lock: RecordedLock) -> tuple[dict[str, Tree], dict[str, str]]:
+    """What the stages made of this model, by path; and the names of what is not to be had, with the reason."""
+    trees, missing = {}, {}
+    for stage in FOLDERS:
+        about_it = stage in ("train", "validate") or is_about_its_model(lock.stages, stage)
+        for path, md5 in outs(lock.stages, stage).items():
+            if path == STATISTICS:
+                continue
+            tree = recorded_metrics(lock) if path == METRICS else recorded_tree(path, md5)
+            if about_it and tree is not None:
+                trees[path] = tree
+            else:
+                reason = OTHER_METRICS if path == METRICS else NOT_AT_HAND
+                missing[Path(path).name] = reason if about_it else OTHER_MODEL
+    return trees, missing
+
+
+def _describe(client: MlflowClient, run: Run, lock: RecordedLock, key: str, trees: Mapping[str, Tree]) -> None:
+    """Tags, parameters, data set and lock, as far as the run has none."""
+    validation = json.loads(read_file(trees[VALIDATION])) if VALIDATION in trees else {}
+    tags = {
+        RESTORED: "true",
+        RESTORED_FROM: lock.commit,
+        "mlflow.source.git.commit": lock.commit,
+        "vaeline.git_dirty": str(bool(differing_code(lock.stages, "train", lock.commit))).lower(),
+        "vaeline.environment_sha256": environment_digest(lock.commit),
+        KEY_TAG: key,
+        DIGEST_TAG: tree_digest(trees[MODEL]) if MODEL in trees else "",
+        **data_tags(lock.dataset, validation),
+    }
+    set_tags(client, run.info.run_id, {tag: value for tag, value in tags.items() if value and tag not in run.data.tags})
+    log_params(client, run, {key: value for key, value in params(lock.stages).items() if key not in run.data.params})
+    if LOCK_TAG not in run.data.tags:
+        log_lock(client, run.info.run_id, lock.content)
+    if not (run.inputs and run.inputs.dataset_inputs):
+        md5 = outs(lock.stages, "prepare").get(PREPARED, "")
+        prepared = recorded_tree(PREPARED, md5) or {}
+        manifest = json.loads(read_file({"": prepared["manifest.json"]})) if "manifest.json" in prepared else {}
+        log_dataset(client, run, lock.experiment, md5, manifest.get("splits", {}))
+
+
+def _add_metrics(client: MlflowClient, run: Run, trees: Mapping[str, Tree]) -> bool:
+    if METRICS not in trees or any(name.startswith("test/") for name in run.data.metrics):
+        return False
+    log_metrics(client, run, grouped_metrics(json.loads(read_file(trees[METRICS]))))
+    return True
+
+
+def _add_history(client: MlflowClient, run: Run, trees: Mapping[str, Tree]) -> bool:
+    if HISTORY not in trees or any(name.startswith("validation/") for name in run.data.metrics):
+        return False
+    log_history(client, run.info.run_id, pd.read_csv(io.BytesIO(read_file(trees[HISTORY]))).to_dict("records"))
+    return True
+
+
+def _add_artifact(client: MlflowClient, run_id: str, tree: Tree, name: str, folder: str) -> bool:
+    """Log a file into `folder`, or a folder as `folder`, unless the run has it."""
+    present = {item.path for item in client.list_artifacts(run_id, folder)}
+    if f"{folder}/{name}" in present if is_file(tree) else present:
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = write_tree(tree, Path(scratch) / name)
+        log = client.log_artifact if is_file(tree) else client.log_artifacts
+        log(run_id, str(copy), folder)
+    return True
