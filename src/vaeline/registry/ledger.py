@@ -30,7 +30,9 @@ from mlflow.exceptions import MlflowException
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
-from vaeline.tracking.origin import ci_url, commit, who
+from vaeline.tracking.git import git
+from vaeline.tracking.lineage import ci_tags
+from vaeline.tracking.origin import who
 from vaeline.tracking.store import LEDGER_SUFFIX, artifact_root
 
 Entry = dict[str, Any]
@@ -93,8 +95,8 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
         "who": who(),
         "model": name,
         **move,
-        "commit": commit(),
-        "ci_url": ci_url(),
+        "commit": git("rev-parse", "HEAD"),
+        "ci_url": ci_tags().get("vaeline.ci_url", ""),
         "previous_sha256": entry_digest(entries[-1]) if entries else "",
     }
     line = to_line(entry)

@@ -5,48 +5,61 @@ write, and everything after it can be done again from that entry: tags, then the
 A process that dies in between leaves an entry without its note; the next command that moves anything finishes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from vaeline.errors import VaelineError
-from vaeline.registry.ledger import Entry, append, broken_links, entry_digest, is_done, ledger_name, mark_done
-from vaeline.registry.ledger import read_ledger as read
+from vaeline.registry.ledger import (
+    Entry,
+    append,
+    broken_links,
+    entry_digest,
+    is_done,
+    ledger_name,
+    mark_done,
+    read_ledger,
+)
 from vaeline.registry.stored import UNKNOWN
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
+Found = TypeVar("Found")
 CHAMPION = "champion"
 LEDGER_TAG = "vaeline.ledger_sha256"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Which version of the registered model `name` is champion, by its alias and by its ledger; "" is none.
+    """Which version of the registered model `name` is champion, and its digest; "" is none.
 
-    `unfinished`: whoever wrote the last entry has not noted that the alias followed it.
+    `alias`: where the alias is. It is behind while the last entry of the ledger is `unfinished`, which means that
+    nobody has noted that its alias was moved; the entry counts all the same.
     """
 
     name: str
     entries: tuple[Entry, ...]
     champion: str
     digest: str
+    alias: str
     unfinished: bool
 
     @property
-    def recorded(self) -> str:
-        """The champion by the ledger; by the alias where nothing was recorded yet."""
-        return self.entries[-1]["to"] if self.entries else self.champion
-
-    @property
     def moved_by_hand(self) -> bool:
-        """Whether the alias was moved by something else than this ledger's moves."""
-        return not self.unfinished and self.champion != self.recorded
+        """Whether the alias is where no entry of the ledger put it."""
+        return bool(self.entries) and not self.unfinished and self.alias != self.entries[-1]["to"]
+
+    def by_hand(self) -> str:
+        """The sentence about an alias that was moved by hand."""
+        at, recorded = f"at version {self.alias}" if self.alias else "nowhere", self.entries[-1]["to"]
+        return f"@{CHAMPION} of {self.name} is {at}, not at version {recorded} where the ledger's last entry put it"
 
     def describe(self) -> str:
         """The champion, and since when and through whom."""
@@ -56,7 +69,7 @@ class Standing:
         last = self.entries[-1] if self.entries else {"to": ""}
         if last["to"] != self.champion:
             return text
-        return f"{text} (entry {last['number']}: {last['action']} by {last['who']} at {last['at'][:19]})"
+        return f"{text} (entry {last['number']}: {last['action']} by {last['who']}, {last['at'][:19]})"
 
 
 @contextmanager
@@ -72,36 +85,34 @@ def read_standing(client: MlflowClient, name: str) -> Standing:
     Raises:
         VaelineError: the ledger's chain is broken; nothing is moved on top of it.
     """
-    entries = read(client, name)
+    entries = read_ledger(client, name)
     if broken := broken_links(entries):
         raise VaelineError(
             f"the ledger of {name} is broken: {broken[0]}; nothing is moved before a person has looked at `vaeline "
             f"history` (to go on, rename the experiment {ledger_name(name)}: the next move starts a new ledger)"
         )
-    champion = champion_of(client, name)
-    version = find(client, name, champion) if champion else None
-    unfinished = bool(entries) and not is_done(client, name, len(entries))
-    return Standing(name, tuple(entries), champion, version.tags.get(DIGEST_TAG, "") if version else "", unfinished)
+    alias = aliases_of(client, name).get(CHAMPION, "")
+    if entries and not is_done(client, name, len(entries)):
+        return Standing(name, tuple(entries), entries[-1]["to"], entries[-1]["to_digest"], alias, unfinished=True)
+    version = find(client, name, alias) if alias else None
+    model_digest = version.tags.get(DIGEST_TAG, "") if version else ""
+    return Standing(name, tuple(entries), alias, model_digest, alias, unfinished=False)
 
 
-def champion_of(client: MlflowClient, name: str) -> str:
-    """The version that the alias `champion` points at; empty where there is none."""
-    try:
-        return str(client.get_registered_model(name).aliases.get(CHAMPION, ""))
-    except MlflowException as error:
-        if error.error_code not in UNKNOWN:
-            raise
-        return ""
+def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
+    """The aliases of a registered model and the versions that they point at; none where there is no such model."""
+    found = _known(lambda: client.get_registered_model(name))
+    return {alias: str(version) for alias, version in found.aliases.items()} if found else {}
 
 
 def find(client: MlflowClient, name: str, version: str) -> ModelVersion | None:
     """A version of the registered model `name`; None where it was deleted or never was."""
-    try:
-        return client.get_model_version(name, version)
-    except MlflowException as error:
-        if error.error_code not in UNKNOWN:
-            raise
-        return None
+    return _known(lambda: client.get_model_version(name, version))
+
+
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
+    """A run, deleted ones too; None where there is none, or none any more."""
+    return _known(lambda: client.get_run(run_id)) if run_id else None
 
 
 def move(
@@ -126,6 +137,13 @@ def move(
     return entry
 
 
+def finish(client: MlflowClient, name: str, tell: Callable[[str], None]) -> None:
+    """Settle the last entry of the ledger if whoever wrote it did not, and tell so."""
+    if read_standing(client, name).unfinished:
+        entry = settle(client, name)
+        tell(f"finished: entry {entry['number']} of the ledger, {entry['action']} to version {entry['to']}")
+
+
 def settle(client: MlflowClient, name: str) -> Entry:
     """Let tags and alias follow the last entry of the ledger, and return it.
 
@@ -133,14 +151,14 @@ def settle(client: MlflowClient, name: str) -> Entry:
     the alias ends where the last entry says.
     """
     while True:
-        entry = read(client, name)[-1]
+        entry = read_ledger(client, name)[-1]
         for version, tags in tags_of(entry).items():
             if find(client, name, version):
                 for key, value in tags.items():
                     client.set_model_version_tag(name, version, key, value)
         client.set_registered_model_alias(name, CHAMPION, entry["to"])
         mark_done(client, name, entry["number"])
-        if read(client, name)[-1]["number"] == entry["number"]:
+        if read_ledger(client, name)[-1]["number"] == entry["number"]:
             return entry
 
 
@@ -152,6 +170,7 @@ def tags_of(entry: Entry) -> dict[str, dict[str, str]]:
             "vaeline.promoted_at": entry["at"],
             "vaeline.promotion_reason": entry["reason"],
             "vaeline.replaces_version": entry["from"],
+            "vaeline.gate_sha256": entry["gate_sha256"],
         }
         return {entry["to"]: {**about, LEDGER_TAG: entry_digest(entry)}}
     about = {
@@ -161,3 +180,12 @@ def tags_of(entry: Entry) -> dict[str, dict[str, str]]:
     }
     left = {entry["from"]: about} if entry["from"] else {}
     return {**left, entry["to"]: {LEDGER_TAG: entry_digest(entry)}}
+
+
+def _known(get: Callable[[], Found]) -> Found | None:
+    try:
+        return get()
+    except MlflowException as error:
+        if error.error_code not in UNKNOWN:
+            raise
+        return None

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from vaeline.artifacts import canonical_json, digest
 from vaeline.errors import VaelineError
+from vaeline.params import flatten
 from vaeline.registry.candidates import find_version
-from vaeline.registry.gate.report import gate_digest
 from vaeline.registry.ledger import Entry
-from vaeline.registry.moves import CHAMPION, Standing, find, move, one_at_a_time, read_standing, settle
+from vaeline.registry.moves import CHAMPION, Standing, finish, move, one_at_a_time, read_standing
 from vaeline.registry.stored import stored_version
+from vaeline.tracking.origin import who
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 GATE_TAGS = (
@@ -33,19 +35,18 @@ REQUIRED_TAGS = (
     DIGEST_TAG,
     KEY_TAG,
     "mlflow.source.git.commit",
-    "vaeline.git_dirty",
     "vaeline.dvc_lock_sha256",
     "vaeline.environment_sha256",
     "vaeline.dataset",
     "vaeline.deps.data/prepared",
     "vaeline.validation",
-    "vaeline.python",
     "keras",
     "seed",
     *GATE_TAGS,
 )
 SOURCE_TAG = "vaeline.promoted_from"
 REPORT = "gate/gate.json"
+DAY = timedelta(days=1)
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
@@ -69,88 +70,87 @@ class Promotion:
         name, champion = self.standing.name, self.standing.champion
         source, number = uri(self.candidate), len(self.standing.entries) + 1
         if self.is_done:
-            return [f"nothing: {source} is version {champion} of {name}, its champion"]
-        served = f"version {self.copy.version}" if self.copy else "a new version"
+            return [f"{source} is version {champion} of {name}, its champion: nothing is left to do"]
+        served = f"version {self.copy.version}" if self.copy else "the new version"
         return [
-            f"{served} of {name} {'holds' if self.copy else 'becomes a copy of'} {source}, "
-            f"SHA-256 {self.candidate.tags[DIGEST_TAG][:12]}…",
-            f"entry {number} of the ledger: promote, from {champion or 'none'}, gate {self.gate_sha256[:12]}…, "
-            f"because: {self.reason}",
-            f"@{CHAMPION} of {name} goes from {f'version {champion}' if champion else 'nothing'} to {served}",
+            f"replaces: {self.standing.describe()}",
+            f"copy: {served} of {name} {'is' if self.copy else 'becomes'} a copy of {source}, SHA-256 "
+            f"{self.candidate.tags[DIGEST_TAG][:12]}…",
+            f"ledger: entry {number}, promote from {champion or 'none'} by {who()}, gate {self.gate_sha256[:12]}…, "
+            f"reason: {self.reason}",
+            f"alias: @{CHAMPION} of {name} goes from {f'version {champion}' if champion else 'nowhere'} to {served}",
         ]
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a promotion demands of a gate report: its age at most, and the thresholds (`gate:` of params.yaml).
+
+    `replaces`: the version that must be champion now, "" for none; None for any.
+    """
+
+    max_age: timedelta
+    thresholds: Mapping[str, Any]
+    replaces: str | None = None
+
+
 def plan_promotion(
-    client: MlflowClient,
-    candidate: ModelVersion,
-    name: str,
-    max_age: timedelta,
-    reason: str = "",
-    replaces: str | None = None,
+    client: MlflowClient, candidate: ModelVersion, name: str, terms: Terms, reason: str = ""
 ) -> Promotion:
     """Check everything that a promotion to the registered model `name` needs, and say what it will do; writes nothing.
 
     A candidate that is champion already needs no more than to be it.
 
     Raises:
-        VaelineError: a tag is missing, the gate's report is not there, not passing, not fresh, not about this model or
-            not about the present champion, the champion is not `replaces`, or the model's files are not what the
-            digest (and the signature) says.
+        VaelineError: a tag is missing; the gate's report is not there, not a pass, not fresh, or not about this model,
+            the present champion and these thresholds; the champion is not the one to replace; or the model's files are
+            not what the digest (and the signature) says.
     """
     standing = read_standing(client, name)
     if standing.moved_by_hand:
-        raise VaelineError(
-            f"@{CHAMPION} of {name} is at {standing.champion or 'nothing'}, but the ledger says {standing.recorded}: it "
-            "was not moved by vaeline; `vaeline rollback --to VERSION` says which it shall be"
-        )
-    model_digest = candidate.tags.get(DIGEST_TAG, "")
-    if standing.champion and standing.digest == model_digest:
+        raise VaelineError(f"{standing.by_hand()}; `vaeline rollback --to VERSION` says where it shall be")
+    if standing.champion and standing.digest == candidate.tags.get(DIGEST_TAG):
         return Promotion(candidate, standing, None, "", "")
-    if replaces is not None and replaces != standing.champion:
-        raise VaelineError(f"--replaces {replaces}: {standing.describe()}")
+    if terms.replaces not in (None, standing.champion):
+        raise VaelineError(f"--replaces {terms.replaces or 'none'}: {standing.describe()}")
     check_tags(candidate)
     report = read_report(client, candidate)
-    check_report(report, candidate, standing, max_age)
+    check_report(report, candidate, standing, terms)
     if report["mode"] != "superior" and not reason:
         raise VaelineError(
             f"the gate found {uri(candidate)} no worse than the champion, not better ({report['mode']}); that needs a "
             "--reason to promote it"
         )
     with stored_version(client, candidate).package():
-        pass
-    return Promotion(
-        candidate,
-        standing,
-        find_version(client, name, model_digest),
-        reason or _passed(report),
-        candidate.tags["vaeline.gate_sha256"],
-    )
+        copy = find_version(client, name, candidate.tags[DIGEST_TAG])
+    return Promotion(candidate, standing, copy, reason or _passed(report), candidate.tags["vaeline.gate_sha256"])
 
 
 def promote(
     client: MlflowClient,
     candidate: ModelVersion,
     name: str,
-    max_age: timedelta,
+    terms: Terms,
     reason: str = "",
-    replaces: str | None = None,
-) -> tuple[Promotion, Entry | None]:
-    """Carry out what `plan_promotion` says; the entry is None where nothing was left to do.
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Entry | None:
+    """Carry out what `plan_promotion` says, telling it first; the ledger's entry, or None where nothing was left to do.
 
-    A move that an earlier process left unfinished is finished first, so that a promotion that was killed is repaired by
+    A move that an earlier process left unfinished is finished before. So a promotion that was killed is repaired by
     running it again: the copy is found by its digest, and the alias set from the ledger.
 
     Raises:
         VaelineError: as `plan_promotion`, and where another promoter was faster.
     """
     with one_at_a_time(name):
-        if read_standing(client, name).unfinished:
-            settle(client, name)
-        plan = plan_promotion(client, candidate, name, max_age, reason, replaces)
+        finish(client, name, tell)
+        plan = plan_promotion(client, candidate, name, terms, reason)
+        for step in plan.steps():
+            tell(step)
         if plan.is_done:
-            return plan, None
+            return None
         served = copy_to(client, candidate, name)
-        return plan, move(client, plan.standing, "promote", served, plan.reason, plan.gate_sha256)
+        return move(client, plan.standing, "promote", served, plan.reason, plan.gate_sha256)
 
 
 def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVersion:
@@ -163,10 +163,11 @@ def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVe
         with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells there what `Promotion.steps` says
             client.copy_model_version(uri(candidate), name)
     served = find_version(client, name, model_digest)
-    for key, value in {tag: candidate.tags[tag] for tag in GATE_TAGS}.items() | {(SOURCE_TAG, uri(candidate))}:
+    wanted = {tag: candidate.tags[tag] for tag in GATE_TAGS if tag != "vaeline.gate_sha256"}
+    for key, value in (wanted | {SOURCE_TAG: uri(candidate)}).items():
         if served.tags.get(key) != value:
             client.set_model_version_tag(name, str(served.version), key, value)
-    return find(client, name, str(served.version))
+    return served
 
 
 def check_tags(candidate: ModelVersion) -> None:
@@ -186,36 +187,33 @@ def read_report(client: MlflowClient, candidate: ModelVersion) -> dict[str, Any]
     with stored_version(client, candidate).artifact(REPORT) as file:
         if file is None:
             raise VaelineError(f"{uri(candidate)}: its run has no {REPORT}; run `vaeline gate {candidate.version}`")
-        try:
-            report = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            report = None
-    if not isinstance(report, dict) or gate_digest(report) != candidate.tags["vaeline.gate_sha256"]:
-        raise VaelineError(
-            f"{uri(candidate)}: {REPORT} of its run is not the report that the tag vaeline.gate_sha256 names; run "
-            f"`vaeline gate {candidate.version}` again"
-        )
-    return report
+        if digest(file) != candidate.tags.get("vaeline.gate_sha256"):
+            raise VaelineError(
+                f"{uri(candidate)}: {REPORT} of its run is not the report that the tag vaeline.gate_sha256 names; run "
+                f"`vaeline gate {candidate.version}` again"
+            )
+        return json.loads(file.read_text(encoding="utf-8"))
 
 
-def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: Standing, max_age: timedelta) -> None:
-    """Refuse, with VaelineError, a report that is not a fresh pass of this candidate against the present champion."""
+def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: Standing, terms: Terms) -> None:
+    """Refuse, with VaelineError, what is no fresh pass of this candidate, by these terms, against the champion."""
     again = f"run `vaeline gate {candidate.version}` again"
     if report["candidate"]["model_digest"] != candidate.tags[DIGEST_TAG]:
         raise VaelineError(f"the gate's report is about another model than {uri(candidate)}; {again}")
     if report["verdict"] != "pass":
         failed = [check["sentence"] for check in report["checks"] if check["verdict"] != "pass"]
         raise VaelineError(f"the gate's verdict on {uri(candidate)} is {report['verdict']}: {'; '.join(failed)}")
-    age = datetime.now(UTC) - datetime.fromisoformat(report["created"])
-    if age > max_age:
-        raise VaelineError(
-            f"the gate's report on {uri(candidate)} is {age / timedelta(days=1):.1f} days old, and registry.report_days "
-            f"allows {max_age / timedelta(days=1):g}; {again}"
-        )
+    age, allowed = datetime.now(UTC) - datetime.fromisoformat(report["created"]), terms.max_age
+    if age > allowed:
+        days = f"{age / DAY:.1f} days old, and registry.report_days allows {allowed / DAY:g}"
+        raise VaelineError(f"the gate's report on {uri(candidate)} is {days}; {again}")
     if age < -CLOCKS_DIFFER_BY:
-        raise VaelineError(
-            f"the gate's report on {uri(candidate)} is dated {report['created']}, in the future; {again}"
-        )
+        raise VaelineError(f"the gate's report on {uri(candidate)} is of the future, {report['created']}; {again}")
+    judged_by, asked = flatten(report["policy"]["gate"]), flatten(dict(terms.thresholds))
+    for key in sorted({*judged_by, *asked}):
+        if canonical_json(judged_by.get(key)) != canonical_json(asked.get(key)):
+            changed = f"gate.{key} was {judged_by.get(key)} and is {asked.get(key)}"
+            raise VaelineError(f"the gate judged {uri(candidate)} by other thresholds: {changed}; {again}")
     compared = report["champion"]
     seen = (str(compared["version"]), compared["model_digest"]) if compared else ("", "")
     if seen != (standing.champion, standing.digest):

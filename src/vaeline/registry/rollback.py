@@ -1,5 +1,6 @@
 """Rollback: an earlier champion becomes champion again, in seconds and without data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -7,9 +8,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.errors import VaelineError
 from vaeline.registry.ledger import Entry, champions
-from vaeline.registry.moves import CHAMPION, Standing, find, move, one_at_a_time, read_standing, settle
+from vaeline.registry.moves import CHAMPION, Standing, find, finish, move, one_at_a_time, read_standing
 from vaeline.registry.stored import stored_version
 from vaeline.registry.trial import try_stored
+from vaeline.tracking.origin import who
 from vaeline.tracking.runs import DIGEST_TAG
 
 
@@ -23,11 +25,12 @@ class Rollback:
 
     def steps(self) -> list[str]:
         """Everything that will happen, a sentence each."""
-        name, target = self.standing.name, self.target.version
+        name, alias, target = self.standing.name, self.standing.alias, self.target.version
         return [
-            f"version {target} of {name} is loaded in a clean process and asked for its golden outputs",
-            f"entry {len(self.standing.entries) + 1} of the ledger: rollback, from {self.standing.champion or 'none'}",
-            f"@{CHAMPION} of {name} goes from {self.standing.champion or 'nothing'} to version {target}",
+            f"leaves: {self.standing.describe()}",
+            f"trial: version {target} of {name} is loaded in a clean process and asked for its golden outputs",
+            f"ledger: entry {len(self.standing.entries) + 1}, rollback from {alias or 'none'} to {target} by {who()}",
+            f"alias: @{CHAMPION} of {name} goes from {f'version {alias}' if alias else 'nowhere'} to version {target}",
         ]
 
 
@@ -48,9 +51,9 @@ def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rol
         raise VaelineError(f"--to {to}: {standing.describe()} already")
     moves = [entry for entry in standing.entries if to == entry["to"]]
     if not moves:
-        earlier = ", ".join(dict.fromkeys(entry["to"] for entry in standing.entries)) or "none"
+        known = ", ".join(dict.fromkeys(entry["to"] for entry in standing.entries)) or "none"
         raise VaelineError(
-            f"--to {to}: this version of {name} was never champion, only a promotion makes it one; there were: {earlier}"
+            f"--to {to}: version {to} of {name} was never champion, which only a promotion makes it; there were: {known}"
         )
     target = find(client, name, to)
     if target is None:
@@ -63,8 +66,14 @@ def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rol
     return Rollback(standing, target, moves[-1]["gate_sha256"])
 
 
-def roll_back(client: MlflowClient, name: str, reason: str, to: str | None = None) -> tuple[Rollback, Entry]:
-    """Carry out what `plan_rollback` says, after the target was tried.
+def roll_back(
+    client: MlflowClient,
+    name: str,
+    reason: str,
+    to: str | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Entry:
+    """Carry out what `plan_rollback` says, telling it first, once the target was tried; the ledger's entry.
 
     Raises:
         VaelineError: as `plan_rollback`; no reason is given; the target's files are missing, changed or not signed as
@@ -73,19 +82,17 @@ def roll_back(client: MlflowClient, name: str, reason: str, to: str | None = Non
     if not reason.strip():
         raise VaelineError("a rollback needs a --reason: the ledger keeps it")
     with one_at_a_time(name):
-        if read_standing(client, name).unfinished:
-            settle(client, name)
+        finish(client, name, tell)
         plan = plan_rollback(client, name, to)
+        for step in plan.steps():
+            tell(step)
         try_stored(stored_version(client, plan.target))
-        return plan, move(client, plan.standing, "rollback", plan.target, reason, plan.gate_sha256)
+        return move(client, plan.standing, "rollback", plan.target, reason, plan.gate_sha256)
 
 
 def _before(standing: Standing) -> str:
     if standing.moved_by_hand:
-        raise VaelineError(
-            f"@{CHAMPION} of {standing.name} is at {standing.champion or 'nothing'}, but the ledger says "
-            f"{standing.recorded}: it was not moved by vaeline; name the version to go to with --to"
-        )
+        raise VaelineError(f"{standing.by_hand()}; name the version to go to with --to")
     path = champions(standing.entries)
     if len(path) < 2:
         raise VaelineError(f"{standing.describe()}, and there was none before to go back to; --to names any other")

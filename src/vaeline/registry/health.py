@@ -1,0 +1,196 @@
+"""What is wrong with the registry: aliases, files, digests, tags, the ledger, and candidates that nobody looks at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.registry.candidates import candidate_name, served_name
+from vaeline.registry.garbage import MD5_TAG, every_version
+from vaeline.registry.ledger import Entry, broken_links, is_done, read_ledger
+from vaeline.registry.moves import CHAMPION, LEDGER_TAG, aliases_of, find, find_run, tags_of
+from vaeline.registry.promotion import GATE_TAGS, SOURCE_TAG, read_report, uri
+from vaeline.registry.stored import ARCHIVE, FOLDER, REGISTRY_URI, stored_version
+from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
+
+ERROR: Literal["error"] = "error"
+WARNING: Literal["warning"] = "warning"
+OF_MOVES = ("vaeline.promoted_", "vaeline.promotion_", "vaeline.replaces_", "vaeline.rolled_back_", LEDGER_TAG)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, where, and what to do about it."""
+
+    level: Literal["error", "warning"]
+    where: str
+    what: str
+    remedy: str
+
+
+def check_registry(client: MlflowClient, dataset: str, stale_after: timedelta) -> list[Finding]:
+    """Everything that is wrong with a data set's candidates and served versions, their aliases and their ledger.
+
+    Every archive is fetched and its digest taken. Raises VaelineError where the store cannot be used.
+    """
+    served, candidates = served_name(dataset), candidate_name(dataset)
+    entries = read_ledger(client, served)
+    versions = [version for name in (served, candidates) for version in every_version(client, f"name = '{name}'")]
+    found = [*_ledger(served, entries), *_champion(client, served, entries)]
+    for name in (served, candidates):
+        found += _aliases(client, name)
+    if not broken_links(entries):
+        unfinished = bool(entries) and not is_done(client, served, len(entries))
+        found += _moves(served, entries, [version for version in versions if version.name == served], unfinished)
+    for version in versions:
+        found += _version(client, version)
+        found += _copy(client, version) if version.name == served else _candidate(client, version, stale_after)
+    return found
+
+
+def _ledger(name: str, entries: Sequence[Entry]) -> Iterator[Finding]:
+    for sentence in broken_links(entries):
+        yield Finding(
+            ERROR,
+            f"ledger of {name}",
+            sentence,
+            "compare it with an earlier export (`vaeline history --export FILE`) to see what it said",
+        )
+
+
+def _champion(client: MlflowClient, name: str, entries: Sequence[Entry]) -> Iterator[Finding]:
+    champion, where = aliases_of(client, name).get(CHAMPION, ""), f"{name}@{CHAMPION}"
+    if not entries:
+        if champion:
+            what = f"is version {champion}, which no entry of a ledger made champion"
+            yield Finding(ERROR, where, what, "delete the alias, and promote a candidate that passed the gate")
+        return
+    last = entries[-1]
+    if "to" not in last:
+        return
+    if not is_done(client, name, len(entries)):
+        what = f"entry {last['number']} ({last['action']} to version {last['to']}) was not carried to its end"
+        yield Finding(WARNING, where, what, "the next `vaeline promote` or `vaeline rollback` finishes it")
+    elif find(client, name, last["to"]) is None:
+        what = f"version {last['to']}, champion by the ledger, was deleted"
+        yield Finding(ERROR, where, what, "`vaeline rollback --to VERSION --reason ...` to an earlier champion")
+    elif champion != last["to"]:
+        what = f"is {f'version {champion}' if champion else 'nowhere'}, but the ledger says version {last['to']}"
+        remedy = f"`vaeline rollback --to {last['to']} --reason ...` puts it back, or name another earlier champion"
+        yield Finding(ERROR, where, what, remedy)
+
+
+def _aliases(client: MlflowClient, name: str) -> Iterator[Finding]:
+    for alias, version in aliases_of(client, name).items():
+        if find(client, name, version) is None:
+            what = f"points at version {version}, which was deleted"
+            yield Finding(ERROR, f"{name}@{alias}", what, "move or delete the alias")
+
+
+def _moves(
+    name: str, entries: Sequence[Entry], versions: Sequence[ModelVersion], unfinished: bool
+) -> Iterator[Finding]:
+    """Compare the tags of served versions with what the ledger's entries gave them, or are about to give."""
+    expected: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        for number, tags in tags_of(entry).items():
+            expected.setdefault(number, {}).update(tags)
+        expected[entry["to"]][DIGEST_TAG] = entry["to_digest"]
+    present = {str(version.version): version for version in versions}
+    if unfinished:
+        for number in tags_of(entries[-1]):
+            del expected[number]
+            present.pop(number, None)
+    for number, wanted in expected.items():
+        if number not in present:
+            what, remedy = "was deleted, and the ledger names it", "it cannot be rolled back to; nothing brings it back"
+            yield Finding(WARNING, f"models:/{name}/{number}", what, remedy)
+            continue
+        tags = present[number].tags
+        marked = {key for key in tags if key.startswith(OF_MOVES) and key != SOURCE_TAG}
+        for key in sorted(marked | set(wanted)):
+            if tags.get(key) != wanted.get(key):
+                yield _tampered(f"models:/{name}/{number}", key, tags.get(key), wanted.get(key), "the ledger")
+    for number, version in present.items():
+        for key in sorted(version.tags) if number not in expected else []:
+            if key.startswith(OF_MOVES) and key != SOURCE_TAG:
+                yield _tampered(uri(version), key, version.tags[key], None, "the ledger")
+
+
+def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
+    """Compare a version with its run and its files."""
+    where = uri(version)
+    run = find_run(client, version.run_id)
+    if run is None:
+        yield Finding(ERROR, where, "its run is gone, and its files with it", _replacement(version))
+        return
+    if run.info.lifecycle_stage == "deleted":
+        what = "its run is in MLflow's trash, and `mlflow gc` would delete the model's files"
+        yield Finding(ERROR, where, what, f"`mlflow runs restore --run-id {version.run_id}`")
+    place = client.get_model_version_download_uri(version.name, str(version.version))
+    if place.rstrip("/") != f"{run.info.artifact_uri.rstrip('/')}/{FOLDER}":
+        what = f"MLflow serves it from {place}, which is not where its run keeps it"
+        yield Finding(ERROR, where, what, _replacement(version))
+    facts = {DIGEST_TAG: run.data.tags.get(DIGEST_TAG), KEY_TAG: run.data.tags.get(KEY_TAG)}
+    for key, value in (facts | {"seed": run.data.params.get("train.seed")}).items():
+        if version.tags.get(key) != value:
+            yield _tampered(where, key, version.tags.get(key), value, f"its run {version.run_id}")
+    try:
+        with stored_version(client, version).package() as folder:
+            md5 = digest(folder.parent / ARCHIVE, "md5")
+    except VaelineError as error:
+        yield Finding(ERROR, where, str(error), _replacement(version))
+    else:
+        if version.tags.get(MD5_TAG, md5) != md5:
+            yield _tampered(where, MD5_TAG, version.tags[MD5_TAG], md5, "its file")
+
+
+def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
+    """Compare a served version with the candidate that it is a copy of, where that is still there."""
+    source = version.tags.get(SOURCE_TAG, version.source)
+    parts = REGISTRY_URI.fullmatch(source)
+    candidate = find(client, parts["name"], parts["version"]) if parts else None
+    if candidate is None:
+        return
+    own = {SOURCE_TAG, *GATE_TAGS}
+    for key in sorted({*version.tags, *candidate.tags} - own):
+        if not key.startswith(OF_MOVES) and version.tags.get(key) != candidate.tags.get(key):
+            yield _tampered(uri(version), key, version.tags.get(key), candidate.tags.get(key), source)
+
+
+def _candidate(client: MlflowClient, version: ModelVersion, stale_after: timedelta) -> Iterator[Finding]:
+    """Compare a candidate with its gate report, or say that it never had one."""
+    where = uri(version)
+    if "vaeline.gate_verdict" not in version.tags:
+        age = datetime.now(UTC) - datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+        if age > stale_after:
+            what = f"was registered {age.days} days ago and never gated"
+            yield Finding(WARNING, where, what, f"`vaeline gate {version.version}`, or `vaeline registry gc`")
+        return
+    again = f"`vaeline gate {version.version}` again"
+    try:
+        report = read_report(client, version)
+    except VaelineError as error:
+        yield Finding(ERROR, where, str(error), again)
+        return
+    if report["verdict"] != version.tags["vaeline.gate_verdict"]:
+        verdicts = version.tags["vaeline.gate_verdict"], report["verdict"]
+        yield _tampered(where, "vaeline.gate_verdict", *verdicts, "its gate report")
+
+
+def _tampered(where: str, key: str, value: str | None, wanted: str | None, witness: str) -> Finding:
+    said = "is missing" if value is None else f"is {value!r}"
+    told = "knows none" if wanted is None else f"says {wanted!r}"
+    remedy = "find out who changed it; nothing that reads this tag can be relied on until it is put right"
+    return Finding(ERROR, where, f"the tag {key} {said}, but {witness} {told}", remedy)
+
+
+def _replacement(version: ModelVersion) -> str:
+    if version.name.endswith("-candidates"):
+        return "`dvc repro` with its parameters makes it again; `vaeline registry gc` removes what is left"
+    return "`vaeline rollback --reason ...` if it is the champion; restore its files from a backup"
