@@ -1,6 +1,6 @@
 """How well the model tells strange images from test images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -10,7 +10,12 @@ from vaeline.evaluation.summary import nested
 from vaeline.scorecard.subject import Part, Subject
 
 
-def measure_anomalies(subject: Subject, densities: Mapping[str, OneClass], others: Mapping[str, np.ndarray]) -> Part:
+def measure_anomalies(
+    subject: Subject,
+    densities: Mapping[str, OneClass],
+    others: Mapping[str, np.ndarray],
+    alterations: Iterable[str] = ALTERATIONS,
+) -> Part:
     """AUROC and average precision of every score against altered test images and `others`, images by name."""
 
     def scores(greys: np.ndarray) -> dict[str, np.ndarray]:
@@ -18,7 +23,7 @@ def measure_anomalies(subject: Subject, densities: Mapping[str, OneClass], other
         return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, densities)
 
     usual = scores(subject.greys)
-    strange = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in ALTERATIONS}
+    strange = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in alterations}
     strange |= {name: scores(images) for name, images in others.items()}
     table = separation_table(usual, strange, subject.seed)
     protocol = {

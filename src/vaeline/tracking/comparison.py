@@ -103,6 +103,18 @@ def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
     )
 
 
+def split_digests(run: Run) -> dict[str, dict[str, str]]:
+    """SHA-256 of images and labels of each split of the run's data set, by split; empty where the run names none."""
+    for item in run.inputs.dataset_inputs if run.inputs else []:
+        splits = json.loads(item.dataset.profile or "{}")
+        if "test" in splits:
+            return {
+                name: {key: split.get(key, "") for key in ("images_sha256", "labels_sha256")}
+                for name, split in splits.items()
+            }
+    return {}
+
+
 def attach_comparison(client: MlflowClient, runs: Sequence[Run], files: Sequence[Path]) -> tuple[Run, str]:
     """Log `files` to the newest of `runs`, in a folder named after the first; return that run and the folder.
 
@@ -143,8 +155,6 @@ def _name_with_id(run: Run) -> str:
 
 def _test_data(run: Run) -> dict[str, Any]:
     """Digests of the test images and labels, from the run's data set."""
-    for item in run.inputs.dataset_inputs:
-        splits = json.loads(item.dataset.profile or "{}")
-        if "test" in splits:
-            return {key: splits["test"].get(key) for key in ("images_sha256", "labels_sha256")}
+    if test := split_digests(run).get("test"):
+        return test
     raise VaelineError(f"the run {run.info.run_name} does not say on which images it was tested; `vaeline track sync`")

@@ -134,6 +134,15 @@ def data_md5() -> str:
     return next((entry["md5"] for entry in locked_stage("prepare").get("outs", [])), "")
 
 
+def data_behind(stage: str, output: Path) -> str:
+    """DVC's md5 of the prepared data that `output` was made from; empty unless `dvc.lock` knows it as it is now."""
+    recorded = locked_stage(stage)
+    outs = {entry["path"]: entry["md5"] for entry in recorded.get("outs", [])}
+    if not output.is_file() or outs.get(output.as_posix()) != digest(output, "md5"):
+        return ""
+    return next((entry["md5"] for entry in recorded.get("deps", []) if entry["path"] == "data/prepared"), "")
+
+
 def _param_values(stage: dict[str, Any]) -> dict[str, Any]:
     values = flatten(YAML(typ="safe").load(PARAMS_FILE.read_text(encoding="utf-8")))
     declared = tuple(f"{key}." for key in stage.get("params", []))

@@ -1,0 +1,86 @@
+"""The command that decides whether a candidate may take the champion's place."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+PREPARED = Path("data/prepared")
+REPORTS = Path("reports")
+EXIT_STATUS = {"pass": 0, "inconclusive": 3, "fail": 4}
+COLORS = {"pass": "green", "inconclusive": "yellow", "fail": "red", "not run": "bright_black"}
+
+
+@app.command()
+def gate(
+    candidates: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CANDIDATE [SEED SEED...]",
+            help="A version's number, models:/name/version, a run, or . for the model on disk; then, if anything, two "
+            "or more other seeds of it.",
+        ),
+    ],
+) -> None:
+    """Judge a candidate against the champion: exit status 0 pass, 3 inconclusive, 4 fail; 1 is an error.
+
+    Both are scored now, on the same test rows. Several seeds are judged by their mean; the first one named would be
+    promoted. The result is in reports/gate.md, and in MLflow. Nothing is promoted here.
+    """
+    import os
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from vaeline.params import read_params
+    from vaeline.registry.gate.policy import require_thresholds
+
+    with sentences():
+        params = read_params()
+        require_thresholds(params.gate)
+        from vaeline.compute import fix_threads
+        from vaeline.data.prepared import read_prepared
+        from vaeline.registry.gate.decision import Contest, decide
+        from vaeline.registry.gate.entrants import find_candidate, find_champion, require_contest
+        from vaeline.registry.gate.pictures import draw_figures
+        from vaeline.registry.gate.publish import publish
+        from vaeline.registry.gate.report import build_report
+        from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
+
+        fix_threads(params.compute.threads)
+        dataset = read_prepared(PREPARED).manifest["name"]
+        try:
+            client = open_store()
+            found = [find_candidate(client, text, dataset) for text in candidates]
+            champion = find_champion(client, dataset)
+            require_contest(found, champion)
+            decision = decide(Contest(params, PREPARED, found, champion))
+            report = build_report(decision)
+            files = publish(found[0].stored, report, draw_figures(decision), REPORTS)
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
+    _show(report, files)
+    raise typer.Exit(EXIT_STATUS[report["verdict"]])
+
+
+def _show(report: dict[str, Any], files: list[Path]) -> None:
+    """The checks as a table, the verdict in a line, and where the page is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 140)
+    table = Table(title=f"gate of {_title(report['candidate'])}", title_justify="left")
+    for column in ("check", "verdict", "in words"):
+        table.add_column(column)
+    for check in report["checks"]:
+        word = check["verdict"]
+        table.add_row(check["name"], f"[{COLORS[word]}]{word}[/]", check["sentence"])
+    console.print(table)
+    against = f"against {_title(report['champion'])}" if report["champion"] else "with no champion"
+    console.print(f"{report['verdict']}: {_title(report['candidate'])} {against}", highlight=False)
+    pages = [str(file) for file in files if file.suffix in (".md", ".json")]
+    console.print(f"Files: {', '.join(pages)}    In MLflow: gate/ of the candidate's run", highlight=False)
+
+
+def _title(entrant: dict[str, str]) -> str:
+    return f"{entrant['name']} v{entrant['version']}"

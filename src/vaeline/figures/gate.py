@@ -1,0 +1,129 @@
+"""Figures of a gate: how a candidate's gains over a champion scatter, and what both models draw."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BINS = 81
+INNER = (0.5, 99.5)
+COLORS = {"pass": "tab:green", "inconclusive": "tab:orange", "fail": "tab:red"}
+
+
+def draw_gains(
+    gains: np.ndarray,
+    bound: tuple[float, float, float],
+    least: float,
+    margin: float,
+    verdict: str,
+    unit: str,
+    title: str,
+) -> Figure:
+    """How the gains (images,) scatter, and where their mean with its bounds lies between failing and passing.
+
+    bound: mean, low and high. A mean whose low bound is above `least` passes, one whose high bound is below −`margin`
+    fails.
+    """
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    scatter, decision = figure.subplots(1, 2)
+    _draw_scatter(scatter, gains, bound[0], unit)
+    _draw_decision(decision, bound, least, margin, verdict, unit)
+    figure.suptitle(title)
+    return figure
+
+
+def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) -> Figure:
+    """The gain of each class with its bounds: columns class, gain, low, high and verdict, which is the colour."""
+    figure = Figure(figsize=(max(7, 0.75 * len(table) + 2), 4.8), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(table))
+    for verdict, color in COLORS.items():
+        chosen = (table["verdict"] == verdict).to_numpy()
+        if chosen.any():
+            axes.bar(places[chosen], table["gain"][chosen], color=color, alpha=0.75, label=verdict)
+    errors = np.abs(table[["low", "high"]].to_numpy("float64").T - table["gain"].to_numpy("float64"))
+    axes.errorbar(places, table["gain"], yerr=errors, fmt="none", color="black", capsize=4)
+    axes.axhline(0, color="black", linewidth=1)
+    axes.axhline(-margin, color="tab:red", linestyle="--", label=f"−slice_margin, −{margin:g}")
+    axes.set_xticks(places, table["class"])
+    axes.set(title=title, xlabel="class", ylabel=f"mean gain, {unit}: above 0, the candidate is better")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+    axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def draw_beside(pictures: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Grids of images (rows, columns, height, width) in [0, 1], one beside the other, each under its name.
+
+    The first row is the lowest.
+    """
+    rows, columns = next(iter(pictures.values())).shape[:2]
+    side = 6.2
+    figure = Figure(figsize=(side * len(pictures), side * rows / columns + 0.9), layout="constrained")
+    for axes, (name, images) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True):
+        height, width = images.shape[2:]
+        tiled = images[::-1].transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+        axes.imshow(tiled, cmap="gray_r", vmin=0, vmax=1)
+        axes.set(xticks=[], yticks=[], title=name)
+    figure.suptitle(title)
+    return figure
+
+
+def _draw_scatter(axes: Axes, gains: np.ndarray, mean: float, unit: str) -> None:
+    """A histogram over the inner 99 % of the gains."""
+    low, high = np.percentile(gains, INNER)
+    reach = max(high - low, 1e-9)
+    edges = np.linspace(min(low, 0) - 0.02 * reach, max(high, 0) + 0.02 * reach, BINS)
+    shares = np.histogram(gains, edges)[0] / len(gains)
+    axes.stairs(shares, edges, fill=True, color="tab:blue", alpha=0.4)
+    axes.stairs(shares, edges, color="tab:blue")
+    axes.axvline(0, color="black", linewidth=1)
+    axes.axvline(mean, color="tab:blue", linestyle="--", label=f"mean {mean:+.3g}")
+    better = f"{(gains > 0).mean():.1%} of {len(gains):,} images are better"
+    axes.set(title=f"each image: {better}", xlabel=f"gain of an image, {unit}", ylabel="share of the images")
+    axes.legend()
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _draw_decision(
+    axes: Axes, bound: tuple[float, float, float], least: float, margin: float, verdict: str, unit: str
+) -> None:
+    """The mean with its bounds, over the ground on which it passes or fails."""
+    mean, low, high = bound
+    reach = max(high, least, 0) - min(low, -margin, 0)
+    start, end = min(low, -margin) - 0.25 * reach, max(high, least) + 0.25 * reach
+    for edge, far, word in ((least, end, "pass"), (-margin, start, "fail")):
+        axes.axvspan(edge, far, color=COLORS[word], alpha=0.12, linewidth=0)
+        axes.axvline(edge, color=COLORS[word], linestyle="--")
+        axes.annotate(
+            f"{word}: wholly {'above' if word == 'pass' else 'below'} {edge:+g}",
+            (edge, 0.94),
+            xytext=(5 if word == "pass" else -5, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="left" if word == "pass" else "right",
+            fontsize=9,
+        )
+    axes.axvline(0, color="black", linewidth=1)
+    axes.errorbar(
+        mean,
+        0,
+        xerr=[[mean - low], [high - mean]],
+        fmt="D",
+        markersize=7,
+        capsize=7,
+        linewidth=2,
+        color=COLORS[verdict],
+    )
+    axes.annotate(
+        f"{mean:+.3g}, surely above {low:+.3g} and below {high:+.3g}: {verdict}",
+        (0.5, 0.3),
+        xycoords="axes fraction",
+        ha="center",
+        color=COLORS[verdict],
+    )
+    axes.set(title="mean over the images, and its bounds", xlabel=f"mean gain, {unit}", yticks=[])
+    axes.set(xlim=(start, end), ylim=(-1, 1))
+    axes.grid(axis="x", alpha=0.3)

@@ -1,0 +1,56 @@
+"""What a person wants to see of a decision."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vaeline.evaluation.comparison import SCORES
+from vaeline.evaluation.latents import prior_grid
+from vaeline.evaluation.likelihood import decode, sample
+from vaeline.figures.gate import draw_beside, draw_gains, draw_label_gains
+from vaeline.registry.gate.decision import Decision
+from vaeline.registry.gate.policy import least_gain
+from vaeline.registry.gate.scoring import Scored
+
+COLUMNS = 10
+
+
+def draw_figures(decision: Decision) -> dict[str, Figure]:
+    """The pictures of the page, by file name without its ending."""
+    gate, known = decision.contest.params.gate, SCORES[decision.contest.params.gate.metric]
+    shown = {decision.scored[0].evaluation.name: decision.scored[0]}
+    figures = {}
+    if decision.champion and decision.improvement:
+        names = f"{decision.scored[0].evaluation.name} against {decision.champion.evaluation.name}"
+        shown = {decision.champion.evaluation.name: decision.champion, **shown}
+        gain = decision.improvement
+        verdict = next(check.verdict for check in decision.checks if check.name == "improvement")
+        least = least_gain(gate)
+        title = f"{known.title}: gain of {names}"
+        figures["gate_gains"] = draw_gains(gain.gains, gain.gain, least, gate.margin, verdict, known.unit, title)
+        figures["gate_classes"] = draw_label_gains(gain.classes, gate.slice_margin, known.unit, f"{title}, by class")
+    seed, size = decision.contest.params.plot.seed, decision.contest.params.plot.manifold_size
+    drawn = {name: _samples(model, seed) for name, model in shown.items()}
+    figures["gate_samples"] = draw_beside(drawn, "samples from the prior, equal seeds")
+    if all(_has_plane(model) for model in shown.values()):
+        planes = {name: _plane(model, size) for name, model in shown.items()}
+        figures["gate_manifolds"] = draw_beside(planes, "latent space through the quantiles of the prior")
+    return figures
+
+
+def _samples(model: Scored, seed: int) -> np.ndarray:
+    """Samples (rows, columns, height, width), of each class in turn where the model knows classes."""
+    network = model.subject.model
+    if not network.is_conditional:
+        images = sample(network, COLUMNS**2, seed)
+        return images.reshape(COLUMNS, COLUMNS, *images.shape[1:])
+    return np.stack([sample(network, COLUMNS, seed, label) for label in reversed(range(network.classes))])
+
+
+def _plane(model: Scored, side: int) -> np.ndarray:
+    """The latent space decoded (side, side, height, width), or the two latents of it that vary most."""
+    grid, _, _ = prior_grid(side, model.subject.latents)
+    return decode(model.subject.model, grid)
+
+
+def _has_plane(model: Scored) -> bool:
+    return not (model.subject.model.is_conditional or model.subject.model.has_codes)

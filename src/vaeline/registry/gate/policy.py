@@ -1,0 +1,37 @@
+"""What a verdict depends on besides the models and the data: the thresholds, and how scores are taken."""
+
+import hashlib
+from typing import Any
+
+from vaeline.artifacts import canonical_json
+from vaeline.errors import VaelineError
+from vaeline.params import EvaluateParams, GateParams, Params
+
+SUPERIOR = "superior"
+
+
+def require_thresholds(gate: GateParams) -> None:
+    """Raise VaelineError unless every threshold is set."""
+    if gate.unset:
+        raise VaelineError(f"the gate does not run without thresholds; set {', '.join(gate.unset)} in params.yaml")
+
+
+def least_gain(gate: GateParams) -> float:
+    """What the gain must surely exceed: `min_gain` to be superior, −`margin` to be non-inferior."""
+    return gate.min_gain if gate.mode == SUPERIOR else -gate.margin
+
+
+def evaluation_settings(params: Params) -> EvaluateParams:
+    """The parameters of the stage `evaluate`, with the gate's own number of images and samples of the NLL."""
+    gate = params.gate
+    return params.evaluate.model_copy(update={"nll_images": gate.nll_images, "nll_samples": gate.nll_samples})
+
+
+def policy(params: Params) -> dict[str, Any]:
+    """All parameters that a verdict depends on."""
+    return {"gate": params.gate.model_dump(), "evaluate": evaluation_settings(params).model_dump()}
+
+
+def content_digest(content: dict[str, Any]) -> str:
+    """SHA-256 of plain values as canonical JSON."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()

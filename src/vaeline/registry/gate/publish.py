@@ -1,0 +1,70 @@
+"""A decision written down: in the candidate's run, in the tags of its version, and in `reports`."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from vaeline.artifacts import atomic_file, write_json
+from vaeline.figures.canvas import save_figure
+from vaeline.registry.gate.data import TEST_TAG
+from vaeline.registry.gate.page import PICTURES, write_page
+from vaeline.registry.gate.report import gate_digest
+from vaeline.registry.stored import StoredModel
+
+FOLDER = "gate"
+REPORT, PAGE = "gate.json", "gate.md"
+VERDICT_TAG = "vaeline.gate_verdict"
+
+
+def publish(stored: StoredModel, report: Mapping[str, Any], figures: Mapping[str, Figure], target: Path) -> list[Path]:
+    """Write report, page and pictures: to the store first, then into the folder `target`; return the files.
+
+    An earlier verdict is taken back before anything else is written, and the new one is the last word, both in the
+    store and on disk: what breaks off in between leaves a version without a verdict.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, figure in figures.items():
+            save_figure(figure, folder / f"{name}.png")
+        (folder / PAGE).write_text(write_page(dict(report), figures), encoding="utf-8")
+        write_json(folder / REPORT, report)
+        _tell_store(stored, report, folder)
+        return _place(folder, target)
+
+
+def gate_tags(report: Mapping[str, Any]) -> dict[str, str]:
+    """What the version says of its gate; the verdict comes last."""
+    champion, gain = report["champion"], report["improvement"]
+    return {
+        "vaeline.gate_sha256": gate_digest(dict(report)),
+        "vaeline.gate_champion": champion["version"] if champion else "",
+        "vaeline.gate_at": report["created"],
+        "vaeline.gate_metric": report["metric"],
+        "vaeline.gate_gain": f"{gain['mean']:.6f}" if gain else "",
+        "vaeline.gate_gain_low": f"{gain['low']:.6f}" if gain else "",
+        TEST_TAG: report["test_sha256"],
+        VERDICT_TAG: report["verdict"],
+    }
+
+
+def _tell_store(stored: StoredModel, report: Mapping[str, Any], folder: Path) -> None:
+    client, version = stored.client, stored.version
+    if VERDICT_TAG in client.get_model_version(version.name, version.version).tags:
+        client.delete_model_version_tag(version.name, version.version, VERDICT_TAG)
+    client.log_artifacts(stored.run_id, str(folder), FOLDER)
+    for key, value in gate_tags(report).items():
+        client.set_model_version_tag(version.name, version.version, key, value)
+
+
+def _place(folder: Path, target: Path) -> list[Path]:
+    """Move the files to where they belong, the report last, after those of an earlier gate are gone."""
+    for name in (REPORT, PAGE, *(f"{picture}.png" for picture in PICTURES)):
+        (target / name).unlink(missing_ok=True)
+    order = sorted(folder.iterdir(), key=lambda file: file.name == REPORT)
+    for file in order:
+        with atomic_file(target / file.name) as temporary:
+            temporary.write_bytes(file.read_bytes())
+    return [target / file.name for file in order]

@@ -1,0 +1,162 @@
+"""A registered version, served by MLflow in a clean process without pickle, and asked what it was asked before."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+
+from vaeline.registry.gate.checks import Check, at_most, holds, not_run
+from vaeline.registry.golden import answer_differences
+from vaeline.serving.pyfunc import MODES
+from vaeline.tracking.store import tracking_uri
+
+LOCAL = "127.0.0.1"
+START_SECONDS = 300
+ANSWER_SECONDS = 60
+TIMED = 30
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Service:
+    """What came of serving: answers by mode, sentences about what went wrong, milliseconds of one image's answers."""
+
+    answers: dict[str, dict[str, list]]
+    problems: list[str]
+    milliseconds: list[float]
+
+
+def service_checks(uri: str, golden: Mapping[str, Any], most_milliseconds: float) -> list[Check]:
+    """Whether `uri` loads and answers every mode, answers as it did when it was registered, and does so in time."""
+    service = serve_and_ask(uri, golden)
+    served = holds("served", service.problems, "it loads in a clean process without pickle and answers every mode")
+    if service.problems:
+        return [served, *(not_run(name, "the model was not served") for name in ("golden", "latency"))]
+    what = "95th percentile of one image's answer over HTTP, milliseconds,"
+    return [
+        served,
+        holds("golden", answer_differences(golden, service.answers), "it answers as when it was registered"),
+        at_most("latency", what, float(np.percentile(service.milliseconds, 95)), most_milliseconds),
+    ]
+
+
+def serve_and_ask(uri: str, golden: Mapping[str, Any]) -> Service:
+    """Serve a registered version, ask the golden questions, and then one image again and again."""
+    answers: dict[str, dict[str, list]] = {}
+    problems: list[str] = []
+    milliseconds: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with served(uri, Path(scratch)) as address, requests.Session() as session:
+                for mode in MODES:
+                    response = _ask(session, address, golden["questions"][mode])
+                    if response.ok:
+                        answers[mode] = response.json()["predictions"]
+                    else:
+                        problems.append(f"{mode}: answered {response.status_code} {response.text[:200]}")
+                question = dict(golden["questions"]["reconstruct"])
+                question["inputs"] = question["inputs"][:1]
+                for _ in range(TIMED):
+                    began = time.perf_counter()
+                    _ask(session, address, question)
+                    milliseconds.append(1000 * (time.perf_counter() - began))
+        except ServerError as error:
+            problems.append(str(error))
+        except (requests.RequestException, ValueError, KeyError) as error:
+            problems.append(f"the server gave no answer that can be read ({type(error).__name__}: {error})")
+    return Service(answers, problems, milliseconds)
+
+
+class ServerError(Exception):
+    """The server did not start; the text is a sentence."""
+
+
+@contextmanager
+def served(uri: str, scratch: Path) -> Iterator[str]:
+    """`mlflow models serve` of `uri` on a free port of the loopback: its address. It ends with the block.
+
+    Raises:
+        ServerError: the server ended, or did not answer in time.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local"]
+    log = scratch / "serve.log"
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            [*command, "--host", LOCAL, "--port", str(port)],
+            cwd=scratch,
+            env=clean_environment(),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(process, f"http://{LOCAL}:{port}", log)
+        yield f"http://{LOCAL}:{port}"
+    finally:
+        _end(process)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without its code, with the same store, and with pickle forbidden."""
+    uri = tracking_uri()
+    if uri.startswith(SQLITE):
+        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
+    left_out = {"PYTHONPATH", "PYTHONHOME", "DVC_ROOT"}
+    return {name: value for name, value in os.environ.items() if name not in left_out} | {
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",
+    }
+
+
+def _ask(session: requests.Session, address: str, question: Mapping[str, Any]) -> requests.Response:
+    return session.post(f"{address}/invocations", json=question, timeout=ANSWER_SECONDS)
+
+
+def _wait(process: subprocess.Popen, address: str, log: Path) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < START_SECONDS:
+        if process.poll() is not None:
+            raise ServerError(f"`mlflow models serve` ended with status {process.returncode}: {_last_line(log)}")
+        try:
+            if requests.get(f"{address}/ping", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)
+    raise ServerError(f"`mlflow models serve` gave no answer in {START_SECONDS} seconds: {_last_line(log)}")
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End the server with all the processes that it started: they are a group of their own."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(10)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOCAL, 0))
+        return probe.getsockname()[1]
