@@ -220,6 +220,13 @@ class GateParams(Section):
         return [f"gate.{key}" for key, value in flatten(self.model_dump()).items() if value is None]
 
 
+class RegistryParams(Section):
+    """How old things in the registry may be."""
+
+    report_days: float = Field(gt=0)
+    stale_days: float = Field(gt=0)
+
+
 class ComputeParams(Section):
     """What the arithmetic runs on: another number of threads gives other bits."""
 
@@ -237,6 +244,7 @@ class Params(Section):
     evaluate: EvaluateParams
     plot: PlotParams
     gate: GateParams
+    registry: RegistryParams
     compute: ComputeParams
 
 

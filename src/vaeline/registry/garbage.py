@@ -18,7 +18,7 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.moves import aliases_of, find, find_run, one_at_a_time, read_standing
-from vaeline.registry.stored import ARCHIVE, FOLDER, stored_version
+from vaeline.registry.stored import ARCHIVE, FOLDER, stored_version, uri_of
 from vaeline.tracking.git import git, read_objects
 from vaeline.tracking.lineage import LOCK_FILE
 from vaeline.tracking.locks import MODEL, outs, read_lock
@@ -35,6 +35,11 @@ class Judged:
     version: ModelVersion
     kept_by: str
     files: bool = False
+
+    @property
+    def uri(self) -> str:
+        """What MLflow calls the version."""
+        return uri_of(self.version)
 
 
 def judge_versions(client: MlflowClient, dataset: str, untouched_for: timedelta) -> list[Judged]:

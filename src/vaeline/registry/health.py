@@ -14,8 +14,8 @@ from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.garbage import MD5_TAG, every_version
 from vaeline.registry.ledger import Entry, broken_links, is_done, read_ledger
 from vaeline.registry.moves import CHAMPION, LEDGER_TAG, aliases_of, find, find_run, tags_of
-from vaeline.registry.promotion import GATE_TAGS, SOURCE_TAG, read_report, uri
-from vaeline.registry.stored import ARCHIVE, FOLDER, REGISTRY_URI, stored_version
+from vaeline.registry.promotion import GATE_TAGS, SOURCE_TAG, read_report
+from vaeline.registry.stored import ARCHIVE, FOLDER, REGISTRY_URI, stored_version, uri_of
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
@@ -119,12 +119,12 @@ def _moves(
     for number, version in present.items():
         for key in sorted(version.tags) if number not in expected else []:
             if key.startswith(OF_MOVES) and key != SOURCE_TAG:
-                yield _tampered(uri(version), key, version.tags[key], None, "the ledger")
+                yield _tampered(uri_of(version), key, version.tags[key], None, "the ledger")
 
 
 def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     """Compare a version with its run and its files."""
-    where = uri(version)
+    where = uri_of(version)
     run = find_run(client, version.run_id)
     if run is None:
         yield Finding(ERROR, where, "its run is gone, and its files with it", _replacement(version))
@@ -160,12 +160,12 @@ def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     own = {SOURCE_TAG, *GATE_TAGS}
     for key in sorted({*version.tags, *candidate.tags} - own):
         if not key.startswith(OF_MOVES) and version.tags.get(key) != candidate.tags.get(key):
-            yield _tampered(uri(version), key, version.tags.get(key), candidate.tags.get(key), source)
+            yield _tampered(uri_of(version), key, version.tags.get(key), candidate.tags.get(key), source)
 
 
 def _candidate(client: MlflowClient, version: ModelVersion, stale_after: timedelta) -> Iterator[Finding]:
     """Compare a candidate with its gate report, or say that it never had one."""
-    where = uri(version)
+    where = uri_of(version)
     if "vaeline.gate_verdict" not in version.tags:
         age = datetime.now(UTC) - datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
         if age > stale_after:

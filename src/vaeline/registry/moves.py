@@ -61,6 +61,10 @@ class Standing:
         at, recorded = f"at version {self.alias}" if self.alias else "nowhere", self.entries[-1]["to"]
         return f"@{CHAMPION} of {self.name} is {at}, not at version {recorded} where the ledger's last entry put it"
 
+    def first(self) -> list[str]:
+        """What has to happen before any other move, a sentence, or nothing."""
+        return [f"finish: entry {len(self.entries)} of the ledger, whose alias may not have moved"] * self.unfinished
+
     def describe(self) -> str:
         """The champion, and since when and through whom."""
         if not self.champion:

@@ -17,7 +17,7 @@ from vaeline.params import flatten
 from vaeline.registry.candidates import find_version
 from vaeline.registry.ledger import Entry
 from vaeline.registry.moves import CHAMPION, Standing, finish, move, one_at_a_time, read_standing
-from vaeline.registry.stored import stored_version
+from vaeline.registry.stored import stored_version, uri_of
 from vaeline.tracking.origin import who
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
@@ -68,11 +68,13 @@ class Promotion:
     def steps(self) -> list[str]:
         """Everything that will happen, a sentence each."""
         name, champion = self.standing.name, self.standing.champion
-        source, number = uri(self.candidate), len(self.standing.entries) + 1
+        source, number = uri_of(self.candidate), len(self.standing.entries) + 1
         if self.is_done:
-            return [f"{source} is version {champion} of {name}, its champion: nothing is left to do"]
+            champion = f"{source} is version {champion} of {name}, its champion: nothing is left to do"
+            return [*self.standing.first(), champion]
         served = f"version {self.copy.version}" if self.copy else "the new version"
         return [
+            *self.standing.first(),
             f"replaces: {self.standing.describe()}",
             f"copy: {served} of {name} {'is' if self.copy else 'becomes'} a copy of {source}, SHA-256 "
             f"{self.candidate.tags[DIGEST_TAG][:12]}…",
@@ -84,13 +86,13 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a promotion demands of a gate report: its age at most, and the thresholds (`gate:` of params.yaml).
+    """What a promotion demands of a gate report: its age at most, and the policy (`gate.policy`) that it was made by.
 
     `replaces`: the version that must be champion now, "" for none; None for any.
     """
 
     max_age: timedelta
-    thresholds: Mapping[str, Any]
+    policy: Mapping[str, Any]
     replaces: str | None = None
 
 
@@ -118,8 +120,8 @@ def plan_promotion(
     check_report(report, candidate, standing, terms)
     if report["mode"] != "superior" and not reason:
         raise VaelineError(
-            f"the gate found {uri(candidate)} no worse than the champion, not better ({report['mode']}); that needs a "
-            "--reason to promote it"
+            f"the gate found {uri_of(candidate)} no worse than the champion ({report['mode']}), which is no reason to "
+            "promote it; give one with --reason"
         )
     with stored_version(client, candidate).package():
         copy = find_version(client, name, candidate.tags[DIGEST_TAG])
@@ -161,10 +163,10 @@ def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVe
     model_digest = candidate.tags[DIGEST_TAG]
     if find_version(client, name, model_digest) is None:
         with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells there what `Promotion.steps` says
-            client.copy_model_version(uri(candidate), name)
+            client.copy_model_version(uri_of(candidate), name)
     served = find_version(client, name, model_digest)
     wanted = {tag: candidate.tags[tag] for tag in GATE_TAGS if tag != "vaeline.gate_sha256"}
-    for key, value in (wanted | {SOURCE_TAG: uri(candidate)}).items():
+    for key, value in (wanted | {SOURCE_TAG: uri_of(candidate)}).items():
         if served.tags.get(key) != value:
             client.set_model_version_tag(name, str(served.version), key, value)
     return served
@@ -173,9 +175,11 @@ def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVe
 def check_tags(candidate: ModelVersion) -> None:
     """Refuse, with VaelineError, a candidate that lacks one of `REQUIRED_TAGS`."""
     if "vaeline.gate_verdict" not in candidate.tags:
-        raise VaelineError(f"{uri(candidate)} has no gate report; run `vaeline gate {candidate.version}`")
+        raise VaelineError(f"{uri_of(candidate)} has no gate report; run `vaeline gate {candidate.version}`")
     if missing := [tag for tag in REQUIRED_TAGS if tag not in candidate.tags]:
-        raise VaelineError(f"{uri(candidate)} lacks the tags {', '.join(missing)}; it was not registered as it should")
+        raise VaelineError(
+            f"{uri_of(candidate)} lacks the tags {', '.join(missing)}; it was not registered as it should"
+        )
 
 
 def read_report(client: MlflowClient, candidate: ModelVersion) -> dict[str, Any]:
@@ -186,10 +190,10 @@ def read_report(client: MlflowClient, candidate: ModelVersion) -> dict[str, Any]
     """
     with stored_version(client, candidate).artifact(REPORT) as file:
         if file is None:
-            raise VaelineError(f"{uri(candidate)}: its run has no {REPORT}; run `vaeline gate {candidate.version}`")
+            raise VaelineError(f"{uri_of(candidate)}: its run has no {REPORT}; run `vaeline gate {candidate.version}`")
         if digest(file) != candidate.tags.get("vaeline.gate_sha256"):
             raise VaelineError(
-                f"{uri(candidate)}: {REPORT} of its run is not the report that the tag vaeline.gate_sha256 names; run "
+                f"{uri_of(candidate)}: {REPORT} of its run is not the one that the tag vaeline.gate_sha256 names; run "
                 f"`vaeline gate {candidate.version}` again"
             )
         return json.loads(file.read_text(encoding="utf-8"))
@@ -199,31 +203,26 @@ def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: S
     """Refuse, with VaelineError, what is no fresh pass of this candidate, by these terms, against the champion."""
     again = f"run `vaeline gate {candidate.version}` again"
     if report["candidate"]["model_digest"] != candidate.tags[DIGEST_TAG]:
-        raise VaelineError(f"the gate's report is about another model than {uri(candidate)}; {again}")
+        raise VaelineError(f"the gate's report is about another model than {uri_of(candidate)}; {again}")
     if report["verdict"] != "pass":
         failed = [check["sentence"] for check in report["checks"] if check["verdict"] != "pass"]
-        raise VaelineError(f"the gate's verdict on {uri(candidate)} is {report['verdict']}: {'; '.join(failed)}")
+        raise VaelineError(f"the gate's verdict on {uri_of(candidate)} is {report['verdict']}: {'; '.join(failed)}")
     age, allowed = datetime.now(UTC) - datetime.fromisoformat(report["created"]), terms.max_age
     if age > allowed:
         days = f"{age / DAY:.1f} days old, and registry.report_days allows {allowed / DAY:g}"
-        raise VaelineError(f"the gate's report on {uri(candidate)} is {days}; {again}")
+        raise VaelineError(f"the gate's report on {uri_of(candidate)} is {days}; {again}")
     if age < -CLOCKS_DIFFER_BY:
-        raise VaelineError(f"the gate's report on {uri(candidate)} is of the future, {report['created']}; {again}")
-    judged_by, asked = flatten(report["policy"]["gate"]), flatten(dict(terms.thresholds))
-    for key in sorted({*judged_by, *asked}):
-        if canonical_json(judged_by.get(key)) != canonical_json(asked.get(key)):
-            changed = f"gate.{key} was {judged_by.get(key)} and is {asked.get(key)}"
-            raise VaelineError(f"the gate judged {uri(candidate)} by other thresholds: {changed}; {again}")
+        raise VaelineError(f"the gate's report on {uri_of(candidate)} is of the future, {report['created']}; {again}")
+    used, asked = flatten(report["policy"]), flatten(dict(terms.policy))
+    for key in sorted({*used, *asked}):
+        if canonical_json(used.get(key)) != canonical_json(asked.get(key)):
+            changed = f"{key} was {used.get(key)} and is {asked.get(key)} in params.yaml"
+            raise VaelineError(f"the gate judged {uri_of(candidate)} by another policy: {changed}; {again}")
     compared = report["champion"]
     seen = (str(compared["version"]), compared["model_digest"]) if compared else ("", "")
     if seen != (standing.champion, standing.digest):
         against = f"version {seen[0]}" if seen[0] else "no champion"
-        raise VaelineError(f"the gate compared {uri(candidate)} with {against}, but {standing.describe()}; {again}")
-
-
-def uri(version: ModelVersion) -> str:
-    """What MLflow calls a version: `models:/name/version`."""
-    return f"models:/{version.name}/{version.version}"
+        raise VaelineError(f"the gate compared {uri_of(candidate)} with {against}, but {standing.describe()}; {again}")
 
 
 def _passed(report: Mapping[str, Any]) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vaeline.applications.reference import Reference, read_reference
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.models.archive import load_model
-from vaeline.models.generative import GenerativeModel
+
+if TYPE_CHECKING:
+    from vaeline.applications.reference import Reference
+    from vaeline.models.generative import GenerativeModel
 
 REFERENCE = Path("reports/latent_reference.json")
 REGISTRY_SCHEME = "models:/"
@@ -22,10 +24,10 @@ class ResolvedModel:
     `read_reference` raises VaelineError where the model has none, or the one that is there belongs to another model.
     """
 
-    model: GenerativeModel
+    model: "GenerativeModel"
     model_sha256: str
     name: str
-    read_reference: Callable[[], Reference]
+    read_reference: Callable[[], "Reference"]
 
 
 def resolve_model(reference: str) -> ResolvedModel:
@@ -52,7 +54,7 @@ def resolve_model(reference: str) -> ResolvedModel:
     )
 
 
-def check_reference(found: Reference, model_sha256: str, name: str) -> Reference:
+def check_reference(found: "Reference", model_sha256: str, name: str) -> "Reference":
     """`found`, if it belongs to the model with this digest; `name` is what a message calls the model."""
     if found.model_sha256 != model_sha256:
         raise VaelineError(
@@ -63,6 +65,9 @@ def check_reference(found: Reference, model_sha256: str, name: str) -> Reference
 
 
 def _resolve_archive(path: Path) -> ResolvedModel:
+    from vaeline.applications.reference import read_reference
+    from vaeline.models.archive import load_model
+
     model = load_model(path)
     model_sha256 = digest(path)
     return ResolvedModel(

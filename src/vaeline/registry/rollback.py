@@ -27,6 +27,7 @@ class Rollback:
         """Everything that will happen, a sentence each."""
         name, alias, target = self.standing.name, self.standing.alias, self.target.version
         return [
+            *self.standing.first(),
             f"leaves: {self.standing.describe()}",
             f"trial: version {target} of {name} is loaded in a clean process and asked for its golden outputs",
             f"ledger: entry {len(self.standing.entries) + 1}, rollback from {alias or 'none'} to {target} by {who()}",
@@ -52,9 +53,7 @@ def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rol
     moves = [entry for entry in standing.entries if to == entry["to"]]
     if not moves:
         known = ", ".join(dict.fromkeys(entry["to"] for entry in standing.entries)) or "none"
-        raise VaelineError(
-            f"--to {to}: version {to} of {name} was never champion, which only a promotion makes it; there were: {known}"
-        )
+        raise VaelineError(f"--to {to}: this version of {name} was never champion; the champions were: {known}")
     target = find(client, name, to)
     if target is None:
         raise VaelineError(f"version {to} of {name} was deleted; there is nothing left to go back to in it")

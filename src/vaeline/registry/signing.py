@@ -9,7 +9,6 @@ digest covers the archive alone.
 """
 
 import os
-import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -44,17 +43,13 @@ def sign_folder(folder: Path, key: Path) -> None:
 
 
 def verify_folder(folder: Path, key: Path, name: str) -> None:
-    """Compare a copy of a signed folder with its signature; `name` is what a message calls the model.
-
-    Python's byte code is removed from the copy first: MLflow leaves it in a folder that it serves from.
+    """Compare a signed folder with its signature; `name` is what a message calls the model.
 
     Raises:
         VaelineError: there is no signature, another key made it, or a file was changed, added or removed.
     """
     if not (folder / SIGNATURE).is_file():
         raise VaelineError(f"{name} is not signed, and {key} asks for it; `vaeline registry sign` signs a version")
-    for cache in folder.rglob("__pycache__"):
-        shutil.rmtree(cache)
     config = _model_signing("verifying").Config().set_hashing_config(_hashing())
     from cryptography.exceptions import InvalidSignature
 

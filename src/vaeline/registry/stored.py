@@ -1,32 +1,37 @@
-"""Models in the MLflow store: where a run or a registered version keeps its archive and its latent reference."""
+"""Models in the MLflow store: where a run or a registered version keeps its archive and its latent reference.
+
+Keras is imported late: to find, check and move versions needs none of it.
+"""
 
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from vaeline.applications.reference import Reference, read_reference
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.models.archive import load_model
-from vaeline.models.generative import GenerativeModel
 from vaeline.registry.golden import GOLDEN, read_golden
-from vaeline.registry.signing import public_key, verify_folder
+from vaeline.registry.signing import SIGNATURE, public_key, sign_folder, verify_folder
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
+
+if TYPE_CHECKING:
+    from vaeline.applications.reference import Reference
+    from vaeline.models.generative import GenerativeModel
 
 FOLDER = "model"
 ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
 REFERENCE = "evaluation/latent_reference.json"
-GOLDEN_OUTPUTS = f"model/{GOLDEN}"
+GOLDEN_OUTPUTS = f"{FOLDER}/{GOLDEN}"
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
 REGISTRY_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 SQLITE = "sqlite:///"
@@ -45,8 +50,10 @@ class StoredModel:
     name: str
     version: ModelVersion | None = None
 
-    def read_reference(self) -> Reference:
+    def read_reference(self) -> "Reference":
         """The latent reference that the run holds. Raises VaelineError."""
+        from vaeline.applications.reference import read_reference
+
         with self.artifact(REFERENCE) as file:
             if file is None:
                 raise VaelineError(f"{self.name} has no {REFERENCE}; run `dvc repro evaluate` with this model")
@@ -60,8 +67,11 @@ class StoredModel:
             return read_golden(file)
 
     @contextmanager
-    def package(self) -> Iterator[Path]:
+    def package(self, unsigned: bool = False) -> Iterator[Path]:
         """A temporary copy of the registered folder, after its digest and, where a key asks for one, its signature.
+
+        Python's byte code is left out of it: MLflow leaves some in a folder that it serves from. `unsigned` asks for no
+        signature.
 
         Raises:
             VaelineError: the archive is missing or was changed, or the folder is not signed as it must be.
@@ -77,7 +87,9 @@ class StoredModel:
                 raise VaelineError(
                     f"{ARCHIVE} of {self.name}: SHA-256 is {found}, expected {self.model_sha256}; the file was changed"
                 )
-            if key := public_key():
+            for cache in list(folder.rglob("__pycache__")):
+                shutil.rmtree(cache)
+            if not unsigned and (key := public_key()):
                 verify_folder(folder, key, self.name)
             yield folder
 
@@ -130,17 +142,17 @@ def find_registered(uri: str) -> StoredModel:
             if error.error_code not in UNKNOWN:
                 raise
             raise VaelineError(f"{uri}: no such registered version; {_known_versions(client)}") from None
-    if DIGEST_TAG not in version.tags or not version.run_id:
-        raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
-    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version)
+    return stored_version(client, version, uri)
 
 
-def load_stored(stored: StoredModel) -> GenerativeModel:
+def load_stored(stored: StoredModel) -> "GenerativeModel":
     """The model itself, checked against its digest, and against its signature where a public key asks for one.
 
     Raises:
         VaelineError: its file is missing from the store, or is not the one that was registered.
     """
+    from vaeline.models.archive import load_model
+
     if public_key():
         with stored.package() as folder:
             return load_model(folder.parent / ARCHIVE, stored.model_sha256)
@@ -150,12 +162,31 @@ def load_stored(stored: StoredModel) -> GenerativeModel:
         return load_model(file, stored.model_sha256)
 
 
-def stored_version(client: MlflowClient, version: ModelVersion) -> StoredModel:
-    """The model of a registered version. Raises VaelineError where it is none of this project."""
-    uri = f"models:/{version.name}/{version.version}"
+def stored_version(client: MlflowClient, version: ModelVersion, uri: str = "") -> StoredModel:
+    """The model of a registered version, which messages call `uri`. Raises VaelineError if it is none of vaeline's."""
+    uri = uri or uri_of(version)
     if DIGEST_TAG not in version.tags or not version.run_id:
         raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
-    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri)
+    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version)
+
+
+def uri_of(version: ModelVersion) -> str:
+    """What MLflow calls a version: `models:/name/version`."""
+    return f"models:/{version.name}/{version.version}"
+
+
+def sign_stored(stored: StoredModel, key: Path) -> None:
+    """Sign the registered folder as the store has it with a private key, and keep the signature in it.
+
+    Raises:
+        VaelineError: the archive is missing or was changed, the key is none, or is not that of the public key.
+    """
+    with stored.package(unsigned=True) as folder:
+        sign_folder(folder, key)
+        if expected := public_key():
+            verify_folder(folder, expected, stored.name)
+        with _reachable():
+            stored.client.log_artifact(stored.run_id, str(folder / SIGNATURE), FOLDER)
 
 
 def _without_archive(stored: StoredModel) -> VaelineError:

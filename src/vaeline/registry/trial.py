@@ -1,7 +1,6 @@
 """A registered model, tried as a stranger would use it: a process of its own, its packaged code, no pickle."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.errors import VaelineError
+from vaeline.registry.gate.served import clean_environment
 from vaeline.registry.golden import GOLDEN, answer_differences, read_golden
 from vaeline.registry.stored import StoredModel
 
@@ -46,8 +46,6 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
     Raises:
         VaelineError: it does not load, or gives no answer; `name` is what the message calls it.
     """
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "DVC_"))}
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as scratch:
         asked, answers = Path(scratch) / "questions.json", Path(scratch) / "answers.json"
         asked.write_text(json.dumps(questions), encoding="utf-8")
@@ -55,7 +53,7 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
             done = subprocess.run(
                 [sys.executable, "-I", "-c", SCRIPT, str(folder), str(asked), str(answers)],
                 cwd=scratch,
-                env=kept | quiet | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+                env=clean_environment() | {"TF_CPP_MIN_LOG_LEVEL": "3"},
                 capture_output=True,
                 text=True,
                 check=False,

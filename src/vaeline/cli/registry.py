@@ -1,0 +1,197 @@
+"""Commands about champions: promotion, rollback, their history, and the registry's health."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from vaeline.params import Params
+
+PANEL = "Promote and roll back"
+NONE = "none"
+registry = typer.Typer(no_args_is_help=True, help="The registered models: their health, what is left over, signatures.")
+app.add_typer(registry, name="registry")
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say everything that would happen, and do nothing.")]
+
+
+@app.command(rich_help_panel=PANEL)
+def promote(
+    candidate: Annotated[
+        str, typer.Argument(help="A version's number, models:/name/version, a run, or . for the model on disk.")
+    ],
+    replaces: Annotated[
+        str, typer.Option(help="Only if this version is champion now; `none` for the first champion.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why; without one, what the gate found.")] = "",
+    dry_run: DryRunOption = False,
+) -> None:
+    """Make a candidate that passed the gate the champion: @champion of the served model moves to its copy."""
+    with sentences(), _registry() as (client, params):
+        from datetime import timedelta
+
+        from vaeline.registry import promotion
+        from vaeline.registry.candidates import served_name
+        from vaeline.registry.gate.entrants import find_candidate
+        from vaeline.registry.gate.policy import policy
+
+        found = find_candidate(client, candidate, params.data.name).stored.version
+        must_replace = {"": None, NONE: ""}.get(replaces, replaces)
+        terms = promotion.Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
+        name = served_name(params.data.name)
+        if dry_run:
+            _would(promotion.plan_promotion(client, found, name, terms, reason).steps())
+        elif entry := promotion.promote(client, found, name, terms, reason, typer.echo):
+            typer.echo(f"version {entry['to']} of {name} is champion: models:/{name}@champion")
+
+
+@app.command(rich_help_panel=PANEL)
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; the ledger keeps it.")],
+    to: Annotated[str, typer.Option(help="An earlier champion's version; else the one before the present.")] = "",
+    dry_run: DryRunOption = False,
+) -> None:
+    """Make an earlier champion the champion again, once it has loaded and answered as it did when it was registered."""
+    with sentences(), _registry() as (client, params):
+        from vaeline.registry.candidates import served_name
+        from vaeline.registry.rollback import plan_rollback, roll_back
+
+        name = served_name(params.data.name)
+        if dry_run:
+            _would(plan_rollback(client, name, to or None).steps())
+        else:
+            entry = roll_back(client, name, reason, to or None, typer.echo)
+            typer.echo(f"version {entry['to']} of {name} is champion again: models:/{name}@champion")
+
+
+@app.command(rich_help_panel=PANEL)
+def history(
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write the entries as JSON lines; an earlier export there must be how they begin."),
+    ] = None,
+) -> None:
+    """Show every move of the champion, from the ledger; exit status 1 if its chain is broken."""
+    with sentences(), _registry() as (client, params):
+        from vaeline.errors import VaelineError
+        from vaeline.registry.candidates import served_name
+        from vaeline.registry.ledger import broken_links, export_ledger, read_ledger
+
+        name = served_name(params.data.name)
+        entries = read_ledger(client, name)
+        _show_history(name, entries)
+        if broken := broken_links(entries):
+            raise VaelineError(f"the ledger of {name} is broken: {'; '.join(broken)}")
+        if export:
+            export_ledger(entries, export)
+            typer.echo(f"{export}: {len(entries)} entries")
+
+
+@registry.command()
+def check() -> None:
+    """Look for what is wrong: aliases, files, digests, tags, the ledger, stale candidates; exit status 1 on errors."""
+    with sentences(), _registry() as (client, params):
+        from datetime import timedelta
+
+        from vaeline.registry.health import ERROR, check_registry
+
+        findings = check_registry(client, params.data.name, timedelta(days=params.registry.stale_days))
+    for finding in findings:
+        typer.echo(f"{finding.level}: {finding.where}: {finding.what}; what to do: {finding.remedy}")
+    errors = sum(finding.level == ERROR for finding in findings)
+    typer.echo(f"{errors} errors, {len(findings) - errors} warnings")
+    raise typer.Exit(1 if errors else 0)
+
+
+@registry.command()
+def gc(dry_run: DryRunOption = False) -> None:
+    """Delete versions, with their files, that no alias, no entry of the ledger and no dvc.lock of any branch leads to.
+
+    Younger ones than registry.stale_days stay, too. Runs stay, without their model.
+    """
+    with sentences(), _registry() as (client, params):
+        from datetime import timedelta
+
+        from vaeline.registry.garbage import collect, judge_versions
+
+        untouched_for = timedelta(days=params.registry.stale_days)
+        if dry_run:
+            judged = judge_versions(client, params.data.name, untouched_for)
+            for item in judged:
+                if item.kept_by:
+                    typer.echo(f"keep {item.uri}: {item.kept_by}")
+            items, verb = [item for item in judged if not item.kept_by], "would delete"
+        else:
+            items, verb = collect(client, params.data.name, untouched_for), "deleted"
+        count = 0
+        for item in items:
+            count += 1
+            typer.echo(f"{verb} {item.uri}{', and its files' if item.files else ''}")
+        typer.echo(f"{verb} {count} versions")
+
+
+@registry.command()
+def sign(
+    version: Annotated[str, typer.Argument(help="models:/name/version, or a number of the candidates.")],
+) -> None:
+    """Sign a version's files with the key in VAELINE_SIGNING_KEY, as registration does where there is a key."""
+    with sentences(), _registry() as (_, params):
+        from vaeline.errors import VaelineError
+        from vaeline.registry.candidates import candidate_name
+        from vaeline.registry.signing import signing_key
+        from vaeline.registry.stored import find_registered, sign_stored
+
+        key = signing_key()
+        if key is None:
+            raise VaelineError("no key to sign with: VAELINE_SIGNING_KEY names a private key")
+        uri = f"models:/{candidate_name(params.data.name)}/{version}" if version.isdecimal() else version
+        sign_stored(find_registered(uri), key)
+        typer.echo(f"{uri} is signed")
+
+
+@contextmanager
+def _registry() -> Iterator[tuple["MlflowClient", "Params"]]:
+    """The store and the parameters; a store that cannot be used becomes a sentence."""
+    import os
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from vaeline.params import read_params
+    from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
+
+    params = read_params()
+    try:
+        yield open_store(), params
+    except STORE_ERRORS as error:
+        raise unreachable(error) from error
+
+
+def _would(steps: list[str]) -> None:
+    for step in steps:
+        typer.echo(step)
+    typer.echo("dry run: nothing was written")
+
+
+def _show_history(name: str, entries: list[dict]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 160)
+    if not entries:
+        console.print(f"{name} has no ledger yet: nothing was ever promoted")
+        return
+    table = Table(title=f"the champions of {name}", title_justify="left")
+    for column in ("entry", "when (UTC)", "who", "what", "from", "to", "model", "reason", "commit"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        said = {key: str(entry.get(key, "?")) for key in ("at", "who", "action", "from", "to", "to_digest", "reason")}
+        when, digest = said["at"][:19].replace("T", " "), said["to_digest"][:12]
+        row = [said["who"], said["action"], said["from"], said["to"], digest, said["reason"]]
+        table.add_row(str(entry["number"]), when, *row, str(entry.get("commit", "?"))[:7])
+    console.print(table)
