@@ -15,7 +15,7 @@ from vaeline.registry.garbage import MD5_TAG, every_version
 from vaeline.registry.ledger import Entry, broken_links, is_done, read_ledger
 from vaeline.registry.moves import CHAMPION, LEDGER_TAG, aliases_of, find, find_run, tags_of
 from vaeline.registry.promotion import GATE_TAGS, SOURCE_TAG, read_report
-from vaeline.registry.stored import ARCHIVE, FOLDER, REGISTRY_URI, stored_version, uri_of
+from vaeline.registry.stored import FOLDER, REGISTRY_URI, stored_version, uri_of
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
@@ -141,8 +141,8 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
         if version.tags.get(key) != value:
             yield _tampered(where, key, version.tags.get(key), value, f"its run {version.run_id}")
     try:
-        with stored_version(client, version).package() as folder:
-            md5 = digest(folder.parent / ARCHIVE, "md5")
+        with stored_version(client, version).archive() as file:
+            md5 = digest(file, "md5")
     except VaelineError as error:
         yield Finding(ERROR, where, str(error), _replacement(version))
     else:

@@ -123,7 +123,7 @@ def plan_promotion(
             f"the gate found {uri_of(candidate)} no worse than the champion ({report['mode']}), which is no reason to "
             "promote it; give one with --reason"
         )
-    with stored_version(client, candidate).package():
+    with stored_version(client, candidate).archive():
         copy = find_version(client, name, candidate.tags[DIGEST_TAG])
     return Promotion(candidate, standing, copy, reason or _passed(report), candidate.tags["vaeline.gate_sha256"])
 
@@ -178,7 +178,7 @@ def check_tags(candidate: ModelVersion) -> None:
         raise VaelineError(f"{uri_of(candidate)} has no gate report; run `vaeline gate {candidate.version}`")
     if missing := [tag for tag in REQUIRED_TAGS if tag not in candidate.tags]:
         raise VaelineError(
-            f"{uri_of(candidate)} lacks the tags {', '.join(missing)}; it was not registered as it should"
+            f"{uri_of(candidate)} lacks the tags {', '.join(missing)}, without which nothing is promoted"
         )
 
 

@@ -67,8 +67,23 @@ class StoredModel:
             return read_golden(file)
 
     @contextmanager
+    def archive(self) -> Iterator[Path]:
+        """A temporary copy of the archive, after its digest and, where a public key asks for one, its signature.
+
+        Raises:
+            VaelineError: the archive is missing or was changed, or it is not signed as it must be.
+        """
+        if public_key():
+            with self.package() as folder:
+                yield folder.parent / ARCHIVE
+            return
+        with self.artifact(ARCHIVE) as file:
+            self._check(file)
+            yield file
+
+    @contextmanager
     def package(self, unsigned: bool = False) -> Iterator[Path]:
-        """A temporary copy of the registered folder, after its digest and, where a key asks for one, its signature.
+        """A temporary copy of the whole registered folder, checked as `archive` does it.
 
         Python's byte code is left out of it: MLflow leaves some in a folder that it serves from. `unsigned` asks for no
         signature.
@@ -76,17 +91,8 @@ class StoredModel:
         Raises:
             VaelineError: the archive is missing or was changed, or the folder is not signed as it must be.
         """
-        with tempfile.TemporaryDirectory() as scratch:
-            with _reachable():
-                listed = self.client.list_artifacts(self.run_id, ARCHIVE.rpartition("/")[0])
-                if ARCHIVE not in {item.path for item in listed}:
-                    raise _without_archive(self)
-                folder = Path(self.client.download_artifacts(self.run_id, FOLDER, scratch))
-            found = digest(Path(scratch) / ARCHIVE)
-            if found != self.model_sha256:
-                raise VaelineError(
-                    f"{ARCHIVE} of {self.name}: SHA-256 is {found}, expected {self.model_sha256}; the file was changed"
-                )
+        with self.artifact(FOLDER) as folder:
+            self._check(folder / ARCHIVE.removeprefix(f"{FOLDER}/") if folder else None)
             for cache in list(folder.rglob("__pycache__")):
                 shutil.rmtree(cache)
             if not unsigned and (key := public_key()):
@@ -105,6 +111,17 @@ class StoredModel:
                 yield copy
             except VaelineError as error:
                 raise VaelineError(str(error).replace(str(copy), f"{path} of {self.name}")) from error
+
+    def _check(self, archive: Path | None) -> None:
+        if archive is None or not archive.is_file():
+            raise VaelineError(
+                f"{self.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
+                "run `dvc repro` with its parameters"
+            )
+        if (found := digest(archive)) != self.model_sha256:
+            raise VaelineError(
+                f"{ARCHIVE} of {self.name}: SHA-256 is {found}, expected {self.model_sha256}; the file was changed"
+            )
 
 
 def find_run_model(reference: str) -> StoredModel:
@@ -153,13 +170,8 @@ def load_stored(stored: StoredModel) -> "GenerativeModel":
     """
     from vaeline.models.archive import load_model
 
-    if public_key():
-        with stored.package() as folder:
-            return load_model(folder.parent / ARCHIVE, stored.model_sha256)
-    with stored.artifact(ARCHIVE) as file:
-        if file is None:
-            raise _without_archive(stored)
-        return load_model(file, stored.model_sha256)
+    with stored.archive() as file:
+        return load_model(file)
 
 
 def stored_version(client: MlflowClient, version: ModelVersion, uri: str = "") -> StoredModel:
@@ -187,13 +199,6 @@ def sign_stored(stored: StoredModel, key: Path) -> None:
             verify_folder(folder, expected, stored.name)
         with _reachable():
             stored.client.log_artifact(stored.run_id, str(folder / SIGNATURE), FOLDER)
-
-
-def _without_archive(stored: StoredModel) -> VaelineError:
-    return VaelineError(
-        f"{stored.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
-        "run `dvc repro` with its parameters"
-    )
 
 
 def _find_version(client: MlflowClient, name: str, version: str | None, alias: str | None) -> ModelVersion:

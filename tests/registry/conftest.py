@@ -1,0 +1,57 @@
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow.tracking._tracking_service import utils
+from registry.vault import Vault, build_vault, copy_vault
+
+from vaeline.params import Params
+from vaeline.tracking.store import open_store
+
+OUTSIDE = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "VAELINE_SIGNING_KEY", "VAELINE_PUBLIC_KEY", "GITHUB_ACTOR")
+
+
+@pytest.fixture(scope="session")
+def built_vault(params: Params, greys: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with three candidates, to copy."""
+    root = tmp_path_factory.mktemp("built-vault")
+    small = params.model.model_copy(update={"architecture": "mlp", "width": 8, "depth": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in OUTSIDE:
+            patch.delenv(variable, raising=False)
+        patch.chdir(root)
+        build_vault(root, small, greys)
+    return root
+
+
+@pytest.fixture(scope="session")
+def crowned_vault(built_vault: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with the first as champion and the second passed by the gate since, to copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        opened = _open_copy(built_vault, tmp_path_factory.mktemp("crowned-vault"), patch)
+        opened.crown(1)
+        opened.gate(2)
+    return opened.root
+
+
+@pytest.fixture
+def vault(built_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
+    """A registry of one's own with three candidates; its repository is the working directory."""
+    return _open_copy(built_vault, tmp_path / "vault", monkeypatch)
+
+
+@pytest.fixture
+def crowned(crowned_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
+    """A registry of one's own whose champion is the first candidate's model; the second has passed the gate."""
+    return _open_copy(crowned_vault, tmp_path / "vault", monkeypatch)
+
+
+def _open_copy(source: Path, target: Path, patch: pytest.MonkeyPatch) -> Vault:
+    copy_vault(source, target)
+    patch.setattr(utils, "_artifact_repos_cache", OrderedDict())  # by run id, and the runs of all copies have the same
+    for variable in OUTSIDE:
+        patch.delenv(variable, raising=False)
+    patch.setenv("MLFLOW_TRACKING_USERNAME", "tester")
+    patch.chdir(target)
+    return Vault(target, open_store())

@@ -1,0 +1,191 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+from registry.vault import SERVED
+
+from vaeline.errors import VaelineError
+from vaeline.registry.ledger import (
+    FIELDS,
+    OvertakenError,
+    append,
+    broken_links,
+    champions,
+    entry_digest,
+    export_ledger,
+    ledger_name,
+    read_ledger,
+)
+from vaeline.tracking.runs import search_all
+from vaeline.tracking.store import run_pages
+
+MOVE = {"action": "promote", "from": "", "to": "1", "from_digest": "", "to_digest": "d" * 64, "reason": "better"}
+MOVE |= {"gate_sha256": "9" * 64}
+WRITER = """
+import json, sys, time
+from pathlib import Path
+from vaeline.registry.ledger import OvertakenError, append, read_ledger
+from vaeline.tracking.store import open_store
+client, name, count, move = open_store(), sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+Path("ready").touch()
+while not Path("../go").exists():
+    time.sleep(0.002)
+while count:
+    try:
+        append(client, name, read_ledger(client, name), move)
+        count -= 1
+    except OvertakenError:
+        pass
+"""
+
+
+def write(vault, *reasons):
+    for reason in reasons:
+        append(vault.client, SERVED, read_ledger(vault.client, SERVED), MOVE | {"reason": reason})
+    return read_ledger(vault.client, SERVED)
+
+
+def write_from(folder, processes, count, store):
+    """Let several processes, each in a repository of its own, write to one ledger at once."""
+    (folder / "go").unlink(missing_ok=True)
+    environment = os.environ | {"MLFLOW_TRACKING_URI": store, "PYTHONPATH": str(ROOT / "src")}
+    writers = []
+    for number in range(processes):
+        home = folder / f"writer-{number}"
+        home.mkdir()
+        (home / "dvc.yaml").touch()
+        command = [sys.executable, "-c", WRITER, SERVED, str(count), json.dumps(MOVE)]
+        writers.append(subprocess.Popen(command, cwd=home, env=environment | {"MLFLOW_TRACKING_USERNAME": str(number)}))
+    while not all((folder / f"writer-{number}/ready").exists() for number in range(processes)):
+        assert all(writer.poll() is None for writer in writers)
+        time.sleep(0.01)
+    (folder / "go").touch()
+    assert [writer.wait(240) for writer in writers] == [0] * processes
+
+
+def test_an_entry_says_who_when_and_why_and_seals_the_one_before(vault, monkeypatch):
+    for name, value in {"SERVER_URL": "https://github.example", "REPOSITORY": "a/b", "RUN_ID": "7"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    first, second = write(vault, "first", "second")
+    assert set(first) == set(FIELDS)
+    assert (first["number"], first["who"], first["reason"], first["previous_sha256"]) == (1, "tester", "first", "")
+    assert first["ci_url"].startswith("https://github.example/a/b/actions/runs/7")
+    assert second["previous_sha256"] == entry_digest(first)
+    assert first["at"] < second["at"]
+    assert broken_links([first, second]) == []
+
+
+def test_who_has_not_seen_the_last_entry_writes_none(vault):
+    seen = write(vault, "first")
+    write(vault, "second")
+    with pytest.raises(OvertakenError, match=r"^tester was faster: entry 2 of the ledger, promote to version 1 at 20"):
+        append(vault.client, SERVED, seen, MOVE | {"reason": "too late"})
+    with pytest.raises(OvertakenError, match="entry 1 of the ledger"):
+        append(vault.client, SERVED, [], MOVE)
+    assert [entry["reason"] for entry in read_ledger(vault.client, SERVED)] == ["first", "second"]
+
+
+def test_processes_that_write_at_once_make_one_ledger_with_every_entry(vault, tmp_path):
+    write_from(tmp_path, 3, 8, f"sqlite:///{vault.root}/mlflow.db")
+    entries = read_ledger(vault.client, SERVED)
+    assert broken_links(entries) == []
+    assert sorted(entry["who"] for entry in entries) == sorted("012" * 8)
+    ledgers = [item.name for item in vault.client.search_experiments() if "ledger" in item.name]
+    assert ledgers == [ledger_name(SERVED)]
+
+
+def test_no_one_can_write_an_entry_again(vault):
+    write(vault, "first")
+    run = vault.client.get_experiment_by_name(ledger_name(SERVED)).tags["vaeline.ledger_run"]
+    with pytest.raises(Exception, match="Changing param values is not allowed"):
+        vault.client.log_param(run, "000001", "{}")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("reason", "better than it was"), "entry 2 is not the one that entry 3 was written after"),
+        (("to_digest", "e" * 64), "entry 2 is not the one that entry 3 was written after"),
+        (("previous_sha256", "0" * 64), "entry 1 is not the one that entry 2 was written after"),
+        (("more", "than there was"), "entry 2 lacks or adds more"),
+    ],
+)
+def test_a_changed_entry_breaks_the_chain_where_it_is(vault, change, sentence):
+    entry = dict(write(vault, "first", "second", "third")[1])
+    entry[change[0]] = change[1]
+    vault.sql("UPDATE params SET value = ? WHERE key = '000002'", json.dumps(entry))
+    assert broken_links(read_ledger(vault.client, SERVED))[0] == sentence
+
+
+def test_what_is_missing_or_unreadable_breaks_the_chain(vault):
+    write(vault, "first", "second", "third")
+    vault.sql("UPDATE params SET value = 'no JSON' WHERE key = '000002'")
+    assert broken_links(read_ledger(vault.client, SERVED))[0] == "entry 2 cannot be read: 'no JSON'"
+    vault.sql("DELETE FROM params WHERE key = '000002'")
+    assert broken_links(read_ledger(vault.client, SERVED)) == ["entry 2 is missing"]
+    vault.sql("DELETE FROM params WHERE key = '000001'")
+    assert broken_links(read_ledger(vault.client, SERVED)) == ["entry 1 is missing"]
+
+
+def test_a_first_entry_has_none_before_it(vault):
+    first, second = write(vault, "first", "second")
+    assert broken_links([{**second, "number": 1}]) == ["entry 1 was written after another, which is missing"]
+    assert broken_links([first]) == []
+
+
+def test_a_reason_that_mlflow_would_cut_is_refused(vault):
+    with pytest.raises(VaelineError, match="6,000 characters at most"):
+        write(vault, "x" * 6000)
+    assert read_ledger(vault.client, SERVED) == []
+
+
+def test_a_ledger_in_the_trash_is_not_an_empty_one(vault):
+    write(vault, "first")
+    experiment = vault.client.get_experiment_by_name(ledger_name(SERVED)).experiment_id
+    vault.client.delete_experiment(experiment)
+    with pytest.raises(VaelineError, match=rf"was deleted; `mlflow experiments restore -x {experiment}` brings"):
+        read_ledger(vault.client, SERVED)
+
+
+def test_an_export_grows_and_tells_a_rewritten_ledger(vault, tmp_path):
+    file = tmp_path / "ledger.jsonl"
+    export_ledger(write(vault, "first"), file)
+    entries = write(vault, "second")
+    export_ledger(entries, file)
+    lines = file.read_text().splitlines()
+    assert [json.loads(line) for line in lines] == entries
+    with pytest.raises(VaelineError, match="line 2 is not entry 2 of the ledger: the ledger was rewritten"):
+        export_ledger(entries[:1], file)
+    with pytest.raises(VaelineError, match="line 1 is not entry 1 of the ledger"):
+        export_ledger([{**entries[0], "reason": "another"}, entries[1]], file)
+    assert file.read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("moves", "path"),
+    [
+        ("", []),
+        ("p1 p2 p3", ["1", "2", "3"]),
+        ("p1 p2 p3 r2", ["1", "2"]),
+        ("p1 p2 p3 r2 r1", ["1"]),
+        ("p1 p2 p3 r1", ["1"]),
+        ("p1 p2 r1 r2", ["1", "2"]),
+        ("p1 p2 p1", ["1", "2", "1"]),
+        ("p1 p2 p1 r2", ["1", "2"]),
+        ("p1 p2 r1 p3", ["1", "3"]),
+        ("p1 p2 p3 r1 r3", ["1", "3"]),
+    ],
+)
+def test_rollbacks_go_further_and_further_back(moves, path):
+    actions = {"p": "promote", "r": "rollback"}
+    assert champions([{"action": actions[move[0]], "to": move[1:]} for move in moves.split()]) == path
+
+
+def test_the_ledger_is_no_training(vault):
+    write(vault, "first")
+    assert {run.info.run_name for run in search_all(vault.client, "")} == {"seed 1", "seed 2", "seed 3"}
+    assert list(run_pages(vault.client, "http://here")) == ["vae-digits"]
