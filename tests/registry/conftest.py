@@ -35,6 +35,15 @@ def crowned_vault(built_vault: Path, tmp_path_factory: pytest.TempPathFactory) -
     return opened.root
 
 
+@pytest.fixture(scope="session")
+def succeeded_vault(crowned_vault: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same again, with the second as champion after the first, to copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        opened = _open_copy(crowned_vault, tmp_path_factory.mktemp("succeeded-vault"), patch)
+        opened.crown(2)
+    return opened.root
+
+
 @pytest.fixture
 def vault(built_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
     """A registry of one's own with three candidates; its repository is the working directory."""
@@ -45,6 +54,12 @@ def vault(built_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def crowned(crowned_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
     """A registry of one's own whose champion is the first candidate's model; the second has passed the gate."""
     return _open_copy(crowned_vault, tmp_path / "vault", monkeypatch)
+
+
+@pytest.fixture
+def succeeded(succeeded_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
+    """A registry of one's own whose champion is the second candidate's model, and before it was the first's."""
+    return _open_copy(succeeded_vault, tmp_path / "vault", monkeypatch)
 
 
 def _open_copy(source: Path, target: Path, patch: pytest.MonkeyPatch) -> Vault:

@@ -264,6 +264,14 @@ def test_another_promotion_finishes_the_one_that_broke_off(crowned, monkeypatch)
     assert crowned.champion() == "2"
 
 
+def test_where_two_copied_at_once_the_lower_version_counts(crowned, monkeypatch):
+    copy = MlflowClient.copy_model_version
+    monkeypatch.setattr(MlflowClient, "copy_model_version", lambda *given: [copy(*given), copy(*given)][1])
+    entry = promote_it(crowned, 2)
+    assert (entry["to"], crowned.champion(), crowned.versions()) == ("2", "2", ["1", "2", "3"])
+    assert "vaeline.promoted_at" not in crowned.served(3).tags
+
+
 def start_promoter(vault, home, number, **environment):
     home.mkdir()
     (home / "dvc.yaml").touch()

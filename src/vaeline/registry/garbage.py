@@ -75,7 +75,7 @@ def judge_versions(client: MlflowClient, dataset: str, untouched_for: timedelta)
     judged = [
         Judged(version, kept_by(version))
         for name in (candidates, served)
-        for version in sorted(every_version(client, f"name = '{name}'"), key=lambda found: int(found.version))
+        for version in every_version(client, f"name = '{name}'")
     ]
     return _with_files(client, judged)
 
@@ -98,13 +98,13 @@ def collect(client: MlflowClient, dataset: str, untouched_for: timedelta) -> Ite
 
 
 def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:
-    """All versions that meet a filter, however many."""
+    """All versions that meet a filter, however many, by number."""
     found, token = [], None
     while page := client.search_model_versions(wanted, page_token=token):
         found += page
         if not (token := page.token):
             break
-    return found
+    return sorted(found, key=lambda version: int(version.version))
 
 
 def locked_models() -> dict[str, str]:

@@ -20,7 +20,21 @@ from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
 WARNING: Literal["warning"] = "warning"
-OF_MOVES = ("vaeline.promoted_", "vaeline.promotion_", "vaeline.replaces_", "vaeline.rolled_back_", LEDGER_TAG)
+OF_MOVES = (
+    "vaeline.promoted_",
+    "vaeline.promotion_",
+    "vaeline.replaces_",
+    "vaeline.rolled_back_",
+    "vaeline.rollback_",
+    LEDGER_TAG,
+)
+    "vaeline.promoted_",
+    "vaeline.promotion_",
+    "vaeline.replaces_",
+    "vaeline.rolled_back_",
+    "vaeline.rollback_",
+    LEDGER_TAG,
+)
 
 
 @dataclass(frozen=True)
