@@ -28,13 +28,6 @@ OF_MOVES = (
     "vaeline.rollback_",
     LEDGER_TAG,
 )
-    "vaeline.promoted_",
-    "vaeline.promotion_",
-    "vaeline.replaces_",
-    "vaeline.rolled_back_",
-    "vaeline.rollback_",
-    LEDGER_TAG,
-)
 
 
 @dataclass(frozen=True)
