@@ -138,7 +138,7 @@ class Pickled(PythonModel):
 @pytest.mark.filterwarnings("ignore")
 def test_the_trial_unpickles_nothing(tmp_path):
     save_model(tmp_path / "model", python_model=Pickled(), pip_requirements=[])
-    with pytest.raises(VaelineError, match=r"^it does not load and answer in a clean process: .*MLFLOW_ALLOW_PICKLE"):
+    with pytest.raises(VaelineError, match=r"^it does not load and answer in a clean process: .*pickle is disallowed"):
         answers_of(tmp_path / "model", {}, "it")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import counted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -91,7 +92,7 @@ def history(
             raise VaelineError(f"the ledger of {name} is broken: {'; '.join(broken)}")
         if export:
             export_ledger(entries, export)
-            typer.echo(f"{export}: {len(entries)} entries")
+            typer.echo(f"{export}: {len(entries)} lines")
 
 
 @registry.command()
@@ -106,7 +107,7 @@ def check() -> None:
     for finding in findings:
         typer.echo(f"{finding.level}: {finding.where}: {finding.what}; what to do: {finding.remedy}")
     errors = sum(finding.level == ERROR for finding in findings)
-    typer.echo(f"{errors} errors, {len(findings) - errors} warnings")
+    typer.echo(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
     raise typer.Exit(1 if errors else 0)
 
 
@@ -134,7 +135,7 @@ def gc(dry_run: DryRunOption = False) -> None:
         for item in items:
             count += 1
             typer.echo(f"{verb} {item.uri}{', and its files' if item.files else ''}")
-        typer.echo(f"{verb} {count} versions")
+        typer.echo(f"{verb} {counted(count, 'version')}")
 
 
 @registry.command()

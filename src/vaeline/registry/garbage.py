@@ -123,12 +123,12 @@ def locked_models() -> dict[str, str]:
     names = {f"{commit}:./{LOCK_FILE}": ref for commit, ref in (_remote_tips() | tips).items()}
     found = {}
     for name, content in read_objects(list(names)).items():
-        found |= _models(content, names[name])
+        found = _models(content, names[name]) | found
     listed = git("worktree", "list", "--porcelain").splitlines()
     trees = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
     for file in [LOCK_FILE, *(tree / LOCK_FILE for tree in trees)]:
         if file.is_file():
-            found |= _models(file.read_bytes(), str(file.parent))
+            found = _models(file.read_bytes(), str(file.parent)) | found
     return found
 
 

@@ -102,7 +102,7 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
     line = to_line(entry)
     if len(line) > LONGEST:
         raise VaelineError(f"an entry of the ledger has {LONGEST:,} characters at most; give a shorter reason")
-    run_id = _find_run(client, name) or _create(client, name)
+    run_id = make_ledger(client, name)
     try:
         client.log_param(run_id, _key(entry["number"]), line)
     except MlflowException:
@@ -110,6 +110,31 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
             raise _overtaken(client, name, entry["number"]) from None
         raise
     return entry
+
+
+def make_ledger(client: MlflowClient, name: str) -> str:
+    """The run that holds the ledger of the registered model `name`, made if there is none; of two at once, one is kept.
+
+    The first move does it, too. Who sets up a server does it as a promoter, so that nobody else takes the name.
+
+    Raises:
+        VaelineError: the ledger was deleted, or the name is taken by something else.
+    """
+    if known := _find_run(client, name):
+        return known
+    experiment = client.create_experiment(f"{ledger_name(name)}-{uuid.uuid4().hex}", artifact_root())
+    run_id = client.create_run(experiment, run_name=ledger_name(name)).info.run_id
+    client.update_run(run_id, status="FINISHED")
+    client.set_experiment_tag(experiment, RUN_TAG, run_id)
+    try:
+        client.rename_experiment(experiment, ledger_name(name))
+    except MlflowException:
+        taken = _find_run(client, name)
+        if taken is None:
+            raise
+        client.delete_experiment(experiment)
+        return taken
+    return run_id
 
 
 def mark_done(client: MlflowClient, name: str, number: int) -> None:
@@ -210,23 +235,6 @@ def _find_run(client: MlflowClient, name: str) -> str | None:
     if RUN_TAG not in found.tags:
         raise VaelineError(f"the experiment {ledger_name(name)} is no ledger: it has no tag {RUN_TAG}; rename it")
     return found.tags[RUN_TAG]
-
-
-def _create(client: MlflowClient, name: str) -> str:
-    """A new ledger, unless another process is faster: then that one's."""
-    experiment = client.create_experiment(f"{ledger_name(name)}-{uuid.uuid4().hex}", artifact_root())
-    run_id = client.create_run(experiment, run_name=ledger_name(name)).info.run_id
-    client.update_run(run_id, status="FINISHED")
-    client.set_experiment_tag(experiment, RUN_TAG, run_id)
-    try:
-        client.rename_experiment(experiment, ledger_name(name))
-    except MlflowException:
-        taken = _find_run(client, name)
-        if taken is None:
-            raise
-        client.delete_experiment(experiment)
-        return taken
-    return run_id
 
 
 def _overtaken(client: MlflowClient, name: str, number: int) -> OvertakenError:

@@ -2,17 +2,19 @@
 
 import getpass
 import os
+from urllib.parse import urlsplit
+
+from mlflow.utils.credentials import read_mlflow_creds
 
 from vaeline.tracking.git import git
+from vaeline.tracking.store import tracking_uri
 
 
 def who() -> str:
     """The MLflow user; else who started the CI run; else git's user; else the user of this machine.
 
-    Only the first is proven, by the server's password; the others are what the environment says.
+    A server with passwords proves the first, and that it may write; the others are what the environment says.
     """
-    for variable in ("MLFLOW_TRACKING_USERNAME", "GITHUB_ACTOR"):
-        if name := os.environ.get(variable):
-            return name
+    user = read_mlflow_creds().username or urlsplit(tracking_uri()).username or os.environ.get("GITHUB_ACTOR")
     name, mail = git("config", "user.name"), git("config", "user.email")
-    return (f"{name} <{mail}>" if mail else name) or getpass.getuser()
+    return user or (f"{name} <{mail}>" if name and mail else name) or getpass.getuser()
