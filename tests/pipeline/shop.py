@@ -86,7 +86,7 @@ class Shop:
 
 
 def open_shop(workspace: Workspace, root: Path) -> Shop:
-    """A repository in `root`, which becomes the working directory, with the data of a finished pipeline and no model."""
+    """A repository in `root`, the working directory, with the data of a finished pipeline and no model yet."""
     for path in NEEDED:
         source, target = workspace.root / path, root / path
         target.parent.mkdir(parents=True, exist_ok=True)

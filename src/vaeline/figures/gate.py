@@ -48,7 +48,7 @@ def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) 
     axes.axhline(0, color="black", linewidth=1)
     axes.axhline(-margin, color="tab:red", linestyle="--", label=f"−slice_margin, −{margin:g}")
     axes.set_xticks(places, table["class"])
-    axes.set(title=title, xlabel="class", ylabel=f"mean gain, {unit}: above 0, the candidate is better")
+    axes.set(title=title, xlabel="class", ylabel=f"mean gain, {unit} (above 0: better)")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
     axes.grid(axis="y", alpha=0.3)
     return figure
@@ -95,9 +95,8 @@ def _draw_decision(
     reach = max(high, least, 0) - min(low, -margin, 0)
     start, end = min(low, -margin) - 0.2 * reach, max(high, least) + 0.2 * reach
     for word, edge, far, side in (("fail", -margin, start, "below"), ("pass", least, end, "above")):
-        axes.axvspan(
-            edge, far, color=COLORS[word], alpha=0.12, linewidth=0, label=f"{word}: both bounds {side} {edge:+g}"
-        )
+        label = f"{word}: both bounds {side} {edge:+g}"
+        axes.axvspan(edge, far, color=COLORS[word], alpha=0.12, linewidth=0, label=label)
         axes.axvline(edge, color=COLORS[word], linestyle="--")
     axes.axvline(0, color="black", linewidth=1)
     sides = [[mean - low], [high - mean]]

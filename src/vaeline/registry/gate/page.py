@@ -66,7 +66,7 @@ def _improvement_lines(report: dict[str, Any]) -> list[str]:
     return [
         f"Gain of the candidate: **{found['mean']:+.4g}** {report['unit']}, above **{found['low']:+.4g}** and below "
         f"**{found['high']:+.4g}** with {100 * found['confidence']:g} % confidence each (from {scatter}). "
-        f"`{report['mode']}` passes where the lower of these is above {found['least']:+g}, and fails where the upper one "
+        f"`{report['mode']}` passes where the lower of these is above {found['least']:+g}, and fails where the upper "
         f"is below {-found['margin']:+g}."
     ]
 
