@@ -41,13 +41,15 @@ GATE = "the gate"
 HELD_OUT = "the gate, `min_gain` from the other seeds alone"
 SEEDS = "the gate, the candidate as three seeds"
 HEAD = """\
-Verdicts on {pairs} pairs of trainings of one configuration: {count} seeds, {distinct} different pairs either way round,
-each time on {images:,} test images drawn again. {metric} is {mean:.2f} {unit}, its standard deviation over seeds
-{deviation:.2f}. *Equal*: another seed, and nothing else. *Better*: the candidate's true gain exceeds `min_gain` by
-{better} {unit}. The gate has mode superior, `min_gain` {min_gain:g}, `margin` {margin:g}, `slice_margin`
-{slice_margin:g} and confidence {confidence:g}; the spread over these seeds suggests a `min_gain` of {suggested:.2f} and
-a `slice_margin` of {suggested_slice:.2f}. In brackets, Wilson's 95 % intervals as if the pairs were independent, which
-pairs of the same seeds are not quite. Made by `python benchmarks/gate`.
+Verdicts on {pairs} pairs of trainings of one configuration: {count} seeds, {distinct} different pairs either way
+round, each time on {images:,} test images drawn again. *Equal*: another seed, and nothing else. *Better*: the
+candidate's true gain exceeds `min_gain` by {better} {unit}. In brackets, Wilson's 95 % intervals as if the pairs were
+independent, which pairs of the same seeds are not quite. Made by `python benchmarks/gate`.
+
+- {metric}: {mean:.2f} {unit}, standard deviation over seeds {deviation:.2f}; this suggests a `min_gain` of
+  {suggested:.2f} and a `slice_margin` of {suggested_slice:.2f}
+- the gate: superior, `min_gain` {min_gain:g}, `margin` {margin:g}, `slice_margin` {slice_margin:g}, confidence
+  {confidence:g}
 
 | rule | equal, promoted | equal, failed | better, promoted |
 |---|---|---|---|
@@ -132,9 +134,8 @@ def superior(gate: GateParams, min_gain: float) -> Rule:
 def keeps_its_promise(rows: Sequence[Row]) -> bool:
     """Whether the gate promotes few that are equal, and nearly all that are better."""
     (row,) = (row for row in rows if row.rule == GATE)
-    return row.equal.count(PASS) <= MOST_FALSE * len(row.equal) and row.better.count(PASS) >= LEAST_TRUE * len(
-        row.better
-    )
+    promoted, of = row.equal.count(PASS), len(row.equal)
+    return promoted <= MOST_FALSE * of and row.better.count(PASS) >= LEAST_TRUE * of
 
 
 def write_table(file: Path, rows: Sequence[Row], scores: Scores, gate: GateParams, found: Spread) -> None:

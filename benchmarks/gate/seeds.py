@@ -21,6 +21,8 @@ from vaeline.scorecard.subject import Subject
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
+SCORING = {"seed", "nll_images", "nll_samples", "grid_points"}
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -79,7 +81,7 @@ def write_seeds(file: Path, preset: str, params: Params, scores: Scores, found: 
         "metric": params.gate.metric,
         "images": scores.values.shape[1],
         "params": {"model": params.model.model_dump(), "train": params.train.model_dump(exclude={"seed"})},
-        "evaluate": evaluation_settings(params).model_dump(include={"seed", "nll_images", "nll_samples"}),
+        "evaluate": evaluation_settings(params).model_dump(include=SCORING),
         "data": scores.data,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "seeds": {
@@ -122,7 +124,7 @@ def _key(params: Params, data: dict[str, str]) -> str:
     content = {
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude={"seed"}),
-        "evaluate": evaluation_settings(params).model_dump(),
+        "evaluate": evaluation_settings(params).model_dump(include=SCORING),
         "metric": params.gate.metric,
         "threads": params.compute.threads,
         "data": data,
