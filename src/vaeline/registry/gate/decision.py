@@ -43,6 +43,7 @@ from vaeline.registry.gate.statistics import (
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import ARCHIVE, load_stored
 from vaeline.scorecard.subject import Subject
+from vaeline.tracking.comparison import dataset_digests
 from vaeline.tracking.lineage import data_behind
 
 CLASSIFIER = Path("models/classifier.keras")
@@ -220,7 +221,6 @@ def _score(entrant: Entrant, prepared: Prepared, facts: Facts, classifier: Class
 
 def _load_classifier(candidate: Entrant) -> Classifier:
     """The pinned classifier, if `dvc.lock` says that it was trained on the candidate's data."""
-    behind = data_behind("classify", CLASSIFIER)
-    if behind not in {item.dataset.digest for item in candidate.run.inputs.dataset_inputs}:
+    if data_behind("classify", CLASSIFIER) not in dataset_digests(candidate.run):
         raise VaelineError(f"{CLASSIFIER} is not that of the candidate's data; run `dvc repro classify`")
     return load_archive(CLASSIFIER, Classifier)
