@@ -79,19 +79,8 @@ def test_every_mode_is_asked_of_a_clean_server_without_pickle_and_nothing_stays_
     assert len(service.milliseconds) == served.TIMED
     assert all(0 < value < 10_000 for value in service.milliseconds)
     told = read(mlflow)
-    assert told["arguments"][:9] == [
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "--model-uri",
-        "models:/x/1",
-        "--env-manager",
-    ] + [
-        "local",
-        "--host",
-    ]
-    assert "127.0.0.1" in told["arguments"]
+    command = " ".join(told["arguments"])
+    assert "-m mlflow models serve --model-uri models:/x/1 --env-manager local --host 127.0.0.1 --port" in command
     environment = told["environment"]
     assert "PYTHONPATH" not in environment
     assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
