@@ -12,7 +12,8 @@ from pipeline.workspace import Workspace
 from vaeline.applications.reference import fit_reference, write_reference
 from vaeline.archive import save_archive
 from vaeline.data.prepared import read_prepared, scale
-from vaeline.params import change_params, flatten, parse_params, read_params
+from vaeline.models.generative import GenerativeModel
+from vaeline.params import Params, change_params, flatten, parse_params, read_params
 from vaeline.registry.candidates import candidate_name, register_candidate, served_name
 from vaeline.registry.stored import REFERENCE
 from vaeline.tracking.runs import DIGEST_TAG, log_dataset, log_params
@@ -32,7 +33,8 @@ NEEDED = (
 QUICK = {
     "model.architecture": "mlp",
     "model.width": 64,
-    "train.epochs": 30,
+    "train.epochs": 15,
+    "train.batch_size": 64,
     "train.learning_rate": 0.003,
 }
 
@@ -46,7 +48,7 @@ class Shop:
     run: Run
 
     def train(self, name: str, **changes: float | str) -> str:
-        """Train a model and register it as a candidate: its version. `train__seed=2` is `train.seed`."""
+        """Train a model on the digits and register it as a candidate: its version. `train__seed=2` is `train.seed`."""
         values = read_params(self.root / "params.yaml").model_dump(by_alias=True)
         for key, value in changes.items():
             section, entry = key.split("__")
@@ -57,9 +59,16 @@ class Shop:
         with tempfile.TemporaryDirectory() as scratch:
             progress = start(examples, 10, params.model, params.train)
             model, _ = fit(progress, examples, validation, params.train, Path(scratch) / "state", lambda row: None)
+        return self.register(model, name, params)
+
+    def register(self, model: GenerativeModel, name: str, params: Params) -> str:
+        """Register a model that was trained on the digits with these parameters, with all that a candidate has."""
+        prepared = read_prepared(self.root / "data/prepared")
+        train = prepared.splits["train"]
+        with tempfile.TemporaryDirectory() as scratch:
             archive, reference = Path(scratch) / "vae.keras", Path(scratch) / Path(REFERENCE).name
             sha256 = save_archive(model, archive)
-            seen = fit_reference(model, sha256, scale(examples.images[:300]), examples.labels[:300], range(10), 1)
+            seen = fit_reference(model, sha256, scale(train.images[:100]), train.labels[:100], prepared.classes, 1)
             write_reference(seen, reference)
             tags = {key: value for key, value in self.run.data.tags.items() if not key.startswith("mlflow.log")}
             run_id = self.client.create_run(
@@ -67,13 +76,13 @@ class Shop:
                 run_name=name,
                 tags=tags | {DIGEST_TAG: sha256, "mlflow.runName": name},
             ).info.run_id
-            log_params(self.client, self.client.get_run(run_id), flatten(values))
+            run = self.client.get_run(run_id)
+            log_params(self.client, run, flatten(params.model_dump(by_alias=True)))
             (data,) = self.run.inputs.dataset_inputs
-            manifest = read_prepared(self.root / "data/prepared").manifest
-            log_dataset(self.client, self.client.get_run(run_id), DATASET, data.dataset.digest, manifest["splits"])
+            log_dataset(self.client, run, DATASET, data.dataset.digest, prepared.manifest["splits"])
             self.client.log_artifact(run_id, str(reference), REFERENCE.rpartition("/")[0])
             self.client.set_terminated(run_id)
-            images = scale(splits["test"].images)
+            images = scale(prepared.splits["test"].images)
             run = self.client.get_run(run_id)
             return str(register_candidate(self.client, run, archive, candidate_name(DATASET), images).version)
 
