@@ -47,13 +47,13 @@ def gate(
         from vaeline.registry.gate.report import build_report
         from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
 
-        fix_threads(params.compute.threads)
         dataset = read_prepared(PREPARED).manifest["name"]
         try:
             client = open_store()
             found = [find_candidate(client, text, dataset) for text in candidates]
             champion = find_champion(client, dataset)
             require_contest(found, champion)
+            fix_threads(params.compute.threads)
             decision = decide(Contest(params, PREPARED, found, champion))
             report = build_report(decision)
             files = publish(found[0].stored, report, draw_figures(decision), REPORTS)

@@ -48,7 +48,7 @@ def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) 
     axes.axhline(0, color="black", linewidth=1)
     axes.axhline(-margin, color="tab:red", linestyle="--", label=f"−slice_margin, −{margin:g}")
     axes.set_xticks(places, table["class"])
-    axes.set(title=title, xlabel="class", ylabel=f"mean gain, {unit}: above 0, the candidate is better")
+    axes.set(title=title, xlabel="class", ylabel=f"mean gain, {unit} (above 0: better)")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
     axes.grid(axis="y", alpha=0.3)
     return figure
@@ -93,37 +93,15 @@ def _draw_decision(
     """The mean with its bounds, over the ground on which it passes or fails."""
     mean, low, high = bound
     reach = max(high, least, 0) - min(low, -margin, 0)
-    start, end = min(low, -margin) - 0.25 * reach, max(high, least) + 0.25 * reach
-    for edge, far, word in ((least, end, "pass"), (-margin, start, "fail")):
-        axes.axvspan(edge, far, color=COLORS[word], alpha=0.12, linewidth=0)
+    start, end = min(low, -margin) - 0.2 * reach, max(high, least) + 0.2 * reach
+    for word, edge, far, side in (("fail", -margin, start, "below"), ("pass", least, end, "above")):
+        label = f"{word}: both bounds {side} {edge:+g}"
+        axes.axvspan(edge, far, color=COLORS[word], alpha=0.12, linewidth=0, label=label)
         axes.axvline(edge, color=COLORS[word], linestyle="--")
-        axes.annotate(
-            f"{word}: wholly {'above' if word == 'pass' else 'below'} {edge:+g}",
-            (edge, 0.94),
-            xytext=(5 if word == "pass" else -5, 0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="left" if word == "pass" else "right",
-            fontsize=9,
-        )
     axes.axvline(0, color="black", linewidth=1)
-    axes.errorbar(
-        mean,
-        0,
-        xerr=[[mean - low], [high - mean]],
-        fmt="D",
-        markersize=7,
-        capsize=7,
-        linewidth=2,
-        color=COLORS[verdict],
-    )
-    axes.annotate(
-        f"{mean:+.3g}, surely above {low:+.3g} and below {high:+.3g}: {verdict}",
-        (0.5, 0.3),
-        xycoords="axes fraction",
-        ha="center",
-        color=COLORS[verdict],
-    )
-    axes.set(title="mean over the images, and its bounds", xlabel=f"mean gain, {unit}", yticks=[])
-    axes.set(xlim=(start, end), ylim=(-1, 1))
+    sides = [[mean - low], [high - mean]]
+    axes.errorbar(mean, 0, xerr=sides, fmt="D", markersize=7, capsize=7, linewidth=2, color=COLORS[verdict])
+    axes.set(title=f"the mean {mean:+.3g}, its bounds {low:+.3g} and {high:+.3g}: {verdict}")
+    axes.set(xlabel=f"mean gain, {unit}", yticks=[], xlim=(start, end), ylim=(-1, 1))
+    axes.legend(loc="lower center", ncols=2)
     axes.grid(axis="x", alpha=0.3)

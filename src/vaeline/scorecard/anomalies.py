@@ -33,4 +33,4 @@ def measure_anomalies(
         **{name: f"Gaussian mixture over {', '.join(names)} of training images" for name, names in DENSITIES.items()},
         "errors": f"auroc: DeLong; average_precision: {RESAMPLES} resamplings",
     }
-    return Part(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in DENSITIES}, table)
+    return Part(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in densities}, table)

@@ -115,6 +115,11 @@ def split_digests(run: Run) -> dict[str, dict[str, str]]:
     return {}
 
 
+def dataset_digests(run: Run) -> set[str]:
+    """DVC's md5 of the prepared data that the run names as its own; empty where it names none."""
+    return {item.dataset.digest for item in run.inputs.dataset_inputs} if run.inputs else set()
+
+
 def attach_comparison(client: MlflowClient, runs: Sequence[Run], files: Sequence[Path]) -> tuple[Run, str]:
     """Log `files` to the newest of `runs`, in a folder named after the first; return that run and the folder.
 

@@ -10,7 +10,7 @@ from vaeline.artifacts import canonical_json, digest
 from vaeline.data.prepared import Prepared
 from vaeline.registry.gate.checks import Check, at_most, holds
 from vaeline.registry.gate.entrants import Entrant
-from vaeline.tracking.comparison import split_digests
+from vaeline.tracking.comparison import dataset_digests, split_digests
 from vaeline.tracking.lineage import VALIDATION, data_behind
 
 TEST = "test"
@@ -91,7 +91,7 @@ def _unvalidated(candidate: Entrant, facts: Facts) -> list[str]:
         reasons.append(f"the candidate's data validation says {said}, not {PASSED}")
     if not facts.validated:
         reasons.append(f"{VALIDATION} says of the data here that it passed nothing; run `dvc repro validate`")
-    elif facts.validated not in {item.dataset.digest for item in candidate.run.inputs.dataset_inputs}:
+    elif facts.validated not in dataset_digests(candidate.run):
         reasons.append(f"{VALIDATION} is about other data than the candidate's")
     return reasons
 

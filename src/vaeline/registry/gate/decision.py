@@ -43,6 +43,7 @@ from vaeline.registry.gate.statistics import (
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import ARCHIVE, load_stored
 from vaeline.scorecard.subject import Subject
+from vaeline.tracking.comparison import dataset_digests
 from vaeline.tracking.lineage import data_behind
 
 CLASSIFIER = Path("models/classifier.keras")
@@ -143,13 +144,13 @@ def improvement_checks(
             judge_gain(improvement.gain, least, gate.margin),
             improvement.gain.mean,
             least,
-            f"{_gain_sentence(improvement.gain, unit)}; to pass, it must surely be above {least:+g}",
+            f"{_gain_sentence(improvement.gain, gate)}; a pass takes a gain above {least:+g}",
         ),
         _classes_check(improvement.classes, gate.slice_margin, unit),
     ]
     if len(scored) > 1:
         own = improve(scored[:1], champion, gate).gain
-        sentence = f"{scored[0].evaluation.name} alone: {_gain_sentence(own, unit)}; to pass, above {-gate.margin:+g}"
+        sentence = f"{scored[0].evaluation.name} alone: {_gain_sentence(own, gate)}; a pass takes {-gate.margin:+g}"
         checks.append(Check("seed", judge_gain(own, -gate.margin, gate.margin), own.mean, -gate.margin, sentence))
     return checks
 
@@ -159,7 +160,10 @@ def worst_check(scored: Sequence[Scored], gate: GateParams) -> Check:
     known = SCORES[gate.metric]
     values, labels = metric_scores(scored, gate.metric)
     bound = _bound(paired_gains(gate.worst, values, known.better), labels, gate)
-    sentence = f"mean {known.title} is {values.mean():.4g} {known.unit}; to pass, surely better than {gate.worst:g}"
+    sentence = (
+        f"mean {known.title} is {values.mean():.4g} {known.unit}; a pass takes better than {gate.worst:g} with "
+        f"{100 * gate.confidence:g} % confidence"
+    )
     return Check("worst", judge_gain(bound, 0.0, 0.0), float(values.mean()), gate.worst, sentence)
 
 
@@ -170,17 +174,21 @@ def _bound(gains: np.ndarray, labels: np.ndarray, gate: GateParams) -> Bound:
         raise VaelineError(f"the test rows cannot be drawn again: {error}; raise gate.nll_images") from None
 
 
-def _gain_sentence(gain: Bound, unit: str) -> str:
-    return f"the gain is {gain.mean:+.4g} {unit}, surely above {gain.low:+.4g} and below {gain.high:+.4g}"
+def _gain_sentence(gain: Bound, gate: GateParams) -> str:
+    return (
+        f"gain {gain.mean:+.4g} {SCORES[gate.metric].unit}, above {gain.low:+.4g} and below {gain.high:+.4g} with "
+        f"{100 * gate.confidence:g} % confidence each"
+    )
 
 
 def _classes_check(table: pd.DataFrame, margin: float, unit: str) -> Check:
     verdict = overall(table["verdict"])
     least = table.loc[table["gain"].idxmin()]
     found = f"the least gain is that of {least['class']}, {least['gain']:+.4g} {unit}"
-    words = {PASS: "no class loses more", INCONCLUSIVE: "may lose more", FAIL: "surely lose more (Holm)"}
-    named = ", ".join(table["class"][table["verdict"] == verdict]) if verdict != PASS else ""
-    sentence = f"{named} {words[verdict]} than {margin:g} {unit}; {found}".strip()
+    words = {INCONCLUSIVE: "seem to lose", FAIL: "lose, after Holm's correction,"}
+    named = ", ".join(table["class"][table["verdict"] == verdict])
+    subject = "no class loses" if verdict == PASS else f"classes that {words[verdict]}"
+    sentence = f"{subject} more than {margin:g} {unit}{'' if verdict == PASS else f': {named}'}; {found}"
     return Check("slices", verdict, float(least["gain"]), -margin, sentence)
 
 
@@ -213,7 +221,6 @@ def _score(entrant: Entrant, prepared: Prepared, facts: Facts, classifier: Class
 
 def _load_classifier(candidate: Entrant) -> Classifier:
     """The pinned classifier, if `dvc.lock` says that it was trained on the candidate's data."""
-    behind = data_behind("classify", CLASSIFIER)
-    if behind not in {item.dataset.digest for item in candidate.run.inputs.dataset_inputs}:
+    if data_behind("classify", CLASSIFIER) not in dataset_digests(candidate.run):
         raise VaelineError(f"{CLASSIFIER} is not that of the candidate's data; run `dvc repro classify`")
     return load_archive(CLASSIFIER, Classifier)

@@ -108,7 +108,10 @@ def find_champion(client: MlflowClient, dataset: str) -> Entrant | None:
     if CHAMPION in aliases:
         return _entrant(find_registered(f"{REGISTRY_SCHEME}{name}/{aliases[CHAMPION]}"))
     if client.search_model_versions(f"name = '{name}'", max_results=1):
-        raise VaelineError(f"{name} has versions, but none is @{CHAMPION}; `vaeline rollback --to` names one again")
+        raise VaelineError(
+            f"{name} has versions, but none of them is @{CHAMPION}: finish the promotion that was begun, or name the "
+            "champion again with `vaeline rollback --to VERSION`"
+        )
     return None
 
 
@@ -121,7 +124,7 @@ def require_contest(candidates: Sequence[Entrant], champion: Entrant | None) -> 
     if len(digests) < len(candidates):
         raise VaelineError("one model is named twice; several seeds are different models")
     if 1 < len(candidates) < FEWEST_SEEDS:
-        raise VaelineError(f"the spread of {len(candidates)} seeds cannot be told; name one, or {FEWEST_SEEDS} or more")
+        raise VaelineError(f"two seeds do not show how far seeds scatter; name one model, or {FEWEST_SEEDS} or more")
     for other in others:
         ours, theirs = first.configuration, other.configuration
         if changed := [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]:

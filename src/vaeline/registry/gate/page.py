@@ -60,12 +60,14 @@ def _improvement_lines(report: dict[str, Any]) -> list[str]:
     found = report["improvement"]
     if found is None:
         return ["There is no champion yet, or no gain could be taken: nothing is compared."]
-    seeds = "" if found["seeds"] == 1 else f", and over {found['seeds']} seeds whose means scatter by {found['spread']}"
+    scatter = f"{found['resamples']:,} draws of the {found['images']:,} images within their classes"
+    if found["seeds"] > 1:
+        scatter += f", and {found['seeds']} seeds whose means scatter by {_number(found['spread'])}"
     return [
-        f"Gain: **{found['mean']:+.4g}** {report['unit']}, surely above **{found['low']:+.4g}** and below "
-        f"**{found['high']:+.4g}** ({found['confidence']:.0%} each, {found['resamples']:,} draws of the "
-        f"{found['images']:,} images within their classes{seeds}). A gain above 0 speaks for the candidate; "
-        f"`{report['mode']}` asks for one surely above {found['least']:+g}."
+        f"Gain of the candidate: **{found['mean']:+.4g}** {report['unit']}, above **{found['low']:+.4g}** and below "
+        f"**{found['high']:+.4g}** with {100 * found['confidence']:g} % confidence each (from {scatter}). "
+        f"`{report['mode']}` passes where the lower of these is above {found['least']:+g}, and fails where the upper "
+        f"is below {-found['margin']:+g}."
     ]
 
 
@@ -73,12 +75,8 @@ def _class_lines(report: dict[str, Any]) -> list[str]:
     if not report["slices"]:
         return []
     columns = ["class", "images", "gain", "low", "high", "p (Holm)", "verdict"]
-    rows = [
-        [row["class"], f"{row['images']:,}", *map(_number, (row["gain"], row["low"], row["high"], row["p_holm"]))]
-        + [row["verdict"]]
-        for row in report["slices"]
-    ]
-    return [_table(columns, rows)]
+    keys = ["class", "images", "gain", "low", "high", "p_holm", "verdict"]
+    return [_table(columns, [[_number(row[key]) for key in keys] for row in report["slices"]])]
 
 
 def _title(entrant: dict[str, str]) -> str:
@@ -91,4 +89,6 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return "" if value is None else str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

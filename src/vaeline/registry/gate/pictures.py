@@ -17,11 +17,11 @@ COLUMNS = 10
 def draw_figures(decision: Decision) -> dict[str, Figure]:
     """The pictures of the page, by file name without its ending."""
     gate, known = decision.contest.params.gate, SCORES[decision.contest.params.gate.metric]
-    shown = {decision.scored[0].evaluation.name: decision.scored[0]}
+    candidate, champion = decision.scored[0], decision.champion
+    shown = [champion, candidate] if champion else [candidate]
     figures = {}
-    if decision.champion and decision.improvement:
-        names = f"{decision.scored[0].evaluation.name} against {decision.champion.evaluation.name}"
-        shown = {decision.champion.evaluation.name: decision.champion, **shown}
+    if champion and decision.improvement:
+        names = f"{candidate.evaluation.name} against {champion.evaluation.name}"
         gain = decision.improvement
         verdict = next(check.verdict for check in decision.checks if check.name == "improvement")
         least = least_gain(gate)
@@ -29,12 +29,17 @@ def draw_figures(decision: Decision) -> dict[str, Figure]:
         figures["gate_gains"] = draw_gains(gain.gains, gain.gain, least, gate.margin, verdict, known.unit, title)
         figures["gate_classes"] = draw_label_gains(gain.classes, gate.slice_margin, known.unit, f"{title}, by class")
     seed, size = decision.contest.params.plot.seed, decision.contest.params.plot.manifold_size
-    drawn = {name: _samples(model, seed) for name, model in shown.items()}
+    drawn = {_titled(model): _samples(model, seed) for model in shown}
     figures["gate_samples"] = draw_beside(drawn, "samples from the prior, equal seeds")
-    if all(_has_plane(model) for model in shown.values()):
-        planes = {name: _plane(model, size) for name, model in shown.items()}
-        figures["gate_manifolds"] = draw_beside(planes, "latent space through the quantiles of the prior")
+    if all(_has_plane(model) for model in shown):
+        planes = {_titled(model): _plane(model, size) for model in shown}
+        what = "latent space through the quantiles of the prior: two latents, others at 0"
+        figures["gate_manifolds"] = draw_beside(planes, what)
     return figures
+
+
+def _titled(model: Scored) -> str:
+    return f"{model.evaluation.name} ({model.subject.model.title})"
 
 
 def _samples(model: Scored, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from vaeline.artifacts import atomic_file, write_json
+from vaeline.errors import VaelineError
 from vaeline.figures.canvas import save_figure
 from vaeline.registry.gate.data import TEST_TAG
 from vaeline.registry.gate.page import PICTURES, write_page
@@ -32,7 +33,11 @@ def publish(stored: StoredModel, report: Mapping[str, Any], figures: Mapping[str
         (folder / PAGE).write_text(write_page(dict(report), figures), encoding="utf-8")
         write_json(folder / REPORT, report)
         _tell_store(stored, report, folder)
-        return _place(folder, target)
+        try:
+            return _place(folder, target)
+        except OSError as error:
+            reason = error.strerror or error
+            raise VaelineError(f"{target}: cannot be written ({reason}); the store has the report") from error
 
 
 def gate_tags(report: Mapping[str, Any]) -> dict[str, str]:
@@ -63,7 +68,7 @@ def _place(folder: Path, target: Path) -> list[Path]:
     """Move the files to where they belong, the report last, after those of an earlier gate are gone."""
     for name in (REPORT, PAGE, *(f"{picture}.png" for picture in PICTURES)):
         (target / name).unlink(missing_ok=True)
-    order = sorted(folder.iterdir(), key=lambda file: file.name == REPORT)
+    order = sorted(folder.iterdir(), key=lambda file: (file.name == REPORT, file.name))
     for file in order:
         with atomic_file(target / file.name) as temporary:
             temporary.write_bytes(file.read_bytes())

@@ -96,21 +96,20 @@ def judge_labels(gains: np.ndarray, labels: np.ndarray, margin: float, confidenc
     of labels, so that at most one in 20 candidates that lose nothing anywhere fails; `inconclusive` where it only
     seems to.
     """
-    rows = []
-    for label in np.unique(labels):
-        own = gains[:, labels == label]
-        mean, (error, freedom) = float(own.mean()), _standard_error(own)
-        reach = float(stats.t.ppf(confidence, freedom)) * error if error else 0.0
-        p = float(stats.t.cdf((mean + margin) / error, freedom)) if error else float(mean >= -margin)
-        rows.append(
-            {"label": int(label), "images": own.shape[1], "gain": mean, "low": mean - reach, "high": mean + reach}
-            | {"p": p if np.isfinite(p) else 1.0}
-        )
-    table = pd.DataFrame(rows)
-    table["p_holm"] = holm(table.pop("p"))
-    shown = table["p_holm"] < 1 - confidence
-    table["verdict"] = np.select([shown, table["gain"] < -margin], [FAIL, INCONCLUSIVE], PASS)
-    return table
+    present = np.unique(labels)
+    slices = [gains[:, labels == label] for label in present]
+    means = np.array([own.mean() for own in slices])
+    errors, freedoms = np.array([_standard_error(own) for own in slices]).T
+    reach = stats.t.ppf(confidence, freedoms) * errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = stats.t.cdf((means + margin) / errors, freedoms)
+    corrected = holm(np.where(np.isnan(p), 1.0, p))
+    verdicts = np.select([corrected < 1 - confidence, means < -margin], [FAIL, INCONCLUSIVE], PASS)
+    sizes = [own.shape[1] for own in slices]
+    return pd.DataFrame(
+        {"label": present.astype(int), "images": sizes, "gain": means, "low": means - reach, "high": means + reach}
+        | {"p_holm": corrected, "verdict": verdicts}
+    )
 
 
 def overall(verdicts: Iterable[str]) -> Verdict:

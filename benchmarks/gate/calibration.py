@@ -1,0 +1,170 @@
+"""The gate's rule on pairs whose truth is known: promoted how often?
+
+A pair are two seeds of one configuration, which nobody should tell apart, on a test set that is drawn again from the
+test images with replacement: what the scores of all images say is the truth, and each draw is another test set. To be
+better by a known amount, the candidate's scores are all lowered by what the truth lacks of it.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from gate.seeds import Scores, Spread
+from scipy import stats
+from tqdm import tqdm
+
+from vaeline.artifacts import atomic_file
+from vaeline.evaluation.comparison import SCORES
+from vaeline.params import GateParams
+from vaeline.registry.gate.statistics import (
+    FAIL,
+    PASS,
+    Bound,
+    gain_of_chance,
+    judge_gain,
+    judge_labels,
+    mean_gain,
+    overall,
+    paired_gains,
+)
+
+Rule = Callable[[np.ndarray, np.ndarray, Bound], str]
+BETTER_BY = 0.5
+MOST_FALSE, LEAST_TRUE = 0.05, 0.9
+SEVERAL = 3
+NAIVE = "the better mean wins"
+UNAIDED = "paired bound above 0"
+GATE = "the gate"
+HELD_OUT = "the gate, `min_gain` from the other seeds alone"
+SEEDS = "the gate, the candidate as three seeds"
+HEAD = """\
+Verdicts on {pairs} pairs of trainings of one configuration: {count} seeds, {distinct} different pairs either way
+round, each time on {images:,} test images drawn again. *Equal*: another seed, and nothing else. *Better*: the
+candidate's true gain exceeds `min_gain` by {better} {unit}. In brackets, Wilson's 95 % intervals as if the pairs were
+independent, which pairs of the same seeds are not quite. Made by `python benchmarks/gate`.
+
+- {metric}: {mean:.2f} {unit}, standard deviation over seeds {deviation:.2f}; this suggests a `min_gain` of
+  {suggested:.2f} and a `slice_margin` of {suggested_slice:.2f}
+- the gate: superior, `min_gain` {min_gain:g}, `margin` {margin:g}, `slice_margin` {slice_margin:g}, confidence
+  {confidence:g}
+
+| rule | equal, promoted | equal, failed | better, promoted |
+|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a rule said of pairs that are equal, and of the same pairs where the candidate is better."""
+
+    rule: str
+    equal: list[str] = field(default_factory=list)
+    better: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Gains (seeds, images) on one test set with its labels, their bounds there, and their true mean."""
+
+    gains: np.ndarray
+    labels: np.ndarray
+    bound: Bound
+    truth: float
+
+
+def calibrate(scores: Scores, gate: GateParams, pairs: int) -> list[Row]:
+    """Every rule on at least `pairs` pairs; each ordered pair of seeds comes up equally often."""
+    rng = np.random.default_rng(gate.seed)
+    order = list(itertools.permutations(range(len(scores.seeds)), 2))
+    rows = {name: Row(name) for name in (NAIVE, UNAIDED, GATE, HELD_OUT, SEEDS)}
+    for champion, candidate in tqdm(order * math.ceil(pairs / len(order)), desc="pairs", disable=None):
+        drawn = rng.integers(scores.values.shape[1], size=scores.values.shape[1])
+        others = [seed for seed in range(len(scores.seeds)) if seed not in (champion, candidate)]
+        one = draw_trial(scores, champion, [candidate], [candidate], drawn, gate, rng)
+        judge(rows[NAIVE], one, lambda gains, labels, bound: PASS if bound.mean > 0 else FAIL, gate.min_gain)
+        judge(rows[UNAIDED], one, lambda gains, labels, bound: judge_gain(bound, 0.0, 0.0), gate.min_gain)
+        judge(rows[GATE], one, superior(gate, gate.min_gain), gate.min_gain)
+        if len(others) >= 2:
+            held_out = gain_of_chance(scores.values[others].mean(axis=1), gate.confidence)
+            judge(rows[HELD_OUT], one, superior(gate, held_out), held_out)
+        if len(others) >= SEVERAL:
+            seeds = [candidate, *rng.choice(others, SEVERAL - 1, replace=False)]
+            several = draw_trial(scores, champion, seeds, [candidate, *others], drawn, gate, rng)
+            judge(rows[SEEDS], several, superior(gate, gate.min_gain), gate.min_gain)
+    return [row for row in rows.values() if row.equal]
+
+
+def draw_trial(
+    scores: Scores,
+    champion: int,
+    candidates: Sequence[int],
+    configuration: Sequence[int],
+    drawn: np.ndarray,
+    gate: GateParams,
+    rng: np.random.Generator,
+) -> Trial:
+    """Candidates against a champion on the images `drawn`; the truth is that of all images and of `configuration`."""
+    better = SCORES[gate.metric].better
+    gains = paired_gains(scores.values[champion, drawn], scores.values[list(candidates)][:, drawn], better)
+    truth = paired_gains(scores.values[champion], scores.values[list(configuration)], better).mean()
+    labels = scores.labels[drawn]
+    return Trial(gains, labels, mean_gain(gains, labels, gate.confidence, gate.resamples, rng), float(truth))
+
+
+def judge(row: Row, trial: Trial, rule: Rule, min_gain: float) -> None:
+    """Ask `rule` about the pair as it is, and with as much added to every gain as makes it truly better."""
+    row.equal.append(rule(trial.gains, trial.labels, trial.bound))
+    added = min_gain + BETTER_BY - trial.truth
+    row.better.append(rule(trial.gains + added, trial.labels, Bound(*(value + added for value in trial.bound))))
+
+
+def superior(gate: GateParams, min_gain: float) -> Rule:
+    """What the gate asks of a candidate's scores for a promotion, overall and in every class."""
+
+    def rule(gains: np.ndarray, labels: np.ndarray, bound: Bound) -> str:
+        classes = judge_labels(gains, labels, gate.slice_margin, gate.confidence)["verdict"]
+        return overall([judge_gain(bound, min_gain, gate.margin), overall(classes)])
+
+    return rule
+
+
+def keeps_its_promise(rows: Sequence[Row]) -> bool:
+    """Whether the gate promotes few that are equal, and nearly all that are better."""
+    (row,) = (row for row in rows if row.rule == GATE)
+    promoted, of = row.equal.count(PASS), len(row.equal)
+    return promoted <= MOST_FALSE * of and row.better.count(PASS) >= LEAST_TRUE * of
+
+
+def write_table(file: Path, rows: Sequence[Row], scores: Scores, gate: GateParams, found: Spread) -> None:
+    """The rules beside each other, and under what they were tried."""
+    count = len(scores.seeds)
+    head = HEAD.format(
+        pairs=len(rows[0].equal),
+        count=count,
+        distinct=count * (count - 1) // 2,
+        images=scores.values.shape[1],
+        metric=SCORES[gate.metric].title,
+        unit=SCORES[gate.metric].unit,
+        mean=found.mean,
+        deviation=found.deviation,
+        better=BETTER_BY,
+        suggested=found.min_gain,
+        suggested_slice=found.slice_margin,
+        **gate.model_dump(include={"min_gain", "margin", "slice_margin", "confidence"}),
+    )
+    lines = [
+        f"| {row.rule} | {share(row.equal, PASS)} | {share(row.equal, FAIL)} | {share(row.better, PASS)} |"
+        for row in rows
+    ]
+    with atomic_file(file) as temporary:
+        temporary.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def share(verdicts: Sequence[str], word: str) -> str:
+    """How often a verdict was `word`, in percent."""
+    found = stats.binomtest(verdicts.count(word), len(verdicts))
+    low, high = found.proportion_ci(method="wilson")
+    return f"{100 * found.statistic:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"

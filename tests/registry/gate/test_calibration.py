@@ -1,0 +1,88 @@
+"""The benchmark that calibrates the gate, on made-up seeds whose truth is known: it finds what it is to find."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+COUNT, SEEDS, SCATTER = 3000, 10, 0.4
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """The benchmark's modules, which are no part of the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        yield importlib.import_module("gate.calibration"), importlib.import_module("gate.seeds")
+
+
+@pytest.fixture(scope="module")
+def scores(benchmark):
+    rng = np.random.default_rng(5)
+    labels = np.arange(COUNT) % 10
+    hardness = rng.normal(131, 40, COUNT)
+    offsets = rng.normal(0, SCATTER, (SEEDS, 1)) + rng.normal(0, 0.5, (SEEDS, 10))[:, labels]
+    values = hardness + offsets + rng.normal(0, 5, (SEEDS, COUNT))
+    return benchmark[1].Scores(list(range(SEEDS)), values, labels, [2.5] * SEEDS, {"test": "a"})
+
+
+@pytest.fixture(scope="module")
+def calibrated(benchmark, scores, params):
+    calibration, seeds = benchmark
+    found = seeds.spread(scores, params.gate)
+    changes = {"min_gain": found.min_gain, "margin": found.min_gain, "slice_margin": found.slice_margin}
+    gate = params.gate.model_copy(update=changes | {"resamples": 100})
+    return found, gate, {row.rule: row for row in calibration.calibrate(scores, gate, 180)}
+
+
+def share(verdicts):
+    return verdicts.count("pass") / len(verdicts)
+
+
+def test_the_suggested_thresholds_keep_the_promise(calibrated, benchmark):
+    found, _, rows = calibrated
+    assert found.min_gain == pytest.approx(1.8331 * np.sqrt(2) * found.deviation, rel=1e-3)
+    assert SCATTER / 2 < found.deviation < 2 * SCATTER
+    for rule in (benchmark[0].GATE, benchmark[0].HELD_OUT):
+        assert len(rows[rule].equal) >= 180
+        assert share(rows[rule].equal) <= 0.05
+        assert share(rows[rule].better) >= 0.9
+    assert benchmark[0].keeps_its_promise(list(rows.values()))
+
+
+def test_comparing_means_promotes_every_second_equal(calibrated, benchmark):
+    rows = calibrated[2]
+    assert share(rows[benchmark[0].NAIVE].equal) == pytest.approx(0.5, abs=0.05)
+    assert share(rows[benchmark[0].UNAIDED].equal) > 0.2, "a bound over images alone takes a seed for progress"
+
+
+def test_three_seeds_promote_equals_no_more_often_than_one(calibrated, benchmark):
+    rows = calibrated[2]
+    assert share(rows[benchmark[0].SEEDS].equal) <= share(rows[benchmark[0].GATE].equal)
+
+
+def test_a_gate_that_asks_for_too_little_breaks_the_promise(benchmark, scores, calibrated):
+    calibration, _ = benchmark
+    lax = calibrated[1].model_copy(update={"min_gain": 0.0})
+    assert not calibration.keeps_its_promise(calibration.calibrate(scores, lax, 90))
+    strict = calibrated[1].model_copy(update={"slice_margin": 0.1})
+    assert not calibration.keeps_its_promise(calibration.calibrate(scores, strict, 90))
+
+
+def test_the_table_and_the_seeds_are_written_with_what_they_were_made_of(
+    benchmark, scores, calibrated, params, tmp_path
+):
+    calibration, seeds = benchmark
+    found, gate, rows = calibrated
+    calibration.write_table(tmp_path / "table.md", list(rows.values()), scores, gate, found)
+    table = (tmp_path / "table.md").read_text()
+    assert f"Verdicts on {len(rows[calibration.GATE].equal)} pairs of trainings" in table
+    assert all(f"\n| {rule} | " in table for rule in rows)
+    seeds.write_seeds(tmp_path / "seeds.json", "default", params, scores, found)
+    content = json.loads((tmp_path / "seeds.json").read_text())
+    assert content["spread"]["min_gain"] == pytest.approx(found.min_gain, abs=1e-5)
+    assert len(content["seeds"]) == SEEDS
+    assert len(content["seeds"]["0"]["classes"]) == 10
+    assert "seed" not in content["params"]["train"]
