@@ -29,6 +29,7 @@ from vaeline.tracking.locks import lock_digest, lock_tags, read_lock
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
+    RESTORED,
     close_stale_runs,
     find_run,
     log_dataset,
@@ -136,7 +137,7 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
         if known := find_run(client, experiment, by_digest):
             return known
         run = client.create_run(experiment, run_name=run_name(declared_params(), tags[KEY_TAG]))
-    set_tags(client, run.info.run_id, tags | by_digest | {"vaeline.restored": "true"})
+    set_tags(client, run.info.run_id, tags | by_digest | {RESTORED: "true"})
     client.set_terminated(run.info.run_id)
     return client.get_run(run.info.run_id)
 

@@ -1,0 +1,91 @@
+"""Commands that say where a model comes from, and whether it is still so."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from vaeline.provenance.graph import Graph, Node
+
+SUBJECT = "models:/name/version, models:/name@alias, a number, a run, an md5 of DVC's, or an image as test/17."
+
+
+@app.command()
+def lineage(
+    subject: Annotated[str, typer.Argument(help=SUBJECT)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the graph as JSON.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph as a Mermaid flowchart.")] = False,
+) -> None:
+    """Show what a model was made of, or what came of a data set or an image."""
+    import json
+
+    from vaeline.errors import VaelineError
+    from vaeline.provenance import lineage as lines
+    from vaeline.provenance.graph import to_mermaid, to_plain
+    from vaeline.provenance.subjects import find_subject
+    from vaeline.registry.versions import present_store
+    from vaeline.tracking.history import lock_on_disk, recorded_locks
+
+    with sentences():
+        if as_json and mermaid:
+            raise VaelineError("--json and --mermaid are two answers; choose one")
+        with present_store() as client:
+            recorded = [*recorded_locks()[0], *lock_on_disk()]
+            graph = lines.lineage(client, find_subject(client, subject, recorded), recorded)
+    if as_json:
+        typer.echo(json.dumps(to_plain(graph), indent=2, ensure_ascii=False))
+    elif mermaid:
+        typer.echo(to_mermaid(graph), nl=False)
+    else:
+        _show(graph)
+
+
+def _show(graph: "Graph") -> None:
+    """The subject, as a tree of what it was made of, and as another of what was made of it."""
+    from rich.console import Console
+    from rich.tree import Tree
+
+    console = Console(width=None if Console().is_terminal else 160, highlight=False, markup=False)
+    shown: set[str] = set()
+    tree = Tree(_title(graph.nodes[graph.subject]))
+    _grow(tree, graph, graph.subject, shown, back=True)
+    console.print(tree)
+    if graph.uses(graph.subject):
+        tree = Tree("What came of it")
+        _grow(tree, graph, graph.subject, shown, back=False)
+        console.print(tree)
+
+
+def _grow(tree: "Tree", graph: "Graph", node: str, shown: set[str], back: bool) -> None:
+    """Add a node's facts, and its sources or its uses; what was shown before is only named."""
+    if node not in shown:
+        shown.add(node)
+        for line in _facts(graph.nodes[node].facts):
+            tree.add(line, style="dim")
+    elif back:
+        return
+    for edge in graph.sources(node) if back else graph.uses(node):
+        other = edge.source if back else edge.target
+        again = ", see above" if other in shown and back else ""
+        branch = tree.add(f"{'←' if back else '→'} {_title(graph.nodes[other])} ({edge.label}{again})")
+        _grow(branch, graph, other, shown, back)
+
+
+def _title(node: "Node") -> str:
+    return " ".join(part for part in (node.kind, node.label, node.digest) if part)
+
+
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    """A line for each fact; tables within tables are for JSON."""
+    lines = []
+    for name, value in facts.items():
+        if not isinstance(value, Mapping):
+            lines.append(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+        elif not any(isinstance(part, Mapping) for part in value.values()):
+            lines.append(f"{name}: {', '.join(f'{key}={part}' for key, part in value.items())}")
+    return lines
