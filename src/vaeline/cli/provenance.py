@@ -1,6 +1,8 @@
 """Commands that say where a model comes from, and whether it is still so."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from vaeline.provenance.graph import Graph, Node
+    from vaeline.provenance.verify import Check
 
+DIGEST = re.compile(r"[0-9a-f]{32,64}(\.dir)?")
+LONGEST = 40
 SUBJECT = "models:/name/version, models:/name@alias, a number, a run, an md5 of DVC's, or an image as test/17."
 
 
@@ -43,6 +48,63 @@ def lineage(
         typer.echo(to_mermaid(graph), nl=False)
     else:
         _show(graph)
+
+
+@app.command()
+def verify(
+    version: Annotated[str, typer.Argument(help="models:/name/version, models:/name@alias, a number, or a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Compute all digests that a version claims anew; exit status 1 if any differs."""
+    import json
+    from dataclasses import asdict
+
+    from vaeline.errors import VaelineError
+    from vaeline.provenance.subjects import find_trained
+    from vaeline.provenance.verify import DIFFERS
+    from vaeline.provenance.verify import verify as check
+    from vaeline.registry.versions import present_store
+    from vaeline.tracking.history import lock_on_disk, recorded_locks
+
+    with sentences(), present_store() as client:
+        recorded = [*recorded_locks()[0], *lock_on_disk()]
+        found = find_trained(client, version)
+        if found is None:
+            raise VaelineError(f"no version and no run is called {version!r}; `make ui` shows them")
+        checks = check(client, found, recorded)
+    if as_json:
+        typer.echo(json.dumps([asdict(item) for item in checks], indent=2, ensure_ascii=False))
+    else:
+        _show_checks(checks)
+    raise typer.Exit(1 if any(item.verdict == DIFFERS for item in checks) else 0)
+
+
+def _show_checks(checks: "Sequence[Check]") -> None:
+    """A table of the checks, those that differ in full, and a line that counts them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED
+
+    console = Console(width=None if Console().is_terminal else 160, highlight=False, markup=False)
+    table = Table("what", "verdict", "recorded", "found", "where, or why not")
+    styles = {AGREES: "green", DIFFERS: "bold red", UNCHECKED: "yellow"}
+    for item in checks:
+        texts = (item.recorded, "the same" if item.verdict == AGREES else item.found)
+        table.add_row(item.name, item.verdict, *map(_shortened, texts), item.note, style=styles[item.verdict])
+    console.print(table)
+    for item in checks:
+        if item.verdict == DIFFERS:
+            console.print(
+                f"{item.name}: recorded {item.recorded or 'nothing'}; found {item.found or 'nothing'} ({item.note})"
+            )
+    counts = Counter(item.verdict for item in checks)
+    console.print(f"{counts[AGREES]} agree, {counts[DIFFERS]} differ, {counts[UNCHECKED]} cannot be checked here")
+
+
+def _shortened(text: str) -> str:
+    """A digest by its beginning; other texts whole, if they are short."""
+    return f"{text[:12]}…" if DIGEST.fullmatch(text) else text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _show(graph: "Graph") -> None:
