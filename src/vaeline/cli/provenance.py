@@ -10,10 +10,14 @@ import typer
 from vaeline.cli.app import app, sentences
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
     from rich.tree import Tree
 
     from vaeline.provenance.graph import Graph, Node
     from vaeline.provenance.verify import Check
+    from vaeline.tracking.history import RecordedLock
 
 DIGEST = re.compile(r"[0-9a-f]{32,64}(\.dir)?")
 LONGEST = 40
@@ -53,6 +57,10 @@ def lineage(
 @app.command()
 def verify(
     version: Annotated[str, typer.Argument(help="models:/name/version, models:/name@alias, a number, or a run.")],
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train it again from its commit, and compare.")] = False,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Of a test loss, as a share, where another machine gives other bits.")
+    ] = 0.01,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Compute all digests that a version claims anew; exit status 1 if any differs."""
@@ -72,11 +80,28 @@ def verify(
         if found is None:
             raise VaelineError(f"no version and no run is called {version!r}; `make ui` shows them")
         checks = check(client, found, recorded)
+        if retrain:
+            checks += _retrain(client, found, recorded, tolerance)
     if as_json:
         typer.echo(json.dumps([asdict(item) for item in checks], indent=2, ensure_ascii=False))
     else:
         _show_checks(checks)
     raise typer.Exit(1 if any(item.verdict == DIFFERS for item in checks) else 0)
+
+
+def _retrain(
+    client: "MlflowClient", found: "ModelVersion | Run", recorded: "Sequence[RecordedLock]", tolerance: float
+) -> "list[Check]":
+    from vaeline.provenance import retrain as again
+    from vaeline.provenance.evidence import lock_of, run_of
+
+    run = run_of(client, found)
+    lock = lock_of(client, run, recorded)
+    commit = again.place_to_retrain(run, lock, recorded)
+    typer.echo(f"training {run.info.run_name} again from the commit {commit[:12]}", err=True)
+    if other := again.other_kind(run):
+        typer.echo(f"not what it was trained on, so that only losses are compared: {other}", err=True)
+    return list(again.compare_retrained(run, lock, commit, again.retrain(lock, commit), tolerance))
 
 
 def _show_checks(checks: "Sequence[Check]") -> None:

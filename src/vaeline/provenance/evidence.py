@@ -34,6 +34,11 @@ class KeptLock:
         return lock_digest(self.stages)
 
 
+def run_of(client: MlflowClient, trained: ModelVersion | Run) -> Run:
+    """The run itself, or that of a version."""
+    return trained if isinstance(trained, Run) else client.get_run(trained.run_id)
+
+
 def versions_of(client: MlflowClient, run: Run) -> list[ModelVersion]:
     """All registered versions of a run's model, with their aliases, in the order in which they were made."""
     found = client.search_model_versions(f"run_id = '{run.info.run_id}'")

@@ -23,6 +23,7 @@ from vaeline.provenance.evidence import (
     chain,
     home_commit,
     lock_of,
+    run_of,
     uri_of,
 )
 from vaeline.provenance.subjects import digests_of
@@ -70,7 +71,7 @@ class Check:
 
 def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence[RecordedLock]) -> list[Check]:
     """All checks of a version, or of a run; `recorded` are the locks of git's history and that on disk."""
-    run = subject if isinstance(subject, Run) else client.get_run(subject.run_id)
+    run = run_of(client, subject)
     lock = lock_of(client, run, recorded)
     checks = [] if isinstance(subject, Run) else list(check_version(client, subject, run, recorded))
     checks += check_archive(client, run, lock)
@@ -244,14 +245,14 @@ def _check_lock_tag(client: MlflowClient, tagged: str, run: Run, recorded: Seque
 
 def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> Check:
     """Code and parameters of a stage against the commits that may be its home: a later evaluation is at home later."""
-    found = {commit: _differing(stages, stage, commit) for commit in commits if commit}
+    found = {commit: differing(stages, stage, commit) for commit in commits if commit}
     commit = next((commit for commit, wrong in found.items() if not wrong), commits[0])
     counted = f"{len(code(stages, stage))} files and folders, {len(params(stages, stage))} parameters"
     wrong = ", ".join(found[commit])
     return Check(f"stage {stage}", DIFFERS if wrong else AGREES, counted, wrong or counted, f"commit {commit[:12]}")
 
 
-def _differing(stages: Stages, stage: str, commit: str) -> list[str]:
+def differing(stages: Stages, stage: str, commit: str) -> list[str]:
     """The files and parameters of a stage that the commit holds otherwise; your own images are on disk alone."""
     recorded, asked = code(stages, stage), params(stages, stage)
     files = [path for path in differing_code(stages, stage, commit) if not _on_disk(path, recorded[path])]
