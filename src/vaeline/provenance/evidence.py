@@ -1,5 +1,6 @@
 """What the store, git and `dvc.lock` say of a run and its versions."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,12 @@ from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import LOCK_FILE
 from vaeline.tracking.locks import Stages, lock_digest, read_lock
 from vaeline.tracking.restore import LOCK_TAG, is_run_of
-from vaeline.tracking.sync import LOCKS
+from vaeline.tracking.sync import kept_lock
 
 COMMIT_TAG = "mlflow.source.git.commit"
 DIRTY_TAG = "vaeline.git_dirty"
 ENVIRONMENT_TAG = "vaeline.environment_sha256"
+HEXADECIMAL = re.compile("[0-9a-f]{7,64}")
 
 
 @dataclass(frozen=True)
@@ -72,22 +74,20 @@ def lock_of(client: MlflowClient, run: Run, recorded: Sequence[RecordedLock]) ->
     Where none has that digest, the newest that records the run's model; None where there is none.
     """
     tagged = run.data.tags.get(LOCK_TAG, "")
-    alike = [lock for lock in recorded if lock.digest == tagged] or [lock for lock in recorded if is_run_of(run, lock)][
-        -1:
-    ]
-    commit = alike[0].commit if alike and alike[0].digest == tagged else ""
-    with artifact_copy(client, run.info.run_id, f"{LOCKS}/{tagged}.yaml") as file:
+    exact = next((lock for lock in recorded if lock.digest == tagged), None)
+    with artifact_copy(client, run.info.run_id, kept_lock(tagged)) as file:
         if file is not None:
-            return KeptLock(read_lock(file.read_bytes()), "the run's artifacts", commit)
-    return (
-        KeptLock(alike[0].stages, "git" if alike[0].commit else f"{LOCK_FILE} on disk", alike[0].commit)
-        if alike
-        else None
-    )
+            return KeptLock(read_lock(file.read_bytes()), "the run's artifacts", exact.commit if exact else "")
+    found = exact or next((lock for lock in reversed(recorded) if is_run_of(run, lock)), None)
+    if found is None:
+        return None
+    return KeptLock(found.stages, "git" if found.commit else f"{LOCK_FILE} on disk", exact.commit if exact else "")
 
 
 def about_commit(commit: str) -> dict[str, str]:
     """Author, date and subject of a commit and the branches that hold it; empty if this repository does not have it."""
+    if not HEXADECIMAL.fullmatch(commit):
+        return {}
     shown = git("show", "--no-patch", "--format=%an%n%aI%n%s", commit).split("\n", 2)
     if len(shown) < 3:
         return {}

@@ -144,7 +144,8 @@ def _prepare(folder: Path, stages: Stages) -> None:
     yaml = YAML()
     pipeline, kept = yaml.load(folder / DVC_FILE), {}
     for stage in RESTORED:
-        trees = {path: recorded_tree(path, md5) for path, md5 in outs(stages, stage).items()}
+        declared = pipeline["stages"].get(stage, {}).get("outs", [])
+        trees = {path: recorded_tree(path, md5) for path, md5 in outs(stages, stage).items() if path in declared}
         if trees and None not in trees.values():
             for path, tree in trees.items():
                 write_tree(tree, folder / path)

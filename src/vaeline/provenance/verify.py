@@ -34,7 +34,7 @@ from vaeline.tracking.lineage import ENVIRONMENT_LOCK, locked_stages
 from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock
 from vaeline.tracking.restore import FOLDERS, HISTORY, LOCK_TAG, NOT_AT_HAND, PREPARED, VALIDATION
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
-from vaeline.tracking.sync import LOCKS, grouped_metrics
+from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
 from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file
 
 AGREES, DIFFERS, UNCHECKED = "agrees", "differs", "unchecked"
@@ -73,19 +73,16 @@ def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence
     """All checks of a version, or of a run; `recorded` are the locks of git's history and that on disk."""
     run = run_of(client, subject)
     lock = lock_of(client, run, recorded)
-    checks = [] if isinstance(subject, Run) else list(check_version(client, subject, run, recorded))
-    checks += check_archive(client, run, lock)
-    if lock is None:
-        note = "neither the run, nor a commit, nor this folder holds it"
-        return [*checks, Check("dvc.lock", UNCHECKED, run.data.tags.get(LOCK_TAG, ""), "", note)]
-    home = home_commit(run, lock, recorded)
-    return [
-        *checks,
-        *check_lock(run, lock),
-        *check_commit(run, lock, home),
-        *check_outputs(lock),
-        *check_evaluation(client, run, lock),
-    ]
+    version = None if isinstance(subject, Run) else subject
+    checks = list(check_version(client, version, run, recorded)) if version else []
+    checks += check_archive(client, run, lock, registered=version is not None)
+    checks.append(_check_lock_tag(client, "dvc.lock", run.data.tags.get(LOCK_TAG, ""), run, recorded))
+    if lock is not None:
+        checks += check_lock(run, lock)
+        checks += check_commit(run, lock, home_commit(run, lock, recorded))
+        checks += check_outputs(lock)
+        checks += check_evaluation(client, run, lock)
+    return checks
 
 
 def check_version(
@@ -96,7 +93,7 @@ def check_version(
     yield compare("model digest of the version", own[DIGEST_TAG], tags.get(DIGEST_TAG, ""), "tag of the run")
     claims = {tag: value for tag, value in own.items() if tag.startswith(SAME_FROM_THE_START)}
     yield _all_equal("tags of the version", claims, {tag: tags.get(tag) for tag in claims}, "those of the run")
-    yield _check_lock_tag(client, own.get(LOCK_TAG, ""), run, recorded)
+    yield _check_lock_tag(client, "dvc.lock of the version", own.get(LOCK_TAG, ""), run, recorded)
     try:
         for source in chain(client, version)[1:]:
             yield compare(f"model digest of {uri_of(source)}", source.tags[DIGEST_TAG], own[DIGEST_TAG], "its copy")
@@ -106,13 +103,16 @@ def check_version(
     yield compare("place of the version's files", f"{run.info.artifact_uri}/model", place, "registry")
 
 
-def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None) -> Iterable[Check]:
-    """The archive in the store against the tag of the run, the package around it and `dvc.lock`."""
+def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registered: bool) -> Iterable[Check]:
+    """The archive in the store against the tag of the run, the package around it and `dvc.lock`.
+
+    A run has one once it is `registered`; then it must.
+    """
     claimed = run.data.tags.get(DIGEST_TAG, "")
     with artifact_copy(client, run.info.run_id, ARCHIVE) as file:
         if file is None:
             yield Check(
-                "archive in the store", UNCHECKED, claimed, "", f"the run has no {ARCHIVE}: nothing was registered"
+                "archive in the store", DIFFERS if registered else UNCHECKED, claimed, "", f"the run has no {ARCHIVE}"
             )
             return
         yield compare("archive in the store", claimed, digest(file), ARCHIVE)
@@ -129,7 +129,6 @@ def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None) -> Iter
 def check_lock(run: Run, lock: KeptLock) -> Iterable[Check]:
     """`dvc.lock` against the tags, the parameters and the data set of the run, and whether a commit holds it."""
     tags, stages = run.data.tags, lock.stages
-    yield compare("dvc.lock", tags.get(LOCK_TAG, ""), lock.digest, lock.where)
     if lock.commit:
         yield Check("dvc.lock in git", AGREES, lock.digest, lock.digest, f"commit {lock.commit[:12]}")
     else:
@@ -229,18 +228,16 @@ def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], w
     return Check(name, DIFFERS if wrong else AGREES, claimed + more, shown or f"{len(claims)} values", where)
 
 
-def _check_lock_tag(client: MlflowClient, tagged: str, run: Run, recorded: Sequence[RecordedLock]) -> Check:
-    """A version's `dvc.lock` is that of its registration; the run keeps it, whatever evaluation came later."""
-    name = "dvc.lock of the version"
-    with artifact_copy(client, run.info.run_id, f"{LOCKS}/{tagged}.yaml") as file:
+def _check_lock_tag(client: MlflowClient, name: str, tagged: str, run: Run, recorded: Sequence[RecordedLock]) -> Check:
+    """A tagged `dvc.lock` is one that the run keeps, for it keeps those of all its evaluations, or one in git."""
+    with artifact_copy(client, run.info.run_id, kept_lock(tagged)) as file:
         if file is not None:
             return compare(name, tagged, lock_digest(read_lock(file.read_bytes())), "kept by the run")
-    if any(lock.digest == tagged for lock in recorded) or tagged == run.data.tags.get(LOCK_TAG):
-        return Check(name, AGREES, tagged, tagged, "as the run or a commit says")
-    keeps = any(item.path.startswith(LOCKS) for item in client.list_artifacts(run.info.run_id, LOCKS))
-    if keeps:
+    if any(lock.digest == tagged for lock in recorded):
+        return Check(name, AGREES, tagged, tagged, "the run keeps no copy, a commit or this folder does")
+    if client.list_artifacts(run.info.run_id, LOCKS):
         return Check(name, DIFFERS, tagged, "", "the run keeps none with this digest")
-    return Check(name, UNCHECKED, tagged, "", "the run keeps no locks, and no commit holds this one")
+    return Check(name, UNCHECKED, tagged, "", "neither the run, nor a commit, nor this folder holds it")
 
 
 def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> Check:
