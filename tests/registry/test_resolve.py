@@ -8,7 +8,8 @@ from vaeline.applications.reference import read_reference, write_reference
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.resolve import resolve_model
-from vaeline.registry.stored import ARCHIVE, REFERENCE
+from vaeline.registry.stored import REFERENCE
+from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
 NAME = "vae-digits-candidates"

@@ -159,18 +159,16 @@ def sign(
 
 @contextmanager
 def _registry() -> Iterator[tuple["MlflowClient", "Params"]]:
-    """The store and the parameters; a store that cannot be used becomes a sentence."""
+    """The store, which must be there, and the parameters."""
     import os
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.params import read_params
-    from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
+    from vaeline.registry.versions import present_store
 
     params = read_params()
-    try:
-        yield open_store(), params
-    except STORE_ERRORS as error:
-        raise unreachable(error) from error
+    with present_store() as client:
+        yield client, params
 
 
 def _would(steps: list[str]) -> None:

@@ -16,7 +16,7 @@ app.add_typer(track, name="track")
 
 @track.command()
 def sync() -> None:
-    """Rebuild the runs that the store has lost, from git, dvc.lock and DVC's cache, and bring that on disk up to date."""
+    """Rebuild the runs that the store has lost, from git and DVC; bring that of the model on disk up to date."""
     from vaeline.errors import VaelineError
     from vaeline.tracking.restore import restore_runs
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable

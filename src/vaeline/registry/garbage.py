@@ -18,7 +18,8 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.moves import aliases_of, find, find_run, one_at_a_time, read_standing
-from vaeline.registry.stored import ARCHIVE, FOLDER, stored_version, uri_of
+from vaeline.registry.stored import stored_version, uri_of
+from vaeline.registry.versions import ARCHIVE, FOLDER
 from vaeline.tracking.git import git, read_objects
 from vaeline.tracking.lineage import LOCK_FILE
 from vaeline.tracking.locks import MODEL, outs, read_lock

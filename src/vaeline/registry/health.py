@@ -15,7 +15,8 @@ from vaeline.registry.garbage import MD5_TAG, every_version
 from vaeline.registry.ledger import Entry, broken_links, is_done, read_ledger
 from vaeline.registry.moves import CHAMPION, LEDGER_TAG, aliases_of, find, find_run, tags_of
 from vaeline.registry.promotion import GATE_TAGS, SOURCE_TAG, read_report
-from vaeline.registry.stored import FOLDER, REGISTRY_URI, stored_version, uri_of
+from vaeline.registry.stored import stored_version, uri_of
+from vaeline.registry.versions import FOLDER, REGISTRY_URI
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"

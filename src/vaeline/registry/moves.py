@@ -27,7 +27,7 @@ from vaeline.registry.ledger import (
     mark_done,
     read_ledger,
 )
-from vaeline.registry.stored import UNKNOWN
+from vaeline.registry.versions import UNKNOWN
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 

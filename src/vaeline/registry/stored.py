@@ -3,9 +3,7 @@
 Keras is imported late: to find, check and move versions needs none of it.
 """
 
-import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,27 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.golden import GOLDEN, read_golden
 from vaeline.registry.signing import SIGNATURE, public_key, sign_folder, verify_folder
+from vaeline.registry.versions import ARCHIVE, FOLDER, artifact_copy, present_store, reachable, registered_version
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
-from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
 if TYPE_CHECKING:
     from vaeline.applications.reference import Reference
     from vaeline.models.generative import GenerativeModel
 
-FOLDER = "model"
-ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
 REFERENCE = "evaluation/latent_reference.json"
 GOLDEN_OUTPUTS = f"{FOLDER}/{GOLDEN}"
-UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
-REGISTRY_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
-SQLITE = "sqlite:///"
+NO_FILE = "no such model file, and "
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ class StoredModel:
             VaelineError: the archive is missing or was changed, or the folder is not signed as it must be.
         """
         with self.artifact(FOLDER) as folder:
-            self._check(folder / ARCHIVE.removeprefix(f"{FOLDER}/") if folder else None)
+            self._check(folder.parent / ARCHIVE if folder else None)
             for cache in list(folder.rglob("__pycache__")):
                 shutil.rmtree(cache)
             if not unsigned and (key := public_key()):
@@ -102,11 +94,7 @@ class StoredModel:
     @contextmanager
     def artifact(self, path: str) -> Iterator[Path | None]:
         """A temporary copy of an artifact of the run, which messages call by its lasting name; None where it is not."""
-        with tempfile.TemporaryDirectory() as scratch:
-            with _reachable():
-                listed = self.client.list_artifacts(self.run_id, path.rpartition("/")[0])
-                known = path in {item.path for item in listed}
-                copy = Path(self.client.download_artifacts(self.run_id, path, scratch)) if known else None
+        with artifact_copy(self.client, self.run_id, path) as copy:
             try:
                 yield copy
             except VaelineError as error:
@@ -130,7 +118,7 @@ def find_run_model(reference: str) -> StoredModel:
     Raises:
         VaelineError: no run, or several with different models, has that name; or the run holds no model.
     """
-    with _store() as client:
+    with present_store(NO_FILE) as client:
         runs = runs_called(client, reference)
     if not runs:
         raise VaelineError(f"no model file, run or registered model is called {reference!r}; `make ui` shows the runs")
@@ -149,29 +137,8 @@ def find_registered(uri: str) -> StoredModel:
     Raises:
         VaelineError: there is no such version or alias, or its model is none of this project.
     """
-    parts = REGISTRY_URI.fullmatch(uri)
-    if parts is None:
-        raise VaelineError(f"{uri}: a registered model is called models:/name/version or models:/name@alias")
-    with _store() as client:
-        try:
-            version = _find_version(client, **parts.groupdict())
-        except MlflowException as error:
-            if error.error_code not in UNKNOWN:
-                raise
-            raise VaelineError(f"{uri}: no such registered version; {_known_versions(client)}") from None
-    return stored_version(client, version, uri)
-
-
-def load_stored(stored: StoredModel) -> "GenerativeModel":
-    """The model itself, checked against its digest, and against its signature where a public key asks for one.
-
-    Raises:
-        VaelineError: its file is missing from the store, or is not the one that was registered.
-    """
-    from vaeline.models.archive import load_model
-
-    with stored.archive() as file:
-        return load_model(file)
+    with present_store(NO_FILE) as client:
+        return stored_version(client, registered_version(client, uri), uri)
 
 
 def stored_version(client: MlflowClient, version: ModelVersion, uri: str = "") -> StoredModel:
@@ -187,6 +154,18 @@ def uri_of(version: ModelVersion) -> str:
     return f"models:/{version.name}/{version.version}"
 
 
+def load_stored(stored: StoredModel) -> "GenerativeModel":
+    """The model itself, checked against its digest, and against its signature where a public key asks for one.
+
+    Raises:
+        VaelineError: its file is missing from the store, or is not the one that was registered.
+    """
+    from vaeline.models.archive import load_model
+
+    with stored.archive() as file:
+        return load_model(file)
+
+
 def sign_stored(stored: StoredModel, key: Path) -> None:
     """Sign the registered folder as the store has it with a private key, and keep the signature in it.
 
@@ -197,32 +176,5 @@ def sign_stored(stored: StoredModel, key: Path) -> None:
         sign_folder(folder, key)
         if expected := public_key():
             verify_folder(folder, expected, stored.name)
-        with _reachable():
+        with reachable():
             stored.client.log_artifact(stored.run_id, str(folder / SIGNATURE), FOLDER)
-
-
-def _find_version(client: MlflowClient, name: str, version: str | None, alias: str | None) -> ModelVersion:
-    return client.get_model_version(name, version) if version else client.get_model_version_by_alias(name, alias)
-
-
-def _known_versions(client: MlflowClient) -> str:
-    names = ", ".join(f"models:/{known.name}/{known.version}" for known in client.search_model_versions(max_results=5))
-    return f"there are: {names}" if names else "none is registered yet"
-
-
-@contextmanager
-def _store() -> Iterator[MlflowClient]:
-    """The store, which must be there: looking for a model creates no empty one."""
-    uri = tracking_uri()
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise VaelineError(f"no such model file, and no store of runs in {uri.removeprefix(SQLITE)} to look it up in")
-    with _reachable():
-        yield open_store()
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except STORE_ERRORS as error:
-        raise unreachable(error) from error

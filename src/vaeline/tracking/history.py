@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vaeline.params import dataset_name
 from vaeline.tracking.git import commit_trees, git, read_objects
-from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, key_of
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, key_of, locked_stages
 from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock
 from vaeline.tracking.trees import Tree, dvc_md5, recorded_tree, tree_digest
 
@@ -13,7 +13,7 @@ METRICS = "reports/metrics.json"
 
 @dataclass(frozen=True)
 class RecordedLock:
-    """A `dvc.lock` that records a training, the commit that holds it, and the commit's time in seconds."""
+    """A `dvc.lock` that records a training, the commit that holds it, if one does, and its time in seconds."""
 
     commit: str
     time: int
@@ -63,6 +63,13 @@ def recorded_locks() -> tuple[list[RecordedLock], list[str]]:
         if MODEL in outs(stages, "train") and "data.dataset" in params(stages, "fetch"):
             found.append(RecordedLock(commit, times[commit], contents[name], stages))
     return found, unreadable
+
+
+def lock_on_disk() -> list[RecordedLock]:
+    """The lock on disk, as one of no commit; empty where there is none or it records no training."""
+    stages = locked_stages()
+    recorded = MODEL in outs(stages, "train") and "data.dataset" in params(stages, "fetch")
+    return [RecordedLock("", 0, LOCK_FILE.read_bytes(), stages)] if recorded else []
 
 
 def differing_code(stages: Stages, stage: str, commit: str) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
@@ -21,11 +22,7 @@ def read_lock(text: str | bytes) -> Stages:
     Raises:
         ValueError: it is no such text, as after a merge that was not finished.
     """
-    try:
-        stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
-        return {name: {**entry, "cmd": entry["cmd"]} for name, entry in stages.items()}
-    except (YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"no dvc.lock: {' '.join(str(error).split())[:100]}") from None
+    return _read_lock(text)
 
 
 def lock_digest(stages: Stages) -> str:
@@ -71,3 +68,12 @@ def code(stages: Stages, stage: str) -> dict[str, str]:
 def is_about_its_model(stages: Stages, stage: str) -> bool:
     """Whether a stage's outputs are those of the model that the same lock records."""
     return MODEL in deps(stages, stage) and deps(stages, stage)[MODEL] == outs(stages, "train").get(MODEL)
+
+
+@lru_cache(maxsize=64)
+def _read_lock(text: str | bytes) -> Stages:
+    try:
+        stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+        return {name: {**entry, "cmd": entry["cmd"]} for name, entry in stages.items()}
+    except (YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no dvc.lock: {' '.join(str(error).split())[:100]}") from None

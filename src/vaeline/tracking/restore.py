@@ -26,6 +26,7 @@ from vaeline.tracking.locks import MODEL, deps, is_about_its_model, outs, params
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
+    RESTORED,
     close_stale_runs,
     every_run,
     log_dataset,
@@ -39,7 +40,6 @@ from vaeline.tracking.store import experiment_id, state_directory
 from vaeline.tracking.sync import grouped_metrics, log_lock
 from vaeline.tracking.trees import Tree, is_file, read_file, recorded_tree, tree_digest, write_tree
 
-RESTORED = "vaeline.restored"
 RESTORED_FROM = "vaeline.restored_from"
 MODEL_TAG = f"vaeline.outs.{MODEL}"
 LOCK_TAG = "vaeline.dvc_lock_sha256"
@@ -84,6 +84,16 @@ def restore_runs(client: MlflowClient) -> tuple[list[Restoration], list[str]]:
         return [_restore(client, runs, found) for found in by_model.values()], unreadable
 
 
+def is_run_of(run: Run, lock: RecordedLock) -> bool:
+    """Whether a run trained the model of a lock; runs that do not name it yet are told by what went into them."""
+    tags = run.data.tags
+    if MODEL_TAG in tags:
+        return tags[MODEL_TAG] == lock.model_md5
+    went_in = {f"vaeline.deps.{path}": md5 for path, md5 in deps(lock.stages, "train").items()}
+    asked = {key: str(value) for key, value in params(lock.stages, "train").items()}
+    return DIGEST_TAG in tags and went_in.items() <= tags.items() and asked.items() <= run.data.params.items()
+
+
 def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[RecordedLock]) -> Restoration:
     """Find or make the run of the model that all of `locks` record, and fill in what it lacks."""
     lock = _best(locks)
@@ -113,22 +123,13 @@ def _best(locks: Sequence[RecordedLock]) -> RecordedLock:
 
 def _find(runs: Sequence[Run], locks: Sequence[RecordedLock], model_digest: str, key: str) -> Run | None:
     """The run of the model: by its digest or md5, by all that went into it; or one of its key that has no model yet."""
-    md5 = locks[0].model_md5
     tests = (
-        lambda run: run.data.tags.get(DIGEST_TAG) == model_digest or run.data.tags.get(MODEL_TAG) == md5,
-        lambda run: MODEL_TAG not in run.data.tags and any(_trained_alike(run, lock) for lock in locks),
+        lambda run: run.data.tags.get(DIGEST_TAG) == model_digest,
+        lambda run: any(is_run_of(run, lock) for lock in locks),
         lambda run: DIGEST_TAG not in run.data.tags and run.data.tags.get(KEY_TAG) == key,
     )
     alive_first = sorted(runs, key=lambda run: run.info.lifecycle_stage == LifecycleStage.DELETED)
     return next((run for test in tests for run in alive_first if test(run)), None)
-
-
-def _trained_alike(run: Run, lock: RecordedLock) -> bool:
-    """Whether a run with a model was made of what the lock says: the first runs do not name their outputs."""
-    went_in = {f"vaeline.deps.{path}": md5 for path, md5 in deps(lock.stages, "train").items()}
-    asked = {key: str(value) for key, value in params(lock.stages, "train").items()}
-    tags = run.data.tags
-    return DIGEST_TAG in tags and went_in.items() <= tags.items() and asked.items() <= run.data.params.items()
 
 
 def _was_stopped(run: Run) -> bool:

@@ -16,6 +16,7 @@ from vaeline.tracking.store import LEDGER_SUFFIX
 
 DIGEST_TAG = "vaeline.model_digest"
 KEY_TAG = "vaeline.train_key"
+RESTORED = "vaeline.restored"
 QUOTES = re.compile(r"['\"\\]")
 PART_OF_AN_ID = re.compile(r"[0-9a-f]{6,32}")
 PARAMS_A_CALL = 100

@@ -29,6 +29,7 @@ from vaeline.tracking.locks import lock_digest, lock_tags, read_lock
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
+    RESTORED,
     close_stale_runs,
     find_run,
     log_dataset,
@@ -97,12 +98,18 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
 def log_lock(client: MlflowClient, run_id: str, content: bytes) -> None:
     """Tag a run with what a `dvc.lock` says of it, and keep the file under its digest; earlier ones stay."""
     stages = read_lock(content)
-    name = f"{lock_digest(stages)}.yaml"
+    path = kept_lock(lock_digest(stages))
     set_tags(client, run_id, lock_tags(stages))
-    if f"{LOCKS}/{name}" not in {item.path for item in client.list_artifacts(run_id, LOCKS)}:
+    if path not in {item.path for item in client.list_artifacts(run_id, LOCKS)}:
         with tempfile.TemporaryDirectory() as scratch:
-            (Path(scratch) / name).write_bytes(content)
-            client.log_artifact(run_id, str(Path(scratch) / name), LOCKS)
+            file = Path(scratch) / Path(path).name
+            file.write_bytes(content)
+            client.log_artifact(run_id, str(file), LOCKS)
+
+
+def kept_lock(lock_sha256: str) -> str:
+    """The artifact in which a run keeps the `dvc.lock` of this digest."""
+    return f"{LOCKS}/{lock_sha256}.yaml"
 
 
 def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -136,7 +143,7 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
         if known := find_run(client, experiment, by_digest):
             return known
         run = client.create_run(experiment, run_name=run_name(declared_params(), tags[KEY_TAG]))
-    set_tags(client, run.info.run_id, tags | by_digest | {"vaeline.restored": "true"})
+    set_tags(client, run.info.run_id, tags | by_digest | {RESTORED: "true"})
     client.set_terminated(run.info.run_id)
     return client.get_run(run.info.run_id)
 

@@ -32,7 +32,7 @@ ENDED_BY = "vaeline.ended_by"
 
 
 class Terminated(SystemExit):
-    """SIGTERM, as an exception, so that what is open is closed."""
+    """SIGTERM, or another end from outside, as an exception."""
 
 
 class TrainingObserver:
@@ -113,20 +113,29 @@ class TrainingObserver:
 def watch_training(key: str, manifest: Mapping[str, Any]) -> Iterator[TrainingObserver]:
     """Open the run, and close it as what happened: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED."""
     observer = TrainingObserver(key, manifest)
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    with raising(signal.SIGTERM):
+        try:
+            observer.begin()
+            yield observer
+        except (KeyboardInterrupt, Terminated) as stop:
+            observer.end("KILLED", type(stop).__name__)
+            raise
+        except BaseException as error:
+            observer.end("FAILED", f"{type(error).__name__}: {error}")
+            raise
+        else:
+            observer.end("FINISHED")
+
+
+@contextmanager
+def raising(*signals: signal.Signals) -> Iterator[None]:
+    """Within the block, these signals raise `Terminated`, so that what is open is closed."""
+    previous = {number: signal.signal(number, _terminate) for number in signals}
     try:
-        observer.begin()
-        yield observer
-    except (KeyboardInterrupt, Terminated) as stop:
-        observer.end("KILLED", type(stop).__name__)
-        raise
-    except BaseException as error:
-        observer.end("FAILED", f"{type(error).__name__}: {error}")
-        raise
-    else:
-        observer.end("FINISHED")
+        yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -28,21 +28,28 @@ def disk_tree(path: Path) -> Tree | None:
 
 
 def cached_tree(md5: str) -> Tree | None:
-    """What DVC's cache keeps under this md5 ("….dir" is a folder); None where any of it is missing."""
+    """What DVC's cache keeps under this md5 ("….dir" is a folder); None where any of it is missing.
+
+    A list of files that cannot be read counts as an empty one, whose md5 is another.
+    """
     found = _object(md5) if MD5.fullmatch(md5) else None
     if found is None or not md5.endswith(FOLDER):
         return {"": found} if found else None
     try:
         members = {entry["relpath"]: _object(entry["md5"]) for entry in json.loads(found.read_text(encoding="utf-8"))}
     except (ValueError, KeyError, TypeError):
-        return None
-    return members if all(members.values()) and all(map(RELATIVE.fullmatch, members)) else None
+        return {}
+    if not all(map(RELATIVE.fullmatch, members)):
+        return {}
+    return members if all(members.values()) else None
 
 
 def recorded_tree(path: str, md5: str) -> Tree | None:
-    """What `dvc.lock` records at `path` under this md5: from disk if it is there, else from DVC's cache, else None."""
-    on_disk = disk_tree(Path(path))
-    return on_disk if on_disk is not None and dvc_md5(on_disk) == md5 else cached_tree(md5)
+    """What `dvc.lock` records at `path` under this md5, from disk or DVC's cache; None where neither holds it."""
+    for tree in (disk_tree(Path(path)), cached_tree(md5)):
+        if tree is not None and dvc_md5(tree) == md5:
+            return tree
+    return None
 
 
 def dvc_md5(tree: Tree) -> str:

@@ -41,7 +41,8 @@ from vaeline.registry.gate.statistics import (
     paired_gains,
 )
 from vaeline.registry.resolve import check_reference
-from vaeline.registry.stored import ARCHIVE, load_stored
+from vaeline.registry.stored import load_stored
+from vaeline.registry.versions import ARCHIVE
 from vaeline.scorecard.subject import Subject
 from vaeline.tracking.comparison import dataset_digests
 from vaeline.tracking.lineage import data_behind

@@ -12,7 +12,8 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import candidate_name, find_version, served_name
 from vaeline.registry.resolve import ARCHIVE_ENDING, REGISTRY_SCHEME
-from vaeline.registry.stored import UNKNOWN, StoredModel, find_registered, find_run_model
+from vaeline.registry.stored import StoredModel, find_registered, find_run_model
+from vaeline.registry.versions import UNKNOWN
 
 CHAMPION = "champion"
 MODEL = Path("models/vae.keras")

@@ -1,0 +1,109 @@
+"""What the store, git and `dvc.lock` say of a run and its versions."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from vaeline.registry.versions import SCHEME, artifact_copy, registered_version
+from vaeline.tracking.git import git
+from vaeline.tracking.history import RecordedLock
+from vaeline.tracking.lineage import LOCK_FILE
+from vaeline.tracking.locks import Stages, lock_digest, read_lock
+from vaeline.tracking.restore import LOCK_TAG, is_run_of
+from vaeline.tracking.sync import kept_lock
+
+COMMIT_TAG = "mlflow.source.git.commit"
+DIRTY_TAG = "vaeline.git_dirty"
+ENVIRONMENT_TAG = "vaeline.environment_sha256"
+HEXADECIMAL = re.compile("[0-9a-f]{7,64}")
+
+
+@dataclass(frozen=True)
+class KeptLock:
+    """The `dvc.lock` of a run: its stages, where they were found, and the first commit that holds it, if any does."""
+
+    stages: Stages
+    where: str
+    commit: str
+
+    @property
+    def digest(self) -> str:
+        """Its SHA-256, computed from the stages."""
+        return lock_digest(self.stages)
+
+
+def run_of(client: MlflowClient, trained: ModelVersion | Run) -> Run:
+    """The run itself, or that of a version."""
+    return trained if isinstance(trained, Run) else client.get_run(trained.run_id)
+
+
+def versions_of(client: MlflowClient, run: Run) -> list[ModelVersion]:
+    """All registered versions of a run's model, with their aliases, in the order in which they were made."""
+    found = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    whole = [client.get_model_version(version.name, version.version) for version in found]
+    return sorted(whole, key=lambda version: version.creation_timestamp)
+
+
+def uri_of(version: ModelVersion) -> str:
+    """`models:/name/version`."""
+    return f"models:/{version.name}/{version.version}"
+
+
+def copied_from(version: ModelVersion) -> str:
+    """The version that this one is a copy of, as `models:/name/version`; empty for one that a trainer registered."""
+    return version.source if version.source.startswith(SCHEME) else ""
+
+
+def chain(client: MlflowClient, version: ModelVersion) -> list[ModelVersion]:
+    """The version, the one that it was copied from, and so on."""
+    found = [version]
+    while source := copied_from(found[-1]):
+        if source in map(uri_of, found):
+            break
+        found.append(registered_version(client, source))
+    return found
+
+
+def lock_of(client: MlflowClient, run: Run, recorded: Sequence[RecordedLock]) -> KeptLock | None:
+    """The `dvc.lock` that a run's tag names: as the run keeps it, else as a commit or this folder has it.
+
+    Where none has that digest, the newest that records the run's model; None where there is none.
+    """
+    tagged = run.data.tags.get(LOCK_TAG, "")
+    exact = next((lock for lock in recorded if lock.digest == tagged), None)
+    with artifact_copy(client, run.info.run_id, kept_lock(tagged)) as file:
+        if file is not None:
+            return KeptLock(read_lock(file.read_bytes()), "the run's artifacts", exact.commit if exact else "")
+    found = exact or next((lock for lock in reversed(recorded) if is_run_of(run, lock)), None)
+    if found is None:
+        return None
+    return KeptLock(found.stages, "git" if found.commit else f"{LOCK_FILE} on disk", exact.commit if exact else "")
+
+
+def about_commit(commit: str) -> dict[str, str]:
+    """Author, date and subject of a commit and the branches that hold it; empty if this repository does not have it."""
+    if not HEXADECIMAL.fullmatch(commit):
+        return {}
+    shown = git("show", "--no-patch", "--format=%an%n%aI%n%s", commit).split("\n", 2)
+    if len(shown) < 3:
+        return {}
+    branches = git("for-each-ref", "--contains", commit, "--format=%(refname:short)", "refs/heads", "refs/remotes")
+    return {**dict(zip(("author", "date", "subject"), shown, strict=True)), "branches": ", ".join(branches.split())}
+
+
+def home_commit(run: Run, lock: KeptLock | None, recorded: Sequence[RecordedLock]) -> str:
+    """The commit that holds the code and the parameters of a run; empty where none does.
+
+    A clean training ran on its commit. One with uncommitted changes is at home where they were committed: in the first
+    commit whose `dvc.lock` records it.
+    """
+    tags = run.data.tags
+    if tags.get(DIRTY_TAG) == "false" and about_commit(tags.get(COMMIT_TAG, "")):
+        return tags[COMMIT_TAG]
+    if lock and lock.commit:
+        return lock.commit
+    return next((found.commit for found in recorded if found.commit and is_run_of(run, found)), "")

@@ -1,0 +1,87 @@
+"""A lineage: things, and which was made of which; as plain values for JSON, and as a Mermaid flowchart."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN_DIGITS = 12
+ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;", "|": "#124;", "\\": "#92;"}
+SHAPES = {"version": ("([", "])"), "data": ("[(", ")]"), "image": ("[(", ")]"), "stage": ("[[", "]]")}
+SUBJECT_STYLE = "stroke-width:4px"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One thing: `kind` says what it is, `label` which, `facts` all that is known of it."""
+
+    id: str
+    kind: str
+    label: str
+    digest: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`target` was made of `source`; `label` says in what way."""
+
+    source: str
+    target: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes by their id, the edges between them, and the node that was asked about."""
+
+    subject: str
+    nodes: Mapping[str, Node]
+    edges: tuple[Edge, ...]
+
+    def sources(self, node: str) -> list[Edge]:
+        """What the node was made of."""
+        return [edge for edge in self.edges if edge.target == node]
+
+    def uses(self, node: str) -> list[Edge]:
+        """What was made of the node."""
+        return [edge for edge in self.edges if edge.source == node]
+
+
+def make_graph(subject: Node, nodes: Iterable[Node], edges: Iterable[Edge]) -> Graph:
+    """A graph of the first node of each id, and of the edges whose ends are there, each once."""
+    known: dict[str, Node] = {}
+    for node in (subject, *nodes):
+        known.setdefault(node.id, node)
+    kept = dict.fromkeys(edge for edge in edges if edge.source in known and edge.target in known)
+    return Graph(subject.id, known, tuple(kept))
+
+
+def to_plain(graph: Graph) -> dict[str, Any]:
+    """The graph as values that JSON has."""
+    nodes = [
+        {"id": node.id, "kind": node.kind, "label": node.label, "digest": node.digest, "facts": dict(node.facts)}
+        for node in graph.nodes.values()
+    ]
+    edges = [{"source": edge.source, "target": edge.target, "label": edge.label} for edge in graph.edges]
+    return {"subject": graph.subject, "nodes": nodes, "edges": edges}
+
+
+def to_mermaid(graph: Graph) -> str:
+    """A flowchart from left to right, what something was made of standing before it; the subject has a thick border."""
+    names = {node: f"n{index}" for index, node in enumerate(graph.nodes)}
+    lines = ["flowchart LR"]
+    for node in graph.nodes.values():
+        before, after = SHAPES.get(node.kind, ("[", "]"))
+        texts = [node.kind, node.label, _shortened(node.digest)]
+        lines.append(f'  {names[node.id]}{before}"{"<br/>".join(escape(text) for text in texts if text)}"{after}')
+    lines += [f'  {names[edge.source]} -->|"{escape(edge.label)}"| {names[edge.target]}' for edge in graph.edges]
+    return "\n".join([*lines, f"  style {names[graph.subject]} {SUBJECT_STYLE}"]) + "\n"
+
+
+def escape(text: str) -> str:
+    """A text as it can stand between quotes in Mermaid: special characters as entities, white space as one blank."""
+    return "".join(ENTITIES.get(character, character) for character in " ".join(text.split()))
+
+
+def _shortened(digest: str) -> str:
+    return f"{digest[:SHOWN_DIGITS]}…" if len(digest) > SHOWN_DIGITS else digest

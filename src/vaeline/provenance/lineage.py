@@ -1,0 +1,328 @@
+"""The lineage of a version, a run, a file or an image, as a graph of what was made of what."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from vaeline.data.idx import read_idx
+from vaeline.data.prepared import Prepared, read_prepared
+from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
+from vaeline.errors import VaelineError
+from vaeline.provenance.evidence import (
+    COMMIT_TAG,
+    DIRTY_TAG,
+    ENVIRONMENT_TAG,
+    KeptLock,
+    about_commit,
+    copied_from,
+    lock_of,
+    uri_of,
+    versions_of,
+)
+from vaeline.provenance.graph import Edge, Graph, Node, make_graph
+from vaeline.provenance.subjects import ImageRow, RecordedFile, Subject, digests_of, recorded_digests
+from vaeline.registry.versions import SCHEME, artifact_copy
+from vaeline.tracking.history import METRICS, RecordedLock
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK
+from vaeline.tracking.locks import MODEL, RAW, Stages, code, deps, outs, params
+from vaeline.tracking.restore import HISTORY, LOCK_TAG, PREPARED, RESTORED_FROM, VALIDATION, is_run_of
+from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED, every_run
+from vaeline.tracking.trees import disk_tree, dvc_md5
+
+SCORES = "evaluation/scores.parquet"
+GATE = "vaeline.gate_"
+BEFORE_TRAINING = ("fetch", "prepare", "validate", "classify")
+INTO_TRAINING = {PREPARED: "trained", VALIDATION: "let through"}
+ROLES = {"train": "trained", "validation": "validated", "test": "tested"}
+RUN_FACTS = {
+    "train key": KEY_TAG,
+    "data set": "vaeline.dataset",
+    "machine": "vaeline.machine",
+    "processor": "vaeline.processor",
+    "backend": "vaeline.backend",
+    "python": "vaeline.python",
+    "DVC experiment": "vaeline.dvc_experiment",
+    "ended by": "vaeline.ended_by",
+    "restored": RESTORED,
+    "restored from": RESTORED_FROM,
+}
+
+Parts = tuple[list[Node], list[Edge]]
+
+
+def lineage(client: MlflowClient, subject: Subject, recorded: Sequence[RecordedLock]) -> Graph:
+    """The graph about `subject`; `recorded` are the locks of git's history and that on disk.
+
+    Raises:
+        VaelineError: an image is asked for that is not on disk.
+    """
+    if isinstance(subject, RecordedFile):
+        return lineage_of_file(client, subject, recorded)
+    if isinstance(subject, ImageRow):
+        return lineage_of_image(client, subject, read_prepared(Path(PREPARED)), recorded)
+    if isinstance(subject, Run):
+        return lineage_of_run(client, subject, run_node(subject), recorded)
+    return lineage_of_run(client, client.get_run(subject.run_id), version_node(subject), recorded)
+
+
+def lineage_of_run(client: MlflowClient, run: Run, subject: Node, recorded: Sequence[RecordedLock]) -> Graph:
+    """All that a run was made of, and the versions that came of it; `subject` is the run or one of those."""
+    lock = lock_of(client, run, recorded)
+    md5 = digests_of(run).get(MODEL) or (outs(lock.stages, "train")[MODEL] if lock else "")
+    parts = [_versions(client, run, md5), _circumstances(run, lock), _data_set(run)]
+    parts.append(_stages(lock.stages, (MODEL, METRICS), run_id(run)) if lock else _tagged(run))
+    return make_graph(subject, *_join(parts))
+
+
+def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence[RecordedLock]) -> Graph:
+    """What a file or folder was made of, and every run and version that it went into or came out of."""
+    parts = []
+    for stages in (lock.stages for lock in reversed(recorded)):
+        made = {path: md5 for stage in BEFORE_TRAINING for path, md5 in outs(stages, stage).items()}
+        if targets := [path for path in file.paths if made.get(path) == file.md5]:
+            parts.append(_stages(stages, targets))
+            break
+    for run in every_run(client):
+        own = digests_of(run)
+        all_known = [own, *(recorded_digests(lock.stages) for lock in recorded if is_run_of(run, lock))]
+        if paths := {path for known in all_known for path, md5 in known.items() if md5 == file.md5}:
+            prepared, model = (
+                next((known[path] for known in all_known if path in known), "") for path in (PREPARED, MODEL)
+            )
+            parts += [_versions(client, run, model), *(_way(path, file.md5, prepared, run) for path in sorted(paths))]
+    return make_graph(file_node(file.paths[0], file.md5), *_join(parts))
+
+
+def lineage_of_image(
+    client: MlflowClient, image: ImageRow, prepared: Prepared, recorded: Sequence[RecordedLock]
+) -> Graph:
+    """Where a row of the prepared data on disk comes from, and the runs that it trained, stopped or tested.
+
+    A run that was tested on it says how it scored the image.
+
+    Raises:
+        VaelineError: the split has no such row.
+    """
+    subject, md5 = _image_node(image, prepared), dvc_md5(disk_tree(Path(PREPARED)))
+    about = file_node(PREPARED, md5, {"data set": prepared.title, "splits": prepared.manifest["splits"]})
+    parts = [([about], [Edge(about.id, subject.id, f"row {image.row} of {image.split}")])]
+    parts += [
+        _stages(stages, (PREPARED,))
+        for stages in (lock.stages for lock in reversed(recorded))
+        if outs(stages, "prepare").get(PREPARED) == md5
+    ][:1]
+    for run in every_run(client):
+        if DIGEST_TAG in run.data.tags and _splits(run).get(image.split) == prepared.manifest["splits"][image.split]:
+            scores = _scores(client, run, image.row) if image.split == "test" else {}
+            parts.append(([run_node(run, scores)], [Edge(subject.id, run_id(run), ROLES[image.split])]))
+            parts.append(_versions(client, run, digests_of(run).get(MODEL, "")))
+    return make_graph(subject, *_join(parts))
+
+
+def run_id(run: Run) -> str:
+    """The id of a run's node."""
+    return f"run:{run.info.run_id}"
+
+
+def version_id(uri: str) -> str:
+    """The id of the node of `models:/name/version`."""
+    return f"version:{uri.removeprefix(SCHEME)}"
+
+
+def file_id(md5: str) -> str:
+    """The id of a file's node."""
+    return f"file:{md5}"
+
+
+def version_node(version: ModelVersion) -> Node:
+    """A registered version, its aliases, and what the gate said of it."""
+    name = "".join((f"{version.name}/{version.version}", *(f" @{alias}" for alias in version.aliases)))
+    facts = {
+        "registered": _when(version.creation_timestamp),
+        "aliases": list(version.aliases),
+        "gate": {tag.removeprefix(GATE): value for tag, value in version.tags.items() if tag.startswith(GATE)},
+    }
+    return Node(version_id(uri_of(version)), "version", name, version.tags.get(DIGEST_TAG, ""), _known(facts))
+
+
+def run_node(run: Run, scores: Mapping[str, float] | None = None) -> Node:
+    """A run, where it ran and what it reached; and its scores of one image, if there are any."""
+    tags, metrics = run.data.tags, run.data.metrics
+    facts = {
+        "id": run.info.run_id,
+        "status": run.info.status,
+        "started": _when(run.info.start_time),
+        **{name: tags.get(tag, "") for name, tag in RUN_FACTS.items()},
+        "metrics": {name: metrics[name] for name in metrics if name.startswith("test/") and not name.endswith("_se")},
+        "scores of the image": dict(scores or {}),
+    }
+    return Node(run_id(run), "run", run.info.run_name, tags.get(DIGEST_TAG, ""), _known(facts))
+
+
+def file_node(path: str, md5: str, facts: Mapping[str, Any] | None = None) -> Node:
+    """A file or folder by DVC's md5."""
+    return Node(file_id(md5), "data" if path.startswith("data/") else "file", path, md5, facts or {})
+
+
+def _versions(client: MlflowClient, run: Run, md5: str) -> Parts:
+    """The run, its model with DVC's md5, and the versions of that, in whichever registered model."""
+    sha256 = run.data.tags.get(DIGEST_TAG, "")
+    nodes, edges = [run_node(run)], []
+    if not sha256:
+        return nodes, edges
+    model = Node(file_id(md5 or sha256), "model", MODEL, sha256, _known({"md5": md5}))
+    nodes.append(model)
+    edges.append(Edge(run_id(run), model.id, "made"))
+    for version in versions_of(client, run):
+        nodes.append(version_node(version))
+        source = copied_from(version)
+        link = (
+            (version_id(source), nodes[-1].id, "promoted to") if source else (model.id, nodes[-1].id, "registered as")
+        )
+        edges.append(Edge(*link))
+    return nodes, edges
+
+
+def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
+    """Commit, lock, parameters, environment, validation and CI job of a run."""
+    tags, into_run = run.data.tags, []
+    if commit := tags.get(COMMIT_TAG):
+        tree = {"true": "with uncommitted changes", "false": "clean"}.get(tags.get(DIRTY_TAG, ""), "unknown")
+        about = {"tree": tree, **about_commit(commit)}
+        into_run.append(
+            (Node("commit", "commit", about.get("subject", "not in this repository"), commit, about), "code of")
+        )
+    if digest := tags.get(LOCK_TAG):
+        about = {"found in": lock.where, "first commit": lock.commit, "stages": dict(lock.stages)} if lock else {}
+        into_run.append((Node("lock", "lock", "dvc.lock", digest, _known(about)), "records"))
+    if run.data.params:
+        into_run.append(
+            (Node("parameters", "parameters", "params.yaml", "", {"values": dict(run.data.params)}), "asked for")
+        )
+    if digest := tags.get(ENVIRONMENT_TAG):
+        into_run.append((Node("environment", "environment", str(ENVIRONMENT_LOCK), digest), "installed for"))
+    if "vaeline.validation" in tags:
+        md5 = digests_of(run).get(VALIDATION, "")
+        verdict = {"status": tags["vaeline.validation"], "profile": tags.get("vaeline.validation_profile", "")}
+        into_run.append((Node(file_id(md5), "validation", VALIDATION, md5, verdict), INTO_TRAINING[VALIDATION]))
+    if address := tags.get("vaeline.ci_url"):
+        about = {"workflow": tags.get("vaeline.ci_workflow", ""), "actor": tags.get("vaeline.ci_actor", "")}
+        into_run.append((Node("ci", "CI run", address, "", _known(about)), "ran"))
+    return [node for node, _ in into_run], [Edge(node.id, run_id(run), label) for node, label in into_run]
+
+
+def _data_set(run: Run) -> Parts:
+    """The data set that MLflow knows as the run's input, with the rows and digests of its splits."""
+    nodes = [
+        file_node(PREPARED, item.dataset.digest, {"data set": item.dataset.name, "splits": _splits(run)})
+        for item in (run.inputs.dataset_inputs if run.inputs else [])
+    ]
+    return nodes, [Edge(node.id, run_id(run), INTO_TRAINING[PREPARED]) for node in nodes]
+
+
+def _stages(stages: Stages, targets: Iterable[str], train: str = "stage:train") -> Parts:
+    """The stages that made `targets`, what went into them and its makers; `train` is the node of the stage train."""
+    makers = {path: stage for stage in stages for path in outs(stages, stage)}
+    needed, done = [path for path in targets if path in makers], {}
+    nodes, edges = [], []
+    for path in needed:  # grows by what goes into a stage
+        stage = makers[path]
+        here = train if stage == "train" else f"stage:{stage}"
+        nodes.append(file_node(path, outs(stages, stage)[path]))
+        edges.append(Edge(here, nodes[-1].id, "made"))
+        if stage in done:
+            continue
+        done[stage] = here
+        own = code(stages, stage)
+        facts = {"command": stages[stage]["cmd"], "parameters": params(stages, stage)}
+        nodes += [
+            Node(here, "stage", stage, "", _known(facts)),
+            Node(f"code:{stage}", "code", f"code of {stage}", "", own),
+        ]
+        edges.append(Edge(f"code:{stage}", here, "runs in"))
+        for dep, md5 in deps(stages, stage).items():
+            if dep not in own:
+                edges.append(
+                    Edge(file_id(md5), here, INTO_TRAINING.get(dep, "went into") if stage == "train" else "went into")
+                )
+                needed.append(dep)
+    return nodes, edges
+
+
+def _tagged(run: Run) -> Parts:
+    """What the tags alone say of what went into a run, where its lock is lost."""
+    md5s = {path: md5 for path, md5 in digests_of(run).items() if path not in (MODEL, HISTORY)}
+    files = [file_node(path, md5) for path, md5 in md5s.items() if path.startswith(("data/", "reports/"))]
+    own = {path: md5 for path, md5 in md5s.items() if not path.startswith(("data/", "reports/"))}
+    into = [Node("code:train", "code", "code of train", "", own), *files]
+    return into, [Edge(node.id, run_id(run), INTO_TRAINING.get(node.label, "runs in")) for node in into]
+
+
+def _way(path: str, md5: str, prepared: str, run: Run) -> Parts:
+    """How a file came into a run or out of it."""
+    if path == RAW and prepared:
+        edges = [
+            Edge(file_id(md5), file_id(prepared), "split into"),
+            Edge(file_id(prepared), run_id(run), "trained"),
+        ]
+        return [file_node(PREPARED, prepared)], edges
+    if path != VALIDATION and path.startswith(("models/vae", "reports/")):
+        return [], [Edge(run_id(run), file_id(md5), "made")]
+    return [], [Edge(file_id(md5), run_id(run), INTO_TRAINING.get(path, "went into"))]
+
+
+def _image_node(image: ImageRow, prepared: Prepared) -> Node:
+    """The image, its label, and the row of the source that it was, if the source is on disk."""
+    split = prepared.splits.get(image.split)
+    if split is None or image.row >= len(split.labels):
+        rows = len(split.labels) if split else 0
+        raise VaelineError(f"{PREPARED} has no image {image.split}/{image.row}: {image.split} has {rows:,} rows")
+    pixels, label, row = split.images[image.row], int(split.labels[image.row]), int(split.indices[image.row])
+    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
+    source = Path(RAW) / (TEST_IMAGES if image.split == "test" and own_test_set else TRAIN_IMAGES)
+    facts = {
+        "split": image.split,
+        "row": image.row,
+        "label": label,
+        "class": prepared.classes[label],
+        "source": f"row {row} of {source}",
+        "as in the source": str(np.array_equal(read_idx(source)[row], pixels)).lower() if source.is_file() else "",
+    }
+    sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, _known(facts))
+
+
+def _scores(client: MlflowClient, run: Run, row: int) -> dict[str, float]:
+    """How a run scored a test image; empty if it has no table of scores, or left the image out."""
+    with artifact_copy(client, run.info.run_id, SCORES) as file:
+        table = pd.read_parquet(file) if file else pd.DataFrame({"image": []})
+    found = table[table["image"] == row].drop(columns=["image", "label"], errors="ignore").dropna(axis="columns")
+    return {name: round(float(values.iloc[0]), 6) for name, values in found.items() if len(values)}
+
+
+def _splits(run: Run) -> dict[str, Any]:
+    """Rows and digests of the splits that a run was given, by their names."""
+    for item in run.inputs.dataset_inputs if run.inputs else []:
+        return json.loads(item.dataset.profile or "{}")
+    return {}
+
+
+def _join(parts: Sequence[Parts]) -> Parts:
+    return [node for nodes, _ in parts for node in nodes], [edge for _, edges in parts for edge in edges]
+
+
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value not in ("", {}, [], None)}
+
+
+def _when(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

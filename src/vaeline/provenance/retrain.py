@@ -1,0 +1,185 @@
+"""A training repeated from its commit, in a checkout that is gone afterwards, and compared with what was recorded."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlflow.entities import Run
+from ruamel.yaml import YAML
+
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
+from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, Check, compare, differing
+from vaeline.tracking.git import git
+from vaeline.tracking.history import METRICS, RecordedLock
+from vaeline.tracking.lineage import DVC_FILE, ENVIRONMENT_LOCK, LOCK_FILE, machine_tags
+from vaeline.tracking.locks import MODEL, Stages, outs, read_lock
+from vaeline.tracking.restore import PREPARED
+from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.sync import grouped_metrics
+from vaeline.tracking.training import raising
+from vaeline.tracking.trees import recorded_tree, write_tree
+
+LAST_STAGE = "evaluate"
+RESTORED = ("fetch", "classify")  # the source images, and the classifier that measures all models of a data set
+LOSSES = ("test/neg_elbo", "test/reconstruction", "test/nll_bound", "test/mse")
+LEFT_OUT = ("MLFLOW_", "DVC_", "GIT_")
+GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What the repeated pipeline wrote: its `dvc.lock`, the SHA-256 of its model and its metrics."""
+
+    stages: Stages
+    model_sha256: str
+    metrics: Mapping[str, float]
+
+
+def place_to_retrain(run: Run, lock: KeptLock | None, recorded: Sequence[RecordedLock]) -> str:
+    """The commit to train from: the one that recorded the run, with its evaluation, or else the training's own.
+
+    Raises:
+        VaelineError: no commit of this repository holds what was trained.
+    """
+    if lock is None:
+        raise VaelineError(f"the dvc.lock of the run {run.info.run_name} is lost, so that it cannot be trained again")
+    home = home_commit(run, lock, recorded)
+    for commit in dict.fromkeys(filter(about_commit, filter(None, (lock.commit, home)))):
+        if not differing(lock.stages, "train", commit):
+            return commit
+    claimed = run.data.tags.get(COMMIT_TAG, "")[:12] or "no commit"
+    raise VaelineError(
+        f"the run {run.info.run_name} was trained from {claimed} with changes that no commit of this repository holds"
+    )
+
+
+def retrain(lock: KeptLock, commit: str) -> Retrained:
+    """Run the pipeline of `commit` up to `evaluate`, from the recorded images, with the present environment.
+
+    The checkout, its DVC cache and its store of runs lie in a temporary folder, which is removed in the end, also after
+    a failure, Ctrl-C, SIGTERM and SIGHUP. The source images and the classifier are restored where they are at hand; all
+    else is made anew.
+
+    Raises:
+        VaelineError: there is no checkout, or a stage failed.
+    """
+    with raising(signal.SIGTERM, signal.SIGHUP), _checkout(commit) as folder:
+        _prepare(folder, lock.stages)
+        _run([sys.executable, "-m", "dvc", "repro", "--no-run-cache", LAST_STAGE], folder, _environment(folder))
+        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        stages = read_lock((folder / LOCK_FILE).read_bytes())
+        return Retrained(stages, digest(folder / MODEL), grouped_metrics(metrics))
+
+
+def compare_retrained(run: Run, lock: KeptLock, commit: str, found: Retrained, tolerance: float) -> Iterator[Check]:
+    """The repeated training against the run: bit by bit on the same kind of machine, else by its test losses.
+
+    `tolerance` is a share of the recorded loss.
+    """
+    recorded, made = outs(lock.stages, "prepare").get(PREPARED, ""), outs(found.stages, "prepare").get(PREPARED, "")
+    yield compare(f"retrained {PREPARED}", recorded, made, "made anew from the source")
+    exact, kind = compare(f"retrained {MODEL}", run.data.tags.get(DIGEST_TAG, ""), found.model_sha256), other_kind(run)
+    by_bits = exact.verdict == AGREES or not kind
+    yield (
+        replace(exact, note="bit by bit") if by_bits else replace(exact, verdict=UNCHECKED, note=f"other bits: {kind}")
+    )
+    if differing(lock.stages, LAST_STAGE, commit):
+        yield Check("retrained losses", UNCHECKED, note=f"{commit[:12]} evaluates otherwise than the run was evaluated")
+    elif by_bits:
+        recorded, made = (outs(stages, LAST_STAGE).get(METRICS, "") for stages in (lock.stages, found.stages))
+        yield compare(f"retrained {METRICS}", recorded, made, "bit by bit")
+    else:
+        for name in LOSSES:
+            if name in run.data.metrics:
+                yield _near(name, run.data.metrics[name], found.metrics.get(name, math.nan), tolerance)
+
+
+def other_kind(run: Run) -> str:
+    """In what machine and environment differ from those of the run; empty where equal bits are to be expected."""
+    here = machine_tags() | {ENVIRONMENT_TAG: digest(ENVIRONMENT_LOCK)}
+    then = {tag: run.data.tags.get(tag, "unknown") for tag in here}
+    return ", ".join(
+        f"{tag.removeprefix('vaeline.')} was {then[tag]}, is {here[tag]}" for tag in here if then[tag] != here[tag]
+    )
+
+
+def _near(name: str, recorded: float, found: float, tolerance: float) -> Check:
+    near = abs(found - recorded) <= tolerance * abs(recorded)
+    note = f"within {tolerance:.1%} of the recorded"
+    return Check(f"retrained {name}", AGREES if near else DIFFERS, f"{recorded:.4f}", f"{found:.4f}", note)
+
+
+@contextmanager
+def _checkout(commit: str) -> Iterator[Path]:
+    """The project as the commit has it, in a temporary folder that belongs to it alone."""
+    with tempfile.TemporaryDirectory(prefix="vaeline-retrain-") as scratch:
+        top = Path(scratch).resolve() / "checkout"
+        no_hooks = ["git", "-c", f"core.hooksPath={os.devnull}"]  # DVC's would fill the folder from its cache
+        done = subprocess.run(
+            [*no_hooks, "worktree", "add", "--detach", str(top), commit], capture_output=True, text=True, check=False
+        )
+        try:
+            if done.returncode:
+                raise VaelineError(f"no checkout of {commit[:12]}: {done.stderr.strip().splitlines()[-1]}")
+            yield top / git("rev-parse", "--show-prefix")
+        finally:
+            git("worktree", "remove", "--force", "--force", str(top))
+
+
+def _prepare(folder: Path, stages: Stages) -> None:
+    """Give a checkout an empty DVC cache, and freeze the stages in `RESTORED` whose recorded outputs are at hand."""
+    places = {"core": ("site_cache_dir", "site"), "cache": ("dir", "cache")}
+    settings = [f'[{part}]\n{key} = "{folder.parent / name}"\n' for part, (key, name) in places.items()]
+    (folder / ".dvc" / "config.local").write_text("".join(settings), encoding="utf-8")
+    yaml = YAML()
+    pipeline, kept = yaml.load(folder / DVC_FILE), {}
+    for stage in RESTORED:
+        declared = pipeline["stages"].get(stage, {}).get("outs", [])
+        trees = {path: recorded_tree(path, md5) for path, md5 in outs(stages, stage).items() if path in declared}
+        if trees and None not in trees.values():
+            for path, tree in trees.items():
+                write_tree(tree, folder / path)
+            pipeline["stages"][stage]["frozen"] = True
+            kept[stage] = stages[stage]
+    yaml.dump(pipeline, folder / DVC_FILE)
+    yaml.dump({"schema": "2.0", "stages": kept}, folder / LOCK_FILE)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """This process's environment with a store of runs of its own, and without what would lead out of the folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.parent}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return kept | own | {"PATH": binaries, "DVC_NO_ANALYTICS": "1"}
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    """Run a command, its output on stderr; if this process is stopped, the command and its children end first."""
+    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, stdout=2)
+    try:
+        status = process.wait()
+    except BaseException:
+        _end(process)
+        raise
+    if status:
+        raise VaelineError(f"the pipeline of that commit failed here with exit status {status}; what it said is above")
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process group, gently first."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+            return

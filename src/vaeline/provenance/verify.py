@@ -1,0 +1,263 @@
+"""All that a registered version claims, computed anew: what agrees, what differs, what cannot be checked here."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from ruamel.yaml import YAML
+
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.params import PARAMS_FILE, flatten
+from vaeline.provenance.evidence import (
+    COMMIT_TAG,
+    DIRTY_TAG,
+    ENVIRONMENT_TAG,
+    KeptLock,
+    about_commit,
+    chain,
+    home_commit,
+    lock_of,
+    run_of,
+    uri_of,
+)
+from vaeline.provenance.subjects import digests_of
+from vaeline.registry.versions import ARCHIVE, artifact_copy
+from vaeline.tracking.git import commit_trees
+from vaeline.tracking.history import METRICS, RecordedLock, differing_code, environment_digest, recorded_key
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, locked_stages
+from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock
+from vaeline.tracking.restore import FOLDERS, HISTORY, LOCK_TAG, NOT_AT_HAND, PREPARED, VALIDATION
+from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
+from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
+from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file
+
+AGREES, DIFFERS, UNCHECKED = "agrees", "differs", "unchecked"
+PACKAGE = "model/MLmodel"
+SAME_FROM_THE_START = (
+    "vaeline.model_digest",
+    "vaeline.train_key",
+    "vaeline.environment_sha256",
+    "vaeline.dataset",
+    "vaeline.validation",
+    "vaeline.machine",
+    "vaeline.processor",
+    "vaeline.backend",
+    "vaeline.python",
+    "vaeline.git_dirty",
+    "vaeline.deps.",
+    "vaeline.outs.",
+    "vaeline.ci_",
+    "mlflow.source.git.",
+)
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Check:
+    """One claim: what was recorded, what was found, and the verdict; `note` says where, or why there is none."""
+
+    name: str
+    verdict: str
+    recorded: str = ""
+    found: str = ""
+    note: str = ""
+
+
+def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence[RecordedLock]) -> list[Check]:
+    """All checks of a version, or of a run; `recorded` are the locks of git's history and that on disk."""
+    run = run_of(client, subject)
+    lock = lock_of(client, run, recorded)
+    version = None if isinstance(subject, Run) else subject
+    checks = list(check_version(client, version, run, recorded)) if version else []
+    checks += check_archive(client, run, lock, registered=version is not None)
+    checks.append(_check_lock_tag(client, "dvc.lock", run.data.tags.get(LOCK_TAG, ""), run, recorded))
+    if lock is not None:
+        checks += check_lock(run, lock)
+        checks += check_commit(run, lock, home_commit(run, lock, recorded))
+        checks += check_outputs(lock)
+        checks += check_evaluation(client, run, lock)
+    return checks
+
+
+def check_version(
+    client: MlflowClient, version: ModelVersion, run: Run, recorded: Sequence[RecordedLock]
+) -> Iterable[Check]:
+    """The version against its run and, if it is a copy, against the version that it is a copy of."""
+    own, tags = version.tags, run.data.tags
+    yield compare("model digest of the version", own[DIGEST_TAG], tags.get(DIGEST_TAG, ""), "tag of the run")
+    claims = {tag: value for tag, value in own.items() if tag.startswith(SAME_FROM_THE_START)}
+    yield _all_equal("tags of the version", claims, {tag: tags.get(tag) for tag in claims}, "those of the run")
+    yield _check_lock_tag(client, "dvc.lock of the version", own.get(LOCK_TAG, ""), run, recorded)
+    try:
+        for source in chain(client, version)[1:]:
+            yield compare(f"model digest of {uri_of(source)}", source.tags[DIGEST_TAG], own[DIGEST_TAG], "its copy")
+    except VaelineError as error:
+        yield Check("version that it was copied from", UNCHECKED, version.source, "", str(error))
+    place = client.get_model_version_download_uri(version.name, version.version)
+    yield compare("place of the version's files", f"{run.info.artifact_uri}/model", place, "registry")
+
+
+def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registered: bool) -> Iterable[Check]:
+    """The archive in the store against the tag of the run, the package around it and `dvc.lock`.
+
+    A run has one once it is `registered`; then it must.
+    """
+    claimed = run.data.tags.get(DIGEST_TAG, "")
+    with artifact_copy(client, run.info.run_id, ARCHIVE) as file:
+        if file is None:
+            yield Check(
+                "archive in the store", DIFFERS if registered else UNCHECKED, claimed, "", f"the run has no {ARCHIVE}"
+            )
+            return
+        yield compare("archive in the store", claimed, digest(file), ARCHIVE)
+        if lock:
+            recorded = outs(lock.stages, "train").get(MODEL, "")
+            yield compare("archive in dvc.lock", recorded, digest(file, "md5"), f"md5, {lock.where}")
+    with artifact_copy(client, run.info.run_id, PACKAGE) as file:
+        if file is not None:
+            flavor = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["flavors"]["python_function"]
+            demanded = flavor.get("config", {}).get("model_digest", "")
+            yield compare("archive that the package loads", claimed, demanded, PACKAGE)
+
+
+def check_lock(run: Run, lock: KeptLock) -> Iterable[Check]:
+    """`dvc.lock` against the tags, the parameters and the data set of the run, and whether a commit holds it."""
+    tags, stages = run.data.tags, lock.stages
+    if lock.commit:
+        yield Check("dvc.lock in git", AGREES, lock.digest, lock.digest, f"commit {lock.commit[:12]}")
+    else:
+        yield Check("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch holds it")
+    locked = deps(stages, "train") | {path: outs(stages, "train")[path] for path in (MODEL, HISTORY)}
+    told = {path: md5 for path, md5 in digests_of(run).items() if path in locked}
+    yield _all_equal("digests of the training", told, locked, "dvc.lock")
+    asked = {key: tags.get(f"vaeline.now.{key}", value) for key, value in run.data.params.items()}
+    locked_params = {key: str(value) for key, value in params(stages).items()}
+    yield _all_equal("parameters in dvc.lock", locked_params, asked, "parameters of the run")
+    for item in run.inputs.dataset_inputs if run.inputs else []:
+        yield compare("data set of the run", item.dataset.digest, outs(stages, "prepare").get(PREPARED, ""), "dvc.lock")
+
+
+def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[Check]:
+    """Code, parameters and environment of every stage, and the train key, against git."""
+    tags, claimed = run.data.tags, run.data.tags.get(COMMIT_TAG, "")
+    if not claimed:
+        yield Check("commit", UNCHECKED, "", "", "the training was not in a git repository")
+        return
+    if not about_commit(claimed):
+        yield Check("commit", UNCHECKED, claimed, "", "this repository does not hold it")
+        return
+    note = "clean" if tags.get(DIRTY_TAG) == "false" else "with uncommitted changes"
+    if home and home != claimed:
+        note += f", which {home[:12]} holds"
+    yield Check("commit", AGREES, claimed, claimed, note)
+    commit = home or claimed
+    for stage in lock.stages:
+        if stage != "register":
+            yield _check_stage(lock.stages, stage, [commit] if stage == "train" else [commit, lock.commit])
+    if ENVIRONMENT_TAG in tags:
+        found = environment_digest(commit)
+        yield compare("environment", tags[ENVIRONMENT_TAG], found, f"{ENVIRONMENT_LOCK} of {commit[:12]}")
+    if KEY_TAG in tags:
+        key = recorded_key(lock.stages, commit)
+        why = f"the commit holds other code, or the data is {NOT_AT_HAND}"
+        yield (
+            compare("train key", tags[KEY_TAG], key, commit[:12])
+            if key
+            else Check("train key", UNCHECKED, tags[KEY_TAG], "", why)
+        )
+
+
+def check_outputs(lock: KeptLock) -> Iterable[Check]:
+    """What the stages made, on disk where it should be and in DVC's cache."""
+    here = locked_stages()
+    for stage in lock.stages:
+        for path, md5 in outs(lock.stages, stage).items() if stage != "register" else ():
+            places = {"DVC cache": cached_tree(md5)}
+            if outs(here, stage).get(path) == md5:
+                places["disk"] = disk_tree(Path(path))
+            if path == METRICS and lock.commit:
+                places["git"] = commit_trees(lock.commit, [path])[path]
+            found = {place: dvc_md5(tree) for place, tree in places.items() if tree is not None}
+            wrong = {place: other for place, other in found.items() if other != md5}
+            if not found:
+                yield Check(path, UNCHECKED, md5, "", NOT_AT_HAND)
+            else:
+                where = wrong or found
+                yield compare(path, md5, next(iter(where.values())), ", ".join(where))
+
+
+def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable[Check]:
+    """The run's own files and metrics against what `dvc.lock` says of its evaluation and of the gate."""
+    stages = lock.stages
+    for stage in ("validate", "evaluate"):
+        for path, md5 in outs(stages, stage).items():
+            artifact = f"{FOLDERS[stage]}/{Path(path).name}"
+            with artifact_copy(client, run.info.run_id, artifact) as file:
+                if file is None:
+                    continue
+                if stage == "evaluate" and not is_about_its_model(stages, stage):
+                    yield Check(artifact, UNCHECKED, md5, "", "dvc.lock records the evaluation of another model")
+                    continue
+                yield compare(artifact, md5, digest(file, "md5"), "file of the run")
+                if path == METRICS:
+                    figures = grouped_metrics(json.loads(file.read_text(encoding="utf-8")))
+                    yield _all_equal("metrics of the run", figures, run.data.metrics, artifact)
+                if path == VALIDATION:
+                    report = json.loads(file.read_text(encoding="utf-8"))
+                    verdict = run.data.tags.get("vaeline.validation", "")
+                    yield compare("validation of the data", verdict, report.get("status", "unknown"), artifact)
+
+
+def compare(name: str, recorded: str, found: str, note: str = "") -> Check:
+    """A check of two values that must be equal."""
+    return Check(name, AGREES if recorded == found else DIFFERS, recorded, found, note)
+
+
+def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], where: str) -> Check:
+    """A check of many values, of which those that differ are named."""
+    wrong = [key for key, value in claims.items() if truth.get(key) != value]
+    shown = ", ".join(f"{key} {truth.get(key)}" for key in wrong[:SHOWN])
+    claimed = ", ".join(f"{key} {claims[key]}" for key in wrong[:SHOWN]) or f"{len(claims)} values"
+    more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    return Check(name, DIFFERS if wrong else AGREES, claimed + more, shown or f"{len(claims)} values", where)
+
+
+def _check_lock_tag(client: MlflowClient, name: str, tagged: str, run: Run, recorded: Sequence[RecordedLock]) -> Check:
+    """A tagged `dvc.lock` is one that the run keeps, for it keeps those of all its evaluations, or one in git."""
+    with artifact_copy(client, run.info.run_id, kept_lock(tagged)) as file:
+        if file is not None:
+            return compare(name, tagged, lock_digest(read_lock(file.read_bytes())), "kept by the run")
+    if any(lock.digest == tagged for lock in recorded):
+        return Check(name, AGREES, tagged, tagged, "the run keeps no copy, a commit or this folder does")
+    if client.list_artifacts(run.info.run_id, LOCKS):
+        return Check(name, DIFFERS, tagged, "", "the run keeps none with this digest")
+    return Check(name, UNCHECKED, tagged, "", "neither the run, nor a commit, nor this folder holds it")
+
+
+def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> Check:
+    """Code and parameters of a stage against the commits that may be its home: a later evaluation is at home later."""
+    found = {commit: differing(stages, stage, commit) for commit in commits if commit}
+    commit = next((commit for commit, wrong in found.items() if not wrong), commits[0])
+    counted = f"{len(code(stages, stage))} files and folders, {len(params(stages, stage))} parameters"
+    wrong = ", ".join(found[commit])
+    return Check(f"stage {stage}", DIFFERS if wrong else AGREES, counted, wrong or counted, f"commit {commit[:12]}")
+
+
+def differing(stages: Stages, stage: str, commit: str) -> list[str]:
+    """The files and parameters of a stage that the commit holds otherwise; your own images are on disk alone."""
+    recorded, asked = code(stages, stage), params(stages, stage)
+    files = [path for path in differing_code(stages, stage, commit) if not _on_disk(path, recorded[path])]
+    held = commit_trees(commit, [str(PARAMS_FILE)])[str(PARAMS_FILE)]
+    values = flatten(YAML(typ="safe").load(read_file(held))) if held else {}
+    return files + [key for key, value in asked.items() if key not in values or values[key] != value]
+
+
+def _on_disk(path: str, md5: str) -> bool:
+    tree = disk_tree(Path(path)) if path.startswith("data/") else None
+    return tree is not None and dvc_md5(tree) == md5

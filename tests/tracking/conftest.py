@@ -1,0 +1,3 @@
+from tracking.project import client, empty_store, project
+
+__all__ = ["client", "empty_store", "project"]
