@@ -8,6 +8,8 @@ import time
 import pytest
 import requests
 from conftest import ROOT
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from registry.vault import SERVED, Vault
 
 from vaeline.errors import VaelineError
@@ -90,6 +92,28 @@ def test_who_has_not_seen_the_last_entry_writes_none(vault):
     with pytest.raises(OvertakenError, match="entry 1 of the ledger"):
         append(vault.client, SERVED, [], MOVE)
     assert [entry["reason"] for entry in read_ledger(vault.client, SERVED)] == ["first", "second"]
+
+
+def test_an_entry_whose_answer_was_lost_is_written_once(vault, monkeypatch):
+    log_param = MlflowClient.log_param
+
+    def lose_answer(*arguments):
+        log_param(*arguments)
+        raise MlflowException("connection reset")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_param", lose_answer)
+        entry = append(vault.client, SERVED, [], MOVE)
+    assert read_ledger(vault.client, SERVED) == [entry]
+
+
+def test_a_store_that_refuses_to_write_is_no_overtaking(vault, monkeypatch):
+    def refuse(*arguments):
+        raise MlflowException("disk full")
+
+    monkeypatch.setattr(MlflowClient, "log_param", refuse)
+    with pytest.raises(MlflowException, match="disk full"):
+        append(vault.client, SERVED, [], MOVE)
 
 
 def test_processes_that_write_at_once_make_one_ledger_with_every_entry(vault, tmp_path):

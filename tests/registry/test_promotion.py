@@ -11,6 +11,7 @@ from registry.vault import ARCHIVE, CANDIDATES, SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.params import change_params
+from vaeline.registry import moves
 from vaeline.registry.ledger import entry_digest, read_ledger
 from vaeline.registry.promotion import REQUIRED_TAGS, plan_promotion, promote
 from vaeline.tracking.runs import DIGEST_TAG
@@ -240,6 +241,8 @@ def test_a_promotion_that_broke_off_is_repaired_by_running_it_again(crowned, mon
     with monkeypatch.context() as patch, pytest.raises(PowerCutError):
         cut_off(patch, step, nth)
         promote_it(crowned, 2)
+    if crowned.champion() == "2":
+        assert "vaeline.promoted_at" in crowned.served(2).tags  # whoever follows the alias finds the tags
     told = []
     promote_it(crowned, 2, tell=told.append)
     tags, champion, entries = contents(crowned)
@@ -262,6 +265,24 @@ def test_another_promotion_finishes_the_one_that_broke_off(crowned, monkeypatch)
         promote_it(crowned, 3, tell=told.append)
     assert told == ["finished: entry 2 of the ledger, promote to version 2"]
     assert crowned.champion() == "2"
+
+
+def test_a_slow_process_leaves_the_alias_where_a_later_entry_put_it(crowned, monkeypatch):
+    """Between the ledger and the alias of one move, another machine makes a whole move."""
+    set_alias, others = MlflowClient.set_registered_model_alias, []
+
+    def wait_for_another(*arguments):
+        if not others:
+            others.append("rollback")
+            standing = moves.read_standing(crowned.client, SERVED)
+            moves.move(crowned.client, standing, "rollback", crowned.served(1), "no good", "")
+            assert crowned.champion() == "1"
+        set_alias(*arguments)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", wait_for_another)
+    promote_it(crowned, 2)
+    assert [entry["to"] for entry in read_ledger(crowned.client, SERVED)] == ["1", "2", "1"]
+    assert crowned.champion() == "1"
 
 
 def test_where_two_copied_at_once_the_lower_version_counts(crowned, monkeypatch):

@@ -106,9 +106,11 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
     try:
         client.log_param(run_id, _key(entry["number"]), line)
     except MlflowException:
-        if len(read_ledger(client, name)) > len(entries):
-            raise _overtaken(client, name, entry["number"]) from None
-        raise
+        written = read_ledger(client, name)[len(entries) :]
+        if not written:
+            raise
+        if written[0] != entry:  # equal: it was written, and only the answer was lost
+            raise _overtaken(written[0]) from None
     return entry
 
 
@@ -237,9 +239,8 @@ def _find_run(client: MlflowClient, name: str) -> str | None:
     return found.tags[RUN_TAG]
 
 
-def _overtaken(client: MlflowClient, name: str, number: int) -> OvertakenError:
-    (entry,) = read_ledger(client, name)[number - 1 : number]
+def _overtaken(entry: Entry) -> OvertakenError:
     return OvertakenError(
-        f"{entry['who']} was faster: entry {number} of the ledger, {entry['action']} to version {entry['to']} at "
-        f"{entry['at'][:19]}; nothing was moved, look at `vaeline history` and decide again"
+        f"{entry['who']} was faster: entry {entry['number']} of the ledger, {entry['action']} to version {entry['to']} "
+        f"at {entry['at'][:19]}; nothing was moved, look at `vaeline history` and decide again"
     )
