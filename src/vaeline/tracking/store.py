@@ -42,9 +42,14 @@ def open_store() -> MlflowClient:
     return client
 
 
+def experiment_name(dataset: str) -> str:
+    """The experiment that holds the runs on a data set."""
+    return f"{EXPERIMENT_PREFIX}{dataset}"
+
+
 def experiment_id(client: MlflowClient, dataset: str) -> str:
     """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
-    name = f"{EXPERIMENT_PREFIX}{dataset}"
+    name = experiment_name(dataset)
     own_store = not os.environ.get("MLFLOW_TRACKING_URI")
     with FileLock(state_directory() / "store.lock"):
         if found := client.get_experiment_by_name(name):
