@@ -50,7 +50,7 @@ UNFOLDING = 2_000
 
 
 def find_browser() -> str | None:
-    """The first Chromium on the PATH, as scripts/browser.sh finds it."""
+    """The first Chromium on the PATH, as `make browser` finds it."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
