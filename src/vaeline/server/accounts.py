@@ -77,11 +77,13 @@ def admin_of(folder: Folder) -> Caller:
 
 
 def grant(admin: Caller, datasets: Sequence[str]) -> None:
-    """Make the experiment and both registered models of each data set, and give every role its rights on them.
+    """Make what belongs to each data set, and give every role exactly its rights on all data sets of the server.
 
-    The administrator makes them, because who makes a registered model may do anything with it. Raises VaelineError.
+    The administrator makes the experiment and both registered models, because who makes a registered model may do
+    anything with it. Raises VaelineError.
     """
-    for dataset in datasets:
+    wanted: dict[str, dict[tuple[str, str], str]] = {role: {} for role in RIGHTS}
+    for dataset in sorted({*datasets, *_known_datasets(admin)}):
         models = {"candidates": candidate_name(dataset), "served": served_name(dataset)}
         for model in models.values():
             if admin.get(f"{API}/registered-models/get", name=model) is None:
@@ -89,7 +91,9 @@ def grant(admin: Caller, datasets: Sequence[str]) -> None:
         places = {kind: ("registered_model", model) for kind, model in models.items()}
         places["experiment"] = ("experiment", _experiment(admin, experiment_name(dataset)))
         for role, rights in RIGHTS.items():
-            _set_rights(admin, role, {places[kind]: permission for kind, permission in rights.items()})
+            wanted[role] |= {places[kind]: permission for kind, permission in rights.items()}
+    for role, rights in wanted.items():
+        _set_rights(admin, role, rights)
 
 
 def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> None:
@@ -116,10 +120,21 @@ def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> 
         admin.do("DELETE", f"{RIGHTS_API}/roles/unassign", username=name, role_id=_role(admin, role)["id"])
 
 
+def _known_datasets(admin: Caller) -> set[str]:
+    """The data sets that the server has both registered models of."""
+    question = {"filter": "name LIKE 'vae-%'", "max_results": 1000}
+    found = admin.get(f"{API}/registered-models/search", **question).get("registered_models", [])
+    names = {model["name"] for model in found}
+    datasets = {name.removeprefix(served_name("")) for name in names}
+    return {dataset for dataset in datasets if {candidate_name(dataset), served_name(dataset)} <= names}
+
+
 def _set_rights(admin: Caller, role: str, wanted: Mapping[tuple[str, str], str]) -> None:
-    """Give a role exactly these rights on these things; those on others stay."""
+    """Give a role exactly these rights: what it has beyond them is taken away."""
     found = _role(admin, role)
     held = {(right["resource_type"], right["resource_pattern"]): right for right in found["permissions"]}
+    for place in held.keys() - wanted.keys():
+        admin.do("DELETE", f"{RIGHTS_API}/roles/permissions/remove", role_permission_id=held[place]["id"])
     for (kind, name), permission in wanted.items():
         right = held.get((kind, name))
         if right is None:

@@ -165,7 +165,7 @@ def _only_one(folder: Folder) -> Iterator[None]:
         with FileLock(folder.root / "lock", timeout=0):
             yield
     except Timeout:
-        raise VaelineError(f"a server is at work in {folder.root} already, or being started") from None
+        raise VaelineError(f"a server is at work in {folder.root} already, or is being started") from None
 
 
 def _require_free(port: int) -> None:
