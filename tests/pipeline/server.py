@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from pipeline.workspace import Workspace
+from typer.testing import CliRunner
 
+from vaeline.cli import app
 from vaeline.errors import VaelineError
 from vaeline.server.folder import Folder
 from vaeline.server.postgres import find_programs
@@ -77,9 +79,10 @@ class TeamServer:
         lines = self.folder.credentials(user).read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
-    def command(self, *arguments: str, check: bool = True) -> str:
-        """`vaeline server ...` on its folder."""
-        return self.workspace.run("vaeline", "server", *arguments, "--data", str(self.folder.root), check=check)
+    def command(self, *arguments: str) -> str:
+        """What `vaeline server ...` on its folder says."""
+        command = ["server", *arguments, "--data", str(self.folder.root)]
+        return CliRunner().invoke(app, command, catch_exceptions=False).output
 
 
 @dataclass(frozen=True)

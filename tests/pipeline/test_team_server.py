@@ -3,11 +3,14 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
 from conftest import ROOT
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from pipeline.server import TeamServer, acting_as, needs_postgres
 from pipeline.workspace import Workspace
@@ -26,7 +29,7 @@ pytestmark = needs_postgres
 CANDIDATES, SERVED = candidate_name("digits"), served_name("digits")
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
 REGISTER = ("env", "PYTHONPATH=src", "python", "pipeline/register.py")
-WRITERS, EPOCHS = 8, 10
+WRITERS, EPOCHS = 8, 6
 WRITE = f"""
 import multiprocessing, os, pathlib, sys
 from vaeline.registry.candidates import candidate_name
@@ -177,9 +180,8 @@ def test_eight_writers_at_once_lose_nothing(team_server, tmp_path):
         assert len({item.version for item in versions}) == len({item.run_id for item in versions}) == WRITERS
 
 
-def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, clone, tmp_path):
-    for _ in range(2):
-        clone.run(*REGISTER, **team_server.environment("trainer"))
+def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, clone):
+    clone.run(*REGISTER, **team_server.environment("trainer"))
     model_sha256 = clone.json("reports/registration.json")["model_sha256"]
     client = MlflowClient(team_server.url)
     with acting_as(team_server, "promoter"):
@@ -197,33 +199,42 @@ def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, cl
 
 def test_a_server_that_is_shot_in_mid_training_and_started_again_loses_nothing(team_server, clone):
     trainer = team_server.environment("trainer")
-    clone.change(train__epochs=EPOCHS, train__patience=EPOCHS)
+    clone.change(train__epochs=EPOCHS, train__patience=EPOCHS, train__batch_size=4)
     training = clone.start(*TRAIN, **trainer, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     read_until(training, "epoch 2/")
-    team_server.serving.end(signal.SIGKILL)
+    with held(training):
+        assert team_server.serving.end(signal.SIGKILL) == -signal.SIGKILL
     read_until(training, "The training is not affected")
-    training.send_signal(signal.SIGSTOP)  # the server is back before the training ends, however quick that is
-    team_server.begin(team_server.serving.port).wait_until_ready()
-    training.send_signal(signal.SIGCONT)
+    with held(training):
+        team_server.begin(team_server.serving.port).wait_until_ready()
     output, _ = training.communicate()
     assert training.returncode == 0, output
+    client = MlflowClient(team_server.url)
 
-    client, model_sha256 = MlflowClient(team_server.url), digest(clone.root / "models/vae.keras")
-    with acting_as(team_server, "viewer"):
-        experiment = client.get_experiment_by_name(experiment_name("digits")).experiment_id
-        (run,) = client.search_runs([experiment], f"tags.`{DIGEST_TAG}` = '{model_sha256}'")
-        known = [metric.step for metric in client.get_metric_history(run.info.run_id, "validation/loss")]
-    assert run.info.status == "FINISHED"
-    assert known[:2] == [1, 2], "what had been written was lost"
+    def run_and_epochs(metric: str) -> tuple[Run, list[int]]:
+        with acting_as(team_server, "viewer"):
+            experiment = client.get_experiment_by_name(experiment_name("digits")).experiment_id
+            (run,) = client.search_runs([experiment], f"params.`train.epochs` = '{EPOCHS}'")
+            return run, [item.step for item in client.get_metric_history(run.info.run_id, metric)]
+
+    before, known = run_and_epochs("train/loss")
+    assert known[0] == 1, "what had been written is gone"
     assert len(known) < EPOCHS, "the training was to miss the server"
-
     clone.run("vaeline", "track", "sync", **trainer)
-    with acting_as(team_server, "viewer"):
-        assert client.get_run(run.info.run_id).data.params["train.epochs"] == str(EPOCHS)
-        for name in ("train/loss", "validation/loss", "validation/kl"):
-            steps = sorted(metric.step for metric in client.get_metric_history(run.info.run_id, name))
-            assert steps == list(range(1, EPOCHS + 1))
-        assert len(client.search_runs([experiment], f"tags.`{DIGEST_TAG}` = '{model_sha256}'")) == 1
+    for metric in ("train/loss", "validation/loss", "validation/kl"):
+        run, epochs = run_and_epochs(metric)
+        assert sorted(epochs) == list(range(1, EPOCHS + 1))
+    assert run.info.run_id == before.info.run_id
+    assert run.info.status == "FINISHED"
+    assert run.data.tags[DIGEST_TAG] == digest(clone.root / "models/vae.keras")
+
+
+@contextmanager
+def held(process: subprocess.Popen) -> Iterator[None]:
+    """A process stands still while the block runs."""
+    process.send_signal(signal.SIGSTOP)
+    yield
+    process.send_signal(signal.SIGCONT)
 
 
 def read_until(process: subprocess.Popen, words: str) -> None:

@@ -63,7 +63,7 @@ def serve(folder: Folder, port: int, name: str, datasets: Sequence[str], ready: 
     _make_folders(folder)
     with until_stopped(), _only_one(folder):
         _require_free(port)
-        address = Address(port, f"https://{name}" if name else f"http://{LOOPBACK}:{port}", _free_port())
+        address = Address(port, f"https://{name}" if name else f"http://{LOOPBACK}:{port}", free_port())
         programs = find_programs(folder.cluster)
         if not folder.cluster.is_dir():
             password = new_password()
@@ -177,7 +177,7 @@ def _require_free(port: int) -> None:
             raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         return listener.getsockname()[1]
