@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from pipeline.server import TeamServer, acting_as, needs_postgres
 from pipeline.workspace import Workspace
+from screenshots import find_browser, open_page, show_runs
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
@@ -22,9 +23,10 @@ from vaeline.registry.stored import ARCHIVE, find_registered
 from vaeline.server.accounts import API, RIGHTS, RIGHTS_API, add_user, admin_of, grant
 from vaeline.server.folder import new_password, read_password
 from vaeline.tracking.runs import DIGEST_TAG
-from vaeline.tracking.store import experiment_id, experiment_name, unreachable
+from vaeline.tracking.store import experiment_id, experiment_name, run_pages, unreachable
 
 pytestmark = needs_postgres
+needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: `make browser` installs one")
 
 CANDIDATES, SERVED = candidate_name("digits"), served_name("digits")
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
@@ -195,6 +197,19 @@ def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, cl
         stored = find_registered(f"models:/{SERVED}@champion")
         with stored.artifact(ARCHIVE) as file:
             assert digest(file) == stored.model_sha256 == model_sha256
+
+
+@needs_browser
+def test_a_viewer_sees_the_runs_in_a_browser(team_server):
+    client = MlflowClient(team_server.url)
+    with acting_as(team_server, "trainer"):
+        client.create_run(experiment_id(client, "digits"), run_name="seen-by-the-viewer")
+    with acting_as(team_server, "viewer"):
+        address = run_pages(client, team_server.url)[experiment_name("digits")]
+    viewer = {"username": "viewer", "password": read_password(team_server.folder, "viewer")}
+    with open_page(find_browser(), credentials=viewer) as (page, problems):
+        show_runs(page, address, ["seen-by-the-viewer"])
+        assert problems == []
 
 
 def test_a_server_that_is_shot_in_mid_training_and_started_again_loses_nothing(team_server, clone):

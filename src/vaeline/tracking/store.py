@@ -16,7 +16,7 @@ from vaeline.errors import VaelineError
 from vaeline.tracking.lineage import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
-TRAINING_VIEW = "workflowType=machine_learning"  # MLflow opens its pages for language models otherwise
+TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # else pages for language models, or a choice first
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
