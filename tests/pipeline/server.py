@@ -22,6 +22,7 @@ from vaeline.server.folder import Folder
 from vaeline.server.postgres import find_programs
 
 READY = "MLflow is on "
+NAME = "mlflow.example.org"
 
 
 def _has_postgres() -> bool:
@@ -49,7 +50,8 @@ class TeamServer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             port = listener.getsockname()[1]
-        command = [sys.executable, "-m", "vaeline.cli", "server", "start", "--data", self.folder.root, "--port", port]
+        options = ["--data", self.folder.root, "--port", port, "--name", NAME]
+        command = [sys.executable, "-m", "vaeline.cli", "server", "start", *options]
         with log.open("w") as output:
             process = subprocess.Popen(
                 list(map(str, command)),
@@ -73,11 +75,9 @@ class TeamServer:
         return f"http://127.0.0.1:{self.serving.port}"
 
     def environment(self, user: str) -> dict[str, str]:
-        """What the user's file holds; for `nobody`, the address alone."""
-        if user == "nobody":
-            return {"MLFLOW_TRACKING_URI": self.url}
-        lines = self.folder.credentials(user).read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines)
+        """What the user's file holds, with the address without the proxy; for `nobody`, that alone."""
+        lines = [] if user == "nobody" else self.folder.credentials(user).read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines) | {"MLFLOW_TRACKING_URI": self.url}
 
     def command(self, *arguments: str) -> str:
         """What `vaeline server ...` on its folder says."""

@@ -8,9 +8,10 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from pipeline.server import TeamServer, acting_as, needs_postgres
+from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
 
 from vaeline.registry.candidates import candidate_name, copy_version, served_name
+from vaeline.server.folder import read_password
 from vaeline.tracking.runs import set_tags
 from vaeline.tracking.store import experiment_name
 
@@ -117,6 +118,11 @@ def shelf(team_server: TeamServer) -> Shelf:
     return Shelf(experiment, run.run_id, source, candidate)
 
 
+def login(server: TeamServer, user: str) -> tuple[str, str]:
+    """A user's name and password."""
+    return user, read_password(server.folder, user)
+
+
 def answer(act: Callable[[], Any]) -> int:
     """The status that the server answered an action with."""
     try:
@@ -156,16 +162,20 @@ def test_no_source_of_a_version_leads_out_of_its_run(team_server, shelf):
 
 @pytest.mark.parametrize("path", ["../../private/admin.env", "..%2F..%2Fprivate%2Fadmin.env", "%2Fetc%2Fpasswd"])
 def test_no_artifact_lies_outside_of_the_artifacts(team_server, path):
-    _, *name_and_password = team_server.environment("trainer").values()
-    request = requests.Request("GET", team_server.url, auth=tuple(name_and_password)).prepare()
+    request = requests.Request("GET", team_server.url, auth=login(team_server, "trainer")).prepare()
     request.url = f"{team_server.url}/api/2.0/mlflow-artifacts/artifacts/{path}"  # as it is: a client would tidy it up
     assert requests.Session().send(request).status_code in {WRONG, REFUSED}
 
 
-def test_a_name_that_is_not_the_servers_is_refused(team_server):
-    for host, status in ((f"localhost:{team_server.serving.port}", UNKNOWN), ("evil.example.org", REFUSED)):
-        answered = requests.get(f"{team_server.url}/api/2.0/mlflow/experiments/search", headers={"Host": host})
-        assert answered.status_code == status
+def test_only_the_servers_own_names_and_pages_are_answered(team_server):
+    page, user = f"{team_server.url}/ajax-api/2.0/mlflow/experiments/search", login(team_server, "trainer")
+    here = f"localhost:{team_server.serving.port}"
+    for host, status in {here: DONE, NAME: DONE, "evil.example.org": REFUSED}.items():
+        assert requests.get(page, {"max_results": 1}, headers={"Host": host}, auth=user).status_code == status
+    for origin, status in {f"https://{NAME}": DONE, "https://evil.example.org": REFUSED}.items():
+        asked = requests.post(page, json={"max_results": 1}, headers={"Origin": origin, "Host": NAME}, auth=user)
+        assert asked.status_code == status
+        assert asked.headers.get("X-Frame-Options") == ("DENY" if status == DONE else None)
 
 
 def test_only_a_sign_of_life_is_open_to_everybody(team_server):

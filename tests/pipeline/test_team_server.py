@@ -12,7 +12,7 @@ from conftest import ROOT
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from pipeline.server import TeamServer, acting_as, needs_postgres
+from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
 from pipeline.workspace import Workspace
 from screenshots import find_browser, open_page, show_runs
 
@@ -91,6 +91,13 @@ def test_no_secret_can_be_read_by_others(team_server):
     shown = [" ".join(process.cmdline()) for process in team_server.serving.family()]
     shown += [file.read_text() for file in (team_server.serving.log, *folder.root.iterdir()) if file.is_file()]
     assert not [secret for secret in secrets for text in shown if secret in text]
+
+
+def test_the_first_start_tells_users_how_to_reach_it_through_the_proxy(team_server):
+    for user in RIGHTS:
+        address, name, _ = team_server.folder.credentials(user).read_text().splitlines()
+        assert address == f"MLFLOW_TRACKING_URI=https://{NAME}"
+        assert name == f"MLFLOW_TRACKING_USERNAME={user}"
 
 
 def test_nothing_but_loopback_is_listened_on(team_server):

@@ -34,6 +34,9 @@ def start(
         str, typer.Option(callback=host_name, help="The host name of the TLS proxy in front, as users know it.")
     ] = "",
     data: DataOption = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="First bring up to date what an older MLflow made; back it up before.")
+    ] = False,
 ) -> None:
     """Start the server, and stop it with Ctrl-C; the first start makes its database, users and passwords."""
     import os
@@ -50,7 +53,7 @@ def start(
             typer.echo("You are root, and so is MLflow: a server for others should have a user of its own")
 
     with sentences():
-        serve(folder, port, name, [read_params().data.name], ready)
+        serve(folder, port, name, [read_params().data.name], ready, upgrade)
 
 
 @server.command()

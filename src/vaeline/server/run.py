@@ -49,11 +49,19 @@ workspace_cache_ttl_seconds = 1
 """
 
 
-def serve(folder: Folder, port: int, name: str, datasets: Sequence[str], ready: Callable[[Address], None]) -> None:
+def serve(
+    folder: Folder,
+    port: int,
+    name: str,
+    datasets: Sequence[str],
+    ready: Callable[[Address], None],
+    upgrade: bool = False,
+) -> None:
     """Run the server of a folder on 127.0.0.1 until it is stopped; `ready` is called once it answers.
 
     The first start makes the database, the passwords and the users; every start gives each role its rights on the
-    data sets. `name` is the host name of the TLS proxy in front; empty if there is none.
+    data sets. `name` is the host name of the TLS proxy in front; empty if there is none. `upgrade` first brings a
+    database that an older MLflow made up to date.
 
     Raises:
         VaelineError: it cannot start here, or one of its two processes has ended by itself.
@@ -70,21 +78,24 @@ def serve(folder: Folder, port: int, name: str, datasets: Sequence[str], ready: 
             write_private(folder.passfile, passfile_line(password))
             create_cluster(programs, folder.cluster, password)
         log = folder.root / "postgres.log"
-        with (
-            running_postgres(programs, folder.cluster, address.database_port, log) as database,
-            _running_mlflow(folder, address, name) as mlflow,
-        ):
-            write_address(folder, address)
-            admin = admin_of(folder)
-            grant(admin, datasets)
-            for role in RIGHTS:
-                add_user(admin, folder, role, [role])
-            ready(address)
-            _watch({"PostgreSQL": database, "MLflow": mlflow})
+        with running_postgres(programs, folder.cluster, address.database_port, log) as database:
+            environment = _environment(folder, address)
+            if upgrade:
+                _upgrade(environment)
+            with _running_mlflow(folder, address, name, environment) as mlflow:
+                write_address(folder, address)
+                admin = admin_of(folder)
+                grant(admin, datasets)
+                for role in RIGHTS:
+                    add_user(admin, folder, role, [role])
+                ready(address)
+                _watch({"PostgreSQL": database, "MLflow": mlflow})
 
 
 @contextmanager
-def _running_mlflow(folder: Folder, address: Address, name: str) -> Iterator[subprocess.Popen]:
+def _running_mlflow(
+    folder: Folder, address: Address, name: str, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen]:
     """MLflow's server while the block runs; it says what it has to say on our own stderr."""
     hosts = [f"{host}:{address.port}" for host in (LOOPBACK, "localhost")] + ([name] if name else [])
     options = {
@@ -101,13 +112,19 @@ def _running_mlflow(folder: Folder, address: Address, name: str) -> Iterator[sub
     given = [part for option, value in options.items() for part in (f"--{option}", value)]
     command = [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--enable-workspaces", *given]
     process = subprocess.Popen(
-        leashed(signal.SIGTERM, command), cwd=folder.root, env=_environment(folder, address), start_new_session=True
+        leashed(signal.SIGTERM, command), cwd=folder.root, env=environment, start_new_session=True
     )
     try:
         _wait_until_healthy(process, address)
         yield process
     finally:
         stop(process, signal.SIGTERM, SECONDS_TO_STOP)
+
+
+def _upgrade(environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", environment["MLFLOW_BACKEND_STORE_URI"]]
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise VaelineError("MLflow could not bring its database up to date; what it says above is why")
 
 
 def _environment(folder: Folder, address: Address) -> dict[str, str]:
