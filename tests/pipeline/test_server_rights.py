@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
 
 from vaeline.registry.candidates import candidate_name, copy_version, served_name
+from vaeline.server.accounts import add_user, admin_of
 from vaeline.server.folder import read_password
 from vaeline.tracking.runs import set_tags
 from vaeline.tracking.store import experiment_name
@@ -18,7 +19,7 @@ from vaeline.tracking.store import experiment_name
 pytestmark = needs_postgres
 
 EXPERIMENT, CANDIDATES, SERVED = experiment_name("digits"), candidate_name("digits"), served_name("digits")
-USERS = ["admin", "trainer", "promoter", "viewer", "nobody"]
+USERS = ["admin", "trainer", "promoter", "viewer", "stranger", "nobody"]
 EVERYBODY, TRAINER, PROMOTER, ADMIN_ALONE = {"trainer", "promoter", "viewer"}, {"trainer"}, {"promoter"}, set()
 DONE, WRONG, UNKNOWN, REFUSED = 200, 400, 401, 403
 
@@ -103,7 +104,8 @@ MATRIX = {
 
 @pytest.fixture(scope="module")
 def shelf(team_server: TeamServer) -> Shelf:
-    """One of everything, made by those whose work it is."""
+    """One of everything, made by those whose work it is; and a user without a role."""
+    add_user(admin_of(team_server.folder), team_server.folder, "stranger", [])
     client = MlflowClient(team_server.url)
     with acting_as(team_server, "trainer"):
         experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id

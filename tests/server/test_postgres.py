@@ -94,7 +94,8 @@ def test_machines_that_share_a_database_create_the_store_together(database, tmp_
         (tmp_path / name).mkdir()
         (tmp_path / name / "dvc.yaml").touch()
         command = [sys.executable, "-c", FIRST_USE]
-        options = {"cwd": tmp_path / name, "env": environment, "text": True}
+        machine = environment | {"TMPDIR": str(tmp_path / name)}  # where MLflow has a lock of its own
+        options = {"cwd": tmp_path / name, "env": machine, "text": True}
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options))
     answers = [process.communicate() for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], answers

@@ -155,7 +155,9 @@ def _wait_until_healthy(process: subprocess.Popen, address: Address) -> None:
                 return
         except OSError:
             time.sleep(0.2)
-    raise VaelineError("MLflow did not start; what it says above is why")
+    raise VaelineError(
+        "MLflow did not start; what it says above is why. If its database is out of date: a backup, then --upgrade"
+    )
 
 
 def _watch(processes: Mapping[str, subprocess.Popen]) -> None:
