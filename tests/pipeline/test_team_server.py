@@ -168,7 +168,8 @@ def test_a_wrong_password_is_called_that(team_server, monkeypatch):
 
 
 def test_eight_writers_at_once_lose_nothing(team_server, tmp_path):
-    environment = team_server.workspace.environment(**team_server.environment("trainer"), PYTHONPATH=f"{ROOT}/src")
+    patient = {"PYTHONPATH": f"{ROOT}/src", "MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
+    environment = team_server.workspace.environment(**team_server.environment("trainer"), **patient)
     subprocess.run([sys.executable, "-c", WRITE], cwd=tmp_path, env=environment, check=True)
     client = MlflowClient(team_server.url)
     with acting_as(team_server, "viewer"):

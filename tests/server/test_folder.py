@@ -53,6 +53,7 @@ def test_a_new_address_is_told_to_every_user(folder):
     moved = Address(5001, "https://mlflow.example.org", 40002)
     write_address(folder, moved)
     assert read_address(folder) == moved
+    assert "PGPORT=40002\n" in (folder.root / "database.env").read_text()
     assert moved.local == "http://127.0.0.1:5001"
     assert "MLFLOW_TRACKING_URI=https://mlflow.example.org\n" in folder.credentials("trainer").read_text()
     assert read_password(folder, "trainer") == "secret"

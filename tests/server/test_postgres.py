@@ -12,8 +12,8 @@ from pipeline.server import needs_postgres
 
 from vaeline.errors import VaelineError
 from vaeline.server import postgres
-from vaeline.server.folder import new_password
-from vaeline.server.postgres import ACCOUNTS, OWNER, TRACKING, create_cluster, find_programs, running_postgres
+from vaeline.server.folder import DATABASE_OWNER, new_password
+from vaeline.server.postgres import ACCOUNTS, TRACKING, create_cluster, find_programs, running_postgres
 from vaeline.server.run import free_port
 
 FIRST_USE = "from vaeline.tracking.store import *; client = open_store(); print(experiment_id(client, 'digits'))"
@@ -39,7 +39,7 @@ def database(cluster):
     """Keyword arguments that let the owner into a database that runs."""
     port = free_port()
     with running_postgres(find_programs(cluster), cluster, port, cluster.with_name("log")):
-        yield {"host": "127.0.0.1", "port": port, "user": OWNER, "password": PASSWORD, "dbname": TRACKING}
+        yield {"host": "127.0.0.1", "port": port, "user": DATABASE_OWNER, "password": PASSWORD, "dbname": TRACKING}
 
 
 def ask(question: str, **database: object) -> list[tuple]:
@@ -61,7 +61,7 @@ def test_the_owner_is_let_in_with_the_password_and_nobody_else(database):
         ((user, super_user),) = ask(
             "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user", **database | {"dbname": name}
         )
-        assert (user, super_user) == (OWNER, False)
+        assert (user, super_user) == (DATABASE_OWNER, False)
     for wrong in ({"password": "wrong"}, {"password": ""}, {"user": "postgres"}, {"dbname": "postgres"}):
         with pytest.raises(psycopg.OperationalError, match=r"password|no pg_hba\.conf entry"):
             ask("SELECT 1", **database | wrong)

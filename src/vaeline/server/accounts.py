@@ -27,7 +27,7 @@ RIGHTS = {  # of each role on what belongs to a data set; MANAGE, which may dele
 }
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 API, RIGHTS_API = "/api/2.0/mlflow", "/api/3.0/mlflow"
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from vaeline.tracking.store import state_directory
 ADMIN = "admin"
 PASSWORD = "MLFLOW_TRACKING_PASSWORD"
 PASSWORD_BYTES = 24
+LOOPBACK, DATABASE_OWNER = "127.0.0.1", "mlflow"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Address:
     @property
     def local(self) -> str:
         """The URL on this machine."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}"
 
 
 def default_folder() -> Folder:
@@ -66,8 +67,10 @@ def default_folder() -> Folder:
 
 
 def write_address(folder: Folder, address: Address) -> None:
-    """Remember where the server is, and tell every user's file."""
+    """Remember where the server is, and tell it to every user's file and to PostgreSQL's own programs."""
     write_json(folder.root / "address.json", asdict(address))
+    database = {"PGHOST": LOOPBACK, "PGPORT": address.database_port, "PGUSER": DATABASE_OWNER}
+    (folder.root / "database.env").write_text(as_lines(database | {"PGPASSFILE": folder.passfile}), encoding="utf-8")
     for file in folder.private.glob("*.env"):
         write_credentials(folder, file.stem, read_password(folder, file.stem), address)
 

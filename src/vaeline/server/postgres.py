@@ -15,25 +15,24 @@ from typing import Any
 import psutil
 
 from vaeline.errors import VaelineError
+from vaeline.server.folder import DATABASE_OWNER, LOOPBACK
 from vaeline.server.process import leashed, stop
 
 DEBIAN = Path("/usr/lib/postgresql")
 STAND_INS = ("postgres", "nobody")  # who runs PostgreSQL where we are root: it refuses to be run by root
-LOOPBACK = "127.0.0.1"
-OWNER = "mlflow"
 TRACKING, ACCOUNTS = "mlflow", "mlflow_accounts"
-ACCESS = f"host {TRACKING},{ACCOUNTS} {OWNER} {LOOPBACK}/32 scram-sha-256\n"
+ACCESS = f"host {TRACKING},{ACCOUNTS} {DATABASE_OWNER} {LOOPBACK}/32 scram-sha-256\n"
 SECONDS_TO_START, SECONDS_TO_STOP = 120, 60
 
 
 def database_uri(port: int, database: str) -> str:
     """The SQLAlchemy URI of a database; its password comes from the file that PGPASSFILE names."""
-    return f"postgresql+psycopg://{OWNER}@{LOOPBACK}:{port}/{database}"
+    return f"postgresql+psycopg://{DATABASE_OWNER}@{LOOPBACK}:{port}/{database}"
 
 
 def passfile_line(password: str) -> str:
     """The content of a file for PGPASSFILE."""
-    return f"{LOOPBACK}:*:*:{OWNER}:{password}\n"
+    return f"{LOOPBACK}:*:*:{DATABASE_OWNER}:{password}\n"
 
 
 def find_programs(cluster: Path) -> Path:
@@ -76,8 +75,8 @@ def create_cluster(programs: Path, cluster: Path, password: str) -> None:
     options = ["--username=postgres", "--auth=reject", "--encoding=UTF8", "--no-locale", "--data-checksums"]
     _run(making, [programs / "initdb", "--pgdata=.", *options])
     (making / "pg_hba.conf").write_text(ACCESS)
-    statements = [f"CREATE ROLE {OWNER} LOGIN PASSWORD '{password}'"]
-    statements += [f"CREATE DATABASE {name} OWNER {OWNER}" for name in (TRACKING, ACCOUNTS)]
+    statements = [f"CREATE ROLE {DATABASE_OWNER} LOGIN PASSWORD '{password}'"]
+    statements += [f"CREATE DATABASE {name} OWNER {DATABASE_OWNER}" for name in (TRACKING, ACCOUNTS)]
     single = [programs / "postgres", "--single", "-j", "-c", "exit_on_error=on", "-D", ".", "postgres"]
     _run(making, single, "".join(f"{statement};\n\n" for statement in statements))
     making.rename(cluster)

@@ -17,6 +17,7 @@ from vaeline.errors import VaelineError
 from vaeline.server.accounts import RIGHTS, add_user, admin_of, grant
 from vaeline.server.folder import (
     ADMIN,
+    LOOPBACK,
     Address,
     Folder,
     new_password,
@@ -28,7 +29,6 @@ from vaeline.server.folder import (
 )
 from vaeline.server.postgres import (
     ACCOUNTS,
-    LOOPBACK,
     TRACKING,
     create_cluster,
     database_uri,
