@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-.PHONY: help setup run evaluate-full test test-jax browser lint lock ui clean
+.PHONY: help setup run evaluate-full test test-jax browser postgres lint lock ui server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -24,7 +24,7 @@ run: $(VENV)/.locked ## the whole pipeline, data to registry; PRESET=mlp-20d for
 evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k = 5,000; under 15 minutes for dense networks
 	@vaeline run --preset evaluation/full
 
-test: $(VENV)/.locked browser ## every test, with a small end-to-end run
+test: $(VENV)/.locked browser postgres ## every test, with a small end-to-end run
 	@python -m pytest --numprocesses 2 --dist loadgroup
 
 test-jax: $(VENV)/.locked ## the tests of models and of all that calls them, on the JAX backend
@@ -32,7 +32,11 @@ test-jax: $(VENV)/.locked ## the tests of models and of all that calls them, on 
 	  tests/scorecard
 
 browser: ## a Chromium for the tests of the MLflow UI: Debian's is installed where there is none, given root
-	@scripts/browser.sh
+	@scripts/provide.sh chromium "the tests of the MLflow UI" \
+	  chromium chromium-browser google-chrome google-chrome-stable
+
+postgres: ## a PostgreSQL for `make server` and its tests: Debian's is installed where there is none, given root
+	@scripts/provide.sh postgresql "the tests of a team's server" postgres /usr/lib/postgresql/*/bin/postgres
 
 lint: $(VENV)/.locked ## ruff, yamllint, workflow schema, zizmor
 	@ruff check . && ruff format --check .
@@ -48,6 +52,9 @@ lock: ## resolve pyproject.toml anew into the two locks (needs uv)
 
 ui: $(VENV)/.locked ## MLflow on the project's store, http://127.0.0.1:5000
 	@vaeline track ui
+
+server: $(VENV)/.locked ## a team's MLflow on PostgreSQL, with users and rights, http://127.0.0.1:5000 (docs/server.md)
+	@vaeline server start
 
 clean: ## remove the environment and what a run made; the MLflow store, the DVC cache and your images stay
 	@rm -rf $(VENV) .vaeline/checkpoints .vaeline/downloads .pytest_cache .ruff_cache validation-report dvc_plots

@@ -50,7 +50,7 @@ UNFOLDING = 2_000
 
 
 def find_browser() -> str | None:
-    """The first Chromium on the PATH, as scripts/browser.sh finds it."""
+    """The first Chromium on the PATH, as `make browser` finds it."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
@@ -72,11 +72,18 @@ def serving(root: Path, log: Path, environment: Mapping[str, str]) -> Iterator[s
 
 
 @contextmanager
-def open_page(browser: str, height: int = HEIGHT) -> Iterator[tuple[Page, list[str]]]:
-    """An empty page of a fresh headless browser, and what goes wrong on the pages that it opens."""
+def open_page(
+    browser: str, height: int = HEIGHT, credentials: Mapping[str, str] | None = None
+) -> Iterator[tuple[Page, list[str]]]:
+    """An empty page of a fresh headless browser, and what goes wrong on the pages that it opens.
+
+    `credentials` (username, password) are for a server that asks for them.
+    """
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
-        page = chromium.new_page(viewport={"width": WIDTH, "height": height}, reduced_motion="reduce")
+        page = chromium.new_page(
+            viewport={"width": WIDTH, "height": height}, reduced_motion="reduce", http_credentials=credentials
+        )
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         page.add_init_script(f"if (location.protocol == 'http:') Object.assign(localStorage, {json.dumps(REMEMBERED)})")

@@ -1,7 +1,12 @@
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pipeline.server import TeamServer, one_of_two
 from pipeline.workspace import Workspace, make_workspace
+
+from vaeline.server.folder import Folder
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,12 @@ def branch_off(finished: Workspace, tmp_path: Path) -> Workspace:
 def _copy(workspace: Workspace, folder: Path) -> Workspace:
     workspace.run("cp", "-a", str(workspace.root), str(folder / "copy"))
     return Workspace(folder / "copy")
+
+
+@pytest.fixture(scope="session")
+def team_server() -> Iterator[TeamServer]:
+    """A server for the digits, which was first started twice at the same time."""
+    with tempfile.TemporaryDirectory(prefix="vaeline-") as scratch:
+        Path(scratch).chmod(0o711)  # where we are root, PostgreSQL is run by another user
+        workspace = make_workspace(Path(scratch) / "repository", git=False)
+        yield from one_of_two(TeamServer(workspace, Folder(Path(scratch) / "server")))

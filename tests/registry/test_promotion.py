@@ -11,7 +11,7 @@ from registry.vault import ARCHIVE, CANDIDATES, SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.params import change_params
-from vaeline.registry import moves
+from vaeline.registry import moves, promotion
 from vaeline.registry.ledger import entry_digest, read_ledger
 from vaeline.registry.promotion import REQUIRED_TAGS, plan_promotion, promote
 from vaeline.tracking.runs import DIGEST_TAG
@@ -230,7 +230,7 @@ def cut_off(patch, step, nth):
 @pytest.mark.parametrize(
     ("step", "nth", "recorded"),
     [
-        ("copy_model_version", 1, False),
+        ("create_model_version", 1, False),
         ("set_model_version_tag", 1, False),
         ("log_param", 1, True),
         ("set_model_version_tag", 3, True),
@@ -286,8 +286,8 @@ def test_a_slow_process_leaves_the_alias_where_a_later_entry_put_it(crowned, mon
 
 
 def test_where_two_copied_at_once_the_lower_version_counts(crowned, monkeypatch):
-    copy = MlflowClient.copy_model_version
-    monkeypatch.setattr(MlflowClient, "copy_model_version", lambda *given: [copy(*given), copy(*given)][1])
+    copy = promotion.copy_version
+    monkeypatch.setattr(promotion, "copy_version", lambda *given: [copy(*given), copy(*given)][1])
     entry = promote_it(crowned, 2)
     assert (entry["to"], crowned.champion(), crowned.versions()) == ("2", "2", ["1", "2", "3"])
     assert "vaeline.promoted_at" not in crowned.served(3).tags

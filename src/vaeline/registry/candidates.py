@@ -32,6 +32,7 @@ PACKAGE = Path(vaeline.__file__).parent
 REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 MAIN_FIGURES = ("test/neg_elbo", "test/reconstruction", "test/kl", "test/nll")
+MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # on a server with users its administrator makes it
 SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1))]),
     params=ParamSchema(
@@ -73,11 +74,7 @@ def register_candidate(
     with FileLock(state_directory() / "registry.lock"):
         if known := find_version(client, name, model_digest):
             return known
-        try:
-            client.create_registered_model(name, description="Models as they were trained; nothing here is promoted.")
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        make_model(client, name, "Models as they were trained; nothing here is promoted.")
         golden = None if images is None else make_golden(_load(archive), images)
         with tempfile.TemporaryDirectory() as scratch:
             package_pyfunc(archive, Path(scratch) / "model", golden)
@@ -90,6 +87,32 @@ def register_candidate(
             run_id=run.info.run_id,
             tags={**version_tags(run), DIGEST_TAG: model_digest},
         )
+
+
+def make_model(client: MlflowClient, name: str, description: str) -> None:
+    """Make a registered model, unless it is there or only an administrator may make it."""
+    try:
+        client.create_registered_model(name, description=description)
+    except MlflowException as error:
+        if error.error_code not in MADE_ALREADY:
+            raise
+
+
+def copy_version(client: MlflowClient, version: ModelVersion, name: str) -> ModelVersion:
+    """Copy a version, with its tags, into the registered model `name`, which must be there.
+
+    `MlflowClient.copy_model_version` does the same, but asks to create `name` first; where models are made by the
+    administrator alone, that is refused to everybody else.
+    """
+    return client.create_model_version(
+        name,
+        source=f"models:/{version.name}/{version.version}",
+        run_id=version.run_id,
+        tags=version.tags,
+        run_link=version.run_link,
+        description=version.description,
+        model_id=version.model_id,
+    )
 
 
 def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> None:

@@ -33,7 +33,7 @@ from vaeline.errors import VaelineError
 from vaeline.tracking.git import git
 from vaeline.tracking.lineage import ci_tags
 from vaeline.tracking.origin import who
-from vaeline.tracking.store import LEDGER_SUFFIX, artifact_root
+from vaeline.tracking.store import LEDGER_SUFFIX
 
 Entry = dict[str, Any]
 FIELDS = (
@@ -117,14 +117,14 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
 def make_ledger(client: MlflowClient, name: str) -> str:
     """The run that holds the ledger of the registered model `name`, made if there is none; of two at once, one is kept.
 
-    The first move does it, too. Who sets up a server does it as a promoter, so that nobody else takes the name.
+    The first move does it, too. On a server with users, where nobody makes experiments, its administrator has done it.
 
     Raises:
         VaelineError: the ledger was deleted, or the name is taken by something else.
     """
     if known := _find_run(client, name):
         return known
-    experiment = client.create_experiment(f"{ledger_name(name)}-{uuid.uuid4().hex}", artifact_root())
+    experiment = client.create_experiment(f"{ledger_name(name)}-{uuid.uuid4().hex}")
     run_id = client.create_run(experiment, run_name=ledger_name(name)).info.run_id
     client.update_run(run_id, status="FINISHED")
     client.set_experiment_tag(experiment, RUN_TAG, run_id)

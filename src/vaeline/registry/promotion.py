@@ -1,7 +1,5 @@
 """Promotion: a candidate that passed the gate is copied to the served model and becomes its champion."""
 
-import contextlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from vaeline.artifacts import canonical_json, digest
 from vaeline.errors import VaelineError
 from vaeline.params import flatten
-from vaeline.registry.candidates import find_version
+from vaeline.registry.candidates import copy_version, find_version, make_model
 from vaeline.registry.ledger import Entry
 from vaeline.registry.moves import CHAMPION, Standing, finish, move, one_at_a_time, read_standing
 from vaeline.registry.stored import stored_version, uri_of
@@ -162,8 +160,8 @@ def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVe
     """
     model_digest = candidate.tags[DIGEST_TAG]
     if find_version(client, name, model_digest) is None:
-        with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells there what `Promotion.steps` says
-            client.copy_model_version(uri_of(candidate), name)
+        make_model(client, name, "Models that passed the gate; @champion is the one to serve.")
+        copy_version(client, candidate, name)
     served = find_version(client, name, model_digest)
     wanted = {tag: candidate.tags[tag] for tag in GATE_TAGS if tag != "vaeline.gate_sha256"}
     for key, value in (wanted | {SOURCE_TAG: uri_of(candidate)}).items():

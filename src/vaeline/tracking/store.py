@@ -1,12 +1,15 @@
 """The MLflow store: SQLite at the repository's root unless `MLFLOW_TRACKING_URI` names another."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vaeline.errors import VaelineError
@@ -14,7 +17,8 @@ from vaeline.tracking.lineage import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
 LEDGER_SUFFIX = "-ledger"  # its experiments hold the moves of champions, and no training
-TRAINING_VIEW = "workflowType=machine_learning"  # MLflow opens its pages for language models otherwise
+TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # else pages for language models, or a choice first
+ADVISORY_LOCK = int.from_bytes(b"vaeline")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -31,30 +35,31 @@ def tracking_uri() -> str:
 def open_store() -> MlflowClient:
     """A client of the store, which is also made MLflow's default.
 
-    The first use creates the database, one process at a time: two at once would break it. A server that does not
+    The first use creates the database, in one process at a time: two at once would break it. A server that does not
     answer is given up after seconds, not minutes, unless the environment says otherwise.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
-    with FileLock(state_directory() / "store.lock"):
+    with _one_at_a_time():
         client = MlflowClient()
         client.search_experiments(max_results=1)
     return client
 
 
+def experiment_name(dataset: str) -> str:
+    """The experiment that holds the runs on a data set."""
+    return f"{EXPERIMENT_PREFIX}{dataset}"
+
+
 def experiment_id(client: MlflowClient, dataset: str) -> str:
     """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
-    name = f"{EXPERIMENT_PREFIX}{dataset}"
-    with FileLock(state_directory() / "store.lock"):
+    name = experiment_name(dataset)
+    own_store = not os.environ.get("MLFLOW_TRACKING_URI")
+    with _one_at_a_time():
         if found := client.get_experiment_by_name(name):
             return found.experiment_id
-        return client.create_experiment(name, artifact_root())
-
-
-def artifact_root() -> str | None:
-    """Where a new experiment keeps its artifacts: at the repository's root, or where the named store says."""
-    return None if os.environ.get("MLFLOW_TRACKING_URI") else (repository_root() / "mlruns").as_uri()
+        return client.create_experiment(name, (repository_root() / "mlruns").as_uri() if own_store else None)
 
 
 def state_directory() -> Path:
@@ -67,6 +72,11 @@ def state_directory() -> Path:
 def unreachable(error: Exception) -> VaelineError:
     """The sentence for a store that cannot be used."""
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    user, code = os.environ.get("MLFLOW_TRACKING_USERNAME", "nobody"), getattr(error, "error_code", "")
+    if code == "UNAUTHENTICATED":
+        reason = f"it does not know {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
+    if code == "PERMISSION_DENIED":
+        reason = f"it does not let {user}; its administrator gives rights (`vaeline server grant` and `user`)"
     return VaelineError(f"the tracking store {public_uri()} cannot be used: {reason}")
 
 
@@ -89,3 +99,13 @@ def public_uri() -> str:
     """The store's address without a user or a password."""
     scheme, separator, rest = tracking_uri().partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold off this machine's other processes by a file, and those of others by a lock in the PostgreSQL they share."""
+    with FileLock(state_directory() / "store.lock"), ExitStack() as held:
+        if tracking_uri().startswith("postgresql"):
+            engine = create_engine(tracking_uri(), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+            held.enter_context(engine.connect()).execute(select(func.pg_advisory_lock(ADVISORY_LOCK)))
+        yield

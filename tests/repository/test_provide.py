@@ -1,4 +1,4 @@
-"""How a Chromium is found or installed, with stand-ins for everything that would change the machine."""
+"""How what tests need is found or installed, with stand-ins for everything that would change the machine."""
 
 import shutil
 import subprocess
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-SCRIPT = ROOT / "scripts/browser.sh"
+SCRIPT = ROOT / "scripts/provide.sh"
+TESTS = "the tests of the MLflow UI"
+NAMES = ["chromium", "chromium-browser"]
 RECORD = 'echo "$(basename "$0") $*" >>"$CALLS"\n'
 MISSING = RECORD + 'echo "E: Unable to locate package chromium"; exit 100\n'
 
@@ -25,25 +27,33 @@ def stand_in(machine: Path, name: str, script: str) -> None:
     (machine / name).chmod(0o755)
 
 
-def run(machine: Path) -> tuple[str, list[str]]:
+def run(machine: Path, *more: str) -> tuple[str, list[str]]:
     environment = {"PATH": str(machine), "CALLS": str(machine / "calls")}
-    done = subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=True)
+    command = [SCRIPT, "chromium", TESTS, *NAMES, *more]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return done.stderr, (machine / "calls").read_text().splitlines()
 
 
-@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])
-def test_a_browser_that_is_there_is_enough(machine, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_program_that_is_there_is_enough(machine, name):
     stand_in(machine, name, RECORD)
     stand_in(machine, "apt-get", RECORD)
     stand_in(machine, "id", "echo 0")
     assert run(machine) == ("", [])
 
 
+def test_a_program_that_is_not_on_path_is_enough(machine, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    stand_in(elsewhere, "chromium", RECORD)
+    stand_in(machine, "apt-get", RECORD)
+    assert run(machine, str(elsewhere / "none"), str(elsewhere / "chromium")) == ("", [])
+
+
 def test_root_installs_debians(machine):
     stand_in(machine, "apt-get", RECORD)
     stand_in(machine, "id", "echo 0")
     said, calls = run(machine)
-    assert said == "browser: installing Debian's chromium, for the tests of the MLflow UI\n"
+    assert said == "provide: installing Debian's chromium, for the tests of the MLflow UI\n"
     assert calls == ["apt-get update --quiet", "apt-get install --quiet --yes --no-install-recommends chromium"]
 
 
@@ -72,5 +82,5 @@ def test_where_none_can_be_had_it_says_so_and_ends_well(machine, tools, why):
         stand_in(machine, name, script)
     said, _ = run(machine)
     assert said.splitlines()[-1] == (
-        f"browser: no Chromium, and none could be installed ({why}); the tests of the MLflow UI are skipped"
+        f"provide: no chromium, and none could be installed ({why}); the tests of the MLflow UI are skipped"
     )

@@ -1,0 +1,91 @@
+"""Commands of a team's server."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+if TYPE_CHECKING:
+    from vaeline.server.folder import Folder
+
+server = typer.Typer(no_args_is_help=True, help="A team's MLflow server on PostgreSQL, with users and rights.")
+app.add_typer(server, name="server")
+
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?")
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="The server's folder; .vaeline/server of the repository by default.")
+]
+
+
+def host_name(name: str) -> str:
+    """Refuse what cannot be the name of a host."""
+    if name and not HOST_NAME.fullmatch(name):
+        raise typer.BadParameter("must be a host's name, such as mlflow.example.org")
+    return name
+
+
+@server.command()
+def start(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
+    name: Annotated[
+        str, typer.Option(callback=host_name, help="The host name of the TLS proxy in front, as users know it.")
+    ] = "",
+    data: DataOption = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="First bring up to date what an older MLflow made; back it up before.")
+    ] = False,
+) -> None:
+    """Start the server, and stop it with Ctrl-C; the first start makes its database, users and passwords."""
+    import os
+
+    from vaeline.params import read_params
+    from vaeline.server.run import serve
+
+    folder = _folder(data)
+
+    def ready(address: object) -> None:
+        typer.echo(f"MLflow is on {address.local}, its files in {folder.root}; Ctrl-C stops it")
+        typer.echo(f"What users need is in {folder.private}: set -a; . {folder.credentials('trainer')}; set +a")
+        if os.geteuid() == 0:
+            typer.echo("You are root, and so is MLflow: a server for others should have a user of its own")
+
+    with sentences():
+        serve(folder, port, name, [read_params().data.name], ready, upgrade)
+
+
+@server.command()
+def grant(
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Short names, as in vae-DATASET.")],
+    data: DataOption = None,
+) -> None:
+    """Make what belongs to data sets on the server that runs, and give every role its rights on it."""
+    from vaeline.server.accounts import admin_of
+    from vaeline.server.accounts import grant as give
+
+    with sentences():
+        give(admin_of(_folder(data)), datasets)
+    typer.echo(f"the roles have their rights on {', '.join(datasets)}")
+
+
+@server.command()
+def user(
+    name: Annotated[str, typer.Argument(help="A person, or a job.")],
+    roles: Annotated[list[str] | None, typer.Argument(metavar="[ROLE...]", help="trainer, promoter, viewer.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Make a user, or change one, to have exactly these roles; none at all locks the user out."""
+    from vaeline.server.accounts import add_user, admin_of
+
+    folder = _folder(data)
+    with sentences():
+        add_user(admin_of(folder), folder, name, roles or [])
+    typer.echo(f"{name}: {', '.join(roles or ['no role'])}; address and password are in {folder.credentials(name)}")
+
+
+def _folder(data: Path | None) -> "Folder":
+    from vaeline.server.folder import Folder, default_folder
+
+    return Folder(data.resolve()) if data else default_folder()

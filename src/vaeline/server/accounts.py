@@ -1,0 +1,174 @@
+"""Users, roles and rights of a server, made equal to what is written here, however often that is done."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from vaeline.errors import VaelineError
+from vaeline.registry.candidates import candidate_name, served_name
+from vaeline.server.folder import (
+    ADMIN,
+    Folder,
+    new_password,
+    read_address,
+    read_password,
+    write_credentials,
+)
+from vaeline.tracking.store import experiment_name
+
+WORKSPACE = "default"
+RIGHTS = {  # of each role on what belongs to a data set; MANAGE, which may delete, is the administrator's alone
+    "trainer": {"experiment": "EDIT", "candidates": "EDIT", "served": "READ"},
+    "promoter": {"experiment": "READ", "candidates": "READ", "served": "EDIT"},
+    "viewer": {"experiment": "READ", "candidates": "READ", "served": "READ"},
+}
+USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+API, RIGHTS_API = "/api/2.0/mlflow", "/api/3.0/mlflow"
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who sends requests to a server."""
+
+    server: str
+    user: str
+    password: str
+
+    def send(self, method: str, path: str, **content: Any) -> requests.Response:
+        """Send a request, whose content goes into the query (GET) or the body, and return whatever is answered.
+
+        Raises VaelineError.
+        """
+        place = "params" if method == "GET" else "json"
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy and no .netrc between us and a port of this machine
+            session.auth = (self.user, self.password)
+            try:
+                return session.request(method, f"{self.server}{path}", timeout=SECONDS, **{place: content})
+            except requests.RequestException:
+                raise VaelineError(f"no server answers at {self.server}; `vaeline server start` starts it") from None
+
+    def get(self, path: str, **query: Any) -> dict[str, Any] | None:
+        """What is there; None if nothing is. Raises VaelineError."""
+        answer = self.send("GET", path, **query)
+        return None if answer.status_code == requests.codes.not_found else _content(answer)
+
+    def do(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        """Change something. Raises VaelineError."""
+        return _content(self.send(method, path, **content))
+
+    def make(self, path: str, **content: Any) -> None:
+        """Make something that somebody else may be making at this moment. Raises VaelineError."""
+        answer = self.send("POST", path, **content)
+        if "RESOURCE_ALREADY_EXISTS" not in answer.text:
+            _content(answer)
+
+
+def admin_of(folder: Folder) -> Caller:
+    """The administrator of the server that runs in this folder. Raises VaelineError."""
+    admin = Caller(read_address(folder).local, ADMIN, read_password(folder, ADMIN))
+    if not _knows(admin):
+        raise VaelineError(f"the server at {admin.server} does not take the password in {folder.credentials(ADMIN)}")
+    return admin
+
+
+def grant(admin: Caller, datasets: Sequence[str]) -> None:
+    """Make what belongs to each data set, and give every role exactly its rights on all data sets of the server.
+
+    The administrator makes the experiment and both registered models, because who makes a registered model may do
+    anything with it. Raises VaelineError.
+    """
+    wanted: dict[str, dict[tuple[str, str], str]] = {role: {} for role in RIGHTS}
+    for dataset in sorted({*datasets, *_known_datasets(admin)}):
+        models = {"candidates": candidate_name(dataset), "served": served_name(dataset)}
+        for model in models.values():
+            if admin.get(f"{API}/registered-models/get", name=model) is None:
+                admin.make(f"{API}/registered-models/create", name=model)
+        places = {kind: ("registered_model", model) for kind, model in models.items()}
+        places["experiment"] = ("experiment", _experiment(admin, experiment_name(dataset)))
+        for role, rights in RIGHTS.items():
+            wanted[role] |= {places[kind]: permission for kind, permission in rights.items()}
+    for role, rights in wanted.items():
+        _set_rights(admin, role, rights)
+
+
+def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> None:
+    """Make a user with these roles and no others, whose password is the one in the user's file.
+
+    A password that the server does not know, or that is not there, is replaced. Raises VaelineError.
+    """
+    if not USER_NAME.fullmatch(name) or name == ADMIN:
+        raise VaelineError(
+            f"{name!r} cannot be a user's name: letters, digits, _ . and - make one, and {ADMIN} is taken"
+        )
+    if unknown := set(roles) - set(RIGHTS):
+        raise VaelineError(f"there is no role {', '.join(sorted(unknown))}; there are: {', '.join(RIGHTS)}")
+    password = read_password(folder, name) or new_password()
+    if admin.get(f"{API}/users/get", username=name) is None:
+        admin.make(f"{API}/users/create", username=name, password=password)
+    elif not _knows(Caller(admin.server, name, password)):
+        admin.do("PATCH", f"{API}/users/update-password", username=name, password=password)
+    write_credentials(folder, name, password, read_address(folder))
+    held = {role["name"] for role in admin.get(f"{RIGHTS_API}/users/roles/list", username=name)["roles"]}
+    for role in set(roles) - held:
+        admin.make(f"{RIGHTS_API}/roles/assign", username=name, role_id=_role(admin, role)["id"])
+    for role in held & set(RIGHTS) - set(roles):
+        admin.do("DELETE", f"{RIGHTS_API}/roles/unassign", username=name, role_id=_role(admin, role)["id"])
+
+
+def _known_datasets(admin: Caller) -> set[str]:
+    """The data sets that the server has both registered models of."""
+    question = {"filter": "name LIKE 'vae-%'", "max_results": 1000}
+    found = admin.get(f"{API}/registered-models/search", **question).get("registered_models", [])
+    names = {model["name"] for model in found}
+    datasets = {name.removeprefix(served_name("")) for name in names}
+    return {dataset for dataset in datasets if {candidate_name(dataset), served_name(dataset)} <= names}
+
+
+def _set_rights(admin: Caller, role: str, wanted: Mapping[tuple[str, str], str]) -> None:
+    """Give a role exactly these rights: what it has beyond them is taken away."""
+    found = _role(admin, role)
+    held = {(right["resource_type"], right["resource_pattern"]): right for right in found["permissions"]}
+    for place in held.keys() - wanted.keys():
+        admin.do("DELETE", f"{RIGHTS_API}/roles/permissions/remove", role_permission_id=held[place]["id"])
+    for (kind, name), permission in wanted.items():
+        right = held.get((kind, name))
+        if right is None:
+            new = {"resource_type": kind, "resource_pattern": name, "permission": permission}
+            admin.make(f"{RIGHTS_API}/roles/permissions/add", role_id=found["id"], **new)
+        elif right["permission"] != permission:
+            change = {"role_permission_id": right["id"], "permission": permission}
+            admin.do("PATCH", f"{RIGHTS_API}/roles/permissions/update", **change)
+
+
+def _role(admin: Caller, name: str) -> dict[str, Any]:
+    def find() -> dict[str, Any] | None:
+        roles = admin.get(f"{RIGHTS_API}/roles/list", workspace=WORKSPACE)["roles"]
+        return next((role for role in roles if role["name"] == name), None)
+
+    if find() is None:
+        admin.make(f"{RIGHTS_API}/roles/create", name=name, workspace=WORKSPACE)
+    return find()
+
+
+def _experiment(admin: Caller, name: str) -> str:
+    def find() -> dict[str, Any] | None:
+        return admin.get(f"{API}/experiments/get-by-name", experiment_name=name)
+
+    if find() is None:
+        admin.make(f"{API}/experiments/create", name=name)
+    return find()["experiment"]["experiment_id"]
+
+
+def _knows(caller: Caller) -> bool:
+    return caller.send("GET", f"{API}/users/current").ok
+
+
+def _content(answer: requests.Response) -> dict[str, Any]:
+    if not answer.ok:
+        raise VaelineError(f"{answer.request.path_url}: the server answers {answer.status_code}, {answer.text[:200]}")
+    return answer.json() if answer.content else {}

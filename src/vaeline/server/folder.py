@@ -1,0 +1,120 @@
+"""The folder of a server: its database, its artifacts, and the passwords that nobody else may read."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vaeline.artifacts import atomic_file, write_json
+from vaeline.errors import VaelineError
+from vaeline.tracking.store import state_directory
+
+ADMIN = "admin"
+PASSWORD = "MLFLOW_TRACKING_PASSWORD"
+PASSWORD_BYTES = 24
+LOOPBACK, DATABASE_OWNER = "127.0.0.1", "mlflow"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where everything of one server lies, below `root`."""
+
+    root: Path
+
+    @property
+    def cluster(self) -> Path:
+        """PostgreSQL's files."""
+        return self.root / "postgres"
+
+    @property
+    def artifacts(self) -> Path:
+        """What clients upload."""
+        return self.root / "artifacts"
+
+    @property
+    def private(self) -> Path:
+        """Passwords and keys, each in a file of mode 0600."""
+        return self.root / "private"
+
+    @property
+    def passfile(self) -> Path:
+        """The database's password, as libpq reads it (PGPASSFILE)."""
+        return self.private / "pgpass"
+
+    def credentials(self, user: str) -> Path:
+        """What a user's environment must hold to use the server: address, name and password."""
+        return self.private / f"{user}.env"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server that runs is reached: its port here, the URL for others, and its database's port."""
+
+    port: int
+    url: str
+    database_port: int
+
+    @property
+    def local(self) -> str:
+        """The URL on this machine."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+def default_folder() -> Folder:
+    """`.vaeline/server` at the repository's root."""
+    return Folder(state_directory() / "server")
+
+
+def write_address(folder: Folder, address: Address) -> None:
+    """Remember where the server is, and tell it to every user's file and to PostgreSQL's own programs."""
+    write_json(folder.root / "address.json", asdict(address))
+    database = {"PGHOST": LOOPBACK, "PGPORT": address.database_port, "PGUSER": DATABASE_OWNER}
+    (folder.root / "database.env").write_text(as_lines(database | {"PGPASSFILE": folder.passfile}), encoding="utf-8")
+    for file in folder.private.glob("*.env"):
+        write_credentials(folder, file.stem, read_password(folder, file.stem), address)
+
+
+def read_address(folder: Folder) -> Address:
+    """Where the server of this folder is, or last was. Raises VaelineError."""
+    try:
+        return Address(**json.loads((folder.root / "address.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise VaelineError(f"no server was ever started in {folder.root}; `vaeline server start` starts one") from None
+
+
+def new_password() -> str:
+    """A password of letters, digits, - and _ that nobody has seen."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+def read_or_make(file: Path) -> str:
+    """The only line of a private file, which is written with a new password where it is not there."""
+    if not file.is_file():
+        write_private(file, f"{new_password()}\n")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def read_password(folder: Folder, user: str) -> str:
+    """The password in a user's file; empty where there is none."""
+    file = folder.credentials(user)
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return next((line.partition("=")[2] for line in lines if line.startswith(f"{PASSWORD}=")), "")
+
+
+def write_credentials(folder: Folder, user: str, password: str, address: Address) -> None:
+    """Write a user's file."""
+    content = {"MLFLOW_TRACKING_URI": address.url, "MLFLOW_TRACKING_USERNAME": user, PASSWORD: password}
+    write_private(folder.credentials(user), as_lines(content))
+
+
+def as_lines(content: Mapping[str, object]) -> str:
+    """`NAME=value` lines, which a shell, Docker and CI systems read."""
+    return "".join(f"{name}={value}\n" for name, value in content.items())
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first byte on."""
+    with atomic_file(file) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,158 @@
+"""The server's PostgreSQL: found, made on first use, and run on loopback alone, by an ordinary user."""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from vaeline.errors import VaelineError
+from vaeline.server.folder import DATABASE_OWNER, LOOPBACK
+from vaeline.server.process import leashed, stop
+
+DEBIAN = Path("/usr/lib/postgresql")
+STAND_INS = ("postgres", "nobody")  # who runs PostgreSQL where we are root: it refuses to be run by root
+TRACKING, ACCOUNTS = "mlflow", "mlflow_accounts"
+ACCESS = f"host {TRACKING},{ACCOUNTS} {DATABASE_OWNER} {LOOPBACK}/32 scram-sha-256\n"
+SECONDS_TO_START, SECONDS_TO_STOP = 120, 60
+
+
+def database_uri(port: int, database: str) -> str:
+    """The SQLAlchemy URI of a database; its password comes from the file that PGPASSFILE names."""
+    return f"postgresql+psycopg://{DATABASE_OWNER}@{LOOPBACK}:{port}/{database}"
+
+
+def passfile_line(password: str) -> str:
+    """The content of a file for PGPASSFILE."""
+    return f"{LOOPBACK}:*:*:{DATABASE_OWNER}:{password}\n"
+
+
+def find_programs(cluster: Path) -> Path:
+    """The folder of the PostgreSQL that made this cluster; for a new one, of that on PATH, or of Debian's newest.
+
+    Raises:
+        VaelineError: there is none, or none of the cluster's version.
+    """
+    on_path = shutil.which("postgres")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    folders += sorted(DEBIAN.glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True)
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if (folder / "initdb").is_file():
+            found.setdefault(_major_version(folder), folder)
+    if not found:
+        raise VaelineError("there is no PostgreSQL on this machine: apt install postgresql")
+    if not cluster.is_dir():
+        return next(iter(found.values()))
+    version = (cluster / "PG_VERSION").read_text().strip()
+    if version not in found:
+        raise VaelineError(
+            f"{cluster} was made by PostgreSQL {version}, and there is only {', '.join(found)}: "
+            f"apt install postgresql-{version}, or move the data as docs/server.md says"
+        )
+    return found[version]
+
+
+def create_cluster(programs: Path, cluster: Path, password: str) -> None:
+    """Make a cluster in which one role with a password owns two databases, and nobody else is let in.
+
+    It takes its name when it is complete. Raises VaelineError.
+    """
+    making = cluster.with_name(f"{cluster.name}.new")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(mode=0o700)
+    if user := _stand_in():
+        os.chown(making, user.pw_uid, user.pw_gid)
+        _require_reach(making, user)
+    options = ["--username=postgres", "--auth=reject", "--encoding=UTF8", "--no-locale", "--data-checksums"]
+    _run(making, [programs / "initdb", "--pgdata=.", *options])
+    (making / "pg_hba.conf").write_text(ACCESS)
+    statements = [f"CREATE ROLE {DATABASE_OWNER} LOGIN PASSWORD '{password}'"]
+    statements += [f"CREATE DATABASE {name} OWNER {DATABASE_OWNER}" for name in (TRACKING, ACCOUNTS)]
+    single = [programs / "postgres", "--single", "-j", "-c", "exit_on_error=on", "-D", ".", "postgres"]
+    _run(making, single, "".join(f"{statement};\n\n" for statement in statements))
+    making.rename(cluster)
+
+
+@contextmanager
+def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Iterator[subprocess.Popen]:
+    """PostgreSQL on 127.0.0.1 for as long as the block runs; what it says goes to `log`. Raises VaelineError."""
+    _end_orphan(cluster)
+    options = ["-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="]
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            leashed(signal.SIGINT, [programs / "postgres", "-D", cluster, "-p", port, *options]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=cluster,
+            **_as_ordinary_user(),
+        )
+    try:
+        _wait_until_ready(process, programs, port, log)
+        yield process
+    finally:
+        stop(process, signal.SIGINT, SECONDS_TO_STOP)
+
+
+def _end_orphan(cluster: Path) -> None:
+    """End a PostgreSQL that is still there although its server was shot."""
+    with suppress(FileNotFoundError, psutil.NoSuchProcess):
+        orphan = psutil.Process(int((cluster / "postmaster.pid").read_text().split()[0]))
+        if orphan.name() == "postgres" and Path(orphan.cwd()) == cluster.resolve():  # else a number that came again
+            orphan.send_signal(signal.SIGINT)
+            orphan.wait(SECONDS_TO_STOP)
+
+
+def _wait_until_ready(process: subprocess.Popen, programs: Path, port: int, log: Path) -> None:
+    question = [programs / "pg_isready", "--quiet", f"--host={LOOPBACK}", f"--port={port}"]
+    end = time.monotonic() + SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < end:
+        if subprocess.run(question, check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    raise VaelineError(f"PostgreSQL did not start; the end of {log} says why")
+
+
+def _run(folder: Path, command: Sequence[str | Path], text: str = "") -> None:
+    done = subprocess.run(
+        command, cwd=folder, input=text, capture_output=True, text=True, check=False, **_as_ordinary_user()
+    )
+    if done.returncode:
+        complaints = re.findall(r"(?:error|fatal): *(.*)", done.stderr, re.IGNORECASE)
+        raise VaelineError(f"{Path(command[0]).name}: {complaints[0] if complaints else f'status {done.returncode}'}")
+
+
+def _major_version(programs: Path) -> str:
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"\d+", said)[0]
+
+
+def _stand_in() -> pwd.struct_passwd | None:
+    """The user who runs PostgreSQL where we are root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return next(known[name] for name in STAND_INS if name in known)
+
+
+def _as_ordinary_user() -> dict[str, Any]:
+    user = _stand_in()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+
+
+def _require_reach(folder: Path, user: pwd.struct_passwd) -> None:
+    if subprocess.run(["test", "-x", folder], check=False, **_as_ordinary_user()).returncode:
+        raise VaelineError(
+            f"PostgreSQL refuses to be run by root, and the user {user.pw_name} cannot enter {folder.parent}: be an "
+            "ordinary user, or name a folder that everybody can reach, such as --data /var/lib/vaeline"
+        )

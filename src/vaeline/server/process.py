@@ -1,0 +1,52 @@
+"""Processes that end with this one, whatever ends it."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """One of the signals that end a server, as an exception, so that what runs is stopped in order."""
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """The first Ctrl-C, SIGTERM or SIGHUP ends the block quietly; those that follow do not cut off its cleaning up."""
+    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
+    try:
+        yield
+    except Stopped:
+        pass
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def leashed(parting: signal.Signals, command: Sequence[object]) -> list[str]:
+    """A command whose process gets the signal `parting` when this one is shot; only Linux has a way to do that."""
+    setpriv = shutil.which("setpriv")
+    leash = [setpriv, "--pdeathsig", parting.name.removeprefix("SIG")] if setpriv else []
+    return [*leash, *map(str, command)]
+
+
+def stop(process: subprocess.Popen, gently: signal.Signals, seconds: int) -> None:
+    """End the leader of a process group: by the signal `gently`, and after so many seconds with all its group."""
+    if process.poll() is None:
+        process.send_signal(gently)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    for other in STOP_SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped

@@ -1,0 +1,202 @@
+"""A server from its start to its end: PostgreSQL, MLflow on top of it, and its users."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from vaeline.errors import VaelineError
+from vaeline.server.accounts import RIGHTS, add_user, admin_of, grant
+from vaeline.server.folder import (
+    ADMIN,
+    LOOPBACK,
+    Address,
+    Folder,
+    new_password,
+    read_or_make,
+    read_password,
+    write_address,
+    write_credentials,
+    write_private,
+)
+from vaeline.server.postgres import (
+    ACCOUNTS,
+    TRACKING,
+    create_cluster,
+    database_uri,
+    find_programs,
+    passfile_line,
+    running_postgres,
+)
+from vaeline.server.process import leashed, stop, until_stopped
+
+EXTRAS = ("psycopg", "flask_wtf")
+SECONDS_TO_START, SECONDS_TO_STOP = 300, 30
+LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before a port of this machine
+ACCOUNT_SETTINGS = """[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = {database}
+auth_cache_ttl_seconds = 60
+workspace_cache_ttl_seconds = 1
+"""
+
+
+def serve(
+    folder: Folder,
+    port: int,
+    name: str,
+    datasets: Sequence[str],
+    ready: Callable[[Address], None],
+    upgrade: bool = False,
+) -> None:
+    """Run the server of a folder on 127.0.0.1 until it is stopped; `ready` is called once it answers.
+
+    The first start makes the database, the passwords and the users; every start gives each role its rights on the
+    data sets. `name` is the host name of the TLS proxy in front; empty if there is none. `upgrade` first brings a
+    database that an older MLflow made up to date.
+
+    Raises:
+        VaelineError: it cannot start here, or one of its two processes has ended by itself.
+    """
+    if missing := [package for package in EXTRAS if importlib.util.find_spec(package) is None]:
+        raise VaelineError(f"a server needs {' and '.join(missing)}: pip install 'vaeline[server]'")
+    _make_folders(folder)
+    with until_stopped(), _only_one(folder):
+        _require_free(port)
+        address = Address(port, f"https://{name}" if name else f"http://{LOOPBACK}:{port}", free_port())
+        programs = find_programs(folder.cluster)
+        if not folder.cluster.is_dir():
+            password = new_password()
+            write_private(folder.passfile, passfile_line(password))
+            create_cluster(programs, folder.cluster, password)
+        log = folder.root / "postgres.log"
+        with running_postgres(programs, folder.cluster, address.database_port, log) as database:
+            environment = _environment(folder, address)
+            if upgrade:
+                _upgrade(environment)
+            with _running_mlflow(folder, address, name, environment) as mlflow:
+                write_address(folder, address)
+                admin = admin_of(folder)
+                grant(admin, datasets)
+                for role in RIGHTS:
+                    add_user(admin, folder, role, [role])
+                ready(address)
+                _watch({"PostgreSQL": database, "MLflow": mlflow})
+
+
+@contextmanager
+def _running_mlflow(
+    folder: Folder, address: Address, name: str, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen]:
+    """MLflow's server while the block runs; it says what it has to say on our own stderr."""
+    hosts = [f"{host}:{address.port}" for host in (LOOPBACK, "localhost")] + ([name] if name else [])
+    options = {
+        "host": LOOPBACK,
+        "port": address.port,
+        "workers": 1,
+        "app-name": "basic-auth",
+        "artifacts-destination": folder.artifacts.as_uri(),
+        "allowed-hosts": ",".join(hosts),
+        "x-frame-options": "DENY",
+    }
+    if name:
+        options["cors-allowed-origins"] = address.url
+    given = [part for option, value in options.items() for part in (f"--{option}", value)]
+    command = [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--enable-workspaces", *given]
+    process = subprocess.Popen(
+        leashed(signal.SIGTERM, command), cwd=folder.root, env=environment, start_new_session=True
+    )
+    try:
+        _wait_until_healthy(process, address)
+        yield process
+    finally:
+        stop(process, signal.SIGTERM, SECONDS_TO_STOP)
+
+
+def _upgrade(environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", environment["MLFLOW_BACKEND_STORE_URI"]]
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise VaelineError("MLflow could not bring its database up to date; what it says above is why")
+
+
+def _environment(folder: Folder, address: Address) -> dict[str, str]:
+    """MLflow's environment: what must not stand on a command line, and none of this process's settings as a client."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PG"))}
+    accounts = folder.root / "accounts.ini"
+    accounts.write_text(ACCOUNT_SETTINGS.format(database=database_uri(address.database_port, ACCOUNTS)))
+    password = read_password(folder, ADMIN) or new_password()
+    write_credentials(folder, ADMIN, password, address)
+    return kept | {
+        "PGPASSFILE": str(folder.passfile),
+        "MLFLOW_BACKEND_STORE_URI": database_uri(address.database_port, TRACKING),
+        "MLFLOW_AUTH_CONFIG_PATH": str(accounts),
+        "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": read_or_make(folder.private / "flask_secret"),
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def _wait_until_healthy(process: subprocess.Popen, address: Address) -> None:
+    end = time.monotonic() + SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with LOCAL.open(f"{address.local}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise VaelineError(
+        "MLflow did not start; what it says above is why. If its database is out of date: a backup, then --upgrade"
+    )
+
+
+def _watch(processes: Mapping[str, subprocess.Popen]) -> None:
+    """Wait for ever. Raises VaelineError if one of the processes ends."""
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise VaelineError(f"{name} has ended by itself (status {process.returncode}); the server is stopped")
+        time.sleep(0.5)
+
+
+def _make_folders(folder: Folder) -> None:
+    if not folder.root.is_dir():
+        folder.root.mkdir(parents=True)
+        folder.root.chmod(0o711)  # PostgreSQL's user has to pass where we are root
+        (folder.root / ".gitignore").write_text("*\n")
+    for inner in (folder.private, folder.artifacts):
+        inner.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def _only_one(folder: Folder) -> Iterator[None]:
+    try:
+        with FileLock(folder.root / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise VaelineError(f"a server is at work in {folder.root} already, or is being started") from None
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as error:
+            raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return listener.getsockname()[1]

@@ -1,0 +1,76 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from vaeline.server.process import stop, until_stopped
+
+STUBBORN = "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {}; time.sleep(600)"
+WITH_A_CHILD = STUBBORN.format("subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])")
+SHOT = """
+import signal, subprocess, sys, time
+from vaeline.server.process import leashed
+child = subprocess.Popen(leashed(signal.SIGTERM, [sys.executable, "-c", "import time; time.sleep(600)"]))
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def start(code: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+
+
+def test_a_process_that_ends_when_it_is_asked_to_is_not_shot():
+    process = start("import time; time.sleep(600)")
+    stop(process, signal.SIGTERM, 60)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_process_that_does_not_listen_is_shot_with_all_that_it_started():
+    process = start(WITH_A_CHILD)
+    while not (children := psutil.Process(process.pid).children()):
+        time.sleep(0.01)
+    stop(process, signal.SIGTERM, 1)
+    assert process.returncode == -signal.SIGKILL
+    gone, _ = psutil.wait_procs(children, timeout=60)
+    assert gone == children
+
+
+def test_children_of_a_process_that_died_are_ended():
+    process = start(WITH_A_CHILD)
+    while not (children := psutil.Process(process.pid).children()):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    stop(process, signal.SIGTERM, 60)
+    gone, _ = psutil.wait_procs(children, timeout=60)
+    assert gone == children
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of their parent's death")
+def test_a_leashed_process_ends_with_the_one_that_holds_it():
+    holder = subprocess.Popen([sys.executable, "-c", SHOT], stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(holder.stdout.readline()))
+    holder.kill()
+    holder.wait()
+    gone, _ = psutil.wait_procs([child], timeout=60)
+    assert gone == [child]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_ends_the_block_and_cannot_cut_off_what_it_cleans_up(number):
+    steps = []
+    handler = signal.getsignal(number)
+    with until_stopped():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(600)
+        finally:
+            os.kill(os.getpid(), number)
+            steps.append("clean")
+    assert steps == ["clean"]
+    assert signal.getsignal(number) is handler
