@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
 
 from vaeline.registry.candidates import candidate_name, copy_version, served_name
+from vaeline.registry.ledger import append, ledger_name, mark_done, read_ledger
 from vaeline.server.accounts import add_user, admin_of
 from vaeline.server.folder import read_password
 from vaeline.tracking.runs import set_tags
@@ -20,6 +21,7 @@ pytestmark = needs_postgres
 
 EXPERIMENT, CANDIDATES, SERVED = experiment_name("digits"), candidate_name("digits"), served_name("digits")
 USERS = ["admin", "trainer", "promoter", "viewer", "stranger", "nobody"]
+MOVE = dict.fromkeys(("action", "from", "to", "from_digest", "to_digest", "reason", "gate_sha256"), "")
 EVERYBODY, TRAINER, PROMOTER, ADMIN_ALONE = {"trainer", "promoter", "viewer"}, {"trainer"}, {"promoter"}, set()
 DONE, WRONG, UNKNOWN, REFUSED = 200, 400, 401, 403
 
@@ -94,6 +96,14 @@ MATRIX = {
         ADMIN_ALONE,
         lambda c, s, _: c.delete_model_version_tag(SERVED, "1", "b"),
         lambda c, s: c.set_model_version_tag(SERVED, "1", "b", "1"),
+    ),
+    "read the ledger": Case(EVERYBODY, lambda c, s, _: read_ledger(c, SERVED)),
+    "write the ledger": Case(PROMOTER, lambda c, s, _: append(c, SERVED, read_ledger(c, SERVED), MOVE)),
+    "note a move as done": Case(PROMOTER, lambda c, s, _: mark_done(c, SERVED, 1)),
+    "delete the ledger's run": Case(
+        ADMIN_ALONE,
+        lambda c, s, run: c.delete_run(run),
+        lambda c, s: c.create_run(c.get_experiment_by_name(ledger_name(SERVED)).experiment_id).info.run_id,
     ),
     "tag the served model": Case(PROMOTER, lambda c, s, _: c.set_registered_model_tag(SERVED, "ledger", "1")),
     "delete a served version": Case(

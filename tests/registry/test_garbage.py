@@ -2,7 +2,7 @@ import subprocess
 from datetime import timedelta
 
 import pytest
-from registry.vault import ARCHIVE, CANDIDATES, DATASET, SERVED
+from registry.vault import CANDIDATES, DATASET, SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import served_name
@@ -10,6 +10,7 @@ from vaeline.registry.garbage import MD5_TAG, collect, judge_versions, locked_mo
 from vaeline.registry.health import check_registry
 from vaeline.registry.promotion import promote
 from vaeline.registry.stored import load_stored, stored_version
+from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
 NOW = timedelta(0)

@@ -2,10 +2,11 @@ import time
 from datetime import timedelta
 
 import pytest
-from registry.vault import ARCHIVE, CANDIDATES, DATASET, SERVED
+from registry.vault import CANDIDATES, DATASET, SERVED
 
 from vaeline.registry.health import check_registry
 from vaeline.registry.rollback import roll_back
+from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
 YEAR = timedelta(days=365)

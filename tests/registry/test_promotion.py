@@ -7,13 +7,14 @@ import time
 import pytest
 from conftest import ROOT
 from mlflow import MlflowClient
-from registry.vault import ARCHIVE, CANDIDATES, SERVED
+from registry.vault import CANDIDATES, SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.params import change_params
 from vaeline.registry import moves, promotion
 from vaeline.registry.ledger import entry_digest, read_ledger
 from vaeline.registry.promotion import REQUIRED_TAGS, plan_promotion, promote
+from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
 PROMOTER = """

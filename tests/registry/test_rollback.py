@@ -4,7 +4,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 from mlflow.pyfunc import PythonModel, save_model
-from registry.vault import ARCHIVE, SERVED
+from registry.vault import SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.registry import rollback, trial
@@ -13,6 +13,7 @@ from vaeline.registry.ledger import entry_digest, read_ledger
 from vaeline.registry.rollback import plan_rollback, roll_back
 from vaeline.registry.stored import stored_version
 from vaeline.registry.trial import answers_of, try_stored
+from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
 

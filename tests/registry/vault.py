@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.archive import save_archive
-from vaeline.artifacts import canonical_json, digest, write_json
+from vaeline.artifacts import digest, write_json
 from vaeline.models.vae import VAE
 from vaeline.params import ModelParams, read_params
 from vaeline.registry.candidates import candidate_name, register_candidate, served_name
@@ -26,7 +26,6 @@ from vaeline.tracking.store import open_store
 
 DATASET = "digits"
 SERVED, CANDIDATES = served_name(DATASET), candidate_name(DATASET)
-ARCHIVE = "model/artifacts/vae.keras"
 PATH_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -141,6 +140,3 @@ def copy_vault(source: Path, target: Path) -> None:
 def _entrant(version: ModelVersion) -> dict[str, str]:
     about = {"name": version.name, "version": str(version.version), "run_id": version.run_id}
     return about | {"model_digest": version.tags[DIGEST_TAG]}
-
-
-__all__ = ["ARCHIVE", "CANDIDATES", "DATASET", "SERVED", "Vault", "build_vault", "canonical_json", "copy_vault"]

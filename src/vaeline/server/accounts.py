@@ -9,6 +9,7 @@ import requests
 
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import candidate_name, served_name
+from vaeline.registry.ledger import RUN_TAG, ledger_name
 from vaeline.server.folder import (
     ADMIN,
     Folder,
@@ -21,9 +22,9 @@ from vaeline.tracking.store import experiment_name
 
 WORKSPACE = "default"
 RIGHTS = {  # of each role on what belongs to a data set; MANAGE, which may delete, is the administrator's alone
-    "trainer": {"experiment": "EDIT", "candidates": "EDIT", "served": "READ"},
-    "promoter": {"experiment": "READ", "candidates": "READ", "served": "EDIT"},
-    "viewer": {"experiment": "READ", "candidates": "READ", "served": "READ"},
+    "trainer": {"experiment": "EDIT", "candidates": "EDIT", "served": "READ", "ledger": "READ"},
+    "promoter": {"experiment": "READ", "candidates": "READ", "served": "EDIT", "ledger": "EDIT"},
+    "viewer": {"experiment": "READ", "candidates": "READ", "served": "READ", "ledger": "READ"},
 }
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 API, RIGHTS_API = "/api/2.0/mlflow", "/api/3.0/mlflow"
@@ -79,8 +80,8 @@ def admin_of(folder: Folder) -> Caller:
 def grant(admin: Caller, datasets: Sequence[str]) -> None:
     """Make what belongs to each data set, and give every role exactly its rights on all data sets of the server.
 
-    The administrator makes the experiment and both registered models, because who makes a registered model may do
-    anything with it. Raises VaelineError.
+    The administrator makes the experiment, the ledger and both registered models, because who makes a registered model
+    may do anything with it. Raises VaelineError.
     """
     wanted: dict[str, dict[tuple[str, str], str]] = {role: {} for role in RIGHTS}
     for dataset in sorted({*datasets, *_known_datasets(admin)}):
@@ -90,6 +91,7 @@ def grant(admin: Caller, datasets: Sequence[str]) -> None:
                 admin.make(f"{API}/registered-models/create", name=model)
         places = {kind: ("registered_model", model) for kind, model in models.items()}
         places["experiment"] = ("experiment", _experiment(admin, experiment_name(dataset)))
+        places["ledger"] = ("experiment", _ledger(admin, ledger_name(served_name(dataset))))
         for role, rights in RIGHTS.items():
             wanted[role] |= {places[kind]: permission for kind, permission in rights.items()}
     for role, rights in wanted.items():
@@ -162,6 +164,17 @@ def _experiment(admin: Caller, name: str) -> str:
     if find() is None:
         admin.make(f"{API}/experiments/create", name=name)
     return find()["experiment"]["experiment_id"]
+
+
+def _ledger(admin: Caller, name: str) -> str:
+    """The experiment of a ledger, with its one run, as `ledger.make_ledger` makes it for those who may."""
+    experiment = _experiment(admin, name)
+    tags = admin.get(f"{API}/experiments/get", experiment_id=experiment)["experiment"].get("tags", [])
+    if RUN_TAG not in {tag["key"] for tag in tags}:
+        run = admin.do("POST", f"{API}/runs/create", experiment_id=experiment, run_name=name)["run"]["info"]["run_id"]
+        admin.do("POST", f"{API}/runs/update", run_id=run, status="FINISHED")
+        admin.do("POST", f"{API}/experiments/set-experiment-tag", experiment_id=experiment, key=RUN_TAG, value=run)
+    return experiment
 
 
 def _knows(caller: Caller) -> bool:
