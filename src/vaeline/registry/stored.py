@@ -76,7 +76,7 @@ def find_run_model(reference: str) -> StoredModel:
     Raises:
         VaelineError: no run, or several with different models, has that name; or the run holds no model.
     """
-    with _store() as client:
+    with existing_store() as client:
         runs = runs_called(client, reference)
     if not runs:
         raise VaelineError(f"no model file, run or registered model is called {reference!r}; `make ui` shows the runs")
@@ -98,7 +98,7 @@ def find_registered(uri: str) -> StoredModel:
     parts = REGISTRY_URI.fullmatch(uri)
     if parts is None:
         raise VaelineError(f"{uri}: a registered model is called models:/name/version or models:/name@alias")
-    with _store() as client:
+    with existing_store() as client:
         try:
             version = _find_version(client, **parts.groupdict())
         except MlflowException as error:
@@ -135,8 +135,12 @@ def _known_versions(client: MlflowClient) -> str:
 
 
 @contextmanager
-def _store() -> Iterator[MlflowClient]:
-    """The store, which must be there: looking for a model creates no empty one."""
+def existing_store() -> Iterator[MlflowClient]:
+    """The store, which must be there: looking for a model creates no empty one.
+
+    Raises:
+        VaelineError: there is none, or it fails while it is used.
+    """
     uri = tracking_uri()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         raise VaelineError(f"no such model file, and no store of runs in {uri.removeprefix(SQLITE)} to look it up in")
