@@ -39,6 +39,15 @@ def test_without_data_it_is_one_sentence_and_nothing_is_written(folder):
     assert {file.name for file in folder.iterdir()} == {"params.yaml"}
 
 
+def test_without_a_store_it_is_one_sentence_and_none_is_made(folder, prepared_directory, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copytree(prepared_directory, folder / "data/prepared")
+    status, output = gate("1")
+    assert status == 1
+    assert "no store of runs in" in output
+    assert not (folder / "mlflow.db").exists()
+
+
 def test_the_help_names_the_exit_statuses():
     output = CliRunner().invoke(app, ["gate", "--help"]).output
     for word in ("0 pass", "3 inconclusive", "4 fail"):

@@ -21,6 +21,7 @@ from vaeline.registry.gate.pictures import draw_figures
 from vaeline.registry.gate.report import build_report, gate_digest
 from vaeline.registry.gate.statistics import FAIL, INCONCLUSIVE, PASS
 from vaeline.registry.stored import GOLDEN_OUTPUTS
+from vaeline.tracking.runs import DIGEST_TAG
 
 DATASET = "digits"
 THRESHOLDS = {

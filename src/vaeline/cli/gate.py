@@ -30,7 +30,10 @@ def gate(
     promoted. The result is in reports/gate.md, and in MLflow. Nothing is promoted here.
     """
     import os
+    import signal
+    import sys
 
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server ends with us
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.params import read_params
     from vaeline.registry.gate.policy import require_thresholds
@@ -45,11 +48,10 @@ def gate(
         from vaeline.registry.gate.pictures import draw_figures
         from vaeline.registry.gate.publish import publish
         from vaeline.registry.gate.report import build_report
-        from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
+        from vaeline.registry.versions import present_store
 
         dataset = read_prepared(PREPARED).manifest["name"]
-        try:
-            client = open_store()
+        with present_store() as client:
             found = [find_candidate(client, text, dataset) for text in candidates]
             champion = find_champion(client, dataset)
             require_contest(found, champion)
@@ -57,8 +59,6 @@ def gate(
             decision = decide(Contest(params, PREPARED, found, champion))
             report = build_report(decision)
             files = publish(found[0].stored, report, draw_figures(decision), REPORTS)
-        except STORE_ERRORS as error:
-            raise unreachable(error) from error
     _show(report, files)
     raise typer.Exit(EXIT_STATUS[report["verdict"]])
 

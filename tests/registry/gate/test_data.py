@@ -25,11 +25,11 @@ def entrant(digests, md5=MD5, **tags):
     profile = json.dumps({name: {**split, "rows": 1} for name, split in digests.items()})
     inputs = SimpleNamespace(dataset_inputs=[SimpleNamespace(dataset=SimpleNamespace(digest=md5, profile=profile))])
     run = SimpleNamespace(inputs=inputs, info=SimpleNamespace(run_name="run"))
-    return SimpleNamespace(run=run, tags={VALIDATION_TAG: "passed"} | tags)
+    return SimpleNamespace(run=run, tags={VALIDATION_TAG: "passed"} | tags, title="c v1")
 
 
 def verdicts(candidate, champion, facts):
-    return {check.name: check.verdict for check in data_checks(candidate, champion, facts)}
+    return {check.name: check.verdict for check in data_checks([candidate], champion, facts)}
 
 
 def other(digests, split):
@@ -52,7 +52,7 @@ def test_a_test_image_that_is_trained_or_chosen_on_is_counted(digits, tmp_path):
     write_prepared(tmp_path / "prepared", sources, about)
     assert count_overlap(read_prepared(tmp_path / "prepared")) == 3
     check = data_checks(
-        entrant({}), None, Facts({"test": {}}, count_overlap(read_prepared(tmp_path / "prepared")), MD5)
+        [entrant({})], None, Facts({"test": {}}, count_overlap(read_prepared(tmp_path / "prepared")), MD5)
     )
     assert {item.name: item.verdict for item in check}["overlap"] == FAIL
 
@@ -65,32 +65,32 @@ def test_all_is_well_where_everything_belongs_together(facts):
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_candidate_of_other_data_fails_by_the_split(facts, split):
-    checks = data_checks(entrant(other(facts.digests, split)), None, facts)
+    checks = data_checks([entrant(facts.digests), entrant(other(facts.digests, split))], None, facts)
     (check,) = (check for check in checks if check.name == "data")
     assert check.verdict == FAIL
-    assert check.sentence == f"the candidate's {split} split is not the one that lies here"
+    assert check.sentence == f"the {split} split of c v1 is not the one that lies here"
 
 
 def test_a_candidate_without_a_word_about_its_data_fails(facts):
     candidate = entrant(facts.digests)
     candidate.run.inputs = None
-    checks = data_checks(candidate, None, facts)
-    assert checks[0].sentence == "the candidate's run does not say on which data it was trained"
+    checks = data_checks([candidate], None, facts)
+    assert checks[0].sentence == "the run of c v1 does not say on which data it was trained"
     assert checks[1].verdict == FAIL
 
 
 @pytest.mark.parametrize(
     ("tag", "validated", "md5", "sentence"),
     [
-        ("failed", MD5, MD5, "the candidate's data validation says failed, not passed"),
+        ("failed", MD5, MD5, "the data validation of c v1 says failed, not passed"),
         ("unknown", MD5, MD5, "says unknown, not passed"),
         ("passed", "", MD5, "says of the data here that it passed nothing"),
-        ("passed", MD5, "b" * 32, "is about other data than the candidate's"),
+        ("passed", MD5, "b" * 32, "is about other data than that of c v1"),
     ],
 )
 def test_validation_must_have_passed_for_this_data(facts, tag, validated, md5, sentence):
     candidate = entrant(facts.digests, md5, **{VALIDATION_TAG: tag})
-    checks = data_checks(candidate, None, Facts(facts.digests, 0, validated))
+    checks = data_checks([candidate], None, Facts(facts.digests, 0, validated))
     (check,) = (check for check in checks if check.name == "validation")
     assert check.verdict == FAIL
     assert sentence in check.sentence

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +60,13 @@ def rows_digest(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(digests).encode()).hexdigest()
 
 
-def data_checks(candidate: Entrant, champion: Entrant | None, facts: Facts) -> list[Check]:
-    """Whether the candidate belongs to this data, the data was validated, and the test rows are fair to both."""
+def data_checks(candidates: Sequence[Entrant], champion: Entrant | None, facts: Facts) -> list[Check]:
+    """Whether all seeds belong to this data, the data was validated, and the test rows are fair to all."""
+    foreign = [reason for candidate in candidates for reason in _foreign_data(candidate, facts)]
+    unvalidated = [reason for candidate in candidates for reason in _unvalidated(candidate, facts)]
     checks = [
-        holds("data", _foreign_data(candidate, facts), "the candidate was trained on the data that lies here"),
-        holds("validation", _unvalidated(candidate, facts), "the data here passed its validation"),
+        holds("data", foreign, "what is judged was trained on the data that lies here"),
+        holds("validation", unvalidated, "the data here passed its validation"),
         at_most("overlap", "test images that are training or validation images, too: their number", facts.overlap, 0),
     ]
     if champion:
@@ -76,9 +78,9 @@ def data_checks(candidate: Entrant, champion: Entrant | None, facts: Facts) -> l
 def _foreign_data(candidate: Entrant, facts: Facts) -> list[str]:
     recorded = split_digests(candidate.run)
     if not recorded:
-        return ["the candidate's run does not say on which data it was trained"]
+        return [f"the run of {candidate.title} does not say on which data it was trained"]
     return [
-        f"the candidate's {name} split is not the one that lies here"
+        f"the {name} split of {candidate.title} is not the one that lies here"
         for name in facts.digests
         if recorded.get(name) != facts.digests[name]
     ]
@@ -88,21 +90,21 @@ def _unvalidated(candidate: Entrant, facts: Facts) -> list[str]:
     reasons = []
     said = candidate.tags.get(VALIDATION_TAG, "nothing")
     if said != PASSED:
-        reasons.append(f"the candidate's data validation says {said}, not {PASSED}")
+        reasons.append(f"the data validation of {candidate.title} says {said}, not {PASSED}")
     if not facts.validated:
         reasons.append(f"{VALIDATION} says of the data here that it passed nothing; run `dvc repro validate`")
     elif facts.validated not in dataset_digests(candidate.run):
-        reasons.append(f"{VALIDATION} is about other data than the candidate's")
+        reasons.append(f"{VALIDATION} is about other data than that of {candidate.title}")
     return reasons
 
 
 def _other_test_rows(champion: Entrant, facts: Facts) -> list[str]:
     recorded = split_digests(champion.run).get(TEST)
     if recorded is None:
-        return ["the champion's run does not say on which rows it was tested"]
+        return [f"the run of {champion.title} does not say on which rows it was tested"]
     tagged = champion.tags.get(TEST_TAG, facts.test_sha256)
     same = rows_digest(recorded) == facts.test_sha256 == tagged
-    return [] if same else ["the champion was tested on other rows than those that lie here"]
+    return [] if same else [f"{champion.title} was tested on other rows than those that lie here"]
 
 
 def _validated() -> str:

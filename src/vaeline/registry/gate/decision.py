@@ -44,12 +44,11 @@ from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
 from vaeline.registry.versions import ARCHIVE
 from vaeline.scorecard.subject import Subject
-from vaeline.tracking.comparison import dataset_digests
-from vaeline.tracking.lineage import data_behind
+from vaeline.tracking.lineage import data_behind, data_md5
 
 CLASSIFIER = Path("models/classifier.keras")
 MEBIBYTE = 2**20
-MEASURED = ("precision", "recall", "auroc")
+MEASURED = ("worst", "improvement", "slices", "precision", "recall", "auroc")
 SERVED = ("served", "golden", "latency")
 
 
@@ -102,10 +101,10 @@ def decide(contest: Contest) -> Decision:
     require_thresholds(params.gate)
     prepared = read_prepared(contest.directory)
     facts = look_at(contest.directory, prepared)
-    classifier = _load_classifier(candidate)
+    classifier = _load_classifier()
     scored = [_score(entrant, prepared, facts, classifier, params) for entrant in contest.candidates]
     champion = _score(contest.champion, prepared, facts, classifier, params) if contest.champion else None
-    checks = [*data_checks(candidate, contest.champion, facts), _size_check(candidate, params.gate)]
+    checks = [*data_checks(contest.candidates, contest.champion, facts), _size_check(candidate, params.gate)]
     finite = finite_check([*scored, *([champion] if champion else [])])
     checks += [finite, *collapse_checks(scored[0], params.gate)]
     improvement = None
@@ -119,7 +118,7 @@ def decide(contest: Contest) -> Decision:
         checks += sample_checks(scored[0], classifier, digest(CLASSIFIER), params)
         checks.append(_anomaly_check(candidate, scored[0], params.gate))
     else:
-        checks += [not_run(name, "the model's scores are no numbers") for name in MEASURED]
+        checks += [not_run(name, "scores that are no numbers are not judged") for name in MEASURED]
     checks += _service_checks(candidate, checks, params.gate)
     return Decision(contest, facts, scored, champion, improvement, checks)
 
@@ -220,8 +219,8 @@ def _score(entrant: Entrant, prepared: Prepared, facts: Facts, classifier: Class
     return score_model(subject, entrant.title, facts.digests[TEST], classifier, params)
 
 
-def _load_classifier(candidate: Entrant) -> Classifier:
-    """The pinned classifier, if `dvc.lock` says that it was trained on the candidate's data."""
-    if data_behind("classify", CLASSIFIER) not in dataset_digests(candidate.run):
-        raise VaelineError(f"{CLASSIFIER} is not that of the candidate's data; run `dvc repro classify`")
+def _load_classifier() -> Classifier:
+    """The pinned classifier, if `dvc.lock` says that it was trained on the data that lies here."""
+    if data_behind("classify", CLASSIFIER) not in {data_md5()} - {""}:
+        raise VaelineError(f"{CLASSIFIER} is not that of the data here; run `dvc repro classify`")
     return load_archive(CLASSIFIER, Classifier)
