@@ -1,39 +1,63 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from tracking.project import Project, client, empty_store, project
+from tracking.project import Project, copy_with_store, empty_store, enter, make_project
 from typer.testing import CliRunner
 
 from vaeline.cli import app
 from vaeline.tracking.restore import restore_runs
-from vaeline.tracking.runs import DIGEST_TAG, every_run
+from vaeline.tracking.runs import every_run
+from vaeline.tracking.store import open_store
 
-__all__ = ["client", "empty_store", "project"]
+__all__ = ["empty_store"]
 CANDIDATES, SERVED = "vae-digits-candidates", "vae-digits"
 
 
-@pytest.fixture
-def two_models(project: Project, client: MlflowClient) -> dict[int, Run]:
-    """Runs by their seed, each in a commit of its own and registered; the first is the champion."""
-    for seed in (1, 2):
-        project.record(f"Train {seed}", seed=seed, loss=100.0 + seed)
-    restore_runs(client)
-    runs = {int(run.data.params["train.seed"]): run for run in every_run(client)}
-    client.create_registered_model(CANDIDATES)
-    for seed in (1, 2):
-        run = runs[seed]
-        tags = {tag: value for tag, value in run.data.tags.items() if tag.startswith(("vaeline.", "mlflow.source"))}
-        client.create_model_version(CANDIDATES, f"{run.info.artifact_uri}/model", run.info.run_id, tags=tags)
-    client.copy_model_version(f"models:/{CANDIDATES}/1", SERVED)
-    client.set_registered_model_alias(SERVED, "champion", "1")
-    assert runs[1].data.tags[DIGEST_TAG] != runs[2].data.tags[DIGEST_TAG]
-    return runs
+@pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """Two trainings, each in a commit of its own and registered; the first is the champion. Not to be changed."""
+    project = make_project(tmp_path_factory.mktemp("trained") / "project")
+    (project.root / "mlflow.db").write_bytes(empty_store.read_bytes())
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter(project.root, monkeypatch)
+        for seed in (1, 2):
+            project.record(f"Train {seed}", seed=seed, loss=100.0 + seed)
+        client = open_store()
+        restore_runs(client)
+        client.create_registered_model(CANDIDATES)
+        for run in sorted(every_run(client), key=lambda run: run.data.params["train.seed"]):
+            own = {tag: value for tag, value in run.data.tags.items() if tag.startswith(("vaeline.", "mlflow.source"))}
+            client.create_model_version(CANDIDATES, f"{run.info.artifact_uri}/model", run.info.run_id, tags=own)
+        client.copy_model_version(f"models:/{CANDIDATES}/1", SERVED)
+        client.set_registered_model_alias(SERVED, "champion", "1")
+    return project.root
 
 
 @pytest.fixture
-def vaeline() -> Callable[..., Result]:
-    """Run `vaeline` in the current folder; an exception that is no exit fails the test."""
+def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of the trained project, to change; it is the current folder."""
+    root = copy_with_store(trained_project, tmp_path / "project")
+    enter(root, monkeypatch)
+    return Project(root)
+
+
+@pytest.fixture
+def client(project: Project) -> MlflowClient:
+    """A client of the copy's store."""
+    return open_store()
+
+
+@pytest.fixture
+def two_models(client: MlflowClient) -> dict[int, Run]:
+    """The runs by their seed."""
+    return {int(run.data.params["train.seed"]): run for run in every_run(client)}
+
+
+@pytest.fixture
+def vaeline(project: Project) -> Callable[..., Result]:
+    """Run `vaeline` in the project; an exception that is no exit fails the test."""
     return lambda *arguments: CliRunner().invoke(app, [str(part) for part in arguments], catch_exceptions=False)

@@ -82,7 +82,7 @@ def test_a_run_by_name_or_id_and_a_number_that_only_one_version_has(ask, two_mod
         assert graph.subject == f"run:{run.info.run_id}"
         assert "version vae-digits-candidates/2" in reached(graph, back=False)
     assert ask("2").subject == "version:vae-digits-candidates/2"
-    with pytest.raises(VaelineError, match="name models:/vae-digits.*/1 or models:/vae-digits.*/1"):
+    with pytest.raises(VaelineError, match=r"name models:/vae-digits.*/1 or models:/vae-digits.*/1"):
         ask("1")
 
 
@@ -107,7 +107,9 @@ def test_raw_data_leads_through_the_prepared_and_came_from_its_stage(ask, projec
 def test_a_file_of_one_run_leads_to_that_run_alone(ask, project, two_models):
     (recorded,) = [lock for lock in recorded_locks()[0] if lock.model_md5 == dvc_md5({"": b"weights of 1"})]
     for path, back in {"models/vae.keras": True, "reports/scores.parquet": True}.items():
-        md5 = next(entry["md5"] for stage in recorded.stages.values() for entry in stage["outs"] if entry["path"] == path)
+        md5 = next(
+            entry["md5"] for stage in recorded.stages.values() for entry in stage["outs"] if entry["path"] == path
+        )
         found = reached(ask(md5), back=back)
         assert [label for label in found if label.startswith("run ")] == [f"run {two_models[1].info.run_name}"]
 

@@ -107,6 +107,7 @@ def test_imports_run_downwards_only():
         {"validation"},
         {"tracking"},
         {"registry", "serving"},
+        {"provenance"},
         {"report", "server"},
         {"repro"},
         {"cli"},
@@ -121,7 +122,7 @@ def test_imports_run_downwards_only():
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("mlflow", {"tracking", "registry", "serving", "report"}),
+        ("mlflow", {"tracking", "registry", "provenance", "serving", "report"}),
         ("great_expectations", {"validation"}),
         ("tensorflow", {"compute"}),
         ("pickle", set()),

@@ -4,10 +4,13 @@ import hashlib
 import io
 import json
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -150,10 +153,7 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     """An untrained project, which is the current folder and has a store of its own."""
     made = make_project(tmp_path / "project")
     shutil.copyfile(empty_store, made.root / "mlflow.db")
-    monkeypatch.chdir(made.root)
-    monkeypatch.setattr(trees, "_cache_directory", lambda root: root / ".dvc/cache")  # DVC takes its time to say so
-    for variable in ("DVC_ROOT", "DVC_EXP_NAME", "GIT_DIR", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    enter(made.root, monkeypatch)
     return made
 
 
@@ -161,6 +161,30 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
 def client(project: Project) -> MlflowClient:
     """A client of the project's own, empty store."""
     return open_store()
+
+
+def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a project the current folder, and nothing else where a store or a repository is looked for."""
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(trees, "_cache_directory", lambda root: root / ".dvc/cache")  # DVC takes its time to say so
+    for variable in ("DVC_ROOT", "DVC_EXP_NAME", "GIT_DIR", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def copy_with_store(source: Path, target: Path) -> Path:
+    """A copy of a project whose store keeps its artifacts in the copy."""
+    shutil.copytree(source, target, symlinks=True)
+    places = {
+        "experiments": ["artifact_location"],
+        "runs": ["artifact_uri"],
+        "model_versions": ["source", "storage_location"],
+    }
+    with closing(sqlite3.connect(target / "mlflow.db")) as store, store:
+        for table, columns in places.items():
+            for column in columns:
+                for old, new in ((str(source), str(target)), (quote(str(source)), quote(str(target)))):
+                    store.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (old, new))
+    return target
 
 
 def make_project(root: Path) -> Project:

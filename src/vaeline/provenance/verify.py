@@ -26,13 +26,22 @@ from vaeline.provenance.evidence import (
     run_of,
     uri_of,
 )
-from vaeline.provenance.subjects import digests_of
 from vaeline.registry.versions import ARCHIVE, artifact_copy
 from vaeline.tracking.git import commit_trees
 from vaeline.tracking.history import METRICS, RecordedLock, differing_code, environment_digest, recorded_key
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, locked_stages
-from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock
-from vaeline.tracking.restore import FOLDERS, HISTORY, LOCK_TAG, NOT_AT_HAND, PREPARED, VALIDATION
+from vaeline.tracking.locks import (
+    MODEL,
+    Stages,
+    code,
+    is_about_its_model,
+    lock_digest,
+    lock_tags,
+    outs,
+    params,
+    read_lock,
+)
+from vaeline.tracking.restore import FOLDERS, LOCK_TAG, NOT_AT_HAND, PREPARED, VALIDATION
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
 from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file
@@ -133,9 +142,8 @@ def check_lock(run: Run, lock: KeptLock) -> Iterable[Check]:
         yield Check("dvc.lock in git", AGREES, lock.digest, lock.digest, f"commit {lock.commit[:12]}")
     else:
         yield Check("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch holds it")
-    locked = deps(stages, "train") | {path: outs(stages, "train")[path] for path in (MODEL, HISTORY)}
-    told = {path: md5 for path, md5 in digests_of(run).items() if path in locked}
-    yield _all_equal("digests of the training", told, locked, "dvc.lock")
+    locked = {tag: value for tag, value in lock_tags(stages).items() if tag in tags and tag != LOCK_TAG}
+    yield _all_equal("digests of the training", locked, tags, "tags of the run")
     asked = {key: tags.get(f"vaeline.now.{key}", value) for key, value in run.data.params.items()}
     locked_params = {key: str(value) for key, value in params(stages).items()}
     yield _all_equal("parameters in dvc.lock", locked_params, asked, "parameters of the run")
