@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,12 +17,15 @@ from vaeline.params import change_params
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks/quality/results"
+PICTURES = ROOT / "docs/pictures/family"
 CLI = (sys.executable, "-m", "vaeline.cli")
 DVC = (sys.executable, "-m", "dvc")
 
 
 def result(preset: str, changes: dict[str, Any], name: str) -> dict[str, Any]:
     """What `preset` with `changes` came to, from the file `name` if that was made with the same parameters.
+
+    Its samples go to the picture of the preset.
 
     The clone shares this repository's DVC cache, so that fetching, preparing and classifying are done once. Training is
     done anew: a model from the cache would say nothing of minutes.
@@ -40,6 +44,8 @@ def result(preset: str, changes: dict[str, Any], name: str) -> dict[str, Any]:
         _run(clone, *DVC, "repro", "--single-item", "--force", "train")
         _run(clone, *CLI, "run")
         write_json(file, {"params": settings, "preset": preset, **_measured(clone)})
+        PICTURES.mkdir(exist_ok=True)
+        shutil.copy(clone / "reports/figures/samples.png", PICTURES / f"{preset}.png")
     return read(file)
 
 
