@@ -1,73 +1,105 @@
 """One-class MNIST: ten models, each trained on one digit, tell it from the other nine on the whole test set.
 
-python benchmarks/one_class.py [DIGIT ...]      writes benchmarks/one_class.md; needs data/prepared
+python benchmarks/one_class.py      writes benchmarks/one_class.md; needs data/prepared
 """
 
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from quality.trainings import RESULTS, ROOT, SEEDS, Result, read
+
 from vaeline.applications.anomaly import SCORES, anomaly_scores, fit_densities, image_statistics
-from vaeline.artifacts import atomic_file
+from vaeline.artifacts import atomic_file, write_json
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import Split, read_prepared, scale
 from vaeline.evaluation.anomaly import separation
-from vaeline.params import read_params
+from vaeline.params import ModelParams, Params, TrainParams, read_params
+from vaeline.tracking.lineage import training_tags
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "benchmarks" / "one_class.md"
+NAME = "one-class"
+TABLE = ROOT / "benchmarks/one_class.md"
+DIGITS = [str(digit) for digit in range(10)]
 MODEL = {"architecture": "mlp", "latent_dim": 20}
 TRAIN = {"epochs": 40, "learning_rate": 0.002, "jit_compile": True}
-HEAD = """\
-AUROC (± standard error) on MNIST's 10,000 test images of models trained on one digit each, that digit against the
-other nine: `{model}`, {epochs} epochs, seed {seed}. The last two are Gaussian mixtures over statistics of the training
-images: `one_class` over reconstruction, squared error and ink, `one_class_latent` over reconstruction, KL, ‖z_mean‖ and
-Σ log σ. Published means: Deep SVDD 94.8, KDE 86.9, AnoGAN 91.3. Made by `python benchmarks/one_class.py`.
+HEAD = f"""\
+AUROC in percent (mean ± standard deviation over {len(SEEDS)} seeds) on MNIST's 10,000 test images of models trained on
+one digit each, that digit against the other nine: `{MODEL["architecture"]}-{MODEL["latent_dim"]}d`, {TRAIN["epochs"]}
+epochs. The last two are Gaussian mixtures over statistics of the training images: `one_class` over reconstruction,
+squared error and ink, `one_class_latent` over reconstruction, KL, ‖z_mean‖ and Σ log σ. Published means: Deep SVDD
+94.8, KDE 86.9, AnoGAN 91.3. Made by `python benchmarks/one_class.py`.
 
-| digit | {names} |
-|---|{bars}|
+| digit | {" | ".join(SCORES)} |
+|---|{"---|" * len(SCORES)}
 """
 
 
 def main() -> None:
-    digits = [int(digit) for digit in sys.argv[1:]] or range(10)
+    results = [one_class(seed)["metrics"]["one_class"] for seed in SEEDS]
+    lines = []
+    for digit in [*DIGITS, "mean"]:
+        values = [[100 * found[digit][score] for found in results] for score in SCORES]
+        cells = [f"{statistics.mean(seeds):.1f} ± {statistics.stdev(seeds):.1f}" for seeds in values]
+        lines.append(f"| {digit} | {' | '.join(cells)} |")
+    with atomic_file(TABLE) as temporary:
+        temporary.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def one_class(seed: int) -> Result:
+    """AUROC of ten models by digit and score, from the seed's file if that was made with the same parameters."""
     params = read_params(ROOT / "params.yaml")
-    fix_threads(params.compute.threads)
-    model_params, train_params = params.model.model_copy(update=MODEL), params.train.model_copy(update=TRAIN)
+    model_params = params.model.model_copy(update=MODEL)
+    train_params = params.train.model_copy(update={**TRAIN, "seed": seed})
+    settings = {"model": model_params.model_dump(), "train": train_params.model_dump()}
+    file = RESULTS / f"{NAME}-{seed}.json"
+    if not (file.is_file() and read(file)["params"] == settings):
+        fix_threads(params.compute.threads)
+        write_json(file, {"params": settings, "preset": NAME, **measure(params, model_params, train_params)})
+    return read(file)
+
+
+def measure(params: Params, model_params: ModelParams, train_params: TrainParams) -> Result:
+    """Train the ten, and let each score the whole test set."""
     splits = read_prepared(ROOT / "data/prepared").splits
-    test = scale(splits["test"].images)
-    rows, results = [], []
-    for digit in digits:
-        own, validation = (one_class(splits[name], digit) for name in ("train", "validation"))
+    test, labels = scale(splits["test"].images), splits["test"].labels
+    found, seconds, parameters = {}, 0.0, 0
+    for digit in DIGITS:
+        own, validation = (of_class(splits[name], int(digit)) for name in ("train", "validation"))
+        began = time.monotonic()
         with tempfile.TemporaryDirectory() as scratch:
-            progress = start(own, 10, model_params, train_params)
+            progress = start(own, len(DIGITS), model_params, train_params)
             model, _ = fit(progress, own, validation, train_params, Path(scratch) / "checkpoint", lambda row: None)
+        seconds += time.monotonic() - began
+        parameters += model.count_params()
         images = scale(own.images)
-        statistics = image_statistics(model, images, np.arange(len(images)), params.evaluate.seed)
-        densities = fit_densities(statistics, params.evaluate.seed)
-        found = anomaly_scores(model, test, np.arange(len(test)), params.evaluate.seed, densities)
-        usual = splits["test"].labels == digit
-        results.append([separation(found[name][usual], found[name][~usual], 1) for name in SCORES])
-        cells = [f"{100 * figures['auroc']:.1f} ± {100 * figures['auroc_se']:.1f}" for figures in results[-1]]
-        rows.append(f"| {digit} | {' | '.join(cells)} |")
-        print(rows[-1], flush=True)
-    means = [f"**{100 * np.mean([row[column]['auroc'] for row in results]):.1f}**" for column in range(len(SCORES))]
-    head = HEAD.format(
-        model=f"{MODEL['architecture']}-{MODEL['latent_dim']}d",
-        epochs=TRAIN["epochs"],
-        seed=train_params.seed,
-        names=" | ".join(SCORES),
-        bars="|".join("---" for _ in SCORES),
-    )
-    with atomic_file(RESULT) as temporary:
-        temporary.write_text(head + "\n".join([*rows, f"| mean | {' | '.join(means)} |"]) + "\n", encoding="utf-8")
+        densities = fit_densities(
+            image_statistics(model, images, np.arange(len(images)), params.evaluate.seed), params.evaluate.seed
+        )
+        scores = anomaly_scores(model, test, np.arange(len(test)), params.evaluate.seed, densities)
+        usual = labels == int(digit)
+        found[digit] = {name: separation(scores[name][usual], scores[name][~usual], 1)["auroc"] for name in SCORES}
+        print(f"{NAME}, seed {train_params.seed}, digit {digit}: {found[digit]}", flush=True)
+    found["mean"] = {name: statistics.mean(found[digit][name] for digit in DIGITS) for name in SCORES}
+    tags = training_tags()
+    return {
+        "commit": tags.get("mlflow.source.git.commit", ""),
+        "machine": tags["vaeline.machine"],
+        "minutes": round(seconds / 60, 2),
+        "parameters": parameters,
+        "metrics": {"one_class": found},
+    }
 
 
-def one_class(split: Split, digit: int) -> Examples:
+def of_class(split: Split, digit: int) -> Examples:
     rows = split.labels == digit
     return Examples(split.images[rows], split.labels[rows])
 

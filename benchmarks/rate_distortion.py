@@ -18,6 +18,7 @@ from vaeline.figures.charts import draw_rate_distortion
 
 PRESET, EPOCHS = "mlp-20d", 30
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+RESULTS = ROOT / "benchmarks/rate_distortion"
 TABLE = ROOT / "benchmarks/rate_distortion.md"
 FIGURE = ROOT / "docs/pictures/rate_distortion.png"
 HEAD = f"""\
@@ -33,7 +34,7 @@ def main() -> None:
     lines, points = [], []
     for beta in BETAS:
         changes = {"model.beta": beta, "train.epochs": EPOCHS}
-        metrics = result(PRESET, changes, f"beta-{beta:g}")["metrics"]
+        metrics = result(PRESET, changes, RESULTS / f"beta-{beta:g}.json")["metrics"]
         test, latents, samples = metrics["test"], metrics["latents"], metrics["samples"]
         points.append({"beta": beta, "rate": test["kl"], "distortion": test["reconstruction"]})
         figures = [f"{test[name]:.2f}" for name in ("kl", "reconstruction", "neg_elbo")]

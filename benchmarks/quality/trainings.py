@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,16 +17,21 @@ from vaeline.params import change_params
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks/quality/results"
+SEEDS = (1, 2, 3)
 CLI = (sys.executable, "-m", "vaeline.cli")
 DVC = (sys.executable, "-m", "dvc")
 
+Result = dict[str, Any]
 
-def result(preset: str, changes: dict[str, Any], name: str) -> dict[str, Any]:
-    """What `preset` with `changes` came to, from the file `name` if that was made with the same parameters.
 
-    The clone shares this repository's DVC cache: fetching, preparing and classifying are done once.
+def result(preset: str, changes: dict[str, Any], file: Path, picture: Path | None = None) -> Result:
+    """What `preset` with `changes` came to, from `file` if that was made with the same parameters.
+
+    A figure of its samples goes to `picture`.
+
+    The clone shares this repository's DVC cache, so that fetching, preparing and classifying are done once. Training is
+    done anew: a model from the cache would say nothing of minutes.
     """
-    file = RESULTS / f"{name}.json"
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "vaeline"
         _run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
@@ -35,17 +41,22 @@ def result(preset: str, changes: dict[str, Any], name: str) -> dict[str, Any]:
         if file.is_file() and (known := read(file))["params"] == settings:
             return known
         _run(clone, *DVC, "cache", "dir", "--local", str(ROOT / ".dvc/cache"))
+        _run(clone, *DVC, "repro", "classify")
+        _run(clone, *DVC, "repro", "--single-item", "--force", "train")
         _run(clone, *CLI, "run")
         write_json(file, {"params": settings, "preset": preset, **_measured(clone)})
+        if picture:
+            picture.parent.mkdir(exist_ok=True)
+            shutil.copy(clone / "reports/figures/samples.png", picture)
     return read(file)
 
 
-def read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> Result:
     """A result that was written before."""
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _measured(clone: Path) -> dict[str, Any]:
+def _measured(clone: Path) -> Result:
     client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
     (run,) = client.search_runs([client.get_experiment_by_name("vae-mnist").experiment_id])
     seconds = sum(metric.value for metric in client.get_metric_history(run.info.run_id, "train/epoch_seconds"))

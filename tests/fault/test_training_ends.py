@@ -43,7 +43,7 @@ def test_ctrl_c_is_killed(workspace):
     process = workspace.start("dvc", "repro", "train")
     wait_for_epochs(process, 1)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode != 0
     assert "goes on where it stopped" in output
     (run,) = workspace.runs()
@@ -56,7 +56,7 @@ def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_th
     assert "another training is at work" in workspace.run(*TRAIN, check=False)
     assert workspace.runs()[0].info.status == "RUNNING"
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == 143
     (run,) = workspace.runs()
     assert (run.info.status, run.data.tags["vaeline.ended_by"]) == ("KILLED", "Terminated")
@@ -65,7 +65,7 @@ def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_th
     process = workspace.start(*TRAIN)
     assert "going on after epoch" in wait_for_epochs(process, 1)
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     (same,) = workspace.runs()
     assert same.info.run_id == run.info.run_id
     assert_every_epoch_once(workspace, run)
@@ -75,13 +75,13 @@ def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace):
     process = workspace.start(*TRAIN)
     wait_for_epochs(process, 1)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert workspace.runs()[0].info.status == "RUNNING"
     process = workspace.start(*TRAIN)
     output = wait_for_epochs(process, 1)
     assert "had lost its process; it is now KILLED" in output
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     (run,) = workspace.runs()
     assert run.info.status == "KILLED"
     assert_every_epoch_once(workspace, run)

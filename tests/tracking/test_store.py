@@ -42,6 +42,6 @@ def test_three_processes_at_once_create_one_store(tmp_path):
         subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
     for process in started:
-        _, error = process.communicate(timeout=120)
+        _, error = process.communicate(timeout=600)
         assert process.returncode == 0, error
     assert (tmp_path / "mlflow.db").is_file()
