@@ -8,13 +8,6 @@ from vaeline.models.build import build_model
 from vaeline.serving.answers import MODES, Ask, UnanswerableError, answer, answer_all
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-5}
-VQVAE = {"kind": "vqvae", "architecture": "conv", "latent_dim": 4, "width": 8}
-
-
-@pytest.fixture(scope="module")
-def vq_model(params):
-    prior = params.model.prior.model_copy(update={"kind": "autoregressive", "layers": 1, "width": 16})
-    return build_model(params.model.model_copy(update=VQVAE | {"prior": prior}), (28, 28), 10, 1)
 
 
 @pytest.fixture(scope="module")

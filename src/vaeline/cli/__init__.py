@@ -1,6 +1,6 @@
 """The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
 
-from vaeline.cli import compare, model, pipeline, storage, track
+from vaeline.cli import compare, model, pipeline, serve, storage, track
 from vaeline.cli.app import app
 
-__all__ = ["app", "compare", "model", "pipeline", "storage", "track"]
+__all__ = ["app", "compare", "model", "pipeline", "serve", "storage", "track"]

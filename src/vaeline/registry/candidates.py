@@ -45,6 +45,11 @@ def candidate_name(dataset: str) -> str:
     return f"vae-{dataset}-candidates"
 
 
+def served_name(dataset: str) -> str:
+    """The registered model that is served; its alias `champion` says which version."""
+    return f"vae-{dataset}"
+
+
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
     """The version of `name` that holds this model; None where there is none."""
     found = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{model_digest}'")

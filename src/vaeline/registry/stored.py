@@ -28,12 +28,16 @@ SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A run that holds a model, the SHA-256 that its archive must have, and what messages call it."""
+    """A run that holds a model, the SHA-256 that its archive must have, and what messages call it.
+
+    `version` is the registered version that it was found by.
+    """
 
     client: MlflowClient
     run_id: str
     model_sha256: str
     name: str
+    version: ModelVersion | None = None
 
     def read_reference(self) -> Reference:
         """The latent reference that the run holds. Raises VaelineError."""
@@ -93,7 +97,7 @@ def find_registered(uri: str) -> StoredModel:
             raise VaelineError(f"{uri}: no such registered version; {_known_versions(client)}") from None
     if DIGEST_TAG not in version.tags or not version.run_id:
         raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
-    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri)
+    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version)
 
 
 def load_stored(stored: StoredModel) -> GenerativeModel:

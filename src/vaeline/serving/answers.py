@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, np.ndarray]
 ANY_LABEL = -1
+DECIMALS = 6
 MOST_SAMPLES = 10_000
 MOST_SEED = 2**31 - 1
 MOST_TEMPERATURE = 10.0
@@ -65,6 +66,11 @@ def answer_all(model: "GenerativeModel", asks: Sequence[Ask]) -> list[Answer | U
     accepted = [ask for ask, refusal in zip(asks, refusals, strict=True) if refusal is None]
     parts = iter(_split(MODES[asks[0].mode](model, accepted), accepted) if accepted else [])
     return [UnanswerableError(refusal) if refusal else _finite(next(parts)) for refusal in refusals]
+
+
+def as_lists(found: Answer) -> dict[str, list]:
+    """An answer as JSON can hold it, rounded to six places."""
+    return {name: np.round(values.astype("float64"), DECIMALS).tolist() for name, values in found.items()}
 
 
 def _reconstruct(model, asks):

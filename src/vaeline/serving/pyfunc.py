@@ -11,9 +11,9 @@ import mlflow
 import numpy as np
 from mlflow.models import set_model
 
-from vaeline.serving.answers import MODES, Ask, UnanswerableError, answer
+from vaeline.serving.answers import DECIMALS, MODES, Ask, UnanswerableError, answer, as_lists
 
-DECIMALS = 6
+__all__ = ["DECIMALS", "MODES", "VAEModel"]
 
 
 class VAEModel(mlflow.pyfunc.PythonModel):
@@ -37,8 +37,7 @@ class VAEModel(mlflow.pyfunc.PythonModel):
         if mode == "decode":
             values = self._latents(values)
         count = settings.pop("n", 1)
-        found = answer(self.model, Ask(mode, values, count, **settings))
-        return {name: np.round(part.astype("float64"), DECIMALS).tolist() for name, part in found.items()}
+        return as_lists(answer(self.model, Ask(mode, values, count, **settings)))
 
     def _latents(self, values: np.ndarray) -> np.ndarray:
         if values.shape[1:] != (1, self.model.latent_dim):
