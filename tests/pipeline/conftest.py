@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ def two_runs(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> W
     workspace.change(model__latent_dim=3)
     workspace.repro("evaluate")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def promoted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a copy of the finished workspace's store, in which its model is version 1 of `vae-digits`, too."""
+    database = tmp_path_factory.mktemp("promoted") / "mlflow.db"
+    shutil.copy(finished.root / "mlflow.db", database)
+    store = f"sqlite:///{database}"
+    client = finished.client(store)
+    (candidate,) = client.search_model_versions()
+    client.copy_model_version(f"models:/{candidate.name}/{candidate.version}", "vae-digits")
+    return store
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ async def decode(request: Request, service: Running, images: Form = "greys") -> 
 async def sample(
     request: Request,
     service: Running,
-    n: Annotated[int, Query(ge=1, description="How many; at most `limits.most_images` of /version.")] = 1,
+    n: Annotated[int, Query(ge=1, description="How many; at most limits.most_images of /version.")] = 1,
     seed: Seed = 1,
     temperature: Annotated[float, Query(ge=0, le=MOST_TEMPERATURE, description="Scales the prior's noise.")] = 1.0,
     label: Label = ANY_LABEL,

@@ -88,7 +88,9 @@ class Follower:
         known = self.trouble
         attempts = known.attempts + 1 if known and known.refused == identity else 1
         pause = min(self.interval * 2**attempts, max(LONGEST_PAUSE, self.interval))
-        return Trouble(f"{identity.uri}: {_sentence(error)}", identity, attempts, time.monotonic() + pause)
+        sentence = _sentence(error)
+        named = sentence if identity.uri in sentence else f"{identity.uri}: {sentence}"
+        return Trouble(named, identity, attempts, time.monotonic() + pause)
 
     def _is_paused(self, identity: Identity) -> bool:
         known = self.trouble

@@ -54,7 +54,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise VaelineError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise VaelineError(f"{host}:{port} cannot be listened on: {reason}") from None
     with listener:
         yield listener
 
