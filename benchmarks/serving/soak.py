@@ -84,7 +84,7 @@ def soak(folder: Path, requests: int, moves: int, clients: int) -> int:
     questions = ask_beforehand(models)
     registry.set_registered_model_alias(NAME, "champion", "1")
     command = ["vaeline.cli", "serve", "--model", f"models:/{NAME}@champion", "--port", str(port)]
-    command += ["--interval", "0.2", "--rate", "0"]
+    command += ["--interval", "0.2", "--rate", "0", "--timeout", str(PATIENCE)]
     environment = os.environ | {"MLFLOW_TRACKING_URI": store}
     ready = f"http://127.0.0.1:{port}/readyz"
     with running(command, ready, folder / "log", environment) as server:
@@ -218,18 +218,18 @@ def find_wrong(chosen: Question, answer: Answer, record: Record) -> str:
 
 def move(registry: MlflowClient, record: Record, requests: int, moves: int, port: int) -> None:
     """Move the alias at equal steps of the requests, each time once the move before has been followed."""
-    client, turns = Client(port), itertools.cycle(["2", "3", "1"])
+    turns = itertools.cycle(["2", "3", "1"])
     for number, version in zip(range(1, moves + 1), turns, strict=False):
         while len(record.seconds) < number * requests // (moves + 1):
             time.sleep(0.01)
         registry.set_registered_model_alias(NAME, "champion", version)
         record.moves.append(time.monotonic())
         until = time.monotonic() + PATIENCE
-        while json.loads(client.ask("GET", "/readyz").body)["model"]["version"] != version:
+        while json.loads(Client(port).ask("GET", "/readyz").body)["model"]["version"] != version:
             if time.monotonic() > until:
                 record.failures.append(f"the move to version {version} was not followed")
                 return
-            time.sleep(0.05)
+            time.sleep(0.1)
 
 
 def count_swaps(port: int) -> int:

@@ -1,5 +1,6 @@
 """`vaeline serve` as a process: it follows an alias in a real store, draws in a browser, and ends when it is told."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -27,8 +28,9 @@ from vaeline.registry.stored import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
 NAME = "vae-digits"
-PATIENCE = 60.0
+PATIENCE = 180.0
 DARKEST = 21
+LENIENT = ("--timeout", str(PATIENCE))
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: `make browser` installs one")
 
 
@@ -61,7 +63,7 @@ class Server:
         self.log = folder / "serve.log"
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "vaeline.cli", "serve", "--port", str(self.port), "--interval", "0.1"],
+                [sys.executable, "-m", "vaeline.cli", "serve", "--port", str(self.port), "--interval", "0.1", *LENIENT],
                 cwd=workspace.root,
                 env=workspace.environment(MLFLOW_TRACKING_URI=store),
                 stdout=output,
@@ -273,6 +275,33 @@ def test_the_api_has_a_page_of_its_own(page, server):
     ):
         expect(page.locator("h2", has_text=path)).to_be_visible()
     expect(page.locator("pre", has_text="--data-binary @digit.png").first).to_be_visible()
+
+
+def test_what_is_no_request_is_survived(server):
+    head = b"POST /encode HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    for sent in (
+        b"\0" * 1000,
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 100_000,
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000,
+        head + b"Content-Length: 1000000\r\n\r\nshort",
+        head + b"Content-Length: -1\r\n\r\n",
+        head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        head + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{\r\n",
+        head + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    ):
+        address = ("127.0.0.1", server.port)
+        with socket.create_connection(address, PATIENCE) as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(65536)
+    assert server.ask("/sample")[0] == 200
+
+
+def test_who_sends_too_much_still_reads_why(server):
+    for size in (4_000_001, 20_000_000):
+        status, _, answer = server.ask("/encode", b" " * size)
+        assert (status, answer["error"]) == (413, "the body is larger than 4,000,000 bytes")
 
 
 def documented_commands():

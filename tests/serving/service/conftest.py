@@ -18,6 +18,7 @@ from vaeline.serving.service.sighting import Identity, Sighting
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[Any]]
 NEVER = 3600.0
+PATIENCE = 120.0
 CHAMPION = "models:/vae-digits@champion"
 
 
@@ -54,7 +55,9 @@ class Host:
     def __init__(self, shelf: Shelf, **settings: Any):
         self.metrics = Metrics()
         self.follower = Follower(CHAMPION, NEVER, self.metrics, shelf.look_up)
-        self.app = build_app(Settings(CHAMPION, **{"rate": 0.0, **settings}), self.follower, self.metrics)
+        self.app = build_app(
+            Settings(CHAMPION, **{"rate": 0.0, "timeout": PATIENCE, **settings}), self.follower, self.metrics
+        )
         self.service = self.app.state.service
         self._runner = asyncio.Runner()
 

@@ -1,13 +1,15 @@
 import base64
 import re
+import tomllib
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from serving.service.conftest import Host, Shelf, identity, png, read_png
 
 from vaeline.evaluation.likelihood import elbo_scores
 from vaeline.models.vae import VAE
-from vaeline.serving.service.app import MODEL_PATHS
+from vaeline.serving.service.app import MODEL_PATHS, PAGE
 from vaeline.serving.service.service import Service
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}
@@ -285,11 +287,23 @@ def test_a_model_that_breaks_down_answers_500_and_goes_on(host, monkeypatch):
 
 
 def test_an_error_that_nobody_foresaw_is_a_500_without_a_trace(host, monkeypatch):
-    monkeypatch.setattr(Service, "about", lambda self: 1 / 0)
+    monkeypatch.setattr(Service, "about", lambda self, situation: 1 / 0)
     response = host.ask("GET", "/version")
     assert response.status_code == 500
     assert response.json()["error"] == "this request failed; the server's log says how"
     assert host.sample("vaeline_requests_total", endpoint="/version", status="500") == 1
+
+
+def test_the_pages_load_what_is_packaged_and_nothing_from_elsewhere(host):
+    files = {file.name: file.read_text() for file in PAGE.iterdir()}
+    named = set(re.findall(r'"/page/([\w.]+)"', "".join(files.values())))
+    assert named == files.keys() - {"index.html", "docs.html"}
+    for name in named:
+        assert host.ask("GET", f"/page/{name}").status_code == 200
+    without_names = {name: text.replace("http://www.w3.org/2000/svg", "") for name, text in files.items()}
+    assert not [name for name, text in without_names.items() if re.search(r"https?://|@import|\burl\(", text)]
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["vaeline"]
+    assert all(any((PAGE / name).match(pattern) for pattern in packaged) for name in files)
 
 
 def test_browsers_are_told_to_load_nothing_from_elsewhere(host):

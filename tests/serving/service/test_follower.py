@@ -37,18 +37,18 @@ def test_it_follows_the_alias_from_version_to_version_and_back(following, shelf,
     for version in (1, 2, 1):
         shelf.version = version
         following.look()
-        assert following.current.identity.version == str(version)
-        assert following.current.model is shelf.models[version]
-        assert following.trouble is None
+        assert following.situation.served.identity.version == str(version)
+        assert following.situation.served.model is shelf.models[version]
+        assert following.situation.trouble is None
     assert number(following, "vaeline_model_swaps_total") == 2
     assert number(following, "vaeline_model_failed_loads_total") == 0
 
 
 def test_what_stays_is_not_loaded_again(following, shelf):
-    first = following.current
+    first = following.situation.served
     del shelf.models[1]
     following.look()
-    assert following.current is first
+    assert following.situation.served is first
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_a_version_that_fails_keeps_the_one_before_and_is_named(following, shelf
     shelf.models[2], shelf.version = error, 2
     for _ in range(3):
         following.look()
-    assert following.current.identity.version == "1"
-    assert following.trouble.refused.version == "2"
-    assert following.trouble.sentence.startswith("models:/vae-digits/2: ")
-    assert "\n" not in following.trouble.sentence
+    assert following.situation.served.identity.version == "1"
+    assert following.situation.trouble.refused.version == "2"
+    assert following.situation.trouble.sentence.startswith("models:/vae-digits/2: ")
+    assert "\n" not in following.situation.trouble.sentence
     assert number(following, "vaeline_model_failed_loads_total") == 1, "it is not tried again at once"
     assert number(following, "vaeline_model_up_to_date") == 0
     assert [record.getMessage().endswith("; models:/vae-digits/1 goes on") for record in caplog.records] == [True]
@@ -85,8 +85,8 @@ def test_a_version_that_failed_is_tried_again_after_ever_longer_pauses(shelf, ot
     shelf.models[2] = other
     now += 300
     follower.look()
-    assert follower.current.identity.version == "2"
-    assert follower.trouble is None
+    assert follower.situation.served.identity.version == "2"
+    assert follower.situation.trouble is None
 
 
 def test_a_store_that_does_not_answer_keeps_the_model_and_is_told_once(following, shelf, caplog):
@@ -94,12 +94,12 @@ def test_a_store_that_does_not_answer_keeps_the_model_and_is_told_once(following
         shelf.trouble = error
         following.look()
         following.look()
-        assert following.current.identity.version == "1"
-        assert str(error) in following.trouble.sentence
+        assert following.situation.served.identity.version == "1"
+        assert str(error) in following.situation.trouble.sentence
     assert len(caplog.records) == 2
     shelf.trouble = None
     following.look()
-    assert following.trouble is None
+    assert following.situation.trouble is None
     assert number(following, "vaeline_model_up_to_date") == 1
 
 
@@ -108,8 +108,8 @@ def test_a_model_that_does_not_answer_every_mode_is_not_taken(following, shelf, 
     weights.assign(np.full(weights.shape, np.nan, "float32"))
     shelf.models[2], shelf.version = other, 2
     following.look()
-    assert following.current.identity.version == "1"
-    assert following.trouble.sentence.startswith(
+    assert following.situation.served.identity.version == "1"
+    assert following.situation.trouble.sentence.startswith(
         "models:/vae-digits/2: does not answer reconstruct: the model's images"
     )
 
@@ -120,17 +120,17 @@ def test_golden_outputs_are_checked_where_there_are_some(following, shelf, other
     monkeypatch.setitem(
         sys.modules, "vaeline.registry.golden", SimpleNamespace(golden_differences=lambda model, golden: differences)
     )
-    assert following.current.checks == ("digest", "every mode answers")
+    assert following.situation.served.checks == ("digest", "every mode answers")
     shelf.models[2], shelf.golden[2], shelf.version = other, {"any": 1}, 2
     following.look()
-    assert following.current.identity.version == "1"
+    assert following.situation.served.identity.version == "1"
     sentence = "models:/vae-digits/2: does not reproduce its golden outputs: decode: images differs by up to 0.5"
-    assert following.trouble.sentence == sentence
+    assert following.situation.trouble.sentence == sentence
     shelf.models[3], shelf.golden[3], shelf.version = other, {"any": 1}, 3
     differences.clear()
     following.look()
-    assert following.current.identity.version == "3"
-    assert following.current.checks == ("digest", "golden outputs", "every mode answers")
+    assert following.situation.served.identity.version == "3"
+    assert following.situation.served.checks == ("digest", "golden outputs", "every mode answers")
 
 
 def test_it_looks_again_by_itself_until_it_is_stopped(shelf, other):
@@ -140,13 +140,13 @@ def test_it_looks_again_by_itself_until_it_is_stopped(shelf, other):
     for version in (1, 2):
         shelf.version = version
         until = time.monotonic() + 20
-        while not (follower.current and follower.current.identity.version == str(version)):
+        while not (follower.situation.served and follower.situation.served.identity.version == str(version)):
             assert time.monotonic() < until
             time.sleep(0.01)
     follower.stop()
     shelf.version = 1
     time.sleep(0.1)
-    assert follower.current.identity.version == "2"
+    assert follower.situation.served.identity.version == "2"
 
 
 def test_answers_change_with_the_alias_and_a_failure_is_told_over_http(shelf, other, greys):
@@ -194,4 +194,4 @@ def test_a_tag_that_is_no_number_is_no_figure(small_model):
     shelf.tags = {"test.kl": "many", "test.neg_elbo": "12.5", "seed": "1"}
     follower = Follower(CHAMPION, NEVER, Metrics(), shelf.look_up)
     follower.look()
-    assert follower.current.figures == {"neg_elbo": 12.5}
+    assert follower.situation.served.figures == {"neg_elbo": 12.5}

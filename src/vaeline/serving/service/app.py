@@ -142,15 +142,16 @@ async def healthz() -> dict[str, bool]:
 )
 async def readyz(service: Running) -> Response:
     """Ready with an old model is ready: `trouble` says why the new one does not answer."""
-    state = service.state()
+    state = service.state(service.follower.situation)
     return JSONResponse(state, 200 if state["ready"] else 503)
 
 
 @router.get("/version", tags=["operation"], summary="Which model answers, and what it is")
 async def version(service: Running) -> Response:
     """With what was checked of it, what its latents do, and the limits of a request."""
-    current = service.follower.current
-    return JSONResponse(service.about(), headers=name_headers(current.identity) if current else None)
+    situation = service.follower.situation
+    headers = name_headers(situation.served.identity) if situation.served else None
+    return JSONResponse(service.about(situation), headers=headers)
 
 
 @router.get("/metrics", tags=["operation"], summary="For Prometheus", response_class=PlainTextResponse)

@@ -27,10 +27,18 @@ class Trouble:
     next_try: float = 0.0
 
 
+@dataclass(frozen=True)
+class Situation:
+    """The model that answers, if there is one yet, and why it is not the one that is meant, if it is not."""
+
+    served: Served | None = None
+    trouble: Trouble | None = None
+
+
 class Follower:
     """Looks at a reference every `interval` seconds, in a thread of its own, and keeps the model it means.
 
-    `current` changes by one assignment, after all checks: who reads it once has one model for as long as it holds it.
+    `situation` changes by one assignment, after all checks: who reads it once has one model for as long as it holds it.
     A model that fails is tried again after pauses that double; meanwhile the one before goes on.
     """
 
@@ -39,8 +47,7 @@ class Follower:
     ) -> None:
         self.reference = reference
         self.interval = interval
-        self.current: Served | None = None
-        self.trouble: Trouble | None = None
+        self.situation = Situation()
         self._metrics = metrics
         self._look_up = look_up
         self._stopped = threading.Event()
@@ -62,8 +69,9 @@ class Follower:
         except Exception as error:
             self._note(Trouble(_sentence(error)))
             return
-        if self.current and seen.identity == self.current.identity:
-            self._settle()
+        served = self.situation.served
+        if served and seen.identity == served.identity:
+            self._settle(served)
         elif not self._is_paused(seen.identity):
             self._replace(seen)
 
@@ -75,17 +83,15 @@ class Follower:
             self._metrics.failed_loads.inc()
             self._note(self._refuse(seen.identity, error))
             return
-        before, self.current = self.current, served
+        swapped = self.situation.served is not None
+        self._settle(served)
         self._metrics.serve(served.identity)
-        if before:
-            self._metrics.swaps.inc()
+        self._metrics.swaps.inc(swapped)
         log.info("%s answers (%s), loaded in %.1f s", *_names(served.identity), time.monotonic() - began)
-        self._settle()
-        del before
         gc.collect()
 
     def _refuse(self, identity: Identity, error: Exception) -> Trouble:
-        known = self.trouble
+        known = self.situation.trouble
         attempts = known.attempts + 1 if known and known.refused == identity else 1
         pause = min(self.interval * 2**attempts, max(LONGEST_PAUSE, self.interval))
         sentence = _sentence(error)
@@ -93,18 +99,19 @@ class Follower:
         return Trouble(named, identity, attempts, time.monotonic() + pause)
 
     def _is_paused(self, identity: Identity) -> bool:
-        known = self.trouble
+        known = self.situation.trouble
         return bool(known and known.refused == identity and time.monotonic() < known.next_try)
 
     def _note(self, trouble: Trouble) -> None:
-        if self.trouble is None or self.trouble.sentence != trouble.sentence:
-            kept = f"{self.current.identity.uri} goes on" if self.current else "there is no model yet"
+        served, known = self.situation.served, self.situation.trouble
+        if known is None or known.sentence != trouble.sentence:
+            kept = f"{served.identity.uri} goes on" if served else "there is no model yet"
             log.warning("%s; %s", trouble.sentence, kept)
-        self.trouble = trouble
+        self.situation = Situation(served, trouble)
         self._metrics.following.set(0)
 
-    def _settle(self) -> None:
-        self.trouble = None
+    def _settle(self, served: Served) -> None:
+        self.situation = Situation(served)
         self._metrics.following.set(1)
 
     def _follow(self) -> None:
