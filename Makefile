@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-.PHONY: help setup run evaluate-full test test-jax browser postgres lint lock ui server clean
+.PHONY: help setup run evaluate-full test test-jax browser postgres lint lock serve ui server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ lock: ## resolve pyproject.toml anew into the two locks (needs uv)
 	  --custom-compile-command "make lock" -o requirements.lock
 	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o build.lock
+
+serve: $(VENV)/.locked ## the champion over HTTP, with a page that draws, http://127.0.0.1:8000
+	@vaeline serve
 
 ui: $(VENV)/.locked ## MLflow on the project's store, http://127.0.0.1:5000
 	@vaeline track ui

@@ -55,17 +55,22 @@ def find_browser() -> str | None:
 
 
 @contextmanager
-def serving(root: Path, log: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """The address of `vaeline track ui` on the store of `root`, whose whole process group ends with the block."""
+def serving(
+    root: Path, log: Path, environment: Mapping[str, str], *arguments: str, healthy: str = "/health"
+) -> Iterator[str]:
+    """The address of `vaeline track ui`, or of `vaeline` with other arguments, on the store of `root`.
+
+    It is served once `healthy` is answered well, and its whole process group ends with the block.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "vaeline.cli", "track", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "vaeline.cli", *(arguments or ("track", "ui")), "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=root, env=dict(environment), stdout=output, stderr=output, start_new_session=True
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(process, address, log)
+        _wait_until_healthy(process, f"{address}{healthy}", log)
         yield address
     finally:
         _end_group(process)
@@ -135,6 +140,12 @@ def show_picture(page: Page, server: str, experiment: str, run: str, picture: st
     return drawn
 
 
+def write_picture(screenshot: bytes, name: str, colors: int = COLORS) -> None:
+    """Write a screenshot among the pictures, in few colours."""
+    picture = Image.open(io.BytesIO(screenshot))
+    picture.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+
+
 def free_port() -> int:
     """A port of this machine that nothing listens on."""
     with socket.socket() as listener:
@@ -166,7 +177,7 @@ def _wait_until_healthy(process: subprocess.Popen, address: str, log: Path) -> N
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
+            with urllib.request.urlopen(address, timeout=5):
                 return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)
@@ -190,8 +201,7 @@ def _save(page: Page, last: Locator, name: str) -> None:
     box = last.bounding_box()
     page.set_viewport_size({"width": WIDTH, "height": min(TALL, round(box["y"] + box["height"]) + MARGIN)})
     page.mouse.move(0, 0)
-    picture = Image.open(io.BytesIO(page.screenshot()))
-    picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+    write_picture(page.screenshot(), name)
     page.set_viewport_size({"width": WIDTH, "height": TALL})
 
 

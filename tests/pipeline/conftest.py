@@ -1,3 +1,4 @@
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ from vaeline.server.folder import Folder
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace in which the whole pipeline has run once, on the real digits; tests leave its model as it is."""
-    return Workspace(Path("/tmp/tsrv/finished"))
+    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "repository with a space")
+    output = workspace.repro()
+    (workspace.root / "first-run.log").write_text(output)
+    return workspace
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,18 @@ def two_runs(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> W
     workspace.change(model__latent_dim=3)
     workspace.repro("evaluate")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def promoted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a copy of the finished workspace's store, in which its model is version 1 of `vae-digits`, too."""
+    database = tmp_path_factory.mktemp("promoted") / "mlflow.db"
+    shutil.copy(finished.root / "mlflow.db", database)
+    store = f"sqlite:///{database}"
+    client = finished.client(store)
+    (candidate,) = client.search_model_versions()
+    client.copy_model_version(f"models:/{candidate.name}/{candidate.version}", "vae-digits")
+    return store
 
 
 @pytest.fixture

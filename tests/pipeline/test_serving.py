@@ -39,9 +39,9 @@ def images(finished):
     return np.load(finished.root / "data/prepared/test_images.npy")[:4].astype("float32") / 255
 
 
-def clean_environment():
+def clean_environment(**more):
     kept = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "DVC_ROOT"}}
-    return kept | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return kept | more | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def check(answers, finished, images):
@@ -70,16 +70,17 @@ def test_nothing_in_it_is_a_pickle(finished, source):
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".cloudpickle"))]
 
 
-def test_mlflow_serves_it_and_bad_input_gets_a_sentence(finished, source, images, tmp_path):
+def test_mlflow_serves_the_champion_and_bad_input_gets_a_sentence(finished, promoted, images, tmp_path):
+    finished.client(promoted).set_registered_model_alias("vae-digits", "best", "1")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["-m", source, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    arguments = ["-m", "models:/vae-digits@best", "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
     log = (tmp_path / "log").open("w")
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "models", "serve", *arguments],
         cwd=tmp_path,
-        env=clean_environment(),
+        env=clean_environment(MLFLOW_TRACKING_URI=promoted),
         stdout=log,
         stderr=subprocess.STDOUT,
     )
@@ -98,7 +99,7 @@ def test_mlflow_serves_it_and_bad_input_gets_a_sentence(finished, source, images
             ({"inputs": images.tolist(), "params": {"mode": "paint"}}, "mode 'paint' is unknown"),
             ({"inputs": (images * 255).tolist()}, "greys must lie between 0 and 1"),
             ({"inputs": images[:, :5].tolist()}, "images must have shape"),
-            ({"inputs": images.tolist(), "params": {"mode": "decode"}}, "decode takes finite latents"),
+            ({"inputs": images.tolist(), "params": {"mode": "decode"}}, "decode takes latents of shape"),
             ({"inputs": images[:1].tolist(), "params": {"mode": "sample", "n": 0}}, "n must be 1 to 10000"),
         ):
             status, answer = ask(url, body)

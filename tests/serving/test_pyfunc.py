@@ -3,6 +3,8 @@ import pytest
 
 from vaeline.serving.pyfunc import VAEModel
 
+NOTHING = np.zeros((1, 1, 1))
+
 
 def serve(model) -> VAEModel:
     served = VAEModel()
@@ -13,9 +15,9 @@ def serve(model) -> VAEModel:
 def test_a_conditional_model_draws_the_label_it_is_asked_for(conditional_model):
     served = serve(conditional_model)
     ask = {"mode": "sample", "n": 3, "seed": 5, "label": 7}
-    drawn = served.predict(None, np.zeros((1, 1, 1)), ask)["images"]
+    drawn = served.predict(None, NOTHING, ask)["images"]
     np.testing.assert_allclose(drawn, conditional_model.sample(3, 5, 1.0, 7), atol=1e-5)
-    drawn = served.predict(None, np.zeros((1, 1, 1)), ask | {"label": -1})["images"]
+    drawn = served.predict(None, NOTHING, ask | {"label": -1})["images"]
     np.testing.assert_allclose(drawn, conditional_model.sample(3, 5), atol=1e-5)
 
 
@@ -23,15 +25,14 @@ def test_it_needs_no_labels_to_encode_reconstruct_and_score(conditional_model, g
     served = serve(conditional_model)
     encoded = served.predict(None, greys, {"mode": "encode"})
     assert (np.shape(encoded["z_mean"]), np.shape(encoded["z_log_var"])) == ((40, 13), (40, 3))
-    seen = served.predict(None, greys, {"mode": "reconstruct"})["images"]
+    seen = served.predict(None, greys)["images"]
     decoded = served.predict(None, np.array(encoded["z_mean"])[:, None], {"mode": "decode"})["images"]
     np.testing.assert_allclose(seen, decoded, atol=1e-4)
     assert np.isfinite(served.predict(None, greys, {"mode": "score"})["neg_elbo"]).all()
 
 
-def test_a_label_that_there_is_not_gets_a_sentence(conditional_model, small_model):
-    ask = {"mode": "sample", "label": 10}
-    with pytest.raises(ValueError, match=r"label must be -1 \(any class\) to 9, got 10"):
-        serve(conditional_model).predict(None, np.zeros((1, 1, 1)), ask)
-    with pytest.raises(ValueError, match=r"label must be -1 \(any class\), got 0"):
-        serve(small_model).predict(None, np.zeros((1, 1, 1)), ask | {"label": 0})
+def test_what_it_is_not_made_for_gets_a_sentence(small_model, greys):
+    with pytest.raises(ValueError, match="mode 'paint' is unknown; use one of reconstruct, encode, "):
+        serve(small_model).predict(None, greys, {"mode": "paint"})
+    with pytest.raises(ValueError, match=r"decode takes latents of shape \(n, 1, 2\), got \(40, 28, 28\)"):
+        serve(small_model).predict(None, greys, {"mode": "decode"})

@@ -1,6 +1,18 @@
 """The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
 
-from vaeline.cli import compare, gate, model, pipeline, provenance, registry, server, storage, track
+from vaeline.cli import compare, gate, model, pipeline, provenance, registry, serve, server, storage, track
 from vaeline.cli.app import app
 
-__all__ = ["app", "compare", "gate", "model", "pipeline", "provenance", "registry", "server", "storage", "track"]
+__all__ = [
+    "app",
+    "compare",
+    "gate",
+    "model",
+    "pipeline",
+    "provenance",
+    "registry",
+    "serve",
+    "server",
+    "storage",
+    "track",
+]

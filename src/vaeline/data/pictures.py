@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,9 +20,14 @@ from vaeline.errors import VaelineError
 
 ARRAY_ENDING = ".npy"
 ENDINGS = PICTURE_ENDINGS | {ARRAY_ENDING}
+FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 50_000_000
 BROKEN_PICTURE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
 BROKEN_ARRAY = (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, tokenize.TokenError)
+
+
+class UnusablePictureError(Exception):
+    """Why one picture cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,13 @@ def read_pictures(paths: Sequence[Path], shape: tuple[int, int], invert: bool = 
     for file in tqdm(files, desc="reading pictures", disable=None, leave=False):
         try:
             if not file.stat().st_size:
-                raise _UnusableError("an empty file")
-            found = _read_array(file, shape, invert) if _is_array(file) else _read_picture(file, shape, invert)
-        except _UnusableError as reason:
+                raise UnusablePictureError("an empty file")
+            found = (
+                _read_array(file, shape, invert)
+                if _is_array(file)
+                else read_picture(file, shape, MOST_PIXELS, invert)[None]
+            )
+        except UnusablePictureError as reason:
             skipped.append((file, str(reason)))
             continue
         single = len(found) == 1
@@ -69,6 +79,34 @@ def read_pictures(paths: Sequence[Path], shape: tuple[int, int], invert: bool = 
     return Pictures(tuple(names), np.concatenate(images), tuple(skipped))
 
 
+def read_picture(
+    source: Path | BinaryIO,
+    shape: tuple[int, int],
+    most_pixels: int,
+    invert: bool = False,
+    formats: Sequence[str] = FORMATS,
+) -> np.ndarray:
+    """One picture as `read_pictures` reads it: (height, width), float32 in [0, 1].
+
+    Raises:
+        UnusablePictureError: it is broken, of another format, or has more pixels, which its head says before it is
+            decoded.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of bombs, which the size decides, and of odd metadata
+        try:
+            with Image.open(source, formats=formats) as picture:
+                _check_size(picture.size, most_pixels)
+                grey = _grey(ImageOps.exif_transpose(picture), paper=255 if invert else 0)
+        except Image.DecompressionBombError:
+            raise UnusablePictureError(f"too large: at most {most_pixels:,} pixels are read") from None
+        except UnidentifiedImageError:
+            raise UnusablePictureError(f"not a {' or '.join(formats)} picture, whatever it is called") from None
+        except BROKEN_PICTURE as error:
+            raise UnusablePictureError(f"a broken picture ({' '.join(str(error).split())})") from None
+    return scale(fit_picture(ImageOps.invert(grey) if invert else grey, shape))
+
+
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Greys in [0, 1], of any shape, as the nearest of 0 to 255, uint8."""
     return np.rint(images * 255).astype("uint8")
@@ -77,10 +115,6 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 def save_picture(image: np.ndarray, file: Path) -> None:
     """Write an image (height, width) in [0, 1] as an 8-bit grey PNG."""
     Image.fromarray(to_uint8(image)).save(file, "PNG", optimize=True)
-
-
-class _UnusableError(Exception):
-    """Why one file cannot be used."""
 
 
 def _files(paths: Sequence[Path], skipped: list[tuple[Path, str]]) -> Iterator[Path]:
@@ -106,22 +140,6 @@ def _is_array(file: Path) -> bool:
     return file.suffix.lower() == ARRAY_ENDING
 
 
-def _read_picture(file: Path, shape: tuple[int, int], invert: bool) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of bombs, which the size decides, and of odd metadata
-        try:
-            with Image.open(file, formats=("PNG", "JPEG")) as picture:
-                _check_size(picture.size)
-                grey = _grey(ImageOps.exif_transpose(picture), paper=255 if invert else 0)
-        except Image.DecompressionBombError:
-            raise _UnusableError(f"too large: at most {MOST_PIXELS:,} pixels are read") from None
-        except UnidentifiedImageError:
-            raise _UnusableError("not a PNG or JPEG picture, whatever its name says") from None
-        except BROKEN_PICTURE as error:
-            raise _UnusableError(f"a broken picture ({' '.join(str(error).split())})") from None
-    return scale(fit_picture(ImageOps.invert(grey) if invert else grey, shape))[None]
-
-
 def _grey(picture: Image.Image, paper: int) -> Image.Image:
     """The picture as mode L: 16 bits scaled to 8, transparency laid over `paper`."""
     if picture.mode.startswith("I"):
@@ -137,10 +155,10 @@ def _read_array(file: Path, shape: tuple[int, int], invert: bool) -> np.ndarray:
     try:
         array = np.lib.format.open_memmap(file, mode="r")
     except BROKEN_ARRAY:
-        raise _UnusableError("cut off, or no .npy array of numbers (pickles are not read)") from None
+        raise UnusablePictureError("cut off, or no .npy array of numbers (pickles are not read)") from None
     if array.ndim not in (2, 3) or not array.size:
-        raise _UnusableError(f"has shape {array.shape}, expected (height, width) or (count, height, width)")
-    _check_size(array.shape[-2:])
+        raise UnusablePictureError(f"has shape {array.shape}, expected (height, width) or (count, height, width)")
+    _check_size(array.shape[-2:], MOST_PIXELS)
     return np.stack([_fit_array(grey, shape, invert) for grey in array.reshape(-1, *array.shape[-2:])])
 
 
@@ -155,14 +173,16 @@ def _unit_greys(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return scale(pixels)
     if pixels.dtype.kind != "f":
-        raise _UnusableError(f"holds {pixels.dtype} values; save uint8 greys 0 to 255 or floats 0 to 1")
+        raise UnusablePictureError(f"holds {pixels.dtype} values; save uint8 greys 0 to 255 or floats 0 to 1")
     if not np.isfinite(pixels).all():
-        raise _UnusableError("holds NaN or infinite values")
+        raise UnusablePictureError("holds NaN or infinite values")
     if pixels.min() < 0 or pixels.max() > 1:
-        raise _UnusableError(f"holds floats from {pixels.min():.3g} to {pixels.max():.3g}; they must lie in 0 to 1")
+        raise UnusablePictureError(
+            f"holds floats from {pixels.min():.3g} to {pixels.max():.3g}; they must lie in 0 to 1"
+        )
     return np.array(pixels, "float32")
 
 
-def _check_size(size: Sequence[int]) -> None:
-    if math.prod(size) > MOST_PIXELS:
-        raise _UnusableError(f"too large: {' × '.join(map(str, size))} pixels, at most {MOST_PIXELS:,} are read")
+def _check_size(size: Sequence[int], most: int) -> None:
+    if math.prod(size) > most:
+        raise UnusablePictureError(f"too large: {' × '.join(map(str, size))} pixels, at most {most:,} are read")

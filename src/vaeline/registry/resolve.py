@@ -11,6 +11,7 @@ from vaeline.errors import VaelineError
 if TYPE_CHECKING:
     from vaeline.applications.reference import Reference
     from vaeline.models.generative import GenerativeModel
+    from vaeline.registry.stored import StoredModel
 
 REFERENCE = Path("reports/latent_reference.json")
 REGISTRY_SCHEME = "models:/"
@@ -39,19 +40,30 @@ def resolve_model(reference: str) -> ResolvedModel:
     Raises:
         VaelineError: there is no such model, it is not what its tag says, or the store cannot be used.
     """
-    path = Path(reference)
-    if path.suffix == ARCHIVE_ENDING or path.is_file():
-        return _resolve_archive(path)
-    from vaeline.registry.stored import find_registered, find_run_model, load_stored  # a file needs no MLflow
+    if names_archive(reference):
+        return _resolve_archive(Path(reference))
+    from vaeline.registry.stored import load_stored  # a file needs no MLflow
 
-    find = find_registered if reference.startswith(REGISTRY_SCHEME) else find_run_model
-    stored = find(reference)
+    stored = find_stored(reference)
     return ResolvedModel(
         load_stored(stored),
         stored.model_sha256,
         stored.name,
         lambda: check_reference(stored.read_reference(), stored.model_sha256, stored.name),
     )
+
+
+def names_archive(reference: str) -> bool:
+    """Whether `reference` is a path: to a file, or to what looks like an archive by its ending."""
+    path = Path(reference)
+    return path.suffix == ARCHIVE_ENDING or path.is_file()
+
+
+def find_stored(reference: str) -> "StoredModel":
+    """The stored model called `reference`, which is no path. Raises VaelineError."""
+    from vaeline.registry.stored import find_registered, find_run_model
+
+    return find_registered(reference) if reference.startswith(REGISTRY_SCHEME) else find_run_model(reference)
 
 
 def check_reference(found: "Reference", model_sha256: str, name: str) -> "Reference":

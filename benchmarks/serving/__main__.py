@@ -1,0 +1,106 @@
+"""`vaeline serve` beside `mlflow models serve`, with the same model, the same requests and in the same minutes.
+
+    python benchmarks/serving [--model models/vae.keras] [--seconds 5] [--rounds 3]      writes table.md here
+
+Arrays in JSON are reconstructed. The servers take turns, and a figure is the median over the rounds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+from load import JSON, Client, Pace, free_port, press, running
+
+from vaeline.artifacts import atomic_file
+from vaeline.registry.candidates import package_pyfunc
+
+TABLE = Path(__file__).parent / "table.md"
+IMAGES = (1, 8, 64)
+CLIENTS = (1, 8)
+CLOSE = 1e-4
+HEAD = """\
+`POST` of greys in JSON to be reconstructed, {model} on {machine}, the clients on the same machine; each client has one
+request under way. {seconds:g} seconds, the median of {rounds} rounds in turn; × says how many times better vaeline is.
+Made by `python benchmarks/serving`.
+
+| images a request | clients | requests/s | | | p50, ms | | | p99, ms | | |
+|---|---|---|---|---|---|---|---|---|---|---|
+| | | mlflow | vaeline | × | mlflow | vaeline | × | mlflow | vaeline | × |
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path, default=Path("models/vae.keras"))
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = measure(options.model, Path(scratch), options.seconds, options.rounds)
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    head = HEAD.format(seconds=options.seconds, rounds=options.rounds, model=f"`{options.model}`", machine=machine)
+    with atomic_file(TABLE) as temporary:
+        temporary.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> list[str]:
+    """The rows of the table."""
+    package_pyfunc(model, scratch / "package")
+    theirs, ours = free_port(), free_port()
+    package = ["-m", str(scratch / "package"), "--env-manager", "local", "-p", str(theirs)]
+    own = ["--model", str(model), "--port", str(ours), "--rate", "0"]
+    with (
+        running(["mlflow", "models", "serve", *package], f"http://127.0.0.1:{theirs}/ping", scratch / "mlflow.log"),
+        running(["vaeline.cli", "serve", *own], f"http://127.0.0.1:{ours}/readyz", scratch / "vaeline.log"),
+    ):
+        rows = []
+        for images in IMAGES:
+            bodies = make_bodies(images)
+            check(theirs, ours, *bodies)
+            for clients in CLIENTS:
+                paces: tuple[list[Pace], list[Pace]] = ([], [])
+                for _ in range(rounds):
+                    paces[0].append(press(theirs, "/invocations", bodies[0], clients, seconds))
+                    paces[1].append(press(ours, "/reconstruct", bodies[1], clients, seconds))
+                rows.append(write_row(images, clients, *map(middle, paces)))
+                print(rows[-1], flush=True)
+    return rows
+
+
+def make_bodies(images: int) -> tuple[bytes, bytes]:
+    """The same images (images, 28, 28), as MLflow and as vaeline take them."""
+    greys = np.random.default_rng(images).random((images, 28, 28)).round(4).tolist()
+    theirs = {"inputs": greys, "params": {"mode": "reconstruct"}}
+    return json.dumps(theirs).encode(), json.dumps({"images": greys}).encode()
+
+
+def check(theirs: int, ours: int, their_body: bytes, our_body: bytes) -> None:
+    """Both must give the same images: else they are not compared."""
+    expected = json.loads(Client(theirs).ask("POST", "/invocations", their_body, JSON).body)["predictions"]["images"]
+    found = json.loads(Client(ours).ask("POST", "/reconstruct", our_body, JSON).body)["images"]
+    np.testing.assert_allclose(found, expected, atol=CLOSE)
+
+
+def middle(paces: list[Pace]) -> Pace:
+    """The median of each figure."""
+    return Pace(*(statistics.median(values) for values in zip(*map(astuple, paces), strict=True)))
+
+
+def write_row(images: int, clients: int, theirs: Pace, ours: Pace) -> str:
+    """A line of the table."""
+    cells = [f"{images}", f"{clients}", f"{theirs.rate:.1f}", f"{ours.rate:.1f}", f"{ours.rate / theirs.rate:.2f}"]
+    for name in ("p50", "p99"):
+        mlflow, vaeline = getattr(theirs, name), getattr(ours, name)
+        cells += [f"{mlflow:.1f}", f"{vaeline:.1f}", f"{mlflow / vaeline:.2f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

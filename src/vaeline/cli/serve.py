@@ -1,0 +1,62 @@
+"""The command that serves a model over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="models:/name@alias, models:/name/version, a run, or a .keras file "
+            "[models:/vae-DATASET@champion, of params.yaml's data set].",
+        ),
+    ] = "",
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks at the model.")] = 5.0,
+    most_bytes: Annotated[int, typer.Option(min=1, help="Of a request's body.")] = 4_000_000,
+    most_images: Annotated[int, typer.Option(min=1, max=10_000, help="In a request.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Images of several requests computed together.")] = 64,
+    wait: Annotated[float, typer.Option(min=0, max=1, help="Seconds that a request waits for others to join.")] = 0.002,
+    queue: Annotated[int, typer.Option(min=1, help="Requests in work at once; more get 503.")] = 256,
+    timeout: Annotated[float, typer.Option(min=0.05, help="Seconds for a body, and again for its answer.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0, help="Requests a second of one client, 0 for any; more get 429.")] = 100,
+    burst: Annotated[int, typer.Option(min=1, help="Requests of one client before the rate counts.")] = 200,
+    proxy: Annotated[
+        list[str], typer.Option(help="Address of a proxy whose X-Forwarded-For names the client; may be repeated.")
+    ] = [],  # noqa: B006
+) -> None:
+    """Serve a model over HTTP, and follow its alias from version to version without dropping a request."""
+    import logging
+    import os
+
+    from vaeline.params import read_params
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with sentences():
+        from vaeline.registry.candidates import served_name
+        from vaeline.serving.service.server import serve as run
+        from vaeline.serving.service.settings import Settings
+
+        logging.basicConfig(format="vaeline: %(message)s", level=logging.WARNING)
+        logging.getLogger("vaeline.serve").setLevel(logging.INFO)
+        settings = Settings(
+            model or f"models:/{served_name(read_params().data.name)}@champion",
+            interval=interval,
+            most_bytes=most_bytes,
+            most_images=most_images,
+            batch=batch,
+            wait=wait,
+            queue=queue,
+            timeout=timeout,
+            rate=rate,
+            burst=burst,
+        )
+        run(settings, host, port, proxy)

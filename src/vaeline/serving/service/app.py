@@ -1,0 +1,261 @@
+"""The HTTP interface: paths, parameters and errors."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vaeline.serving.answers import ANY_LABEL, MOST_SEED, MOST_TEMPERATURE
+from vaeline.serving.service import schema
+from vaeline.serving.service.follower import Follower
+from vaeline.serving.service.metrics import Metrics
+from vaeline.serving.service.payloads import JSON, PNG, describe, read_images, read_latents
+from vaeline.serving.service.refusal import RefusalError
+from vaeline.serving.service.service import Service, name_headers
+from vaeline.serving.service.settings import Settings
+
+PAGE = Path(__file__).parent / "page"
+MODEL_PATHS = ("/reconstruct", "/encode", "/decode", "/sample", "/score")
+COUNTED = {*MODEL_PATHS, "/", "/docs", "/openapi.json", "/healthz", "/readyz", "/version", "/metrics"}
+MOST_LABEL = 9999
+SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+]
+log = logging.getLogger("vaeline.serve")
+router = APIRouter()
+
+
+def running_service(request: Request) -> Service:
+    """The service that the application was built with."""
+    return request.app.state.service
+
+
+Running = Annotated[Service, Depends(running_service)]
+Label = Annotated[
+    int, Query(ge=ANY_LABEL, le=MOST_LABEL, description="The class of the images by its number; -1: not told.")
+]
+Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="Equal seeds, equal draws.")]
+Form = Annotated[Literal["greys", "png"], Query(description="Images in JSON as numbers, or as PNGs in base64.")]
+PICTURED = {"png": [schema.example_picture()]}
+
+
+@router.post(
+    "/reconstruct",
+    tags=["model"],
+    summary="Images as the model sees them",
+    openapi_extra=schema.image_body(),
+    **schema.describe_images(schema.Images, PICTURED),
+)
+async def reconstruct(request: Request, service: Running, label: Label = ANY_LABEL, images: Form = "greys") -> Response:
+    """Through their latents and back."""
+    return await service.answer(request, "reconstruct", read_images, (JSON, PNG), images == "png", label=label)
+
+
+@router.post(
+    "/encode",
+    tags=["model"],
+    summary="The latents of images",
+    openapi_extra=schema.image_body(),
+    **schema.describe_numbers(schema.Latents, {"z_mean": [[0.41, -1.32]], "z_log_var": [[-4.1, -3.8]]}),
+)
+async def encode(request: Request, service: Running, label: Label = ANY_LABEL) -> Response:
+    """Mean and logarithm of the variance of q(z|x)."""
+    return await service.answer(request, "encode", read_images, (JSON,), False, label=label)
+
+
+@router.post(
+    "/decode",
+    tags=["model"],
+    summary="The images of latents",
+    openapi_extra=schema.latent_body(),
+    **schema.describe_images(schema.Images, PICTURED),
+)
+async def decode(request: Request, service: Running, images: Form = "greys") -> Response:
+    """The expected image of each."""
+    return await service.answer(request, "decode", read_latents, (JSON, PNG), images == "png")
+
+
+@router.get(
+    "/sample",
+    tags=["model"],
+    summary="New images",
+    **schema.describe_images(schema.Images, PICTURED, body=False),
+)
+async def sample(
+    request: Request,
+    service: Running,
+    n: Annotated[int, Query(ge=1, description="How many; at most limits.most_images of /version.")] = 1,
+    seed: Seed = 1,
+    temperature: Annotated[float, Query(ge=0, le=MOST_TEMPERATURE, description="Scales the prior's noise.")] = 1.0,
+    label: Label = ANY_LABEL,
+    images: Form = "greys",
+) -> Response:
+    """Expected images of latents drawn from the prior."""
+    if n > service.settings.most_images:
+        raise RefusalError(422, f"n: should be at most {service.settings.most_images}")
+    details = {"count": n, "seed": seed, "temperature": temperature, "label": label}
+    return await service.answer(request, "sample", None, (JSON, PNG), images == "png", **details)
+
+
+@router.post(
+    "/score",
+    tags=["model"],
+    summary="How unusual images are",
+    openapi_extra=schema.image_body(),
+    **schema.describe_numbers(
+        schema.Scores, {"neg_elbo": [151.2], "reconstruction": [145.1], "kl": [6.1], "mse": [0.021]}
+    ),
+)
+async def score(request: Request, service: Running, seed: Seed = 1, label: Label = ANY_LABEL) -> Response:
+    """−ELBO with one draw of z an image, in nats, and its parts."""
+    return await service.answer(request, "score", read_images, (JSON,), False, seed=seed, label=label)
+
+
+@router.get("/healthz", tags=["operation"], summary="Whether the process lives")
+async def healthz() -> dict[str, bool]:
+    """True, or no answer at all."""
+    return {"alive": True}
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    summary="Whether there is a model that answers",
+    response_model=schema.State,
+    responses={503: {"description": "There is none, or it has stalled.", "model": schema.State}},
+)
+async def readyz(service: Running) -> Response:
+    """Ready with an old model is ready: `trouble` says why the new one does not answer."""
+    state = service.state(service.follower.situation)
+    return JSONResponse(state, 200 if state["ready"] else 503)
+
+
+@router.get("/version", tags=["operation"], summary="Which model answers, and what it is")
+async def version(service: Running) -> Response:
+    """With what was checked of it, what its latents do, and the limits of a request."""
+    situation = service.follower.situation
+    headers = name_headers(situation.served.identity) if situation.served else None
+    return JSONResponse(service.about(situation), headers=headers)
+
+
+@router.get("/metrics", tags=["operation"], summary="For Prometheus", response_class=PlainTextResponse)
+async def metrics(service: Running) -> Response:
+    """Requests, times, batches, the model, swaps and failed loads."""
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> Response:
+    """The page that draws."""
+    return FileResponse(PAGE / "index.html")
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> Response:
+    """The page that shows /openapi.json; FastAPI's own would need the internet."""
+    return FileResponse(PAGE / "docs.html")
+
+
+def build_app(settings: Settings, follower: Follower, metrics: Metrics) -> FastAPI:
+    """The application; while it lives, the follower looks and the batcher works."""
+    service = Service(settings, follower, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        follower.start()
+        working = asyncio.create_task(service.batcher.work())
+        yield
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        service.close()
+        follower.stop()
+
+    app = FastAPI(
+        title="vaeline",
+        version="1",
+        description=schema.DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.include_router(router)
+    app.mount("/page", StaticFiles(directory=PAGE))
+    app.add_exception_handler(RefusalError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_exception_handler(HTTPException, _refuse_path)
+    app.add_middleware(Observer, metrics=metrics)
+    return app
+
+
+class Observer:
+    """Counts and times every request, adds the headers that browsers heed, and answers what nobody else caught."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *SECURITY]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"][:100])
+            if not status:
+                await _failure(500, "this request failed; the server's log says how")(scope, receive, watched)
+        finally:
+            endpoint = scope["path"] if scope["path"] in COUNTED else "other"
+            self._metrics.requests.labels(endpoint, status).inc()
+            self._metrics.seconds.labels(endpoint).observe(time.perf_counter() - began)
+
+
+async def _refuse(request: Request, error: RefusalError) -> Response:
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    if error.identity:
+        headers |= name_headers(error.identity)
+    return _failure(error.status, str(error), describe(error.identity) if error.identity else None, headers)
+
+
+async def _refuse_parameters(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    sentence = first["msg"].removeprefix("Input ")
+    return _failure(422, f"{first['loc'][-1]}: {sentence}"[:200])
+
+
+async def _refuse_path(request: Request, error: HTTPException) -> Response:
+    sentences = {404: "there is no such path; /docs lists them", 405: "this path is asked for otherwise; see /docs"}
+    return _failure(error.status_code, sentences.get(error.status_code, str(error.detail)), headers=error.headers)
+
+
+def _failure(status: int, sentence: str, model: dict[str, Any] | None = None, headers: Any = None) -> JSONResponse:
+    content = {"error": sentence, "status": status}
+    return JSONResponse(content | {"model": model} if model else content, status, headers)

@@ -1,0 +1,129 @@
+"""Keeping up with what a reference means: the next model is loaded and checked beside the one that answers."""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vaeline.errors import VaelineError
+from vaeline.serving.service.metrics import Metrics
+from vaeline.serving.service.served import Served, admit
+from vaeline.serving.service.sighting import Identity, Sighting, sight
+
+LONGEST_PAUSE = 300.0
+STOPPING = 5.0
+log = logging.getLogger("vaeline.serve")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the model that answers is not the one that is meant: a sentence, and the model that was refused, if any."""
+
+    sentence: str
+    refused: Identity | None = None
+    attempts: int = 1
+    next_try: float = 0.0
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The model that answers, if there is one yet, and why it is not the one that is meant, if it is not."""
+
+    served: Served | None = None
+    trouble: Trouble | None = None
+
+
+class Follower:
+    """Looks at a reference every `interval` seconds, in a thread of its own, and keeps the model it means.
+
+    `situation` changes by one assignment, after all checks: who reads it once has one model for as long as it holds it.
+    A model that fails is tried again after pauses that double; meanwhile the one before goes on.
+    """
+
+    def __init__(
+        self, reference: str, interval: float, metrics: Metrics, look_up: Callable[[str], Sighting] = sight
+    ) -> None:
+        self.reference = reference
+        self.interval = interval
+        self.situation = Situation()
+        self._metrics = metrics
+        self._look_up = look_up
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Look now, and then at intervals."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; what is being loaded is given up."""
+        self._stopped.set()
+        self._thread.join(STOPPING)
+
+    def look(self) -> None:
+        """One look: load and swap where the reference means another model than before. Raises nothing."""
+        try:
+            seen = self._look_up(self.reference)
+        except Exception as error:
+            self._note(Trouble(_sentence(error)))
+            return
+        served = self.situation.served
+        if served and seen.identity == served.identity:
+            self._settle(served)
+        elif not self._is_paused(seen.identity):
+            self._replace(seen)
+
+    def _replace(self, seen: Sighting) -> None:
+        began = time.monotonic()
+        try:
+            served = admit(seen)
+        except Exception as error:
+            self._metrics.failed_loads.inc()
+            self._note(self._refuse(seen.identity, error))
+            return
+        swapped = self.situation.served is not None
+        self._settle(served)
+        self._metrics.serve(served.identity)
+        self._metrics.swaps.inc(swapped)
+        log.info("%s answers (%s), loaded in %.1f s", *_names(served.identity), time.monotonic() - began)
+        gc.collect()
+
+    def _refuse(self, identity: Identity, error: Exception) -> Trouble:
+        known = self.situation.trouble
+        attempts = known.attempts + 1 if known and known.refused == identity else 1
+        pause = min(self.interval * 2**attempts, max(LONGEST_PAUSE, self.interval))
+        sentence = _sentence(error)
+        named = sentence if identity.uri in sentence else f"{identity.uri}: {sentence}"
+        return Trouble(named, identity, attempts, time.monotonic() + pause)
+
+    def _is_paused(self, identity: Identity) -> bool:
+        known = self.situation.trouble
+        return bool(known and known.refused == identity and time.monotonic() < known.next_try)
+
+    def _note(self, trouble: Trouble) -> None:
+        served, known = self.situation.served, self.situation.trouble
+        if known is None or known.sentence != trouble.sentence:
+            kept = f"{served.identity.uri} goes on" if served else "there is no model yet"
+            log.warning("%s; %s", trouble.sentence, kept)
+        self.situation = Situation(served, trouble)
+        self._metrics.following.set(0)
+
+    def _settle(self, served: Served) -> None:
+        self.situation = Situation(served)
+        self._metrics.following.set(1)
+
+    def _follow(self) -> None:
+        self.look()
+        while not self._stopped.wait(self.interval):
+            self.look()
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).strip().splitlines()[0][:500] if str(error).strip() else ""
+    return text if isinstance(error, VaelineError) else f"{type(error).__name__}: {text}"
+
+
+def _names(identity: Identity) -> tuple[str, str]:
+    return identity.uri, f"{identity.digest[:12]}…"

@@ -1,0 +1,48 @@
+"""What Prometheus is told of the service."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from vaeline.serving.service.sighting import Identity
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """The counters and histograms of one service, in a registry of their own."""
+
+    def __init__(self):
+        self.registry = CollectorRegistry()
+        own = {"registry": self.registry}
+        self.requests = Counter("vaeline_requests", "Requests answered.", ["endpoint", "status"], **own)
+        self.seconds = Histogram(
+            "vaeline_request_seconds",
+            "From a request's head to its answer's end.",
+            ["endpoint"],
+            buckets=SECONDS,
+            **own,
+        )
+        self.batch_images = Histogram(
+            "vaeline_batch_images", "Images computed together.", ["mode"], buckets=IMAGES, **own
+        )
+        self.batch_requests = Histogram(
+            "vaeline_batch_requests", "Requests computed together.", ["mode"], buckets=IMAGES, **own
+        )
+        self.in_work = Gauge("vaeline_requests_in_work", "Requests that wait or are computed.", **own)
+        self.model = Gauge("vaeline_model_info", "The model that answers.", ["uri", "name", "version", "digest"], **own)
+        self.loaded = Gauge("vaeline_model_loaded_timestamp_seconds", "Since when it answers.", **own)
+        self.swaps = Counter("vaeline_model_swaps", "Models that took the place of another.", **own)
+        self.failed_loads = Counter("vaeline_model_failed_loads", "Models that failed to load or a check.", **own)
+        self.following = Gauge(
+            "vaeline_model_up_to_date", "1 while the model that answers is the one that the reference means.", **own
+        )
+
+    def serve(self, identity: Identity) -> None:
+        """Name the model that answers from now on."""
+        self.model.clear()
+        self.model.labels(identity.uri, identity.name or "", identity.version or "", identity.digest).set(1)
+        self.loaded.set_to_current_time()
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)

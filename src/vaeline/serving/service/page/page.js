@@ -1,0 +1,390 @@
+// The page of `vaeline serve`: it asks the same paths as everyone, and names the model that answered.
+
+const PIXELS = 28;
+const REACH = 3; // standard deviations of the prior, either way, that the plane spans
+const LOOK = 1500; // milliseconds between two looks at which model answers
+const SLIDERS = 6;
+const TILES = 15; // digits along a side of the plane
+const MOST_SAMPLES = 16;
+const NARROW = 700; // pixels; below, samples stand in two rows
+const BRUSH = 0.075; // of the pad
+const INK_SIDE = 20; // pixels that a digit of MNIST fills of 28
+const NIGHT = [21, 24, 31];
+const GLOW = [255, 244, 224];
+
+const at = (id) => document.getElementById(id);
+let about = null;
+let latents = [];
+let label = 0;
+let seed = 1;
+
+// ---- asking -------------------------------------------------------------------------------------------------------
+
+async function ask(path, options = {}) {
+  const response = await fetch(path, options);
+  if (!response.ok) {
+    const refusal = await response.json().catch(() => ({ error: `status ${response.status}` }));
+    throw new Error(refusal.error);
+  }
+  const digest = response.headers.get("Vaeline-Digest");
+  if (about?.model && digest && digest !== about.model.digest) look();
+  at("answered").textContent = `last answer by ${response.headers.get("Vaeline-Model")}`;
+  return response;
+}
+
+const askJson = async (path, options) => (await ask(path, options)).json();
+const askPicture = async (path, options = {}) => {
+  const headers = { ...options.headers, Accept: "image/png" };
+  return createImageBitmap(await (await ask(path, { ...options, headers })).blob());
+};
+const json = (content) => ({
+  method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
+});
+const picture = (blob) => ({ method: "POST", headers: { "Content-Type": "image/png" }, body: blob });
+
+/** One at a time, and of what is asked meanwhile only the last; the page says how many are asked. */
+function latest(work) {
+  let busy = false, again = false;
+  return async function run() {
+    if (busy) { again = true; return; }
+    busy = true;
+    count(1);
+    do {
+      again = false;
+      try { await work(); } catch (error) { at("answered").textContent = error.message; }
+    } while (again);
+    busy = false;
+    count(-1);
+  };
+}
+
+function count(change) {
+  const { dataset } = document.body;
+  dataset.asking = Number(dataset.asking ?? 0) + change;
+}
+
+// ---- which model --------------------------------------------------------------------------------------------------
+
+async function look() {
+  let found;
+  try { found = await (await fetch("/version")).json(); } catch {
+    at("light").className = "";
+    showTrouble("the server does not answer");
+    return;
+  }
+  const before = about?.model?.digest;
+  about = found;
+  showTrouble(found.trouble);
+  at("light").className = found.ready ? (found.up_to_date ? "fine" : "kept") : "";
+  if (!found.model || found.model.digest === before) return;
+  showModel(found, Boolean(before));
+  restart();
+}
+
+function showTrouble(sentence) {
+  at("trouble").hidden = !sentence;
+  const kept = about?.model ? ` — ${nameOf(about.model)} goes on` : "";
+  at("trouble").textContent = sentence ? sentence + kept : "";
+}
+
+const nameOf = (model) => (model.version ? `${model.name} version ${model.version}` : model.uri);
+
+function showModel(found, changed) {
+  at("name").textContent = nameOf(found.model);
+  at("title").textContent = found.title;
+  at("digest").textContent = found.model.digest.slice(0, 12);
+  at("digest").title = found.model.digest;
+  document.title = `vaeline: ${nameOf(found.model)}`;
+  at("model").classList.remove("changed");
+  if (changed) requestAnimationFrame(() => at("model").classList.add("changed"));
+}
+
+/** Everything anew, for the model that answers now; what was drawn stays. */
+function restart() {
+  const plane = about.axes.length > 0;
+  at("plane-panel").hidden = !plane;
+  label = Math.min(label, about.classes - 1);
+  latents = new Array(about.latent_dim).fill(0);
+  for (const axis of about.axes) latents[axis.index] = axis.mean;
+  if (plane) { showClasses(); showSliders(); showAxes(); drawPlane(); choose(); }
+  drawSamples();
+  readPad();
+}
+
+// ---- the plane ----------------------------------------------------------------------------------------------------
+
+const shown = () => [about.axes[0], about.axes[1]];
+const span = (axis, share) => axis.mean + (2 * share - 1) * REACH * axis.deviation;
+const share = (axis, value) => ((value - axis.mean) / (REACH * axis.deviation) + 1) / 2;
+
+function withLabel(z) {
+  const whole = [...z];
+  for (let place = 0; place < about.label_dim; place++) whole[about.latent_dim - about.label_dim + place] = Number(place === label);
+  return whole;
+}
+
+function moved(x, y) {
+  const [across, up] = shown(), z = [...latents];
+  z[across.index] = span(across, x);
+  if (up) z[up.index] = span(up, 1 - y);
+  return withLabel(z);
+}
+
+const drawPlane = latest(async () => {
+  const side = Math.min(TILES, Math.floor(Math.sqrt(about.limits.most_images)));
+  const middles = Array.from({ length: side }, (_, tile) => (tile + 0.5) / side);
+  const grid = middles.flatMap((y) => middles.map((x) => moved(x, y)));
+  const sheet = await askPicture("/decode", json({ latents: grid }));
+  paint(at("plane"), sheet, 0.75);
+});
+
+const decodePoint = latest(async () => {
+  const bitmap = await askPicture("/decode", json({ latents: withLabel(latents) }));
+  paint(at("decoded"), bitmap);
+});
+
+function choose() {
+  const [across, up] = shown();
+  at("point").hidden = false;
+  place(at("point"), share(across, latents[across.index]), up ? 1 - share(up, latents[up.index]) : 0.5);
+  const named = [across, up].filter(Boolean);
+  at("coordinates").textContent = named.map((axis) => `z${axis.index + 1} ${latents[axis.index].toFixed(2)}`).join("  ");
+  decodePoint();
+}
+
+function place(mark, x, y) {
+  mark.style.left = `${100 * x}%`;
+  mark.style.top = `${100 * y}%`;
+}
+
+function goTo(x, y) {
+  const [across, up] = shown(), inside = (value) => Math.min(1, Math.max(0, value));
+  latents[across.index] = span(across, inside(x));
+  if (up) latents[up.index] = span(up, 1 - inside(y));
+  choose();
+}
+
+function showAxes() {
+  const [across, up] = shown();
+  const text = (axis, arrow) => (axis ? `${arrow} z${axis.index + 1}  ${span(axis, 0).toFixed(1)} … ${span(axis, 1).toFixed(1)}` : "");
+  at("axis-x").textContent = text(across, "→");
+  at("axis-y").textContent = text(up, "↑");
+  at("plane-hint").textContent = about.axes.length > 2
+    ? `Click or drag: the two busiest of ${about.axes.length} latents; the next ones have sliders.`
+    : "Click or drag: a point of the plane is a digit.";
+}
+
+function showSliders() {
+  at("sliders").replaceChildren(...about.axes.slice(2, 2 + SLIDERS).map((axis) => {
+    const line = document.createElement("label"), range = document.createElement("input"), value = document.createElement("output");
+    Object.assign(range, { type: "range", min: span(axis, 0), max: span(axis, 1), step: axis.deviation / 20, value: latents[axis.index] });
+    const tell = () => { value.textContent = latents[axis.index].toFixed(2); };
+    range.addEventListener("input", () => { latents[axis.index] = Number(range.value); tell(); drawPlane(); choose(); });
+    tell();
+    line.append(`z${axis.index + 1}`, range, value);
+    return line;
+  }));
+}
+
+function showClasses() {
+  at("classes").hidden = !about.is_conditional;
+  at("classes").replaceChildren(...Array.from({ length: about.is_conditional ? about.classes : 0 }, (_, number) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: number, ariaPressed: String(number === label) });
+    button.addEventListener("click", () => { label = number; showClasses(); drawPlane(); choose(); drawSamples(); });
+    return button;
+  }));
+}
+
+// ---- drawing ------------------------------------------------------------------------------------------------------
+
+const pad = at("pad"), ink = pad.getContext("2d", { willReadFrequently: true });
+let stroke = null, drawn = false, own = null;
+
+function draw(event) {
+  const box = pad.getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width) * pad.width;
+  const y = ((event.clientY - box.top) / box.height) * pad.height;
+  Object.assign(ink, { lineWidth: BRUSH * pad.width, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
+  ink.beginPath();
+  ink.moveTo(...(stroke ?? [x, y]));
+  ink.lineTo(x, y);
+  ink.stroke();
+  stroke = [x, y];
+  drawn = true;
+  readPad();
+}
+
+function clearPad() {
+  ink.clearRect(0, 0, pad.width, pad.height);
+  drawn = false;
+  for (const id of ["seen", "rebuilt"]) at(id).getContext("2d").clearRect(0, 0, PIXELS, PIXELS);
+  for (const id of ["own", "bar", "start"]) at(id).hidden = true;
+  at("total").textContent = "";
+  at("parts").replaceChildren();
+}
+
+/** Where the ink is on the pad: its box and its centre of mass; null where there is none. */
+function measureInk() {
+  const { data } = ink.getImageData(0, 0, pad.width, pad.height);
+  let left = pad.width, right = -1, top = pad.height, bottom = -1, mass = 0, sumX = 0, sumY = 0;
+  for (let y = 0; y < pad.height; y++) {
+    for (let x = 0; x < pad.width; x++) {
+      const weight = data[4 * (y * pad.width + x) + 3];
+      if (!weight) continue;
+      left = Math.min(left, x); right = Math.max(right, x); top = Math.min(top, y); bottom = Math.max(bottom, y);
+      mass += weight; sumX += weight * x; sumY += weight * y;
+    }
+  }
+  return mass ? { left, top, width: right - left + 1, height: bottom - top + 1, x: sumX / mass, y: sumY / mass } : null;
+}
+
+/** The drawing as the model was trained: 28 pixels a side and, if wished, 20 of ink around its centre of mass. */
+function shrink() {
+  const small = new OffscreenCanvas(PIXELS, PIXELS), context = small.getContext("2d");
+  context.fillRect(0, 0, PIXELS, PIXELS);
+  const found = at("centre").checked ? measureInk() : null;
+  const scale = found ? INK_SIDE / Math.max(found.width, found.height) : PIXELS / pad.width;
+  const halved = halve(pad, scale);
+  const [x, y] = found ? [PIXELS / 2 - scale * found.x, PIXELS / 2 - scale * found.y] : [0, 0];
+  Object.assign(context, { imageSmoothingEnabled: true, imageSmoothingQuality: "high" });
+  context.drawImage(halved, x, y, scale * pad.width, scale * pad.height);
+  return small;
+}
+
+/** Half as large, and again, while it is more than twice as large as it will be: browsers smooth no further. */
+function halve(source, scale) {
+  let canvas = source, side = source.width;
+  while (side > 2 * scale * source.width && side > 2 * PIXELS) {
+    const next = new OffscreenCanvas(side / 2, side / 2), context = next.getContext("2d");
+    context.drawImage(canvas, 0, 0, side / 2, side / 2);
+    canvas = next;
+    side /= 2;
+  }
+  return canvas;
+}
+
+const readPad = latest(async () => {
+  if (!drawn || !about?.model) return;
+  const small = shrink(), blob = await small.convertToBlob({ type: "image/png" });
+  const [rebuilt, score, encoded] = await Promise.all([
+    askPicture("/reconstruct", picture(blob)), askJson("/score", picture(blob)), askJson("/encode", picture(blob)),
+  ]);
+  if (!drawn) return;
+  paint(at("seen"), small);
+  paint(at("rebuilt"), rebuilt);
+  showScore(score);
+  showOwn(encoded.z_mean[0]);
+});
+
+function showScore(found) {
+  const [reconstruction] = found.reconstruction, kl = found.kl?.[0], total = found.neg_elbo?.[0] ?? reconstruction;
+  const usual = about.figures[found.neg_elbo ? "neg_elbo" : "reconstruction"];
+  const strong = document.createElement("strong");
+  strong.textContent = total.toFixed(1);
+  at("total").replaceChildren(found.neg_elbo ? "−ELBO " : "−log p(x|z) ", strong, " nats");
+  const rows = [["reconstruction", "reconstruction", reconstruction]];
+  if (kl !== undefined) rows.push(["kl", about.has_codes ? "codes" : "KL", kl]);
+  if (usual !== undefined) rows.push(["usual", "test set, mean", usual]);
+  at("parts").replaceChildren(...rows.flatMap(([kind, name, value]) => {
+    const term = document.createElement("dt"), number = document.createElement("dd");
+    term.className = kind;
+    term.textContent = name;
+    number.textContent = value.toFixed(1);
+    return [term, number];
+  }));
+  const most = 1.15 * Math.max(total, usual ?? 0, 1), width = (value) => `${(100 * value) / most}%`;
+  at("bar").hidden = reconstruction < 0 || (kl ?? 0) < 0;
+  at("bar-reconstruction").style.width = width(reconstruction);
+  at("bar-kl").style.width = width(kl ?? 0);
+  at("usual").hidden = usual === undefined;
+  at("usual").style.left = width(usual ?? 0);
+}
+
+/** Where the drawing lies in the plane, if it lies in it. */
+function showOwn(z) {
+  own = z;
+  at("start").hidden = !about.axes.length;
+  if (!about.axes.length) return;
+  const [across, up] = shown(), x = share(across, z[across.index]), y = up ? 1 - share(up, z[up.index]) : 0.5;
+  at("own").hidden = x < 0 || x > 1 || y < 0 || y > 1;
+  place(at("own"), x, y);
+}
+
+// ---- samples ------------------------------------------------------------------------------------------------------
+
+const drawSamples = latest(async () => {
+  const [height, width] = about.image_shape, count = Math.min(MOST_SAMPLES, about.limits.most_images);
+  const told = about.is_conditional ? `&label=${label}` : "";
+  const sheet = await askPicture(`/sample?n=${count}&seed=${seed}&temperature=${at("temperature").value}${told}`);
+  const columns = Math.ceil(Math.sqrt(count)), across = innerWidth < NARROW ? count / 2 : count;
+  const strip = new OffscreenCanvas(width * across, height * (count / across)), context = strip.getContext("2d");
+  for (let row = 0; row < count; row++) {
+    const from = [(row % columns) * width, Math.floor(row / columns) * height];
+    context.drawImage(sheet, ...from, width, height, (row % across) * width, Math.floor(row / across) * height, width, height);
+  }
+  Object.assign(at("samples"), { width: 3 * strip.width, height: 3 * strip.height });
+  paint(at("samples"), strip);
+});
+
+/** Greys as light on the night, dimmed by `strength`. */
+function paint(canvas, source, strength = 1) {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(source, 0, 0, canvas.width, canvas.height);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let place = 0; place < pixels.data.length; place += 4) {
+    const light = (strength * pixels.data[place]) / 255;
+    for (let channel = 0; channel < 3; channel++) {
+      pixels.data[place + channel] = NIGHT[channel] + light * (GLOW[channel] - NIGHT[channel]);
+    }
+    pixels.data[place + 3] = 255;
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+// ---- hands --------------------------------------------------------------------------------------------------------
+
+function hold(canvas, move, end = () => {}) {
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    move(event);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (canvas.hasPointerCapture(event.pointerId)) move(event);
+  });
+  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, end);
+}
+
+hold(at("plane"), (event) => {
+  const box = at("plane").getBoundingClientRect();
+  if (about?.model) goTo((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+});
+hold(pad, draw, () => { stroke = null; });
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+at("plane").addEventListener("keydown", (event) => {
+  const step = ARROWS[event.key];
+  if (!step || !about?.model) return;
+  event.preventDefault();
+  const [across, up] = shown();
+  goTo(share(across, latents[across.index]) + 0.02 * step[0], (up ? 1 - share(up, latents[up.index]) : 0.5) + 0.02 * step[1]);
+});
+at("clear").addEventListener("click", clearPad);
+at("start").addEventListener("click", () => {
+  latents = [...own];
+  if (about.label_dim) label = own.slice(-about.label_dim).indexOf(1);
+  showClasses();
+  showSliders();
+  drawPlane();
+  choose();
+});
+at("centre").addEventListener("change", () => readPad());
+at("again").addEventListener("click", () => { seed += 1; drawSamples(); });
+at("temperature").addEventListener("input", () => {
+  at("warmth").textContent = Number(at("temperature").value).toFixed(2);
+  drawSamples();
+});
+
+look();
+setInterval(look, LOOK);

@@ -1,0 +1,183 @@
+"""Bodies of requests and answers: arrays in JSON, PNG pictures alone or as base64 in JSON."""
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pydantic_core
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from vaeline.data.pictures import UnusablePictureError, read_picture, to_uint8
+from vaeline.serving.answers import Answer, as_lists
+from vaeline.serving.service.refusal import RefusalError
+from vaeline.serving.service.settings import Settings
+from vaeline.serving.service.sighting import Identity
+
+JSON, PNG = "application/json", "image/png"
+SHOWN = 80
+
+
+def read_images(body: bytes, kind: str, shape: tuple[int, int], settings: Settings) -> np.ndarray:
+    """The images (n, height, width) of a body of JSON or of one PNG; pictures of other sizes are fitted into `shape`.
+
+    Raises:
+        RefusalError: it is none, it holds too many, or values that are no numbers.
+    """
+    if kind == PNG:
+        return _read_pictures([body], shape, settings)
+    content = _read_object(body, kind, (JSON, PNG), ("images", "png"))
+    if "images" in content:
+        return _read_numbers(content["images"], "images", settings.most_images, single=2)
+    given = content["png"]
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise RefusalError(422, "png must be a picture as base64 text, or a list of them")
+    _check_count(len(texts), settings.most_images)
+    return _read_pictures([_from_base64(text, row) for row, text in enumerate(texts)], shape, settings)
+
+
+def read_latents(body: bytes, kind: str, shape: tuple[int, int], settings: Settings) -> np.ndarray:
+    """The latents (n, latent_dim) of a body of JSON, whatever the `shape` of images. Raises RefusalError likewise."""
+    content = _read_object(body, kind, (JSON,), ("latents",))
+    return _read_numbers(content["latents"], "latents", settings.most_images, single=1)
+
+
+def write_json(identity: Identity, found: Answer, pictures: bool) -> bytes:
+    """An answer with the model's name; `pictures` writes images as PNGs in base64 under the name `png`."""
+    if pictures and "images" in found:
+        drawn = [base64.b64encode(_encode_png(image, identity)).decode() for image in to_uint8(found["images"])]
+        return pydantic_core.to_json({"model": describe(identity), "png": drawn})
+    return pydantic_core.to_json({"model": describe(identity), **as_lists(found)})
+
+
+def write_sheet(identity: Identity, images: np.ndarray) -> bytes:
+    """Images (n, height, width) in [0, 1] as one PNG: a square of ceil(√n) a row, black where there are none left.
+
+    The picture's text chunks name the model.
+    """
+    count, height, width = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * columns, height, width), "uint8")
+    sheet[:count] = to_uint8(images)
+    joined = sheet.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
+    return _encode_png(joined, identity)
+
+
+def describe(identity: Identity) -> dict[str, str | None]:
+    """How answers name a model."""
+    return {
+        "uri": identity.uri,
+        "name": identity.name,
+        "version": identity.version,
+        "digest": identity.digest,
+    }
+
+
+def choose_kind(accept: str, offered: Sequence[str]) -> str:
+    """The one of the `offered` media types that an Accept header asks for; the first where it leaves the choice.
+
+    Raises:
+        RefusalError: it takes none of them (406).
+    """
+    weights = {kind: _weight(accept, kind) for kind in offered}
+    best = max(offered, key=lambda kind: weights[kind])
+    if not weights[best]:
+        raise RefusalError(406, f"this answers {' or '.join(offered)}, which the Accept header does not take")
+    return best
+
+
+def _weight(accept: str, kind: str) -> float:
+    """What an Accept header gives a media type, by the most specific of its parts that match."""
+    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    found = {}
+    for part in accept.split(",") if accept.strip() else ["*/*"]:
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        found[name] = _quality(quality)
+    return next((found[name] for name in ranges if name in found), 0.0)
+
+
+def _quality(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if 0 <= value <= 1 else 0.0
+
+
+def _read_object(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """A JSON object with just one of `names`."""
+    if kind != JSON:
+        raise RefusalError(415, f"send {' or '.join(kinds)}, and name it in the Content-Type header")
+    try:
+        content = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise RefusalError(400, f"the body is no JSON: {_short(str(error))}") from None
+    if not isinstance(content, dict) or len(content) != 1 or not content.keys() <= set(names):
+        raise RefusalError(422, f"the body must be a JSON object with {' or '.join(names)}, and nothing else")
+    return content
+
+
+def _read_numbers(values: Any, name: str, most: int, single: int) -> np.ndarray:
+    """Numbers as a float32 array; one of `single` dimensions is given another in front."""
+    if not isinstance(values, list):
+        raise RefusalError(422, f"{name} must be a list of numbers")
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, OverflowError):
+        array = np.array([""])
+    if array.dtype.kind not in "fiu":
+        raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which no model takes
+        numbers = array.astype("float32")
+    rows = numbers[None] if numbers.ndim == single else numbers
+    _check_count(len(rows), most)
+    return rows
+
+
+def _read_pictures(bodies: Sequence[bytes], shape: tuple[int, int], settings: Settings) -> np.ndarray:
+    """Each PNG as an image; they have an equal part each of `most_pixels`."""
+    if not bodies:
+        raise RefusalError(422, "png must hold at least one picture")
+    images, most = [], settings.most_pixels // len(bodies)
+    for row, body in enumerate(bodies):
+        try:
+            images.append(read_picture(io.BytesIO(body), shape, most, formats=("PNG",)))
+        except UnusablePictureError as reason:
+            name = f"png[{row}]" if len(bodies) > 1 else "the picture"
+            raise RefusalError(400, f"{name}: {_short(str(reason))}") from None
+    return np.stack(images)
+
+
+def _from_base64(text: str, row: int) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise RefusalError(400, f"png[{row}] is no base64") from None
+
+
+def _check_count(count: int, most: int) -> None:
+    if count > most:
+        raise RefusalError(413, f"{count} images in one request; at most {most} are answered")
+
+
+def _encode_png(image: np.ndarray, identity: Identity) -> bytes:
+    about = PngInfo()
+    for name, text in describe(identity).items():
+        if text is not None:
+            about.add_itxt(f"vaeline.{name}", text)
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG", pnginfo=about)
+    return stream.getvalue()
+
+
+def _short(text: str) -> str:
+    """One line of an error, without what it may repeat of the body."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

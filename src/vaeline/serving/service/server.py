@@ -1,0 +1,72 @@
+"""The process around the application: its socket, its signals, its end."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from vaeline.errors import VaelineError
+from vaeline.serving.service.app import build_app
+from vaeline.serving.service.follower import Follower, log
+from vaeline.serving.service.metrics import Metrics
+from vaeline.serving.service.settings import Settings
+
+CONNECTIONS = 1000
+KEEP_ALIVE = 75
+LAST_REQUESTS = 3
+BACKLOG = 2048
+
+
+def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
+    """Serve until SIGTERM or Ctrl-C; then the requests in work are answered, and this returns.
+
+    `proxies` are addresses whose X-Forwarded-For header is believed.
+
+    Raises:
+        VaelineError: the port cannot be had.
+    """
+    metrics = Metrics()
+    follower = Follower(settings.reference, settings.interval, metrics)
+    config = uvicorn.Config(
+        build_app(settings, follower, metrics),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=round(LAST_REQUESTS * settings.timeout),
+    )
+    with _listening(host, port) as listener, _ended_by_signals():
+        address, number = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        log.info("following %s on http://%s:%s", settings.reference, shown, number)
+        uvicorn.Server(config).run(sockets=[listener])
+    log.info("ended; all requests were answered")
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise VaelineError(f"{host}:{port} cannot be listened on: {reason}") from None
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the block, not the process: uvicorn raises them again once it has shut down."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

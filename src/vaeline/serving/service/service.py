@@ -1,0 +1,174 @@
+"""The way of a request: limits, body, model, answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from vaeline.serving.answers import Ask, UnanswerableError
+from vaeline.serving.service.batching import Answered, Batcher, NoModelError
+from vaeline.serving.service.follower import Follower, Situation
+from vaeline.serving.service.limits import RateLimit, client_name, read_body
+from vaeline.serving.service.metrics import Metrics
+from vaeline.serving.service.payloads import PNG, choose_kind, describe, write_json, write_sheet
+from vaeline.serving.service.refusal import RefusalError
+from vaeline.serving.service.served import Served
+from vaeline.serving.service.settings import Settings
+from vaeline.serving.service.sighting import Identity
+
+READERS = 2
+STALLED = 3
+LIMITS = ("most_bytes", "most_images", "most_pixels", "timeout", "rate", "burst")
+Result = TypeVar("Result")
+Reader = Callable[[bytes, str, tuple[int, int], Settings], np.ndarray]
+
+
+class Service:
+    """What all requests share: the model that is followed, the batcher, and the limits."""
+
+    def __init__(self, settings: Settings, follower: Follower, metrics: Metrics) -> None:
+        self.settings = settings
+        self.follower = follower
+        self.metrics = metrics
+        self.in_work = 0
+        self.batcher = Batcher(
+            lambda: follower.situation.served, lambda: self.in_work, settings.batch, settings.wait, metrics
+        )
+        self._rate_limit = RateLimit(settings.rate, settings.burst)
+        self._readers = ThreadPoolExecutor(READERS, "reader")
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self.batcher.close()
+        self._readers.shutdown(wait=True, cancel_futures=True)
+
+    async def answer(
+        self, request: Request, mode: str, read: Reader | None, offered: Sequence[str], pictures: bool, **details: Any
+    ) -> Response:
+        """The response of the model to a request of this mode, `details` being those of an `Ask`.
+
+        `read` makes the values of its body; `offered` are the media types of answers, and `pictures` asks for PNGs in
+        JSON.
+
+        Raises:
+            RefusalError: it gets none.
+        """
+        self._rate_limit.take(client_name(request.client.host if request.client else None))
+        kind = choose_kind(request.headers.get("accept", ""), offered)
+        with self._working():
+            body = await self._read(request) if read else b""
+            async with self._in_time():
+                if read:
+                    details["values"] = await self._parse(read, request, body)
+                answered = await self._submit(Ask(mode, **details))
+                identity, found = answered.identity, answered.found
+                if kind == PNG:
+                    content = await self._aside(write_sheet, identity, found["images"])
+                else:
+                    content = await self._aside(write_json, identity, found, pictures)
+        return Response(content, media_type=kind, headers=name_headers(identity))
+
+    def state(self, situation: Situation) -> dict[str, Any]:
+        """Whether there is a model and it keeps answering, which it is, and whether it is the one that is meant."""
+        served, trouble = situation.served, situation.trouble
+        return {
+            "ready": served is not None and not self.batcher.stalls(STALLED * self.settings.timeout),
+            "model": describe(served.identity) if served else None,
+            "following": self.follower.reference,
+            "up_to_date": served is not None and trouble is None,
+            "trouble": trouble.sentence if trouble else None,
+            "refused": describe(trouble.refused) if trouble and trouble.refused else None,
+        }
+
+    def about(self, situation: Situation) -> dict[str, Any]:
+        """`state`, the limits of a request, and what the model is and can."""
+        limits = {name: getattr(self.settings, name) for name in LIMITS}
+        about = {**self.state(situation), "limits": limits}
+        return about | describe_served(situation.served) if situation.served else about
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        if self.in_work >= self.settings.queue:
+            raise RefusalError(503, f"{self.in_work} requests are waiting already; come back later", retry_after=1)
+        self.in_work += 1
+        self.metrics.in_work.set(self.in_work)
+        try:
+            yield
+        finally:
+            self.in_work -= 1
+            self.metrics.in_work.set(self.in_work)
+
+    async def _read(self, request: Request) -> bytes:
+        declared, settings = request.headers.get("content-length"), self.settings
+        try:
+            return await read_body(request.stream(), declared, settings.most_bytes, settings.timeout)
+        except ClientDisconnect:
+            raise RefusalError(400, "the connection ended before the body did") from None
+
+    async def _parse(self, read: Reader, request: Request, body: bytes) -> np.ndarray:
+        served = self.follower.situation.served
+        if served is None:
+            raise self._no_model()
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return await self._aside(read, body, kind, served.model.image_shape, self.settings)
+
+    async def _submit(self, ask: Ask) -> Answered:
+        try:
+            answered = await self.batcher.submit(ask)
+        except NoModelError:
+            raise self._no_model() from None
+        if isinstance(answered.found, UnanswerableError):
+            raise RefusalError(422, str(answered.found), answered.identity)
+        if isinstance(answered.found, Exception):
+            raise RefusalError(500, "the model failed at this request; the server's log says how", answered.identity)
+        return answered
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                yield
+        except TimeoutError:
+            sentence = f"there was no answer within {self.settings.timeout:g} seconds"
+            raise RefusalError(504, sentence, retry_after=1) from None
+
+    async def _aside(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Work that takes a while, in a thread, so that others are heard meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+
+    def _no_model(self) -> RefusalError:
+        trouble = self.follower.situation.trouble
+        why = trouble.sentence if trouble else f"{self.follower.reference} is being loaded"
+        return RefusalError(503, f"there is no model yet: {why}", retry_after=1)
+
+
+def describe_served(served: Served) -> dict[str, Any]:
+    """What a model is and can, what was checked of it, and what its latents do."""
+    model = served.model
+    return {
+        "since": served.since.isoformat(timespec="seconds"),
+        "checks": list(served.checks),
+        "title": model.title,
+        "kind": model.params.kind,
+        "image_shape": list(model.image_shape),
+        "latent_dim": model.latent_dim,
+        "label_dim": model.label_dim,
+        "classes": model.classes,
+        "is_conditional": model.is_conditional,
+        "has_codes": model.has_codes,
+        "has_bound": model.has_bound,
+        "axes": [asdict(axis) for axis in served.axes],
+        "figures": served.figures,
+    }
+
+
+def name_headers(identity: Identity) -> dict[str, str]:
+    """The headers that name a model."""
+    return {"Vaeline-Model": quote(identity.uri, safe=":/@ "), "Vaeline-Digest": identity.digest}

@@ -1,0 +1,66 @@
+"""Which model a reference means at this moment, before anything of it is loaded."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.models.archive import load_model
+from vaeline.models.generative import GenerativeModel
+from vaeline.registry.resolve import find_stored, names_archive
+from vaeline.registry.stored import StoredModel, load_stored
+
+GOLDEN_OUTPUTS = "model/golden.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What answers name: where the model is kept, the SHA-256 of its archive and, if registered, name and version."""
+
+    uri: str
+    digest: str
+    name: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A model that can be loaded: `load` raises VaelineError where it is not the one with this digest.
+
+    `read_golden` gives the golden outputs, None where it was stored without; `tags` are those of the version.
+    """
+
+    identity: Identity
+    load: Callable[[], GenerativeModel]
+    read_golden: Callable[[], dict[str, Any] | None]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def sight(reference: str) -> Sighting:
+    """The model that `reference` means now. Raises VaelineError where there is none or the store does not answer."""
+    if names_archive(reference):
+        return _sight_archive(Path(reference))
+    stored = find_stored(reference)
+    version = stored.version
+    identity = (
+        Identity(f"models:/{version.name}/{version.version}", stored.model_sha256, version.name, str(version.version))
+        if version
+        else Identity(f"runs:/{stored.run_id}", stored.model_sha256)
+    )
+    tags = version.tags if version else {}
+    return Sighting(identity, lambda: load_stored(stored), lambda: _read_golden(stored), tags)
+
+
+def _sight_archive(path: Path) -> Sighting:
+    if not path.is_file():
+        raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
+    found = digest(path)
+    return Sighting(Identity(str(path), found), lambda: load_model(path, found), lambda: None)
+
+
+def _read_golden(stored: StoredModel) -> dict[str, Any] | None:
+    with stored.artifact(GOLDEN_OUTPUTS) as file:
+        return None if file is None else json.loads(file.read_text(encoding="utf-8"))
