@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -97,6 +98,15 @@ def test_the_grid_agrees_with_five_thousand_samples_and_with_a_finer_grid(traine
     exact = exact_nll(model, greys, 512)
     assert importance_weighted_nll(model, greys, INDICES, 5000, 1).mean() == pytest.approx(exact.mean(), abs=0.1)
     np.testing.assert_allclose(exact_nll(model, greys, 1024), exact, atol=0.01)
+
+
+@pytest.mark.parametrize("architecture", ["conv", "mlp"])
+def test_compiling_changes_no_bound(trained, greys, monkeypatch, architecture):
+    bounds = []
+    for worth in (math.inf, 0):
+        monkeypatch.setattr(likelihood, "ROWS_WORTH_COMPILING", worth)
+        bounds.append(importance_weighted_nll(trained[architecture], greys, INDICES, 7, 1))
+    np.testing.assert_allclose(*bounds, rtol=1e-5)
 
 
 def test_the_grid_needs_two_dimensions():

@@ -6,8 +6,9 @@ greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the exp
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import keras
 import numpy as np
 from keras import ops
 from scipy.special import logsumexp
@@ -18,6 +19,7 @@ from vaeline.models.generative import GenerativeModel
 
 BATCH = 500
 ROWS_DECODED_AT_ONCE = 5000
+ROWS_WORTH_COMPILING = 100_000
 GRID_ROWS_AT_ONCE = 2048
 LEAST_EXTENT = 4.5
 LOG_2PI = math.log(2 * math.pi)
@@ -100,13 +102,14 @@ def importance_weighted_nll(
     An upper bound on the NLL that falls with k. Memory does not grow with k or the number of images.
     """
     z_mean, z_log_var = encode(model, images, labels)
+    log_joint = _log_joint_of(model, len(images) * samples)
     images_at_once = max(1, ROWS_DECODED_AT_ONCE // samples)
     bounds = []
     for rows in tqdm(list(_batches(len(images), images_at_once)), desc=f"NLL, k = {samples}", disable=None):
         noise = latent_noise(seed, indices[rows], samples, model.noise_dim)
         log_weights = np.concatenate(
             [
-                _log_joint(model, images[rows], z_mean[rows], z_log_var[rows], noise[:, part])
+                log_joint((images[rows], z_mean[rows], z_log_var[rows], noise[:, part]))
                 for part in _batches(samples, ROWS_DECODED_AT_ONCE)
             ],
             axis=1,
@@ -158,16 +161,38 @@ def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> int:
     return int((z_mean.var(axis=0) > threshold).sum())
 
 
-def _log_joint(
-    model: GenerativeModel, images: np.ndarray, z_mean: np.ndarray, z_log_var: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
-    """log p(x, z), shape (count, samples), of the z that `noise` (count, samples, noise_dim) makes."""
-    count, samples, _ = noise.shape
-    flat = noise.reshape(count * samples, -1)
-    z = model.reparameterize(np.repeat(z_mean, samples, axis=0), np.repeat(z_log_var, samples, axis=0), flat)
-    logits = ops.reshape(model.decode_logits(z), (count, samples, *images.shape[1:]))
-    log_likelihood = -model.likelihood.nll(images[:, None], logits)
-    return _numpy(log_likelihood) + _numpy(model.log_prior(z)).reshape(count, samples)
+class LogJoint(keras.Model):
+    """log p(x, z) of a model, shape (count, samples).
+
+    It is called with images (count, height, width), their `z_mean` and `z_log_var`, and noise (count, samples,
+    noise_dim) that makes z.
+    """
+
+    def __init__(self, model: GenerativeModel):
+        super().__init__(name="log_joint")
+        self.model = model
+        self.built = True
+
+    def call(self, inputs):
+        images, z_mean, z_log_var, noise = inputs
+        count, samples = ops.shape(noise)[:2]
+        repeated = (ops.repeat(each, samples, axis=0) for each in (z_mean, z_log_var))
+        z = self.model.reparameterize(*repeated, ops.reshape(noise, (count * samples, noise.shape[2])))
+        logits = ops.reshape(self.model.decode_logits(z), (count, samples, *images.shape[1:]))
+        log_prior = ops.reshape(self.model.log_prior(z), (count, samples))
+        return log_prior - self.model.likelihood.nll(images[:, None], logits)
+
+
+def _log_joint_of(model: GenerativeModel, rows: int) -> Callable[[tuple[np.ndarray, ...]], np.ndarray]:
+    """`LogJoint` as a function of arrays, compiled where that many `rows` of z repay it.
+
+    With XLA, dense networks take a third of the time; it is slow at convolutions on a CPU (benchmarks/nll.md).
+    """
+    log_joint = LogJoint(model)
+    if rows <= ROWS_WORTH_COMPILING:
+        return lambda inputs: _numpy(log_joint.call(inputs))
+    log_joint.compile(jit_compile=keras.backend.backend() == "jax" or "conv" not in model.params.architecture)
+    return log_joint.predict_on_batch
 
 
 def _log_normal(z: np.ndarray) -> np.ndarray:
