@@ -1,25 +1,14 @@
 """Training again: where from, in a folder that is gone afterwards whatever happens, and what counts as the same."""
 
 import os
-import signal
 import subprocess
-import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from vaeline.artifacts import digest
-from vaeline.errors import VaelineError
 from vaeline.provenance.evidence import KeptLock, lock_of
-from vaeline.provenance.retrain import Retrained, compare_retrained, other_kind, place_to_retrain, retrain
-from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED
 from vaeline.tracking.history import recorded_locks
-from vaeline.tracking.lineage import ENVIRONMENT_LOCK, machine_tags
-from vaeline.tracking.runs import set_tags
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def test_children_of_a_process_that_died_are_ended():
 def test_a_leashed_process_ends_with_the_one_that_holds_it():
     holder = subprocess.Popen([sys.executable, "-c", SHOT], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(holder.stdout.readline()))
+    while child.name() == "setpriv":
+        time.sleep(0.01)
     holder.kill()
     holder.wait()
     gone, _ = psutil.wait_procs([child], timeout=60)

@@ -139,5 +139,5 @@ def test_the_newest_run_keeps_the_files_and_a_second_time_changes_nothing(client
 def test_mlflows_own_comparison_is_addressed(make_run):
     runs = [make_run("a"), make_run("b")]
     ids = "%2C".join(f"%22{run.info.run_id}%22" for run in runs)
-    tail = f"/#/compare-runs?runs=%5B{ids}%5D&experiments=%5B%221%22%5D&workflowType=machine_learning"
-    assert comparison_page(runs, "http://host:1") == f"http://host:1{tail}"
+    address = comparison_page(runs, "http://host:1")
+    assert address.startswith(f"http://host:1/#/compare-runs?runs=%5B{ids}%5D&experiments=%5B%221%22%5D&")

@@ -115,7 +115,7 @@ def test_a_validation_counts_that_passed_and_is_the_one_that_dvc_recorded(
     report = tmp_path / "reports/validation.json"
     report.write_text(json.dumps({"status": status}))
     out, dep = {"path": "reports/validation.json", "md5": digest(report, "md5")}, {"path": "data/prepared", "md5": MD5}
-    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"validate": {"deps": [dep], "outs": [out]}}}))
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"validate": {"cmd": "", "deps": [dep], "outs": [out]}}}))
     if changed:
         report.write_text(json.dumps({"status": status, "more": 1}))
     assert look_at(prepared_directory, read_prepared(prepared_directory)).validated == validated
