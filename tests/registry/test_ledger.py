@@ -13,17 +13,8 @@ from mlflow.exceptions import MlflowException
 from registry.vault import SERVED, Vault
 
 from vaeline.errors import VaelineError
-from vaeline.registry.ledger import (
-    FIELDS,
-    OvertakenError,
-    append,
-    broken_links,
-    champions,
-    entry_digest,
-    export_ledger,
-    ledger_name,
-    read_ledger,
-)
+from vaeline.registry.chain import FIELDS, broken_links, entry_digest
+from vaeline.registry.ledger import OvertakenError, append, ledger_name, read_ledger
 from vaeline.registry.promotion import promote
 from vaeline.tracking.runs import search_all
 from vaeline.tracking.store import open_store, run_pages
@@ -176,22 +167,6 @@ def test_no_one_can_write_an_entry_again(vault):
         vault.client.log_param(run, "000001", "{}")
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (("reason", "better than it was"), "entry 2 is not the one that entry 3 was written after"),
-        (("to_digest", "e" * 64), "entry 2 is not the one that entry 3 was written after"),
-        (("previous_sha256", "0" * 64), "entry 1 is not the one that entry 2 was written after"),
-        (("more", "than there was"), "entry 2 lacks or adds more"),
-    ],
-)
-def test_a_changed_entry_breaks_the_chain_where_it_is(vault, change, sentence):
-    entry = dict(write(vault, "first", "second", "third")[1])
-    entry[change[0]] = change[1]
-    vault.sql("UPDATE params SET value = ? WHERE key = '000002'", json.dumps(entry))
-    assert broken_links(read_ledger(vault.client, SERVED))[0] == sentence
-
-
 def test_what_is_missing_or_unreadable_breaks_the_chain(vault):
     write(vault, "first", "second", "third")
     vault.sql("UPDATE params SET value = 'no JSON' WHERE key = '000002'")
@@ -200,12 +175,6 @@ def test_what_is_missing_or_unreadable_breaks_the_chain(vault):
     assert broken_links(read_ledger(vault.client, SERVED)) == ["entry 2 is missing"]
     vault.sql("DELETE FROM params WHERE key = '000001'")
     assert broken_links(read_ledger(vault.client, SERVED)) == ["entry 1 is missing"]
-
-
-def test_a_first_entry_has_none_before_it(vault):
-    first, second = write(vault, "first", "second")
-    assert broken_links([{**second, "number": 1}]) == ["entry 1 was written after another, which is missing"]
-    assert broken_links([first]) == []
 
 
 def test_a_reason_that_mlflow_would_cut_is_refused(vault):
@@ -220,40 +189,6 @@ def test_a_ledger_in_the_trash_is_not_an_empty_one(vault):
     vault.client.delete_experiment(experiment)
     with pytest.raises(VaelineError, match=rf"was deleted; `mlflow experiments restore -x {experiment}` brings"):
         read_ledger(vault.client, SERVED)
-
-
-def test_an_export_grows_and_tells_a_rewritten_ledger(vault, tmp_path):
-    file = tmp_path / "ledger.jsonl"
-    export_ledger(write(vault, "first"), file)
-    entries = write(vault, "second")
-    export_ledger(entries, file)
-    lines = file.read_text().splitlines()
-    assert [json.loads(line) for line in lines] == entries
-    with pytest.raises(VaelineError, match="line 2 is not entry 2 of the ledger: the ledger was rewritten"):
-        export_ledger(entries[:1], file)
-    with pytest.raises(VaelineError, match="line 1 is not entry 1 of the ledger"):
-        export_ledger([{**entries[0], "reason": "another"}, entries[1]], file)
-    assert file.read_text().splitlines() == lines
-
-
-@pytest.mark.parametrize(
-    ("moves", "path"),
-    [
-        ("", []),
-        ("p1 p2 p3", ["1", "2", "3"]),
-        ("p1 p2 p3 r2", ["1", "2"]),
-        ("p1 p2 p3 r2 r1", ["1"]),
-        ("p1 p2 p3 r1", ["1"]),
-        ("p1 p2 r1 r2", ["1", "2"]),
-        ("p1 p2 p1", ["1", "2", "1"]),
-        ("p1 p2 p1 r2", ["1", "2"]),
-        ("p1 p2 r1 p3", ["1", "3"]),
-        ("p1 p2 p3 r1 r3", ["1", "3"]),
-    ],
-)
-def test_rollbacks_go_further_and_further_back(moves, path):
-    actions = {"p": "promote", "r": "rollback"}
-    assert champions([{"action": actions[move[0]], "to": move[1:]} for move in moves.split()]) == path
 
 
 def test_the_ledger_is_no_training(vault):

@@ -12,8 +12,10 @@ from registry.vault import CANDIDATES, SERVED
 from vaeline.errors import VaelineError
 from vaeline.params import change_params
 from vaeline.registry import moves, promotion
-from vaeline.registry.ledger import entry_digest, read_ledger
-from vaeline.registry.promotion import REQUIRED_TAGS, plan_promotion, promote
+from vaeline.registry.chain import entry_digest
+from vaeline.registry.ledger import read_ledger
+from vaeline.registry.promotion import plan_promotion, promote
+from vaeline.registry.terms import REQUIRED_TAGS, Terms
 from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
@@ -23,8 +25,10 @@ from pathlib import Path
 from vaeline.errors import VaelineError
 from vaeline.params import read_params
 from datetime import timedelta
-from vaeline.registry import moves, promotion
+from vaeline.registry import moves
 from vaeline.registry.gate.policy import policy
+from vaeline.registry.promotion import promote
+from vaeline.registry.terms import Terms
 from vaeline.tracking.store import open_store
 client, number, store = open_store(), sys.argv[1], Path("..")
 append = moves.append
@@ -35,10 +39,10 @@ def append_together(*arguments):
     return append(*arguments)
 moves.append = append_together
 params = read_params(store / "vault/params.yaml")
-terms = promotion.Terms(timedelta(days=7), policy(params))
+terms = Terms(timedelta(days=7), policy(params))
 candidate = client.get_model_version("vae-digits-candidates", number)
 try:
-    promotion.promote(client, candidate, "vae-digits", terms)
+    promote(client, candidate, "vae-digits", terms)
     print("moved")
 except VaelineError as error:
     print(error)
@@ -211,7 +215,7 @@ def test_only_the_named_champion_is_replaced(crowned):
 
 def terms_with(vault, replaces):
     terms = vault.terms
-    return type(terms)(terms.max_age, terms.policy, replaces)
+    return Terms(terms.max_age, terms.policy, replaces)
 
 
 def cut_off(patch, step, nth):

@@ -8,8 +8,9 @@ from registry.vault import SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.registry import rollback, trial
+from vaeline.registry.chain import entry_digest
 from vaeline.registry.golden import GOLDEN
-from vaeline.registry.ledger import entry_digest, read_ledger
+from vaeline.registry.ledger import read_ledger
 from vaeline.registry.rollback import plan_rollback, roll_back
 from vaeline.registry.stored import stored_version
 from vaeline.registry.trial import answers_of, try_stored

@@ -38,18 +38,19 @@ def promote(
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
-        from vaeline.registry import promotion
         from vaeline.registry.candidates import served_name
         from vaeline.registry.gate.entrants import find_candidate
         from vaeline.registry.gate.policy import policy
+        from vaeline.registry.promotion import plan_promotion, promote
+        from vaeline.registry.terms import Terms
 
         found = find_candidate(client, candidate, params.data.name).stored.version
         must_replace = {"": None, NONE: ""}.get(replaces, replaces)
-        terms = promotion.Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
+        terms = Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
         name = served_name(params.data.name)
         if dry_run:
-            _would(promotion.plan_promotion(client, found, name, terms, reason).steps())
-        elif entry := promotion.promote(client, found, name, terms, reason, typer.echo):
+            _would(plan_promotion(client, found, name, terms, reason).steps())
+        elif entry := promote(client, found, name, terms, reason, typer.echo):
             typer.echo(f"version {entry['to']} of {name} is champion: models:/{name}@champion")
 
 
@@ -83,12 +84,13 @@ def history(
     with sentences(), _registry() as (client, params):
         from vaeline.errors import VaelineError
         from vaeline.registry.candidates import served_name
-        from vaeline.registry.ledger import broken_links, export_ledger, read_ledger
+        from vaeline.registry.chain import broken_links, export_ledger
+        from vaeline.registry.ledger import done_digest, read_ledger
 
         name = served_name(params.data.name)
         entries = read_ledger(client, name)
         _show_history(name, entries)
-        if broken := broken_links(entries):
+        if broken := broken_links(entries, done_digest(client, name, len(entries))):
             raise VaelineError(f"the ledger of {name} is broken: {'; '.join(broken)}")
         if export:
             export_ledger(entries, export)
