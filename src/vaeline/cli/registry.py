@@ -103,13 +103,15 @@ def check() -> None:
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
+        from vaeline.registry.candidates import candidate_name, served_name
         from vaeline.registry.health import ERROR, check_registry
 
         findings = check_registry(client, params.data.name, timedelta(days=params.registry.stale_days))
     for finding in findings:
         typer.echo(f"{finding.level}: {finding.where}: {finding.what}; what to do: {finding.remedy}")
     errors = sum(finding.level == ERROR for finding in findings)
-    typer.echo(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
+    names = f"{served_name(params.data.name)} and {candidate_name(params.data.name)}"
+    typer.echo(f"{names}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
     raise typer.Exit(1 if errors else 0)
 
 

@@ -80,12 +80,7 @@ def _champion(client: MlflowClient, name: str, entries: Sequence[Entry], carried
     if not entries:
         if champion:
             what = f"is version {champion}, which no entry of a ledger made champion"
-            yield Finding(
-                ERROR,
-                where,
-                what,
-                "find out who set it; `vaeline promote` of a candidate that passed the gate replaces it",
-            )
+            yield Finding(ERROR, where, what, "find out who set it; the next `vaeline promote` replaces it")
         return
     last = entries[-1]
     if not carried_out:

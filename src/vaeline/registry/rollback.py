@@ -92,6 +92,8 @@ def roll_back(
 
 
 def _before(standing: Standing) -> str:
+    if not standing.entries:
+        raise VaelineError(f"there is nothing to go back to: no version of {standing.name} was promoted yet")
     if standing.moved_by_hand:
         raise VaelineError(f"{standing.by_hand()}; name the version to go to with --to")
     path = champions(standing.entries)
