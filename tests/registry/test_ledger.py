@@ -1,23 +1,20 @@
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
-import requests
 from conftest import ROOT
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from registry.vault import SERVED, Vault
+from registry.vault import SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.registry.chain import FIELDS, broken_links, entry_digest
 from vaeline.registry.ledger import OvertakenError, append, ledger_name, read_ledger
-from vaeline.registry.promotion import promote
 from vaeline.tracking.runs import search_all
-from vaeline.tracking.store import open_store, run_pages
+from vaeline.tracking.store import run_pages
 
 MOVE = {"action": "promote", "from": "", "to": "1", "from_digest": "", "to_digest": "d" * 64, "reason": "better"}
 MOVE |= {"gate_sha256": "9" * 64}
@@ -114,50 +111,6 @@ def test_processes_that_write_at_once_make_one_ledger_with_every_entry(vault, tm
     assert sorted(entry["who"] for entry in entries) == sorted("012" * 8)
     ledgers = [item.name for item in vault.client.search_experiments() if "ledger" in item.name]
     assert ledgers == [ledger_name(SERVED)]
-
-
-@pytest.fixture
-def server(crowned, tmp_path):
-    """MLflow's server on the vault's store: its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{crowned.root}/mlflow.db"}
-    settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        while not answers(f"{address}/health"):
-            assert process.poll() is None, (tmp_path / "server.log").read_text()
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def answers(address):
-    try:
-        return requests.get(address, timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
-def test_a_server_keeps_the_ledger_as_well(crowned, server, monkeypatch, tmp_path):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    through = Vault(crowned.root, open_store())
-    promote(through.client, through.candidate(2), SERVED, crowned.terms)
-    seen = read_ledger(through.client, SERVED)
-    assert [(entry["from"], entry["to"]) for entry in seen] == [("", "1"), ("1", "2")]
-    assert through.champion() == "2"
-    write_from(tmp_path, 2, 5, server)
-    entries = read_ledger(through.client, SERVED)
-    assert broken_links(entries) == []
-    assert sorted(entry["who"] for entry in entries[2:]) == sorted("01" * 5)
-    with pytest.raises(OvertakenError, match="was faster: entry 3 of the ledger"):
-        append(through.client, SERVED, seen, MOVE)
 
 
 def test_no_one_can_write_an_entry_again(vault):

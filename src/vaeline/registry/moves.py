@@ -121,7 +121,8 @@ def finish(client: MlflowClient, name: str, tell: Callable[[str], None]) -> None
     """Settle the last entry of the ledger if whoever wrote it did not, and tell so."""
     if read_standing(client, name).unfinished:
         entry = settle(client, name)
-        tell(f"finished: entry {entry['number']} of the ledger, {entry['action']} to version {entry['to']}")
+        lost = "" if known_version(client, name, entry["to"]) else ", which was deleted"
+        tell(f"finished: entry {entry['number']} of the ledger, {entry['action']} to version {entry['to']}{lost}")
 
 
 def settle(client: MlflowClient, name: str) -> Entry:

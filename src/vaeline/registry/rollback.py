@@ -50,7 +50,7 @@ def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rol
     standing = read_standing(client, name)
     if to is None:
         to = _before(standing)
-    if to == standing.champion:
+    if to == standing.champion and not standing.moved_by_hand:
         raise VaelineError(f"--to {to}: {standing.describe()} already")
     moves = [entry for entry in standing.entries if to == entry["to"]]
     if not moves:
