@@ -100,7 +100,7 @@ MATRIX = {
     ),
     "read the ledger": Case(EVERYBODY, lambda c, s, _: read_ledger(c, SERVED)),
     "write the ledger": Case(PROMOTER, lambda c, s, _: append(c, SERVED, read_ledger(c, SERVED), MOVE)),
-    "note a move as done": Case(PROMOTER, lambda c, s, _: mark_done(c, SERVED, 1)),
+    "note a move as done": Case(PROMOTER, lambda c, s, _: mark_done(c, SERVED, {"number": 1})),
     "delete the ledger's run": Case(
         ADMIN_ALONE,
         lambda c, s, run: c.delete_run(run),

@@ -8,8 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from vaeline.registry.stored import uri_of
-from vaeline.registry.versions import SCHEME, artifact_copy, registered_version
+from vaeline.registry.versions import SCHEME, artifact_copy, registered_version, uri_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import LOCK_FILE

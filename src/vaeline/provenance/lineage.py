@@ -35,8 +35,7 @@ from vaeline.provenance.nodes import (
 )
 from vaeline.provenance.subjects import ImageRow, RecordedFile, Subject, digests_of, recorded_digests
 from vaeline.registry.ledger import read_ledger
-from vaeline.registry.stored import uri_of
-from vaeline.registry.versions import artifact_copy
+from vaeline.registry.versions import artifact_copy, uri_of
 from vaeline.tracking.history import METRICS, RecordedLock
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import MODEL, RAW, Stages, code, deps, outs, params

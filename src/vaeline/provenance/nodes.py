@@ -17,8 +17,7 @@ from vaeline.errors import VaelineError
 from vaeline.provenance.graph import Node
 from vaeline.provenance.subjects import ImageRow
 from vaeline.registry.ledger import Entry, entry_digest
-from vaeline.registry.stored import uri_of
-from vaeline.registry.versions import SCHEME
+from vaeline.registry.versions import SCHEME, uri_of
 from vaeline.tracking.locks import RAW
 from vaeline.tracking.restore import PREPARED, RESTORED_FROM
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED
