@@ -93,6 +93,7 @@ def test_every_model_keeps_to_the_interface(trained, digits, greys, name):
     assert np.asarray(model.draw_latents(7, 1)).shape == (7, model.latent_dim)
     np.testing.assert_array_equal(sample(model, 7, 1), sample(model, 7, 1))
     assert model.params.kind in model.title
+    assert (model.params.prior.kind in model.title) == (model.params.prior.kind != "normal" and name != "vqvae")
     if model.has_bound:
         assert np.asarray(model.rate(z, z_mean, z_log_var)).shape == (40,)
 

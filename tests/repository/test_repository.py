@@ -108,7 +108,7 @@ def test_imports_run_downwards_only():
         {"tracking"},
         {"registry", "serving"},
         {"provenance"},
-        {"report", "server"},
+        {"report", "server", "changes"},
         {"repro"},
         {"cli"},
     ]
@@ -219,3 +219,12 @@ def test_the_readme_shows_the_committed_metrics():
             decimals = len(shown.partition(".")[2])
             assert not shown or f"{exact:.{decimals}f}" == shown, name
     assert metrics["samples.classifier_accuracy"] >= 0.993
+
+
+@pytest.mark.parametrize(
+    ("page", "benchmark"),
+    [("README.md", "benchmarks/quality/table.md"), ("docs/evaluation.md", "benchmarks/nll.md")],
+)
+def test_a_page_quotes_the_table_that_the_benchmark_wrote(page, benchmark):
+    rows = [line for line in Path(benchmark).read_text().splitlines() if line.startswith("|")]
+    assert "\n".join(rows) in Path(page).read_text(), f"{page} and {benchmark} differ"

@@ -186,7 +186,7 @@ class LogJoint(keras.Model):
 def _log_joint_of(model: GenerativeModel, rows: int) -> Callable[[tuple[np.ndarray, ...]], np.ndarray]:
     """`LogJoint` as a function of arrays, compiled where that many `rows` of z repay it.
 
-    With XLA, dense networks take a third of the time; it is slow at convolutions on a CPU (benchmarks/nll.md).
+    XLA is quick at dense networks and slow at convolutions on a CPU (benchmarks/nll.md).
     """
     log_joint = LogJoint(model)
     if rows <= ROWS_WORTH_COMPILING:

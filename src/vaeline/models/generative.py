@@ -70,8 +70,10 @@ class GenerativeModel(keras.Model):
 
     @property
     def title(self) -> str:
-        """What titles call the model: `vae, resmlp, 2-D`."""
-        return f"{self.params.kind}, {self.params.architecture}, {self.params.latent_dim}-D"
+        """What titles call the model: `vae, resmlp, 2-D`, and its prior where that is not N(0, I)."""
+        prior = self.params.prior.kind
+        named = "" if prior == "normal" else f", {prior} prior"
+        return f"{self.params.kind}, {self.params.architecture}, {self.params.latent_dim}-D{named}"
 
     def inputs(self, images, labels):
         """What the model is called with for these images and their labels."""
