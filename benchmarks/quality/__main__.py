@@ -19,8 +19,8 @@ TABLE = RESULTS.parent / "table.md"
 PICTURES = ROOT / "docs/pictures/family"
 HEAD = """\
 MNIST, 10,000 test images; mean ± standard deviation over the seeds of the training. Likelihoods in nats per image, NLL
-on seeded binary pixels. Minutes are those of the training alone, on {machine}; a preset is run by
-`make run PRESET=…`, the table is made by `python benchmarks/quality`.
+on seeded binary pixels. Minutes are those of the training alone, on {machine}, and too many where other work
+ran beside it. A preset is run by `make run PRESET=…`, the table is made by `python benchmarks/quality`.
 
 | preset | measure | published | goal | reached | seeds | minutes | parameters |
 |---|---|---|---|---|---|---|---|
