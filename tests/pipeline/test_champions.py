@@ -139,7 +139,7 @@ def test_the_service_followed_every_move_and_no_refusal(told):
 def test_aliases_tags_and_ledger_say_the_same(told, workspace):
     client = workspace.client()
     assert set(client.get_registered_model(SERVED).aliases) == {"champion"}
-    assert client.get_model_version_by_alias(SERVED, "champion").version == "1"
+    assert str(client.get_model_version_by_alias(SERVED, "champion").version) == "1"
     for number, model in (("1", A), ("2", B)):
         served = client.get_model_version(SERVED, number)
         assert served.tags["vaeline.gate_verdict"] == PASS
@@ -181,7 +181,7 @@ def test_mlflows_pages_show_the_alias_and_the_verdict(told, workspace, tmp_path)
             page.get_by_role("row").filter(has_text="Version 1").get_by_text("@ champion", exact=True)
         ).to_be_visible()
         page.goto(f"{address}/#/models/{CANDIDATES}/versions/3")
-        expect(page.get_by_text("vaeline.gate_verdict")).to_be_visible()
+        expect(page.get_by_text("vaeline.gate_verdict").first).to_be_visible()
     assert problems == []
 
 
@@ -238,7 +238,7 @@ def test_every_check_of_the_page_is_run_and_fails_by_its_name_where_its_threshol
     assert set(verdicts(told.reports[B])) == documented_checks() - of_seeds - of_the_first
     assert set(verdicts(told.reports[A])) == documented_checks() - of_seeds - {"improvement", "slices", "test_rows"}
     gate = read_params().gate
-    floors = dict.fromkeys(("precision", "recall", "auroc"), 1.0) | {"kl": 1000.0, "active_units": 100}
+    floors = dict.fromkeys(("precision", "recall", "auroc"), 1.01) | {"kl": 1000.0, "active_units": 100}
     out_of_reach = {
         "worst": 1.0,
         "min_gain": 1000.0,
