@@ -228,3 +228,9 @@ def test_the_readme_shows_the_committed_metrics():
 def test_a_page_quotes_the_table_that_the_benchmark_wrote(page, benchmark):
     rows = [line for line in Path(benchmark).read_text().splitlines() if line.startswith("|")]
     assert "\n".join(rows) in Path(page).read_text(), f"{page} and {benchmark} differ"
+
+
+@pytest.mark.parametrize("page", [Path("README.md"), *Path("docs").glob("*.md")], ids=str)
+def test_what_a_page_points_to_is_there(page):
+    links = re.findall(r"\]\((?!\w+:|#)([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
