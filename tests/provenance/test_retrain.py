@@ -1,5 +1,6 @@
 """Training again: where from, in a folder that is gone afterwards whatever happens, and what counts as the same."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from vaeline.data.accepted import BATCHES
 from vaeline.provenance.evidence import KeptLock, lock_of
+from vaeline.provenance.retrain import _prepare as prepare_checkout
 from vaeline.tracking.history import recorded_locks
 
 
@@ -61,3 +64,19 @@ def _own_temporary_folder(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
+
+
+def test_a_checkout_gets_the_accepted_batches_that_are_at_hand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    BATCHES.mkdir(parents=True)
+    checkout = tmp_path / "scratch/checkout"
+    for folder in (checkout / BATCHES, checkout / ".dvc"):
+        folder.mkdir(parents=True)
+    (checkout / "dvc.yaml").write_text("stages: {}\n")
+    for batch, content in {"20260101-a": b"rows", "20260102-b": b"other rows than in the checkout"}.items():
+        (BATCHES / f"{batch}.npz").write_bytes(content)
+        pointer = f"outs:\n- md5: {hashlib.md5(b'rows').hexdigest()}\n  path: {batch}.npz\n"
+        (checkout / BATCHES / f"{batch}.npz.dvc").write_text(pointer)
+    prepare_checkout(checkout, {})
+    assert (checkout / BATCHES / "20260101-a.npz").read_bytes() == b"rows"
+    assert not (checkout / BATCHES / "20260102-b.npz").exists()

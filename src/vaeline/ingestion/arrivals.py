@@ -89,12 +89,14 @@ def _remote(source: str) -> list[Arrival]:
 def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
     def fetch(folder: Path) -> Path:
         name = PurePosixPath(child).name
-        if filesystem.isdir(child):
-            (folder / name).mkdir()
         try:
+            files = [child]
+            if filesystem.isdir(child):
+                (folder / name).mkdir()
+                files = filesystem.find(child)
             if (size := filesystem.du(child)) > MOST_BYTES:
                 raise VaelineError(f"{name}: {size:,} bytes, at most {MOST_BYTES:,} are fetched")
-            for file in filesystem.find(child):
+            for file in files:
                 relative = PurePosixPath(file).relative_to(PurePosixPath(child).parent)
                 if ".." in relative.parts:
                     raise VaelineError(f"{name}: names a file {relative}, which leads elsewhere")

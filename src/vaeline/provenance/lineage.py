@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from vaeline.data.accepted import read_records, read_rows, rows_file
 from vaeline.data.idx import read_idx
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
@@ -287,18 +288,31 @@ def _image_node(image: ImageRow, prepared: Prepared) -> Node:
         rows = len(split.labels) if split else 0
         raise VaelineError(f"{PREPARED} has no image {image.split}/{image.row}: {image.split} has {rows:,} rows")
     pixels, label, row = split.images[image.row], int(split.labels[image.row]), int(split.indices[image.row])
-    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
-    source = Path(RAW) / (TEST_IMAGES if image.split == "test" and own_test_set else TRAIN_IMAGES)
+    row, source, images = _source_of(image.split, row, prepared)
     facts = {
         "split": image.split,
         "row": image.row,
         "label": label,
         "class": prepared.classes[label],
         "source": f"row {row} of {source}",
-        "as in the source": str(np.array_equal(read_idx(source)[row], pixels)).lower() if source.is_file() else "",
+        "as in the source": "" if images is None else str(np.array_equal(images[row], pixels)).lower(),
     }
     sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
     return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, _known(facts))
+
+
+def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.ndarray | None]:
+    """Which row of which file a row was, and the images in that file, if it is here: of the source, or of a batch."""
+    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
+    source = Path(RAW) / (TEST_IMAGES if split == "test" and own_test_set else TRAIN_IMAGES)
+    for batch in prepared.manifest.get("batches", []) if split != "test" else []:
+        if batch["first"] <= row < batch["first"] + batch["rows"]:
+            file = rows_file(batch["id"])
+            record = next(
+                (item for item in read_records(prepared.manifest["dataset"]) if item["id"] == batch["id"]), None
+            )
+            return row - batch["first"], file, read_rows(record).images if record and file.is_file() else None
+    return row, source, read_idx(source) if source.is_file() else None
 
 
 def _scores(client: MlflowClient, run: Run, row: int) -> dict[str, float]:
