@@ -5,11 +5,13 @@ import shutil
 import numpy as np
 import pytest
 from pipeline.workspace import Workspace, make_workspace
+from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
+from vaeline.cli import app
 
-VAELINE = ("python", "-m", "vaeline.cli")
 HELD_BACK = 300
+AUTHOR = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +20,7 @@ def shop(tmp_path_factory) -> Workspace:
     root = tmp_path_factory.mktemp("shop")
     workspace = make_workspace(root / "one", **{"data.hold_back": HELD_BACK})
     workspace.run("dvc", "remote", "modify", "local", "url", str(root / "remote"))
-    output = workspace.repro("validate")
-    assert "972 train" not in output
+    output = workspace.repro("prepare")
     assert f"{1372 - HELD_BACK:,} train, 125 validation, 300 test" in output
     commit(workspace)
     workspace.run("dvc", "push", "--quiet", "prepare")
@@ -28,9 +29,7 @@ def shop(tmp_path_factory) -> Workspace:
 
 def commit(workspace: Workspace) -> None:
     workspace.run("git", "add", "--all")
-    workspace.run(
-        "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "--message", "Go on"
-    )
+    workspace.run("git", *AUTHOR, "commit", "--quiet", "--message", "Go on")
 
 
 def clone(workspace: Workspace, name: str) -> Workspace:
@@ -40,22 +39,26 @@ def clone(workspace: Workspace, name: str) -> Workspace:
     return Workspace(target)
 
 
-def simulate(workspace: Workspace, kind: str, *options: str) -> None:
-    source = {"PYTHONPATH": str(workspace.root / "src")}
-    workspace.run(*VAELINE, "simulate", kind, "--rows", "120", *options, **source)
+def vaeline(*arguments: str) -> str:
+    """Run a command of vaeline in this folder, and return its output."""
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
-def test_a_clean_batch_joins_a_poisoned_one_does_not_and_a_second_clone_has_both_facts(shop):
-    source = {"PYTHONPATH": str(shop.root / "src")}
+def test_a_fresh_clone_without_batches_needs_no_remote(shop):
     fresh = clone(shop, "fresh")
-    shutil.move(shop.root.parent / "remote", shop.root.parent / "away")
-    fresh.run("dvc", "repro", "prepare")
-    assert fresh.run("git", "status", "--short") == "", "no batch and no remote: as it was"
-    shutil.move(shop.root.parent / "away", shop.root.parent / "remote")
+    fresh.run("dvc", "remote", "modify", "--local", "local", "url", str(fresh.root / "nowhere"))
+    fresh.repro("prepare")
+    assert fresh.run("git", "status", "--short") == ""
+
+
+def test_a_clean_batch_joins_a_poisoned_one_does_not_and_a_second_clone_gets_the_rows(shop, monkeypatch):
+    monkeypatch.chdir(shop.root)
     before = {name: digest(shop.root / f"data/prepared/{name}_images.npy") for name in ("train", "validation", "test")}
-    simulate(shop, "clean", "--out", "data/incoming/clean.npz")
-    simulate(shop, "poisoned", "--offset", "120", "--out", "data/incoming/poisoned")
-    output = shop.run(*VAELINE, "ingest", **source)
+    vaeline("simulate", "clean", "--rows", "120", "--out", "data/incoming/clean.npz")
+    vaeline("simulate", "poisoned", "--rows", "120", "--offset", "120", "--out", "data/incoming/poisoned")
+    output = vaeline("ingest")
     assert "2 batches, 1 accepted, 1 quarantined" in output, output
     assert (shop.root / "data/quarantine/poisoned/contact_sheet.png").is_file()
     (batch,) = shop.json("reports/ingest.json")["accepted"]
@@ -79,7 +82,7 @@ def test_a_clean_batch_joins_a_poisoned_one_does_not_and_a_second_clone_has_both
 
     shop.repro("prepare")
     assert digest(shop.root / "data/prepared") == digest(second.root / "data/prepared")
-    assert "1 batches, 0 accepted, 0 quarantined" in shop.run(*VAELINE, "ingest", **source)
+    assert "1 batches, 0 accepted, 0 quarantined" in vaeline("ingest")
 
 
 def test_a_batch_that_neither_the_clone_nor_the_remote_has_stops_prepare_in_one_sentence(shop):

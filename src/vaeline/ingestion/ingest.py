@@ -23,7 +23,7 @@ from vaeline.ingestion.accept import accept, batch_id
 from vaeline.ingestion.arrivals import Arrival, at_hand
 from vaeline.ingestion.batches import Batch, UnreadableBatchError, read_batch
 from vaeline.ingestion.duplicates import known_contents, new_rows
-from vaeline.ingestion.quarantine import DOCS, folder_for, put, refused
+from vaeline.ingestion.quarantine import DOCS, QUARANTINE, folder_for, put, refused, remove
 from vaeline.validation.batch import BATCH, batch_expectations
 from vaeline.validation.gate import Verdict, validate
 from vaeline.validation.profile import Profile
@@ -70,8 +70,8 @@ def alone() -> Iterator[None]:
     try:
         with FileLock(LOCK, timeout=0):
             shutil.rmtree(SCRATCH, ignore_errors=True)
-            for left in BATCHES.glob(".*.npz-*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for left in (*BATCHES.glob(".*-*"), *QUARANTINE.glob("*/.*-*"), *QUARANTINE.glob("*/*/.*.partial")):
+                remove(left)
             yield
     except Timeout:
         raise VaelineError("another `vaeline ingest` is at work here; let it end") from None

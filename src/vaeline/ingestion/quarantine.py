@@ -70,17 +70,18 @@ def _move(path: Path, target: Path) -> None:
         os.replace(path, target)
     except OSError:  # another file system: whole under another name first, so that half a copy is never taken for it
         partial = target.with_name(f".{target.name}.partial")
-        _remove(partial)
+        remove(partial)
         if path.is_dir() and not path.is_symlink():
             shutil.copytree(path, partial, symlinks=True)
         else:
             shutil.copy2(path, partial, follow_symlinks=False)
-        _remove(target)
+        remove(target)
         os.replace(partial, target)
-        _remove(path)
+        remove(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif _exists(path):

@@ -307,11 +307,9 @@ def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.
     source = Path(RAW) / (TEST_IMAGES if split == "test" and own_test_set else TRAIN_IMAGES)
     for batch in prepared.manifest.get("batches", []) if split != "test" else []:
         if batch["first"] <= row < batch["first"] + batch["rows"]:
-            file = rows_file(batch["id"])
-            record = next(
-                (item for item in read_records(prepared.manifest["dataset"]) if item["id"] == batch["id"]), None
-            )
-            return row - batch["first"], file, read_rows(record).images if record and file.is_file() else None
+            file, records = rows_file(batch["id"]), read_records(prepared.manifest["dataset"])
+            here = [read_rows(item).images for item in records if item["id"] == batch["id"] and file.is_file()]
+            return row - batch["first"], file, here[0] if here else None
     return row, source, read_idx(source) if source.is_file() else None
 
 

@@ -23,7 +23,7 @@ def batch_expectations(
     class may lack where its share may be 0.
     """
     labelled = rows_of_class is not None
-    classes = {label: count for label, count in (rows_of_class or {}).items() if 0 <= label < profile.classes}
+    classes = {int(label): count for label, count in (rows_of_class or {}).items() if 0 <= label < profile.classes}
     banded = len(profile.average) + labelled * (2 + sum(len(classes) for _ in profile.class_average))
     z = float(norm.isf(false_alarms / (2 * banded)))
     share = [
