@@ -106,7 +106,7 @@ def bring_rows(records: Iterable[Mapping[str, Any]]) -> None:
     missing = [str(path) for record in records if not (path := rows_file(record["id"])).is_file()]
     if not missing:
         return
-    done = subprocess.run([sys.executable, "-m", "dvc", "pull", "--quiet", *missing], check=False)
+    done = subprocess.run([sys.executable, "-m", "dvc", "pull", *missing], check=False)
     if done.returncode or not all(Path(path).is_file() for path in missing):
         raise VaelineError(
             f"{', '.join(missing)}: accepted, but neither here nor in DVC's remote; `dvc push` where it was accepted"
