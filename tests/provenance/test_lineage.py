@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 from provenance.test_graph import read_mermaid
 
-<<<<<<< HEAD
 from vaeline.artifacts import digest, write_json
 from vaeline.data.accepted import ACCEPTED, Rows, rows_digest, rows_file, write_rows
-from vaeline.data.prepared import Prepared
-=======
-from vaeline.artifacts import digest
 from vaeline.data.idx import read_idx, write_idx
->>>>>>> integrate
+from vaeline.data.prepared import Prepared
 from vaeline.errors import VaelineError
 from vaeline.provenance.graph import Graph, Node
-from vaeline.provenance.lineage import _source_of as source_of
 from vaeline.provenance.lineage import lineage
+from vaeline.provenance.nodes import _source_of as source_of
 from vaeline.provenance.subjects import find_subject
 from vaeline.registry.ledger import append, entry_digest
 from vaeline.tracking.history import lock_on_disk, recorded_locks

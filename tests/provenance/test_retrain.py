@@ -1,10 +1,7 @@
 """Training again: where from, in a folder that is gone afterwards whatever happens, and what counts as the same."""
 
-<<<<<<< HEAD
 import hashlib
-=======
 import json
->>>>>>> integrate
 import os
 import signal
 import subprocess
@@ -18,12 +15,7 @@ import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
 
-<<<<<<< HEAD
 from vaeline.data.accepted import BATCHES
-from vaeline.provenance.evidence import KeptLock, lock_of
-from vaeline.provenance.retrain import _prepare as prepare_checkout
-from vaeline.tracking.history import recorded_locks
-=======
 from vaeline.errors import VaelineError
 from vaeline.provenance import retrain as again
 from vaeline.provenance.evidence import ENVIRONMENT_TAG, KeptLock, lock_of
@@ -48,7 +40,6 @@ def _own_temporary_folder(tmp_path, monkeypatch):
 def _is_a_dvc_project(project):
     project.write(".dvc/config", "[core]\n    analytics = false\n")
     project.commit("Use DVC")
->>>>>>> integrate
 
 
 @pytest.fixture
@@ -124,29 +115,6 @@ def remains(project) -> list[str]:
     return [*map(str, Path(os.environ["TMPDIR"]).glob("vaeline-retrain-*")), *["worktree"] * worktrees]
 
 
-<<<<<<< HEAD
-@pytest.fixture(autouse=True)
-def _own_temporary_folder(tmp_path, monkeypatch):
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setattr("tempfile.tempdir", None)
-
-
-def test_a_checkout_gets_the_accepted_batches_that_are_at_hand(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    BATCHES.mkdir(parents=True)
-    checkout = tmp_path / "scratch/checkout"
-    for folder in (checkout / BATCHES, checkout / ".dvc"):
-        folder.mkdir(parents=True)
-    (checkout / "dvc.yaml").write_text("stages: {}\n")
-    for batch, content in {"20260101-a": b"rows", "20260102-b": b"other rows than in the checkout"}.items():
-        (BATCHES / f"{batch}.npz").write_bytes(content)
-        pointer = f"outs:\n- md5: {hashlib.md5(b'rows').hexdigest()}\n  path: {batch}.npz\n"
-        (checkout / BATCHES / f"{batch}.npz.dvc").write_text(pointer)
-    prepare_checkout(checkout, {})
-    assert (checkout / BATCHES / "20260101-a.npz").read_bytes() == b"rows"
-    assert not (checkout / BATCHES / "20260102-b.npz").exists()
-=======
 def is_running(pid: int) -> bool:
     """Whether a process is there, and is more than an entry that nobody has asked for yet."""
     try:
@@ -295,4 +263,19 @@ def test_the_command_trains_again_and_fails_where_that_differs(project, client, 
     assert vaeline("verify", CANDIDATE, "--retrain").exit_code == 1
     assert vaeline("verify", CANDIDATE, "--retrain", "--tolerance", "0.02").exit_code == 0
     assert lock_on_disk()[0].digest == lock.digest
->>>>>>> integrate
+
+
+def test_a_checkout_gets_the_accepted_batches_that_are_at_hand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    BATCHES.mkdir(parents=True)
+    checkout = tmp_path / "scratch/checkout"
+    for folder in (checkout / BATCHES, checkout / ".dvc"):
+        folder.mkdir(parents=True)
+    (checkout / "dvc.yaml").write_text("stages: {}\n")
+    for batch, content in {"20260101-a": b"rows", "20260102-b": b"other rows than in the checkout"}.items():
+        (BATCHES / f"{batch}.npz").write_bytes(content)
+        pointer = f"outs:\n- md5: {hashlib.md5(b'rows').hexdigest()}\n  path: {batch}.npz\n"
+        (checkout / BATCHES / f"{batch}.npz.dvc").write_text(pointer)
+    again._prepare(checkout, {})
+    assert (checkout / BATCHES / "20260101-a.npz").read_bytes() == b"rows"
+    assert not (checkout / BATCHES / "20260102-b.npz").exists()

@@ -1,10 +1,19 @@
 """The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
 
-<<<<<<< HEAD
-from vaeline.cli import compare, data, gate, model, pipeline, provenance, registry, serve, server, storage, track
-=======
-from vaeline.cli import compare, gate, model, pipeline, provenance, registry, report, serve, server, storage, track
->>>>>>> integrate
+from vaeline.cli import (
+    compare,
+    data,
+    gate,
+    model,
+    pipeline,
+    provenance,
+    registry,
+    report,
+    serve,
+    server,
+    storage,
+    track,
+)
 from vaeline.cli.app import app
 
 __all__ = [

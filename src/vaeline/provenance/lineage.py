@@ -10,11 +10,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-<<<<<<< HEAD
-from vaeline.data.accepted import read_records, read_rows, rows_file
-from vaeline.data.idx import read_idx
-=======
->>>>>>> integrate
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.provenance.evidence import (
     COMMIT_TAG,
@@ -248,41 +243,6 @@ def _way(path: str, md5: str, prepared: str, run: Run) -> Parts:
     return [], [Edge(file_id(md5), run_id(run), INTO_TRAINING.get(path, "went into"))]
 
 
-<<<<<<< HEAD
-def _image_node(image: ImageRow, prepared: Prepared) -> Node:
-    """The image, its label, and the row of the source that it was, if the source is on disk."""
-    split = prepared.splits.get(image.split)
-    if split is None or image.row >= len(split.labels):
-        rows = len(split.labels) if split else 0
-        raise VaelineError(f"{PREPARED} has no image {image.split}/{image.row}: {image.split} has {rows:,} rows")
-    pixels, label, row = split.images[image.row], int(split.labels[image.row]), int(split.indices[image.row])
-    row, source, images = _source_of(image.split, row, prepared)
-    facts = {
-        "split": image.split,
-        "row": image.row,
-        "label": label,
-        "class": prepared.classes[label],
-        "source": f"row {row} of {source}",
-        "as in the source": "" if images is None else str(np.array_equal(images[row], pixels)).lower(),
-    }
-    sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, _known(facts))
-
-
-def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.ndarray | None]:
-    """Which row of which file a row was, and the images in that file, if it is here: of the source, or of a batch."""
-    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
-    source = Path(RAW) / (TEST_IMAGES if split == "test" and own_test_set else TRAIN_IMAGES)
-    for batch in prepared.manifest.get("batches", []) if split != "test" else []:
-        if batch["first"] <= row < batch["first"] + batch["rows"]:
-            file, records = rows_file(batch["id"]), read_records(prepared.manifest["dataset"])
-            here = [read_rows(item).images for item in records if item["id"] == batch["id"] and file.is_file()]
-            return row - batch["first"], file, here[0] if here else None
-    return row, source, read_idx(source) if source.is_file() else None
-
-
-=======
->>>>>>> integrate
 def _scores(client: MlflowClient, run: Run, row: int) -> dict[str, float]:
     """How a run scored a test image; empty if it has no table of scores, or left the image out."""
     with artifact_copy(client, run.info.run_id, SCORES) as file:
