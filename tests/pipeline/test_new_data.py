@@ -23,7 +23,7 @@ def shop(tmp_path_factory) -> Workspace:
     output = workspace.repro("prepare")
     assert f"{1372 - HELD_BACK:,} train, 125 validation, 300 test" in output
     commit(workspace)
-    workspace.run("dvc", "push", "prepare")
+    workspace.run("dvc", "push")
     return workspace
 
 
@@ -65,7 +65,7 @@ def test_a_clean_batch_joins_a_poisoned_one_does_not_and_a_second_clone_gets_the
     assert f"?? data/accepted/{batch['id']}.json" in shop.run("git", "status", "--short", "--untracked-files=all")
 
     commit(shop)
-    shop.run("dvc", "push", f"data/batches/{batch['id']}.npz")
+    shop.run("dvc", "push")
     second = clone(shop, "second")
     assert not (second.root / f"data/batches/{batch['id']}.npz").exists()
     second.run("dvc", "repro", "--pull", "--allow-missing", "validate")
