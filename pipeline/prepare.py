@@ -1,14 +1,18 @@
-"""Stage `prepare`: train, validation and test splits as memory-mappable arrays in `data/prepared`."""
+"""Stage `prepare`: train, validation and test splits as memory-mappable arrays in `data/prepared`.
+
+Accepted batches of the same data set join train and validation; test is that of the source, always.
+"""
 
 import json
 from pathlib import Path
 
 import numpy as np
 
+from vaeline.data.accepted import bring_rows, merge, read_records, read_rows
 from vaeline.data.idx import read_idx
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
-from vaeline.data.splits import hold_out
+from vaeline.data.splits import split_source
 from vaeline.errors import run_stage
 from vaeline.params import read_params
 
@@ -20,22 +24,33 @@ def main() -> None:
     params = read_params()
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
     images, labels = read_idx(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
-    rows = np.arange(len(labels))
-    if (RAW / TEST_IMAGES).is_file():
+    has_test = (RAW / TEST_IMAGES).is_file()
+    rows = split_source(
+        labels,
+        has_test,
+        test_one_in=params.data.test_one_in,
+        validation_one_in=params.data.validation_one_in,
+        seed=params.data.seed,
+        hold_back=params.data.hold_back,
+    )
+    splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
+    if has_test:
         test_images, test_labels = read_idx(RAW / TEST_IMAGES), np.asarray(read_idx(RAW / TEST_LABELS))
-        test_rows = np.arange(len(test_labels))
+        splits["test"] = (test_images, test_labels, np.arange(len(test_labels)))
     else:
-        test_images, test_labels = images, labels
-        rows, test_rows = hold_out(labels, params.data.test_one_in, params.data.seed, "test")
-    train, validation = hold_out(labels[rows], params.data.validation_one_in, params.data.seed, "validation")
-    splits = {
-        "train": (images, labels, rows[train]),
-        "validation": (images, labels, rows[validation]),
-        "test": (test_images, test_labels, test_rows),
-    }
-    write_prepared(PREPARED, splits, {**about, "image_shape": images.shape[1:], "split_seed": params.data.seed})
+        splits["test"] = (images, labels, rows["test"])
+    about |= {"image_shape": images.shape[1:], "split_seed": params.data.seed}
+    if len(rows["held_back"]):
+        about["held_back"] = len(rows["held_back"])
+    labelled = [record for record in read_records(about["dataset"]) if record["labelled"]]
+    if labelled:
+        bring_rows(labelled)
+        batches = [(record["id"], read_rows(record)) for record in labelled]
+        splits, about["batches"] = merge(splits, batches, params.data.validation_one_in)
+    write_prepared(PREPARED, splits, about)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
-    print(f"prepare: {about['title']}: {counts}")
+    joined = f", with {len(labelled)} accepted batches" if labelled else ""
+    print(f"prepare: {about['title']}: {counts}{joined}")
 
 
 if __name__ == "__main__":

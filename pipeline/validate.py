@@ -8,7 +8,7 @@ from vaeline.data.statistics import image_statistics
 from vaeline.errors import VaelineError, run_stage
 from vaeline.params import read_params
 from vaeline.validation.gate import validate
-from vaeline.validation.profile import profile_path, read_profile
+from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
 from vaeline.validation.report import write_report
 
 PREPARED = Path("data/prepared")
@@ -25,7 +25,7 @@ def main() -> None:
         table = image_statistics(prepared.splits)
         with atomic_file(STATISTICS) as temporary:
             table.to_parquet(temporary, index=False)
-        verdict = validate(table, profile, REPORT / "docs")
+        verdict = validate(table, with_rows(profile, rows_added(prepared.manifest)), REPORT / "docs")
     except BaseException as error:
         write_json(RESULT, {"status": "error", "reason": f"{type(error).__name__}: {error}"})
         raise

@@ -30,12 +30,20 @@ class DataParams(Section):
     validation_one_in: int = Field(ge=2)
     test_one_in: int = Field(ge=2)
     seed: int = Field(ge=0)
+    hold_back: int = Field(ge=0)
     anomalies: list[str]
 
     @property
     def name(self) -> str:
         """The data set's short name."""
         return dataset_name(self.dataset)
+
+
+class IngestParams(Section):
+    """Where batches of new images arrive, and how often a clean one may be refused."""
+
+    source: str = Field(min_length=1)
+    false_alarms: float = Field(gt=0, lt=1)
 
 
 class ValidateParams(Section):
@@ -237,6 +245,7 @@ class Params(Section):
     """The whole of `params.yaml`."""
 
     data: DataParams
+    ingest: IngestParams
     validate_: ValidateParams = Field(alias="validate")
     classify: ClassifyParams
     model: ModelParams

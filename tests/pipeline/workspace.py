@@ -36,7 +36,7 @@ SMALL = {
 }
 NOT_COPIED = {
     Path(): {".git", ".venv", ".vaeline", "mlruns", "models", "reports", "validation-report"},
-    Path("data"): {"raw", "prepared", "anomalies", "statistics.parquet"},
+    Path("data"): {"raw", "prepared", "anomalies", "statistics.parquet", "batches", "quarantine"},
     Path(".dvc"): {"cache", "tmp", "config.local"},
 }
 

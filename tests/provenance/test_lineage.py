@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from provenance.test_graph import read_mermaid
 
-from vaeline.artifacts import digest
+from vaeline.artifacts import digest, write_json
+from vaeline.data.accepted import ACCEPTED, Rows, rows_digest, rows_file, write_rows
 from vaeline.data.idx import read_idx, write_idx
+from vaeline.data.prepared import Prepared
 from vaeline.errors import VaelineError
 from vaeline.provenance.graph import Graph, Node
 from vaeline.provenance.lineage import lineage
+from vaeline.provenance.nodes import _source_of as source_of
 from vaeline.provenance.subjects import find_subject
 from vaeline.registry.ledger import append, entry_digest
 from vaeline.tracking.history import lock_on_disk, recorded_locks
@@ -254,3 +258,21 @@ def test_without_a_store_none_is_made(project, vaeline):
     answer = vaeline("lineage", "1")
     assert (answer.exit_code, "no store of runs in" in answer.output) == (1, True)
     assert not (project.root / "mlflow.db").exists()
+
+
+def test_an_image_of_a_batch_leads_to_the_batch(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = Rows(digits.images[:10], digits.labels[:10], np.arange(10))
+    write_json(ACCEPTED / "20260101-a.json", {"id": "20260101-a", "dataset": "digits", "labelled": True})
+    manifest = {"dataset": "digits", "batches": [{"id": "20260101-a", "first": 100, "rows": 10}]}
+    prepared = Prepared(manifest, {})
+    assert source_of("train", 103, prepared) == (3, rows_file("20260101-a"), None)
+    record = {"id": "20260101-a", "dataset": "digits", "labelled": True}
+    write_json(ACCEPTED / "20260101-a.json", record | {"kept_sha256": rows_digest(rows.images, rows.labels)})
+    rows_file("20260101-a").parent.mkdir()
+    write_rows(rows_file("20260101-a"), rows)
+    row, file, images = source_of("validation", 103, prepared)
+    assert (row, file) == (3, rows_file("20260101-a"))
+    np.testing.assert_array_equal(images[row], digits.images[3])
+    for split, row in (("test", 103), ("train", 99), ("train", 110)):
+        assert source_of(split, row, prepared) == (row, Path("data/raw/train-images-idx3-ubyte"), None)

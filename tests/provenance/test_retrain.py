@@ -1,5 +1,6 @@
 """Training again: where from, in a folder that is gone afterwards whatever happens, and what counts as the same."""
 
+import hashlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
 
+from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.provenance import retrain as again
 from vaeline.provenance.evidence import ENVIRONMENT_TAG, KeptLock, lock_of
@@ -261,3 +263,19 @@ def test_the_command_trains_again_and_fails_where_that_differs(project, client, 
     assert vaeline("verify", CANDIDATE, "--retrain").exit_code == 1
     assert vaeline("verify", CANDIDATE, "--retrain", "--tolerance", "0.02").exit_code == 0
     assert lock_on_disk()[0].digest == lock.digest
+
+
+def test_a_checkout_gets_the_accepted_batches_that_are_at_hand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    BATCHES.mkdir(parents=True)
+    checkout = tmp_path / "scratch/checkout"
+    for folder in (checkout / BATCHES, checkout / ".dvc"):
+        folder.mkdir(parents=True)
+    (checkout / "dvc.yaml").write_text("stages: {}\n")
+    for batch, content in {"20260101-a": b"rows", "20260102-b": b"other rows than in the checkout"}.items():
+        (BATCHES / f"{batch}.npz").write_bytes(content)
+        pointer = f"outs:\n- md5: {hashlib.md5(b'rows').hexdigest()}\n  path: {batch}.npz\n"
+        (checkout / BATCHES / f"{batch}.npz.dvc").write_text(pointer)
+    again._prepare(checkout, {})
+    assert (checkout / BATCHES / "20260101-a.npz").read_bytes() == b"rows"
+    assert not (checkout / BATCHES / "20260102-b.npz").exists()

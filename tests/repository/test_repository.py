@@ -106,6 +106,7 @@ def test_imports_run_downwards_only():
         {"scorecard"},
         {"validation"},
         {"tracking"},
+        {"ingestion"},
         {"registry", "serving"},
         {"provenance"},
         {"report", "server", "changes"},

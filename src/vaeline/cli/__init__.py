@@ -1,11 +1,25 @@
 """The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
 
-from vaeline.cli import compare, gate, model, pipeline, provenance, registry, report, serve, server, storage, track
+from vaeline.cli import (
+    compare,
+    data,
+    gate,
+    model,
+    pipeline,
+    provenance,
+    registry,
+    report,
+    serve,
+    server,
+    storage,
+    track,
+)
 from vaeline.cli.app import app
 
 __all__ = [
     "app",
     "compare",
+    "data",
     "gate",
     "model",
     "pipeline",

@@ -64,14 +64,15 @@ def validate(
     from vaeline.data.statistics import image_statistics
     from vaeline.params import read_params
     from vaeline.validation.gate import validate as check
-    from vaeline.validation.profile import profile_path, read_profile
+    from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
     from vaeline.validation.report import write_report
-    from vaeline.validation.splits import read_splits
+    from vaeline.validation.splits import read_manifest, read_splits
 
     with sentences():
         dataset = read_params().data.name if profile == "auto" else ""
         thresholds = read_profile(profile_path(profile, dataset))
         splits = read_splits(path)
+        thresholds = with_rows(thresholds, rows_added(read_manifest(path)))
         verdict = check(image_statistics(splits), thresholds, out / "docs")
         write_report(verdict, splits, out / "validation.json", out / "contact_sheet.png")
     for failure in verdict.failures:
@@ -90,12 +91,13 @@ def profile(
     """Write thresholds from images you trust; review and commit them like code."""
     from vaeline.data.statistics import image_statistics
     from vaeline.errors import VaelineError
-    from vaeline.validation.profile import PROFILES, make_profile, write_profile
-    from vaeline.validation.splits import read_splits
+    from vaeline.validation.profile import PROFILES, make_profile, rows_added, with_rows, write_profile
+    from vaeline.validation.splits import read_manifest, read_splits
 
     with sentences():
         target = PROFILES / f"{name}.yaml"
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
-        write_profile(make_profile(image_statistics(read_splits(path)), name), target)
+        added = {split: -count for split, count in rows_added(read_manifest(path)).items()}
+        write_profile(with_rows(make_profile(image_statistics(read_splits(path)), name), added), target)
     typer.echo(f"{target} is written. Read its bands, tighten what you know better, and commit it.")

@@ -12,7 +12,33 @@ def hold_out(labels: np.ndarray, one_in: int, seed: int, what: str) -> tuple[np.
     Raises:
         VaelineError: a class is too small to stand in both; `what` names the split.
     """
-    held = round(len(labels) / one_in)
+    return _hold_out(labels, round(len(labels) / one_in), seed, what)
+
+
+def split_source(
+    labels: np.ndarray, has_test: bool, test_one_in: int, validation_one_in: int, seed: int, hold_back: int
+) -> dict[str, np.ndarray]:
+    """Rows of a source's training images by split, as sorted indices: `train`, `validation` and `held_back`.
+
+    `test` is among them where the source has no test set of its own. What is held back is taken from the training
+    images last, so that validation and test are the same with and without it.
+
+    Raises:
+        VaelineError: a class is too small to stand in each split.
+    """
+    rows = np.arange(len(labels))
+    splits = {}
+    if not has_test:
+        rows, splits["test"] = hold_out(labels, test_one_in, seed, "test")
+    train, validation = hold_out(labels[rows], validation_one_in, seed, "validation")
+    splits |= {"train": rows[train], "validation": rows[validation], "held_back": rows[:0]}
+    if hold_back:
+        kept, held = _hold_out(labels[splits["train"]], hold_back, seed, "held-back")
+        splits |= {"train": splits["train"][kept], "held_back": splits["train"][held]}
+    return splits
+
+
+def _hold_out(labels: np.ndarray, held: int, seed: int, what: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         rest, held_out = train_test_split(np.arange(len(labels)), test_size=held, random_state=seed, stratify=labels)
     except ValueError as error:

@@ -10,6 +10,7 @@ import numpy as np
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from vaeline.data.accepted import read_records, read_rows, rows_file
 from vaeline.data.idx import read_idx
 from vaeline.data.prepared import Prepared
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
@@ -100,15 +101,14 @@ def image_node(image: ImageRow, prepared: Prepared) -> Node:
         rows = len(split.labels) if split else 0
         raise VaelineError(f"{PREPARED} has no image {image.split}/{image.row}: {image.split} has {rows:,} rows")
     pixels, label, row = split.images[image.row], int(split.labels[image.row]), int(split.indices[image.row])
-    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
-    source = Path(RAW) / (TEST_IMAGES if image.split == "test" and own_test_set else TRAIN_IMAGES)
+    row, source, images = _source_of(image.split, row, prepared)
     facts = {
         "split": image.split,
         "row": image.row,
         "label": label,
         "class": prepared.classes[label],
         "source": f"row {row} of {source}",
-        "as in the source": _is_row(source, row, pixels) if source.is_file() else "",
+        "as in the source": "" if images is None else _is_row(images, row, pixels),
     }
     sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
     return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, known(facts))
@@ -119,8 +119,19 @@ def known(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in ("", {}, [], None)}
 
 
-def _is_row(source: Path, row: int, pixels: np.ndarray) -> str:
-    images = read_idx(source)
+def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.ndarray | None]:
+    """Which row of which file a row was, and the images in that file, if it is here: of the source, or of a batch."""
+    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
+    source = Path(RAW) / (TEST_IMAGES if split == "test" and own_test_set else TRAIN_IMAGES)
+    for batch in prepared.manifest.get("batches", []) if split != "test" else []:
+        if batch["first"] <= row < batch["first"] + batch["rows"]:
+            file, records = rows_file(batch["id"]), read_records(prepared.manifest["dataset"])
+            here = [read_rows(item).images for item in records if item["id"] == batch["id"] and file.is_file()]
+            return row - batch["first"], file, here[0] if here else None
+    return row, source, read_idx(source) if source.is_file() else None
+
+
+def _is_row(images: np.ndarray, row: int, pixels: np.ndarray) -> str:
     return "true" if row < len(images) and np.array_equal(images[row], pixels) else "false"
 
 

@@ -17,6 +17,7 @@ from mlflow.entities import Run
 from ruamel.yaml import YAML
 
 from vaeline.artifacts import digest
+from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, Check, compare, differing
@@ -155,7 +156,8 @@ def _checkout(commit: str) -> Iterator[tuple[Path, IO[str]]]:
 
 
 def _prepare(folder: Path, stages: Stages) -> None:
-    """Give a checkout an empty DVC cache, and freeze the stages in `RESTORED` whose recorded outputs are at hand."""
+    """Give a checkout an empty DVC cache and the accepted batches that are at hand, and freeze the stages in `RESTORED`
+    whose recorded outputs are."""
     places = {"core": ("site_cache_dir", "site"), "cache": ("dir", "cache")}
     settings = [f'[{part}]\n{key} = "{folder.parent / name}"\n' for part, (key, name) in places.items()]
     (folder / ".dvc" / "config.local").write_text("".join(settings), encoding="utf-8")
@@ -169,6 +171,10 @@ def _prepare(folder: Path, stages: Stages) -> None:
                 write_tree(tree, folder / path)
             pipeline["stages"][stage]["frozen"] = True
             kept[stage] = stages[stage]
+    for pointer in (folder / BATCHES).glob("*.dvc"):
+        path = BATCHES / pointer.stem
+        if tree := recorded_tree(str(path), yaml.load(pointer)["outs"][0]["md5"]):
+            write_tree(tree, folder / path)
     yaml.dump(pipeline, folder / DVC_FILE)
     yaml.dump({"schema": "2.0", "stages": kept}, folder / LOCK_FILE)
 

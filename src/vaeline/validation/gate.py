@@ -1,6 +1,7 @@
 """The gate: Great Expectations over the table of image statistics. It fails closed."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,18 @@ class Verdict:
         return {"status": "passed" if self.passed else "failed", **asdict(self)}
 
 
-def validate(table: pd.DataFrame, profile: Profile, docs: Path) -> Verdict:
+def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequence[Expected] | None = None) -> Verdict:
     """Check a table of `image_statistics` against `profile`; write Data Docs as a static site into `docs`.
+
+    `expected` are other expectations than those that the profile has for whole splits.
 
     Raises whatever Great Expectations raises: a validator that cannot run lets nothing pass.
     """
     import great_expectations as gx
 
     table = table.assign(class_share=class_shares(table))
-    expected = build_expectations(profile, sorted(table["split"].unique()))
+    if expected is None:
+        expected = build_expectations(profile, sorted(table["split"].unique()))
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     batch = context.data_sources.add_pandas("images").add_dataframe_asset("statistics")

@@ -1,7 +1,8 @@
 """Reference profiles: thresholds for image statistics, kept as reviewed YAML files in `data/profiles/`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,7 @@ class Profile(Section):
     every_image: dict[str, Band]
     average: dict[str, Band]
     class_average: dict[str, dict[int, Band]]
+    deviation: dict[str, float]
 
     @model_validator(mode="after")
     def _complete(self) -> "Profile":
@@ -61,6 +63,7 @@ class Profile(Section):
             (self.every_image, IMAGE_STATISTICS),
             (self.average, AVERAGED_STATISTICS),
             (self.class_average, CLASS_STATISTICS),
+            (self.deviation, AVERAGED_STATISTICS),
         ):
             if set(given) != set(wanted):
                 raise ValueError(f"bands for {', '.join(wanted)} are needed, found {', '.join(given)}")
@@ -98,7 +101,8 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
     """Thresholds from the statistics of trusted data.
 
     A band for every image is the range found, a tenth wider on either side; for the average of all images the mean
-    ± 0.1 standard deviations, for the average of a class ± 0.25.
+    ± 0.1 standard deviations, for the average of a class ± 0.25. The deviations themselves say by how much the averages
+    of a small batch may miss these bands (`validation.batch`).
     """
     classes = int(table["label"].max()) + 1
     shares = class_shares(table)
@@ -119,7 +123,22 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
             column: {int(label): _mean_band(values, 0.25) for label, values in by_class[column]}
             for column in CLASS_STATISTICS
         },
+        deviation={column: _round_up(table[column].std(ddof=0)) for column in AVERAGED_STATISTICS},
     )
+
+
+def with_rows(profile: Profile, more: Mapping[str, int]) -> Profile:
+    """The profile where a split has so many rows more, or fewer, than its source gives it."""
+    bands = {split: [count + more.get(split, 0) for count in band] for split, band in profile.rows.items()}
+    bands["all"] = [bands["all"][0], bands["all"][1] + max(0, sum(more.values()))]
+    return profile.model_copy(update={"rows": bands})
+
+
+def rows_added(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How many rows more than its source gave it a split of prepared data has: of batches, less those held back."""
+    batches = manifest.get("batches", [])
+    more = {split: sum(batch[split] for batch in batches) for split in ("train", "validation")}
+    return {**more, "train": more["train"] - manifest.get("held_back", 0)}
 
 
 def write_profile(profile: Profile, path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Commands about new data: batches that are taken in, and batches made up for trying that out."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+PANEL = "New data"
+
+
+class Kind(enum.StrEnum):
+    """What is done to the images of a simulated batch."""
+
+    clean = "clean"
+    rotated = "rotated"
+    thicker = "thicker"
+    class_mix = "class_mix"
+    noisy = "noisy"
+    poisoned = "poisoned"
+
+
+@app.command(rich_help_panel=PANEL)
+def ingest(
+    source: Annotated[
+        str, typer.Argument(help="A folder whose children are batches, one batch, or a URI; default: ingest.source.")
+    ] = "",
+) -> None:
+    """Validate batches of new images; accept them for training, or put them into quarantine."""
+    from vaeline.artifacts import write_json
+    from vaeline.ingestion.arrivals import arrivals
+    from vaeline.ingestion.ingest import alone
+    from vaeline.ingestion.ingest import ingest as take_in
+    from vaeline.ingestion.run import REPORT, as_report, open_rules
+    from vaeline.params import read_params
+
+    with sentences():
+        params = read_params()
+        source = source or params.ingest.source
+        with alone():
+            rules = open_rules(params)
+            outcomes = []
+            for arrival in arrivals(source):
+                outcomes.append(take_in(arrival, rules))
+                typer.echo(f"{outcomes[-1].status:<12} {arrival.name}: {outcomes[-1].why}")
+            write_json(REPORT, as_report(source, outcomes))
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("accepted", "quarantined")}
+    typer.echo(f"{source}: {len(outcomes)} batches, {counts['accepted']} accepted, {counts['quarantined']} quarantined")
+    if counts["accepted"]:
+        typer.echo("Next: git add data/accepted data/batches, dvc push, dvc repro")
+
+
+@app.command(rich_help_panel=PANEL)
+def simulate(
+    kind: Annotated[Kind, typer.Argument(help="What is done to the images.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="An .npz, a .parquet, or a folder of PNGs.")],
+    rows: Annotated[int, typer.Option(min=1, help="How many images.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Which of them, and of the noise.")] = 1,
+    offset: Annotated[int, typer.Option(min=0, help="Where in the order of that seed to begin.")] = 0,
+    labels: Annotated[bool, typer.Option(help="Whether the batch has labels.")] = True,
+) -> None:
+    """Write a batch of images that data.hold_back kept out of training."""
+    from vaeline.ingestion.simulate import draw, held_back, write_batch
+    from vaeline.params import read_params
+
+    with sentences():
+        images, known, classes = held_back(read_params())
+        drawn, of_class = draw(kind.value, images, known, rows, seed, offset)
+        write_batch(out, drawn, of_class if labels else None, classes)
+    typer.echo(f"{out}: {rows} images, {kind.value}, seed {seed}")

@@ -1,0 +1,156 @@
+"""Accepted batches: a record of each in git, its rows in DVC, and how they join the splits of the source.
+
+`data/accepted/<id>.json` says what a batch is and names its rows by their digest; `data/batches/<id>.npz` has the rows,
+tracked by `<id>.npz.dvc` beside it. So the records alone, which every clone has, decide what prepared data is made of.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaeline.errors import VaelineError
+
+ACCEPTED = Path("data/accepted")
+BATCHES = Path("data/batches")
+ROWS_AT_A_TIME = 8192
+
+Source = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels, rows to take of them
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a batch: images (count, height, width) uint8; labels (count,) uint8, or None; numbers in the batch."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    numbers: np.ndarray
+
+
+def contents(images: np.ndarray) -> list[bytes]:
+    """What tells images (count, height, width) apart: the SHA-256 of the pixels of each, 32 bytes."""
+    return [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
+
+
+def rows_digest(images: np.ndarray, labels: np.ndarray | None) -> str:
+    """SHA-256 of images with their labels, whatever their order; of pixels of one type and size."""
+    marks = [b""] * len(images) if labels is None else [bytes([label]) for label in labels]
+    rows = sorted(content + mark for content, mark in zip(contents(images), marks, strict=True))
+    about = f"{images.dtype} {images.shape[1:]} {'un' if labels is None else ''}labelled\n"
+    return hashlib.sha256(about.encode() + b"".join(rows)).hexdigest()
+
+
+def read_records(dataset: str) -> list[dict[str, Any]]:
+    """The records of all accepted batches of a data set, by id.
+
+    Raises:
+        VaelineError: a record cannot be read.
+    """
+    records = []
+    for file in sorted(ACCEPTED.glob("*.json")):
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if record["id"] != file.stem:
+                raise ValueError(f"it calls itself {record['id']!r}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise VaelineError(f"{file}: no record of a batch ({error}); `git checkout` it") from None
+        if record["dataset"] == dataset:
+            records.append(record)
+    return records
+
+
+def rows_file(batch: str) -> Path:
+    """Where the rows of a batch lie."""
+    return BATCHES / f"{batch}.npz"
+
+
+def write_rows(path: Path, rows: Rows) -> None:
+    """Write rows as an .npz, with the same bytes for the same rows."""
+    labels = {} if rows.labels is None else {"labels": rows.labels}
+    np.savez_compressed(path, images=rows.images, numbers=rows.numbers.astype("int64"), **labels)
+
+
+def read_rows(record: Mapping[str, Any]) -> Rows:
+    """The rows of an accepted batch, which must be those that its record names.
+
+    Raises:
+        VaelineError: the file is missing or broken, or holds other rows.
+    """
+    path = rows_file(record["id"])
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            rows = Rows(arrays["images"], arrays["labels"] if record["labelled"] else None, arrays["numbers"])
+            found = rows_digest(rows.images, rows.labels)
+    except FileNotFoundError:
+        raise VaelineError(f"{path}: is not here; `dvc pull {path}` brings it from the remote") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise VaelineError(f"{path}: broken ({error}); remove it and `dvc pull {path}`") from None
+    if found != record["kept_sha256"]:
+        raise VaelineError(f"{path}: holds other rows than its record names; `dvc checkout {path}`")
+    return rows
+
+
+def bring_rows(records: Iterable[Mapping[str, Any]]) -> None:
+    """Fetch the rows that are not here, from DVC's cache or its remote.
+
+    Raises:
+        VaelineError: neither has them.
+    """
+    missing = [str(path) for record in records if not (path := rows_file(record["id"])).is_file()]
+    if not missing:
+        return
+    done = subprocess.run([sys.executable, "-m", "dvc", "pull", *missing], check=False)
+    if done.returncode or not all(Path(path).is_file() for path in missing):
+        raise VaelineError(
+            f"{', '.join(missing)}: accepted, but neither here nor in DVC's remote; `dvc push` where it was accepted"
+        )
+
+
+def merge(
+    splits: Mapping[str, Source], batches: Sequence[tuple[str, Rows]], one_in: int
+) -> tuple[dict[str, Source], list[dict[str, Any]]]:
+    """The splits of a source with labelled batches added to train and validation, and what became of each batch.
+
+    `splits` has train and validation of one source, and test. Of each batch come in those images that no split and no
+    batch before it holds; one in `one_in` validates, chosen by its pixels alone, so that no other batch and no other
+    row moves it. Test is returned as it came. Rows of batches count on from those of the source: a batch's first one
+    has the number `first`.
+    """
+    known = {content for images, _, rows in splits.values() for content in _contents_of(images, rows)}
+    images, labels, _ = splits["train"]
+    taken = {name: [splits[name][2]] for name in ("train", "validation")}
+    about, first = [], len(labels)
+    for batch, rows in batches:
+        joining: dict[str, list[int]] = {name: [] for name in taken}
+        for number, content in enumerate(contents(rows.images)):
+            if content not in known:
+                known.add(content)
+                joining["validation" if validates(content, one_in) else "train"].append(first + number)
+        for name, numbers in joining.items():
+            taken[name].append(np.array(numbers, "int64"))
+        counts = {name: len(numbers) for name, numbers in joining.items()}
+        about.append({"id": batch, "first": first, "rows": len(rows.images), **counts})
+        first += len(rows.images)
+    all_images = np.concatenate([images, *(rows.images for _, rows in batches)])
+    all_labels = np.concatenate([labels, *(rows.labels for _, rows in batches)])
+    return {
+        **splits,
+        **{name: (all_images, all_labels, np.concatenate(numbers)) for name, numbers in taken.items()},
+    }, about
+
+
+def validates(content: bytes, one_in: int) -> bool:
+    """Whether an image with these `contents` is one of the `one_in` that validate."""
+    return int.from_bytes(content[:8], "big") % one_in == 0
+
+
+def _contents_of(images: np.ndarray, rows: np.ndarray) -> Iterable[bytes]:
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        yield from contents(images[rows[start : start + ROWS_AT_A_TIME]])

@@ -1,0 +1,131 @@
+"""Where batches arrive: a folder here, or a URI; each child is a batch."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vaeline.errors import VaelineError
+
+INCOMING = Path("data/incoming")
+MOST_BYTES = 2**32
+NO_BATCHES = {"README.md"}
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A batch where it arrived: its `name`, and `origin` for its record.
+
+    `fetch` puts a copy of it into a folder and returns its path there; `path` is where it lies in `data/incoming`, from
+    where it is moved when it is refused, or None where it is only read.
+    """
+
+    name: str
+    origin: str
+    fetch: Callable[[Path], Path]
+    path: Path | None = None
+
+
+def arrivals(source: str) -> list[Arrival]:
+    """The batches at `source`, by name: the children of a folder or URI, or the one file that it names.
+
+    Hidden files do not count, so that an upload can be written under a hidden name and then renamed. Links are batches
+    too, which are refused.
+
+    Raises:
+        VaelineError: nothing is there, or it cannot be reached.
+    """
+    return _remote(source) if "://" in source else _local(Path(source))
+
+
+@contextmanager
+def at_hand(arrival: Arrival, scratch: Path) -> Iterator[Path]:
+    """The batch as a path to read; a copy of one from elsewhere is gone afterwards."""
+    if arrival.path is not None:
+        yield arrival.path
+        return
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    yield arrival.fetch(scratch)
+    shutil.rmtree(scratch)
+
+
+def _local(source: Path) -> list[Arrival]:
+    if source.is_file():
+        return [_local_arrival(source)]
+    if not source.is_dir():
+        raise VaelineError(f"{source}: no such folder; batches arrive in {INCOMING}, or set ingest.source")
+    return [_local_arrival(child) for child in sorted(source.iterdir()) if _counts(child.name)]
+
+
+def _local_arrival(path: Path) -> Arrival:
+    def fetch(folder: Path) -> Path:
+        if path.is_dir() and not path.is_symlink():
+            return Path(shutil.copytree(path, folder / path.name, symlinks=True))
+        return Path(shutil.copy2(path, folder / path.name, follow_symlinks=False))
+
+    is_ours = path.parent.resolve() == INCOMING.resolve()
+    return Arrival(path.name, path.as_posix(), fetch, path if is_ours else None)
+
+
+def _remote(source: str) -> list[Arrival]:
+    try:
+        filesystem, root = _open(source)
+        if filesystem.isfile(root):
+            return [Arrival(PurePosixPath(root).name, source, _fetcher(filesystem, root))]
+        children = [entry["name"].rstrip("/") for entry in filesystem.ls(root, detail=True)]
+    except (ImportError, OSError, ValueError) as error:
+        raise VaelineError(f"{source}: cannot be read ({' '.join(str(error).split())[:200]})") from None
+    names = {PurePosixPath(child).name: child for child in children}
+    return [
+        Arrival(name, f"{source.rstrip('/')}/{name}", _fetcher(filesystem, names[name]))
+        for name in sorted(names)
+        if _counts(name)
+    ]
+
+
+def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
+    def fetch(folder: Path) -> Path:
+        name = PurePosixPath(child).name
+        try:
+            files = [child]
+            if filesystem.isdir(child):
+                (folder / name).mkdir()
+                files = filesystem.find(child)
+            if (size := filesystem.du(child)) > MOST_BYTES:
+                raise VaelineError(f"{name}: {size:,} bytes, at most {MOST_BYTES:,} are fetched")
+            for file in files:
+                relative = PurePosixPath(file).relative_to(PurePosixPath(child).parent)
+                if ".." in relative.parts:
+                    raise VaelineError(f"{name}: names a file {relative}, which leads elsewhere")
+                target = folder / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                filesystem.get_file(file, str(target))
+        except (OSError, ValueError) as error:
+            raise VaelineError(f"{name}: cannot be fetched ({' '.join(str(error).split())[:200]})") from None
+        return folder / name
+
+    return fetch
+
+
+def _open(source: str) -> tuple[Any, str]:
+    """A file system and a path in it; `remote://NAME/PATH` is a DVC remote with its address and credentials."""
+    if source.startswith("remote://"):
+        from dvc.exceptions import DvcException
+        from dvc.fs import parse_external_url
+        from dvc.repo import Repo
+
+        try:
+            filesystem, path = parse_external_url(source, config=Repo().config)
+        except DvcException as error:
+            raise VaelineError(f"{source}: {error}") from None
+        return filesystem.fs, path
+    from fsspec.core import url_to_fs
+
+    return url_to_fs(source)
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name not in NO_BATCHES

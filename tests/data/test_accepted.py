@@ -1,0 +1,149 @@
+"""How batches join the splits: nothing that is known comes in, and what a row becomes hangs on its pixels alone."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vaeline.artifacts import digest
+from vaeline.data import accepted
+from vaeline.data.accepted import (
+    Rows,
+    bring_rows,
+    contents,
+    merge,
+    read_records,
+    read_rows,
+    rows_digest,
+    rows_file,
+    validates,
+    write_rows,
+)
+from vaeline.errors import VaelineError
+
+
+@pytest.fixture
+def source(digits):
+    """Splits of the first 900 digits; the others are new."""
+    rows = np.arange(900)
+    taken = {"train": rows[:600], "validation": rows[600:700], "test": rows[700:]}
+    return {name: (digits.images, digits.labels, numbers) for name, numbers in taken.items()}
+
+
+def new(digits, start, stop):
+    return Rows(digits.images[start:stop], digits.labels[start:stop], np.arange(stop - start))
+
+
+def images_of(split):
+    images, _, rows = split
+    return set(contents(images[rows]))
+
+
+def test_new_rows_join_train_and_validation_with_their_labels(source, digits):
+    merged, about = merge(source, [("20260101-a", new(digits, 900, 1300)), ("20260102-b", new(digits, 1300, 1500))], 12)
+    assert images_of(merged["train"]) | images_of(merged["validation"]) == set(contents(digits.images[:700])) | set(
+        contents(digits.images[900:1500])
+    )
+    for images, labels, rows in merged.values():
+        by_content = dict(zip(contents(digits.images), digits.labels, strict=True))
+        assert [by_content[content] for content in contents(images[rows])] == labels[rows].tolist()
+    assert [entry["id"] for entry in about] == ["20260101-a", "20260102-b"]
+    assert [entry["train"] + entry["validation"] for entry in about] == [400, 200]
+    assert about[1]["first"] == about[0]["first"] + 400
+    assert 0.04 < sum(entry["validation"] for entry in about) / 600 < 0.14
+
+
+def test_a_batch_comes_in_behind_the_rows_of_the_source(source, digits):
+    merged, about = merge(source, [("20260101-a", new(digits, 900, 1000))], 12)
+    images, _, rows = merged["train"]
+    np.testing.assert_array_equal(rows[:600], source["train"][2])
+    joined = rows[600:]
+    assert joined.min() >= about[0]["first"] == len(digits.labels)
+    np.testing.assert_array_equal(images[joined], digits.images[900 + joined - about[0]["first"]])
+
+
+def test_no_row_of_the_splits_slips_in_above_all_none_of_the_test_set(source, digits):
+    sneaky = Rows(digits.images[550:950], digits.labels[550:950], np.arange(400))
+    merged, about = merge(source, [("20260101-a", sneaky)], 12)
+    assert about[0]["train"] + about[0]["validation"] == 50
+    assert merged["test"] is source["test"]
+    assert not images_of(merged["test"]) & (images_of(merged["train"]) | images_of(merged["validation"]))
+    assert not images_of(merged["train"]) & images_of(merged["validation"])
+
+
+def test_a_row_stays_in_its_split_when_other_batches_come(source, digits):
+    batch = ("20260201-b", new(digits, 1000, 1400))
+    earlier, later = ("20260101-a", new(digits, 950, 1100)), ("20260301-c", new(digits, 1300, 1700))
+    alone, _ = merge(source, [batch], 12)
+    among, _ = merge(source, [earlier, batch, later], 12)
+    for name in ("train", "validation"):
+        assert images_of(alone[name]) <= images_of(among[name])
+
+
+def test_the_share_that_validates_is_one_in_so_many():
+    rng = np.random.default_rng(0)
+    found = [validates(rng.bytes(32), 12) for _ in range(6000)]
+    assert 0.07 < np.mean(found) < 0.097
+
+
+def test_the_digest_is_that_of_the_rows_in_any_order(digits):
+    images, labels = digits.images[:20], digits.labels[:20]
+    order = np.random.default_rng(0).permutation(20)
+    same = rows_digest(images, labels)
+    assert rows_digest(images[order], labels[order]) == same
+    assert rows_digest(images, labels[order]) != same
+    assert rows_digest(images, None) != same
+    assert rows_digest(images[:19], labels[:19]) != same
+
+
+@pytest.fixture
+def shelf(digits, tmp_path, monkeypatch):
+    """A batch of ten digits, accepted for the data set `digits`."""
+    monkeypatch.chdir(tmp_path)
+    rows = new(digits, 0, 10)
+    accepted.BATCHES.mkdir(parents=True)
+    accepted.ACCEPTED.mkdir()
+    write_rows(rows_file("20260101-a"), rows)
+    record = {"id": "20260101-a", "dataset": "digits", "labelled": True}
+    record["kept_sha256"] = rows_digest(rows.images, rows.labels)
+    (accepted.ACCEPTED / "20260101-a.json").write_text(json.dumps(record))
+    return rows
+
+
+def test_rows_are_written_with_the_same_bytes_and_read_back(shelf, tmp_path):
+    write_rows(tmp_path / "again.npz", shelf)
+    assert digest(tmp_path / "again.npz") == digest(rows_file("20260101-a"))
+    (record,) = read_records("digits")
+    found = read_rows(record)
+    np.testing.assert_array_equal(found.images, shelf.images)
+    np.testing.assert_array_equal(found.labels, shelf.labels)
+    assert read_records("mnist") == []
+
+
+def test_rows_other_than_the_record_names_are_refused(shelf):
+    (record,) = read_records("digits")
+    labels = shelf.labels.copy()
+    labels[3] = (labels[3] + 1) % 10
+    write_rows(rows_file("20260101-a"), Rows(shelf.images, labels, shelf.numbers))
+    with pytest.raises(VaelineError, match="holds other rows than its record names"):
+        read_rows(record)
+    rows_file("20260101-a").write_bytes(b"PK no")
+    with pytest.raises(VaelineError, match="broken"):
+        read_rows(record)
+    rows_file("20260101-a").unlink()
+    with pytest.raises(VaelineError, match="is not here; `dvc pull"):
+        read_rows(record)
+
+
+def test_a_record_that_is_not_its_files_is_refused(shelf):
+    (accepted.ACCEPTED / "20260101-a.json").rename(accepted.ACCEPTED / "20260101-b.json")
+    with pytest.raises(VaelineError, match="it calls itself '20260101-a'"):
+        read_records("digits")
+    (accepted.ACCEPTED / "20260101-b.json").write_text("<<<<<<< HEAD")
+    with pytest.raises(VaelineError, match="no record of a batch"):
+        read_records("digits")
+
+
+def test_rows_that_are_here_are_not_asked_of_dvc(shelf, monkeypatch):
+    monkeypatch.setattr(accepted.subprocess, "run", lambda *_, **__: pytest.fail("DVC was asked"))
+    bring_rows(read_records("digits"))
