@@ -107,7 +107,8 @@ def test_imports_run_downwards_only():
         {"validation"},
         {"tracking"},
         {"registry", "serving"},
-        {"provenance"},
+        {"provenance", "monitoring"},
+        {"ingestion"},
         {"report", "server"},
         {"repro"},
         {"cli"},
@@ -122,7 +123,7 @@ def test_imports_run_downwards_only():
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("mlflow", {"tracking", "registry", "provenance", "serving", "report"}),
+        ("mlflow", {"tracking", "registry", "provenance", "serving", "report", "monitoring"}),
         ("great_expectations", {"validation"}),
         ("tensorflow", {"compute"}),
         ("pickle", set()),

@@ -1,0 +1,1 @@
+"""New batches of images: simulated."""
