@@ -38,7 +38,8 @@ def main() -> None:
     params = read_params(ROOT / "params.yaml")
     fix_threads(params.compute.threads)
     bank = scored_bank(options.model, options.data, STRENGTHS, params.monitor.seed, HERE / "scores")
-    clean = [(Cell(CLEAN, 0.0, rows, labelled), options.clean) for labelled in (True, False) for rows in SIZES]
+    clean = [(Cell(CLEAN, 0.0, rows), options.clean) for rows in SIZES]
+    clean.append((Cell(CLEAN, 0.0, params.monitor.window_rows, labelled=False), options.clean))
     drifts = [(kind, strength) for kind, strengths in STRENGTHS.items() for strength in strengths]
     drifted = [(Cell(kind, strength, rows), options.drifted) for kind, strength in drifts for rows in SIZES]
     outcomes = run_cells(bank, clean + drifted, params.monitor, options.workers)
@@ -53,8 +54,8 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models/vae.keras", help="the champion's archive")
     parser.add_argument("--data", type=Path, default=ROOT / "data/prepared", help="prepared data")
-    parser.add_argument("--clean", type=int, default=150, help="stretches of n clean windows of each size")
-    parser.add_argument("--drifted", type=int, default=20, help="stretches of n windows of each drift and size")
+    parser.add_argument("--clean", type=int, default=120, help="stretches of n clean windows of each size")
+    parser.add_argument("--drifted", type=int, default=10, help="stretches of n windows of each drift and size")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=HERE, help="where table.md goes")
     return parser.parse_args()

@@ -22,6 +22,16 @@ def test_a_seed_draws_one_batch_of_different_rows(pool, kind):
     assert np.array_equal(batch.labels[~batch.altered], pool[1][batch.rows[~batch.altered]])
 
 
+def test_batches_of_one_seed_need_not_share_rows(pool):
+    first, second = simulate("noisy", *pool, 300, 1), simulate("noisy", *pool, 300, 1, offset=300)
+    assert not set(first.rows) & set(second.rows)
+    assert np.array_equal(simulate("clean", *pool, 600, 1).rows, np.concatenate([first.rows, second.rows]))
+    mixed = simulate("class_mix", *pool, 100, 1, offset=1000)
+    assert set(mixed.rows) <= set(simulate("clean", *pool, 797, 1, offset=1000).rows)
+    with pytest.raises(VaelineError, match="800 rows from 1000 on"):
+        simulate("clean", *pool, 800, 1, offset=1000)
+
+
 @pytest.mark.parametrize("kind", ["rotated", "thicker", "noisy", "poisoned"])
 def test_at_every_strength_the_rows_are_those_of_the_clean_batch(pool, kind):
     clean = simulate("clean", *pool, 60, 4)
@@ -105,8 +115,8 @@ def test_the_pool_stays_as_it_is(pool):
         ("upside-down", 10, None, "no batch of the kind 'upside-down'"),
         ("noisy", 10, 3.0, "a strength of 3 is not within 0 to 1 (greys, 0 to 1)"),
         ("clean", 10, 0.5, "not within 0 to 0"),
-        ("clean", 0, None, "0 rows cannot be drawn"),
-        ("clean", 5000, None, "5000 rows cannot be drawn from 1797 images"),
+        ("clean", 0, None, "0 rows from 0 on cannot be drawn"),
+        ("clean", 5000, None, "5000 rows from 0 on cannot be drawn from 1797 images"),
         ("class_mix", 100, 0.95, "would need fewer classes"),
         ("class_mix", 1500, 0.6, "are wanted, the pool has 1"),
     ],

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 BINS = 60
-INNER = (0.5, 99.5)
+INNER, USUAL = (0.5, 99.5), (2, 95)
 REFERENCE, WINDOW = "tab:gray", "tab:blue"
 COLORS = {True: "tab:red", False: "tab:green"}
 
@@ -27,7 +27,7 @@ def draw_effects(table: pd.DataFrame, alpha: float, title: str) -> Figure:
         axes.text(max(row.effect, row.least_effect) + 0.03 * reach, place, text, va="center", fontsize=8)
     axes.set_yticks(places, table["title"])
     axes.set(title=title, xlabel="effect size, 0 to 1 (red: violated)", xlim=(0, 1.3 * reach))
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -39,17 +39,17 @@ def draw_scores(
     unit: str,
     title: str,
 ) -> Figure:
-    """How the scores of both scatter, by name; the outermost half per cent of both at each end is cut off."""
+    """How the scores of both scatter, by name; what lies far out is gathered in the outermost bins."""
     figure = Figure(figsize=(4.4 * len(reference), 3.8), layout="constrained")
     for axes, (name, own) in zip(figure.subplots(1, len(reference), squeeze=False)[0], reference.items(), strict=True):
         new = window[name]
-        ends = np.percentile(own, INNER), np.percentile(new, INNER)
+        ends = np.percentile(own, INNER), np.percentile(new, USUAL)
         edges = np.linspace(min(low for low, _ in ends), max(high for _, high in ends) + 1e-9, BINS)
         for values, color, label in ((own, REFERENCE, "reference"), (new, WINDOW, "window")):
-            shares = 100 * np.histogram(values, edges)[0] / len(values)
+            shares = 100 * np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
             axes.stairs(shares, edges, fill=True, color=color, alpha=0.35)
             axes.stairs(shares, edges, color=color, label=f"{label}, median {np.median(values):.4g}")
-        axes.set(title=names[name], xlabel=unit, ylabel="% of the images")
+        axes.set(title=names[name], xlabel=f"{unit} (the last bin: or more)", ylabel="% of the images")
         axes.legend(fontsize=8)
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(title)

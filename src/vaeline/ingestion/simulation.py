@@ -45,11 +45,18 @@ class Drift:
 
 
 def simulate(
-    kind: str, images: np.ndarray, labels: np.ndarray, rows: int, seed: int, strength: float | None = None
+    kind: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    rows: int,
+    seed: int,
+    strength: float | None = None,
+    offset: int = 0,
 ) -> Simulated:
     """Draw `rows` of the pool `images` without replacement, and change them as `kind`, one of `KINDS`, says.
 
-    strength: in the unit of the kind, None for its default. A seed draws the same rows for all kinds but `class_mix`,
+    strength: in the unit of the kind, None for its default. offset: where to begin in the order that a seed puts the
+    pool in, so that batches of one seed need not share rows. A seed draws the same rows for all kinds but `class_mix`,
     whatever the strength.
 
     Raises:
@@ -61,10 +68,15 @@ def simulate(
     strength = drift.strength if strength is None else strength
     if not 0 <= strength <= drift.most:
         raise VaelineError(f"{kind}: a strength of {strength:g} is not within 0 to {drift.most:g} ({drift.unit})")
-    if not 0 < rows <= len(images):
-        raise VaelineError(f"{rows} rows cannot be drawn from {len(images)} images")
-    draw, change = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
-    chosen = _draw_mixed(labels, rows, strength, draw) if kind == "class_mix" else draw.permutation(len(images))[:rows]
+    order = np.random.default_rng([seed, 0]).permutation(len(images))[offset:]
+    if not 0 < rows <= len(order):
+        raise VaelineError(f"{rows} rows from {offset} on cannot be drawn from {len(images)} images")
+    if kind == "class_mix":
+        pool = np.sort(order)
+        chosen = pool[_draw_mixed(labels[pool], rows, strength, np.random.default_rng([seed, 0]))]
+    else:
+        chosen = order[:rows]
+    change = np.random.default_rng([seed, 1, offset])
     own_images, own_labels = np.asarray(images[chosen]), np.asarray(labels[chosen])
     new_images, new_labels = drift.change(own_images, own_labels, strength, change)
     altered = (new_images != own_images).any(axis=(1, 2)) | (new_labels != own_labels)
