@@ -8,7 +8,6 @@ import typer
 from vaeline.cli.app import app, sentences
 
 PREPARED = Path("data/prepared")
-VERDICT, PAGE = "monitor.json", "monitor.html"
 EXIT_STATUS = {"quiet": 0, "violated": 3, "triggered": 4}
 COLORS = {"quiet": "green", "violated": "yellow", "triggered": "red"}
 
@@ -57,6 +56,7 @@ def _show(verdict: dict[str, Any], out: Path) -> None:
     from rich.table import Table
 
     from vaeline.monitoring.report import outcome, sentence
+    from vaeline.monitoring.run import PAGE, VERDICT
     from vaeline.monitoring.tests import TITLES
 
     console = Console(width=None if Console().is_terminal else 120)
