@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from vaeline import compute
 from vaeline.cli import app
 from vaeline.errors import VaelineError
+from vaeline.monitoring import pictures, run
 from vaeline.monitoring.record import MONITORING, read_history
 from vaeline.tracking.comparison import resolve_run
 from vaeline.tracking.store import open_store
@@ -23,14 +24,15 @@ CONTRACT = {"champion", "window", "tests", "violated", "history", "triggered", "
 def _in_the_shop(shop, monkeypatch):
     monkeypatch.chdir(shop)
     monkeypatch.setattr(compute, "fix_threads", lambda threads: None)  # TensorFlow may run already
+    monkeypatch.setattr(run, "draw_figures", lambda *arguments: {})  # they take longer than all the rest
 
 
 @pytest.fixture(autouse=True)
 def _no_history(shop):
     client = open_store()
     if found := client.get_experiment_by_name(MONITORING):
-        for run in client.search_runs([found.experiment_id]):
-            client.delete_run(run.info.run_id)
+        for each in client.search_runs([found.experiment_id]):
+            client.delete_run(each.info.run_id)
 
 
 @pytest.fixture
@@ -82,7 +84,8 @@ def test_the_verdict_is_what_the_contract_names(monitor, shop):
     assert not bare["window"]["labelled"]
 
 
-def test_the_page_needs_no_other_file(monitor):
+def test_the_page_needs_no_other_file(monitor, monkeypatch):
+    monkeypatch.setattr(run, "draw_figures", pictures.draw_figures)
     monitor("poisoned", 1)
     page = Path("reports/monitor.html").read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
@@ -108,16 +111,16 @@ def test_the_run_tells_the_same_and_is_no_training(monitor):
     _, verdict, _ = monitor("noisy", 1)
     client = open_store()
     experiment = client.get_experiment_by_name("monitoring")
-    (run,) = client.search_runs([experiment.experiment_id])
-    assert run.info.status == "FINISHED"
-    assert run.data.tags["vaeline.violated"] == "true"
-    assert run.data.tags["vaeline.champion_digest"] == verdict["champion"]["digest"]
-    assert "vaeline.model_digest" not in run.data.tags
-    assert run.data.metrics["neg_elbo/effect"] == pytest.approx(verdict["tests"][0]["effect"], abs=1e-5)
-    assert run.data.params["monitor.k"] == "2"
-    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"monitor.html", "monitor.json"}
+    (found,) = client.search_runs([experiment.experiment_id])
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["vaeline.violated"] == "true"
+    assert found.data.tags["vaeline.champion_digest"] == verdict["champion"]["digest"]
+    assert "vaeline.model_digest" not in found.data.tags
+    assert found.data.metrics["neg_elbo/effect"] == pytest.approx(verdict["tests"][0]["effect"], abs=1e-5)
+    assert found.data.params["monitor.k"] == "2"
+    assert {item.path for item in client.list_artifacts(found.info.run_id)} == {"monitor.html", "monitor.json"}
     with pytest.raises(VaelineError, match="no run"):
-        resolve_run(client, run.info.run_name)
+        resolve_run(client, found.info.run_name)
     assert len(read_history(client, verdict["champion"]["digest"])) == 1
     assert read_history(client, "0" * 64) == [], "another champion starts anew"
 
@@ -125,8 +128,8 @@ def test_the_run_tells_the_same_and_is_no_training(monitor):
 def test_what_broke_off_is_not_history(monitor):
     _, verdict, _ = monitor("noisy", 1)
     client = open_store()
-    (run,) = client.search_runs([client.get_experiment_by_name(MONITORING).experiment_id])
-    client.update_run(run.info.run_id, status="RUNNING")
+    (found,) = client.search_runs([client.get_experiment_by_name(MONITORING).experiment_id])
+    client.update_run(found.info.run_id, status="RUNNING")
     assert read_history(client, verdict["champion"]["digest"]) == []
     monitor("noisy", 1)
     assert len(read_history(client, verdict["champion"]["digest"])) == 1
