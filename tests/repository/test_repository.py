@@ -109,7 +109,7 @@ def test_imports_run_downwards_only():
         {"ingestion"},
         {"registry", "serving"},
         {"provenance", "monitoring"},
-        {"report", "server"},
+        {"report", "server", "changes"},
         {"repro"},
         {"cli"},
     ]

@@ -1,6 +1,19 @@
 """The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
 
-from vaeline.cli import compare, gate, model, monitor, pipeline, provenance, registry, serve, server, storage, track
+from vaeline.cli import (
+    compare,
+    gate,
+    model,
+    monitor,
+    pipeline,
+    provenance,
+    registry,
+    report,
+    serve,
+    server,
+    storage,
+    track,
+)
 from vaeline.cli.app import app
 
 __all__ = [
@@ -12,6 +25,7 @@ __all__ = [
     "pipeline",
     "provenance",
     "registry",
+    "report",
     "serve",
     "server",
     "storage",
