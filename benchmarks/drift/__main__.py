@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 SIZES = (200, 500, 1000)
 STRENGTHS = {
-    "rotated": (5.0, 10.0, 20.0),
-    "thicker": (0.2, 0.35, 0.7),
-    "class_mix": (0.1, 0.2, 0.3),
-    "noisy": (0.01, 0.03, 0.2),
-    "poisoned": (0.03, 0.1, 0.3),
+    "rotated": (2.0, 5.0, 10.0, 20.0),
+    "thicker": (0.05, 0.1, 0.2, 0.7),
+    "class_mix": (0.05, 0.1, 0.2, 0.3),
+    "noisy": (0.002, 0.005, 0.01, 0.2),
+    "poisoned": (0.02, 0.05, 0.1, 0.3),
 }
 
 
@@ -54,8 +54,8 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models/vae.keras", help="the champion's archive")
     parser.add_argument("--data", type=Path, default=ROOT / "data/prepared", help="prepared data")
-    parser.add_argument("--clean", type=int, default=120, help="stretches of n clean windows of each size")
-    parser.add_argument("--drifted", type=int, default=10, help="stretches of n windows of each drift and size")
+    parser.add_argument("--clean", type=int, default=200, help="stretches of n clean windows of each size")
+    parser.add_argument("--drifted", type=int, default=12, help="stretches of n windows of each drift and size")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=HERE, help="where table.md goes")
     return parser.parse_args()

@@ -31,8 +31,8 @@ POWER = """
 ## Drifted windows
 
 For each size of a window: the share of windows violated, and of stretches of {n} drifted windows that trigger, in
-percent, over {windows} windows in {stretches} stretches each. A star marks the
-strength that `vaeline simulate` takes by itself.
+percent, over {windows} windows in {stretches} stretches each. A star marks the strength that `vaeline simulate`
+takes by itself.
 
 | drift | strength | {sizes} | loudest tests |
 |---|---|{rules}|---|

@@ -70,6 +70,14 @@ def test_the_noise_has_the_deviation_that_is_asked_for():
     assert np.abs(noise.mean()) < 1
 
 
+def test_every_seed_and_offset_has_a_noise_of_its_own():
+    grey, labels = np.full((20, 28, 28), 128, "uint8"), np.zeros(20, "uint8")
+    draws = [
+        simulate("noisy", grey, labels, 5, seed, offset=offset).images for seed, offset in ((1, 0), (2, 0), (1, 5))
+    ]
+    assert not any(np.array_equal(draws[first], draws[second]) for first, second in ((0, 1), (0, 2), (1, 2)))
+
+
 @pytest.mark.parametrize("distance", [0.0, 0.3, 0.6])
 def test_the_class_mix_is_as_far_from_the_pools_as_is_asked_for(pool, distance):
     own = np.bincount(pool[1]) / len(pool[1])

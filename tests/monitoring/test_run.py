@@ -62,7 +62,9 @@ def test_two_bad_windows_of_three_trigger_and_the_same_images_count_once(monitor
     assert [past["violated"] for past in verdict["history"]] == [False, True, True]
     status, verdict, _ = monitor("clean", 4)
     assert (status, verdict["violated"]) == (4, False), "two of the last three still are"
-    assert monitor("clean", 5)[0] == 0
+    status, verdict, _ = monitor("clean", 5)
+    assert status == 0
+    assert [past["violated"] for past in verdict["history"]] == [True, False, False], "the last three, and no more"
 
 
 def test_the_verdict_is_what_the_contract_names(monitor, shop):

@@ -74,6 +74,8 @@ def test_the_class_mix_counts_labels_that_one_side_lacks():
     found = tests.compare_mix(reference, window)
     assert found.effect == pytest.approx(1 / 3)
     assert found.p < 1e-6
+    spread = tests.compare_mix(np.repeat([0, 1, 2, 3], 90), np.repeat([0, 1, 2, 3], [50, 50, 30, 30]))
+    assert spread.effect == pytest.approx(1 / 8)
     equal = tests.compare_mix(reference, np.repeat([0, 1, 2], 50))
     assert equal.p == 1
     assert equal.effect == 0

@@ -85,7 +85,7 @@ def simulate(
 
 def rotated(images: np.ndarray, degrees: float) -> np.ndarray:
     """Images turned anticlockwise about their middle, by linear interpolation, black beside them."""
-    turned = ndimage.rotate(images.astype("float32"), degrees, axes=(2, 1), reshape=False, order=1)
+    turned = ndimage.rotate(images.astype("float32"), degrees, axes=(1, 2), reshape=False, order=1)
     return _to_uint8(turned)
 
 

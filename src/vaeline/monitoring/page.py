@@ -15,7 +15,7 @@ OTHERS = " They are not those that the champion's run names, so that the split m
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ccc; text-align: left; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; } img { max-width: 100%; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } img { max-width: 100%; }
 .quiet { color: #176c2b; } .violated { color: #a55400; } .triggered { color: #b00020; }
 """
 
