@@ -10,11 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from vaeline.data.accepted import contents
 from vaeline.data.idx import write_idx
 from vaeline.data.pictures import save_picture
 from vaeline.data.prepared import scale
+from vaeline.errors import VaelineError
 from vaeline.ingestion import batches
-from vaeline.ingestion.batches import UnreadableBatchError, read_batch
+from vaeline.ingestion.batches import UnreadableBatchError, read_batch, write_batch
 
 CLASSES = tuple("0123456789")
 COUNT = 6
@@ -259,3 +261,18 @@ def test_what_cannot_be_taken_is_refused_and_named(tmp_path, rows, monkeypatch, 
     monkeypatch.setattr(batches, "MOST_BYTES", 2**18)
     with pytest.raises(UnreadableBatchError, match=sentence):
         read_batch(make(tmp_path, rows), CLASSES)
+
+
+@pytest.mark.parametrize("name", ["batch.npz", "batch.parquet", "batch"])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_what_is_written_is_read_back(digits, tmp_path, name, labelled):
+    images, labels = digits.images[:30], digits.labels[:30]
+    write_batch(tmp_path / name, images, labels if labelled else None, digits.classes)
+    found = read_batch(tmp_path / name, digits.classes)
+    if not labelled:
+        assert found.labels is None
+    else:
+        wanted = sorted(zip(contents(images), labels.tolist(), strict=True))
+        assert sorted(zip(contents(found.images), found.labels.tolist(), strict=True)) == wanted
+    with pytest.raises(VaelineError, match="by its name"):
+        write_batch(tmp_path / "batch.csv", images, labels, digits.classes)

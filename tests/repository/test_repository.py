@@ -108,7 +108,7 @@ def test_imports_run_downwards_only():
         {"tracking"},
         {"ingestion"},
         {"registry", "serving"},
-        {"provenance"},
+        {"provenance", "monitoring"},
         {"report", "server", "changes"},
         {"repro"},
         {"cli"},
@@ -123,7 +123,7 @@ def test_imports_run_downwards_only():
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("mlflow", {"tracking", "registry", "provenance", "serving", "report"}),
+        ("mlflow", {"tracking", "registry", "provenance", "serving", "report", "monitoring"}),
         ("great_expectations", {"validation"}),
         ("tensorflow", {"compute"}),
         ("pickle", set()),

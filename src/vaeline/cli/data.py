@@ -59,14 +59,17 @@ def simulate(
     rows: Annotated[int, typer.Option(min=1, help="How many images.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Which of them, and of the noise.")] = 1,
     offset: Annotated[int, typer.Option(min=0, help="Where in the order of that seed to begin.")] = 0,
+    strength: Annotated[float | None, typer.Option(help="How much is done, in the kind's own unit.")] = None,
     labels: Annotated[bool, typer.Option(help="Whether the batch has labels.")] = True,
 ) -> None:
     """Write a batch of images that data.hold_back kept out of training."""
-    from vaeline.ingestion.simulate import draw, held_back, write_batch
+    from vaeline.ingestion.batches import write_batch
+    from vaeline.ingestion.held_back import held_back
+    from vaeline.ingestion.simulation import simulate as draw
     from vaeline.params import read_params
 
     with sentences():
         images, known, classes = held_back(read_params())
-        drawn, of_class = draw(kind.value, images, known, rows, seed, offset)
-        write_batch(out, drawn, of_class if labels else None, classes)
-    typer.echo(f"{out}: {rows} images, {kind.value}, seed {seed}")
+        batch = draw(kind.value, images, known, rows, seed, strength, offset)
+        write_batch(out, batch.images, batch.labels if labels else None, classes)
+    typer.echo(f"{out}: {rows} images, {kind.value}, seed {seed}, {batch.altered.sum()} of them changed")

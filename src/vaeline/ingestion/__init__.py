@@ -1,0 +1,1 @@
+"""New batches of images: read, checked, accepted or put into quarantine; simulated."""

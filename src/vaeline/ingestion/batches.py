@@ -1,4 +1,4 @@
-"""Batches of new images in the forms that they arrive in, read without trust: no pickles, no links, no bombs."""
+"""Batches of new images: read without trust (no pickles, links or bombs) in the forms they arrive in, and written."""
 
 import gzip
 import zipfile
@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from vaeline.artifacts import atomic_directory, atomic_file
 from vaeline.data.idx import read_idx
-from vaeline.data.pictures import UnusablePictureError, read_picture, to_uint8
+from vaeline.data.pictures import UnusablePictureError, read_picture, save_picture, to_uint8
+from vaeline.data.prepared import scale
 from vaeline.data.readers import NPZ_NAMES, PICTURE_ENDINGS, SIDE, UNLABELLED
 from vaeline.errors import VaelineError
 from vaeline.ingestion.parquet import read_parquet
@@ -55,6 +59,29 @@ def read_batch(path: Path, classes: Sequence[str]) -> Batch:
         labels = np.zeros(len(images), "uint8")
     _check(path, images, labels)
     return Batch(images, None if labels is None else _byte_labels(path, labels))
+
+
+def write_batch(path: Path, images: np.ndarray, labels: np.ndarray | None, classes: tuple[str, ...]) -> None:
+    """Write a batch as an .npz, as a .parquet of lists, or, without an ending, as a folder of PNGs; labels may lack.
+
+    Raises:
+        VaelineError: the name has another ending.
+    """
+    if path.suffix == ".npz":
+        with atomic_file(path) as temporary:
+            np.savez_compressed(temporary, images=images, **({} if labels is None else {"labels": labels}))
+    elif path.suffix == ".parquet":
+        columns = {"image": pa.array(list(images.reshape(len(images), -1)), pa.list_(pa.uint8()))}
+        with atomic_file(path) as temporary:
+            pq.write_table(pa.table(columns if labels is None else {**columns, "label": labels}), temporary)
+    elif path.suffix:
+        raise VaelineError(f"{path}: a batch is written as .npz, as .parquet, or as a folder, by its name")
+    else:
+        with atomic_directory(path) as folder:
+            for row, image in enumerate(scale(images)):
+                target = folder / ("" if labels is None else classes[labels[row]]) / f"{row:05}.png"
+                target.parent.mkdir(exist_ok=True)
+                save_picture(image, target)
 
 
 def _read(path: Path, classes: Sequence[str]) -> tuple[np.ndarray, Any]:

@@ -105,13 +105,18 @@ def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
 
 def split_digests(run: Run) -> dict[str, dict[str, str]]:
     """SHA-256 of images and labels of each split of the run's data set, by split; empty where the run names none."""
+    return {
+        name: {key: split.get(key, "") for key in ("images_sha256", "labels_sha256")}
+        for name, split in split_profile(run).items()
+    }
+
+
+def split_profile(run: Run) -> dict[str, dict[str, Any]]:
+    """What the run says of each split of its data set: `rows`, digests; empty where it names none."""
     for item in run.inputs.dataset_inputs if run.inputs else []:
         splits = json.loads(item.dataset.profile or "{}")
         if "test" in splits:
-            return {
-                name: {key: split.get(key, "") for key in ("images_sha256", "labels_sha256")}
-                for name, split in splits.items()
-            }
+            return splits
     return {}
 
 

@@ -12,7 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from vaeline.artifacts import canonical_json
-from vaeline.tracking.store import LEDGER_SUFFIX
+from vaeline.tracking.store import holds_trainings
 
 DIGEST_TAG = "vaeline.model_digest"
 KEY_TAG = "vaeline.train_key"
@@ -40,9 +40,9 @@ def runs_called(client: MlflowClient, text: str) -> list[Run]:
 
 
 def search_all(client: MlflowClient, wanted: str, limit: int = 1000) -> list[Run]:
-    """Runs of all experiments that meet a filter, the newest first."""
+    """Runs of all experiments with trainings that meet a filter, the newest first."""
     found = client.search_experiments()
-    experiments = [experiment.experiment_id for experiment in found if not experiment.name.endswith(LEDGER_SUFFIX)]
+    experiments = [experiment.experiment_id for experiment in found if holds_trainings(experiment.name)]
     return list(client.search_runs(experiments, wanted, max_results=limit, order_by=["attributes.start_time DESC"]))
 
 

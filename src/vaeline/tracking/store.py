@@ -18,6 +18,7 @@ from vaeline.tracking.lineage import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
 LEDGER_SUFFIX = "-ledger"  # its experiments hold the moves of champions, and no training
+MONITORING = "monitoring"  # the experiment that holds a run for each window of new images, and no training
 TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # else pages for language models, or a choice first
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 FORBIDDEN = 403
@@ -57,7 +58,11 @@ def experiment_name(dataset: str) -> str:
 
 def experiment_id(client: MlflowClient, dataset: str) -> str:
     """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
-    name = experiment_name(dataset)
+    return named_experiment(client, experiment_name(dataset))
+
+
+def named_experiment(client: MlflowClient, name: str) -> str:
+    """The experiment of this name, made on first use; its artifacts lie at the repository's root."""
     own_store = not os.environ.get("MLFLOW_TRACKING_URI")
     with _one_at_a_time():
         if found := client.get_experiment_by_name(name):
@@ -106,6 +111,11 @@ def public_uri() -> str:
     """The store's address without a user or a password."""
     scheme, separator, rest = tracking_uri().partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def holds_trainings(experiment: str) -> bool:
+    """Whether the runs of an experiment with this name may be trainings: those of ledgers and of windows are none."""
+    return experiment != MONITORING and not experiment.endswith(LEDGER_SUFFIX)
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""Windows drawn from the bank, clean or drifted from some strength on, and what the monitor says of them.
+
+A trial draws the reference and n windows from the validation rows, no row for both: they stand to each other as a
+champion's reference to new images of the same source. The reference is drawn anew for every trial.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+from drift.bank import CLEAN, FOREIGN, Bank, name_of
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from vaeline.ingestion.simulation import simulate
+from vaeline.monitoring.decision import examine, is_triggered
+from vaeline.monitoring.observables import Observed
+from vaeline.params import MonitorParams
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of drift at a strength, in windows of some size."""
+
+    kind: str
+    strength: float
+    rows: int
+    labelled: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which tests were violated in each of a trial's windows, and whether they triggered."""
+
+    violated: tuple[tuple[str, ...], ...]
+    triggered: bool
+
+
+def run_cells(
+    bank: Bank, cells: Sequence[tuple[Cell, int]], settings: MonitorParams, workers: int
+) -> list[list[Outcome]]:
+    """The outcomes of each cell, as many as it asks for."""
+    jobs = [(cell, trial) for cell, trials in cells for trial in range(trials)]
+    fresh = get_context("spawn")  # a fork of TensorFlow's threads may hang
+    with ProcessPoolExecutor(workers, fresh, initializer=threadpool_limits, initargs=(1,)) as pool:
+        work = partial(run_trial, bank, settings)
+        found = list(tqdm(pool.map(work, *zip(*jobs, strict=True), chunksize=10), total=len(jobs), desc="trials"))
+    return [[each for (of, _), each in zip(jobs, found, strict=True) if of == cell] for cell, _ in cells]
+
+
+def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Outcome:
+    """One reference, and n windows after each other."""
+    rng = np.random.default_rng([settings.seed, trial, cell.rows])
+    order = rng.permutation(len(bank[CLEAN]))
+    reference = bank[CLEAN].take(order[: settings.reference_rows])
+    rest = order[settings.reference_rows :]
+    violated = []
+    for number in range(settings.n):
+        own = rest[number * cell.rows : (number + 1) * cell.rows]
+        spare = rest if cell.kind == "class_mix" else own  # other shares of the classes take more rows to draw from
+        window = draw_window(bank, spare, cell, int(rng.integers(2**31)))
+        tests = examine(reference, window, settings)
+        violated.append(tuple(test.name for test in tests if test.violated))
+    return Outcome(tuple(violated), is_triggered([bool(names) for names in violated], settings.k, settings.n))
+
+
+def draw_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed:
+    """A window of the bank's `rows`, drifted as the cell says."""
+    if cell.kind in ("class_mix", "poisoned"):
+        window = _drawn_window(bank, rows, cell, seed)
+    else:
+        window = bank[CLEAN if cell.kind == CLEAN else name_of(cell.kind, cell.strength)].take(rows)
+    return window if cell.labelled else Observed(window.scores, window.latents)
+
+
+def _drawn_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed:
+    """What `simulate` makes of the rows: which it draws, their labels, and foreign pictures in the place of some."""
+    clean, blank = bank[CLEAN].take(rows), np.zeros((len(rows), 28, 28), "uint8")
+    drawn = simulate(cell.kind, blank, clean.labels, cell.rows, seed, cell.strength)
+    foreign = drawn.altered & (drawn.labels == clean.labels[drawn.rows])
+    usual, strange = clean.take(drawn.rows), bank[FOREIGN].take(rows).take(drawn.rows)
+    scores = {name: np.where(foreign, strange.scores[name], usual.scores[name]) for name in usual.scores}
+    return Observed(scores, np.where(foreign[:, None], strange.latents, usual.latents), drawn.labels)
+
+
+def violated_share(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """How many windows were violated, of how many."""
+    windows = [bool(names) for each in outcomes for names in each.violated]
+    return sum(windows), len(windows)
+
+
+def triggered_share(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """How many trials triggered, of how many."""
+    return sum(each.triggered for each in outcomes), len(outcomes)
+
+
+def loudest(outcomes: Sequence[Outcome]) -> list[str]:
+    """The tests that were violated in most windows, the most frequent first."""
+    names = [name for each in outcomes for window in each.violated for name in window]
+    return sorted(set(names), key=lambda name: (-names.count(name), name))

@@ -1,0 +1,72 @@
+"""The command that looks whether new images are still like those that the champion was made for."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+PREPARED = Path("data/prepared")
+EXIT_STATUS = {"quiet": 0, "violated": 3, "triggered": 4}
+COLORS = {"quiet": "green", "violated": "yellow", "triggered": "red"}
+
+
+@app.command()
+def monitor(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="New images, all one window: folders, .npz, IDX files.")
+    ],
+    labels: Annotated[bool, typer.Option(help="Test labels, too, where the images have any.")] = True,
+    out: Annotated[Path, typer.Option(help="Where the verdict and the page go.")] = Path("reports"),
+) -> None:
+    """Compare new images with the champion's validation images: exit status 0 quiet, 3 violated, 4 triggered.
+
+    The images are one window, and the same images again the same one. Violated is this window; triggered are k of the
+    champion's last n. 1 is an error. The page is reports/monitor.html, the verdict reports/monitor.json; both are in
+    the experiment `monitoring` in MLflow, too.
+    """
+    import os
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from vaeline.params import read_params
+
+    with sentences():
+        params = read_params()
+        from vaeline.compute import fix_threads
+        from vaeline.data.prepared import read_prepared
+        from vaeline.monitoring.run import find_watched, look_at, publish
+        from vaeline.monitoring.window import read_window
+        from vaeline.registry.versions import present_store
+
+        prepared = read_prepared(PREPARED)
+        window = read_window(sources, prepared.classes, labels, params.monitor.least_rows)
+        with present_store() as client:
+            champion = find_watched(client, prepared)
+            fix_threads(params.compute.threads)
+            found = look_at(client, champion, prepared, window, params)
+            publish(client, found, params.monitor, out)
+    _show(found.verdict, out)
+    raise typer.Exit(EXIT_STATUS[found.word])
+
+
+def _show(verdict: dict[str, Any], out: Path) -> None:
+    """The tests as a table, the verdict in a sentence, and where the page is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vaeline.monitoring.report import outcome, sentence
+    from vaeline.monitoring.run import PAGE, VERDICT
+    from vaeline.monitoring.tests import TITLES
+
+    console = Console(width=None if Console().is_terminal else 120)
+    table = Table(title=f"{verdict['window']['source']}, {verdict['window']['rows']:,} images", title_justify="left")
+    for column in ("test", "p (Holm)", "effect", "least effect", "violated"):
+        table.add_column(column, justify="left" if column in ("test", "violated") else "right")
+    for test in verdict["tests"]:
+        figures = [f"{test[key]:.3g}" for key in ("p_adjusted", "effect", "least_effect")]
+        table.add_row(TITLES[test["name"]], *figures, "[red]yes[/]" if test["violated"] else "no")
+    console.print(table)
+    word = outcome(verdict)
+    console.print(f"[{COLORS[word]}]{word}[/]: {sentence(verdict)}.", highlight=False)
+    console.print(f"Files: {out / PAGE}, {out / VERDICT}    In MLflow: the experiment monitoring", highlight=False)

@@ -1,0 +1,82 @@
+"""Figures of a window of new images beside the reference."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+BINS = 60
+INNER, USUAL = (0.5, 99.5), (2, 95)
+REFERENCE, WINDOW = "tab:gray", "tab:blue"
+COLORS = {True: "tab:red", False: "tab:green"}
+
+
+def draw_effects(table: pd.DataFrame, alpha: float, title: str) -> Figure:
+    """Each test's effect beside the least that matters: columns title, effect, least_effect, p_adjusted, violated."""
+    figure = Figure(figsize=(9, 0.5 * len(table) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(table))[::-1]
+    colors = [COLORS[bool(violated)] for violated in table["violated"]]
+    axes.barh(places, table["effect"], color=colors, alpha=0.75, height=0.6)
+    axes.plot(table["least_effect"], places, "|", color="black", markersize=18, markeredgewidth=2, label="least effect")
+    reach = max(table["effect"].max(), table["least_effect"].max())
+    for place, row in zip(places, table.itertuples(), strict=True):
+        sure = "<" if row.p_adjusted < alpha else "≥"
+        text = f"p = {row.p_adjusted:.2g} {sure} {alpha:g}"
+        axes.text(max(row.effect, row.least_effect) + 0.03 * reach, place, text, va="center", fontsize=8)
+    axes.set_yticks(places, table["title"])
+    axes.set(title=title, xlabel="effect size, 0 to 1 (red: violated)", xlim=(0, 1.3 * reach))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def draw_scores(
+    reference: Mapping[str, np.ndarray],
+    window: Mapping[str, np.ndarray],
+    names: Mapping[str, str],
+    unit: str,
+    title: str,
+) -> Figure:
+    """How the scores of both scatter, by name; what lies far out is gathered in the outermost bins."""
+    figure = Figure(figsize=(4.4 * len(reference), 3.8), layout="constrained")
+    for axes, (name, own) in zip(figure.subplots(1, len(reference), squeeze=False)[0], reference.items(), strict=True):
+        new = window[name]
+        ends = np.percentile(own, INNER), np.percentile(new, USUAL)
+        edges = np.linspace(min(low for low, _ in ends), max(high for _, high in ends) + 1e-9, BINS)
+        for values, color, label in ((own, REFERENCE, "reference"), (new, WINDOW, "window")):
+            shares = 100 * np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
+            axes.stairs(shares, edges, fill=True, color=color, alpha=0.35)
+            axes.stairs(shares, edges, color=color, label=f"{label}, median {np.median(values):.4g}")
+        axes.set(title=names[name], xlabel=f"{unit} (the last bin: or more)", ylabel="% of the images")
+        axes.legend(fontsize=8)
+        axes.grid(axis="x", alpha=0.3)
+    figure.suptitle(title)
+    return figure
+
+
+def draw_latents(reference: np.ndarray, window: np.ndarray, names: tuple[str, str], title: str) -> Figure:
+    """Latents in the plane, those of the window (n, 2) over those of the reference (m, 2)."""
+    figure = Figure(figsize=(7, 6.4), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(*reference.T, s=6, color=REFERENCE, alpha=0.4, linewidths=0, label=f"reference, {len(reference):,}")
+    axes.scatter(*window.T, s=6, color=WINDOW, alpha=0.6, linewidths=0, label=f"window, {len(window):,}")
+    axes.set(title=title, xlabel=names[0], ylabel=names[1])
+    axes.legend(markerscale=3, loc="upper right")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def draw_mix(reference: np.ndarray, window: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """The share of each class in both, (classes,)."""
+    figure = Figure(figsize=(max(7, 0.7 * len(names) + 2), 4), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(names))
+    for offset, shares, color, label in ((-0.2, reference, REFERENCE, "reference"), (0.2, window, WINDOW, "window")):
+        axes.bar(places + offset, 100 * shares, width=0.4, color=color, alpha=0.8, label=label)
+    axes.set_xticks(places, names)
+    axes.set(title=title, xlabel="class", ylabel="% of the images")
+    axes.legend()
+    axes.grid(axis="y", alpha=0.3)
+    return figure

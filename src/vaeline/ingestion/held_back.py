@@ -1,0 +1,30 @@
+"""Images that were kept out of training, to draw simulated batches from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from vaeline.data.idx import read_idx
+from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS
+from vaeline.data.splits import split_source
+from vaeline.errors import VaelineError
+from vaeline.params import Params
+
+RAW = Path("data/raw")
+
+
+def held_back(params: Params) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Images, labels and class names of the rows of the source that the stage `prepare` leaves out.
+
+    Raises:
+        VaelineError: nothing is held back, or the source is not here.
+    """
+    if not params.data.hold_back:
+        raise VaelineError("simulate: data.hold_back in params.yaml is 0, so that there is nothing to draw from")
+    images, labels = read_idx(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
+    about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
+    data = params.data
+    has_test = (RAW / TEST_IMAGES).is_file()
+    rows = split_source(labels, has_test, data.test_one_in, data.validation_one_in, data.seed, data.hold_back)
+    return np.asarray(images[rows["held_back"]]), labels[rows["held_back"]], tuple(about["classes"])

@@ -1,0 +1,196 @@
+"""Batches as the world might send them, drawn from images that no model was fitted to.
+
+Images are uint8 (count, height, width), light ink on black; labels (count,) whole numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+from sklearn.datasets import load_sample_images
+
+from vaeline.errors import VaelineError
+
+FAVOURED = 0.3
+DIRECTIONS = 16
+LETTERS = "ABDEFHJKMNPRTWXY"
+CANVAS = 96
+INK_SHARE = 20 / 28
+LARGEST_CROP = 300
+
+
+class Simulated(NamedTuple):
+    """A drawn batch: images and labels, the rows of the pool that they come from, and which were changed (count,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+    altered: np.ndarray
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A way to differ: what `strength` measures, its default and its limit, and how drawn images are changed.
+
+    change: given images, labels, strength and a random generator, both as they are afterwards.
+    """
+
+    unit: str
+    strength: float
+    most: float
+    change: Callable[[np.ndarray, np.ndarray, float, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+def simulate(
+    kind: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    rows: int,
+    seed: int,
+    strength: float | None = None,
+    offset: int = 0,
+) -> Simulated:
+    """Draw `rows` of the pool `images` without replacement, and change them as `kind`, one of `KINDS`, says.
+
+    strength: in the unit of the kind, None for its default. offset: where to begin in the order that a seed puts the
+    pool in, so that batches of one seed need not share rows. A seed draws the same rows for all kinds but `class_mix`,
+    whatever the strength.
+
+    Raises:
+        VaelineError: there is no such kind, the strength is out of range, or the pool has too few images.
+    """
+    if kind not in KINDS:
+        raise VaelineError(f"no batch of the kind {kind!r} can be simulated; there are: {', '.join(KINDS)}")
+    drift = KINDS[kind]
+    strength = drift.strength if strength is None else strength
+    if not 0 <= strength <= drift.most:
+        raise VaelineError(f"{kind}: a strength of {strength:g} is not within 0 to {drift.most:g} ({drift.unit})")
+    order = np.random.default_rng([seed, 0]).permutation(len(images))[offset:]
+    if not 0 < rows <= len(order):
+        raise VaelineError(f"{rows} rows from {offset} on cannot be drawn from {len(images)} images")
+    if kind == "class_mix":
+        pool = np.sort(order)
+        chosen = pool[_draw_mixed(labels[pool], rows, strength, np.random.default_rng([seed, 0]))]
+    else:
+        chosen = order[:rows]
+    change = np.random.default_rng([seed, 1, offset])
+    own_images, own_labels = np.asarray(images[chosen]), np.asarray(labels[chosen])
+    new_images, new_labels = drift.change(own_images, own_labels, strength, change)
+    altered = (new_images != own_images).any(axis=(1, 2)) | (new_labels != own_labels)
+    return Simulated(new_images, new_labels, chosen, altered)
+
+
+def rotated(images: np.ndarray, degrees: float) -> np.ndarray:
+    """Images turned anticlockwise about their middle, by linear interpolation, black beside them."""
+    turned = ndimage.rotate(images.astype("float32"), degrees, axes=(1, 2), reshape=False, order=1)
+    return _to_uint8(turned)
+
+
+def thicker(images: np.ndarray, pixels: float) -> np.ndarray:
+    """Strokes that reach `pixels` farther to each side: the brightest of an image and its copies around it."""
+    greys = images.astype("float32")
+    brightest = greys.copy()
+    for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
+        offset = (0, pixels * np.sin(angle), pixels * np.cos(angle))
+        np.maximum(brightest, ndimage.shift(greys, offset, order=1), out=brightest)
+    return _to_uint8(brightest)
+
+
+def noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Normal noise of that standard deviation (greys 0 to 1) on every pixel, cut off at black and white."""
+    noise = rng.standard_normal(images.shape, dtype="float32")
+    return _to_uint8(images + np.float32(255 * deviation) * noise)
+
+
+def poisoned(
+    images: np.ndarray, labels: np.ndarray, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A share of the rows is bad: every second of them has a wrong label, the others are pictures of other things."""
+    bad = rng.permutation(len(images))[: round(share * len(images))]
+    mislabelled, replaced = bad[::2], bad[1::2]
+    images, labels = images.copy(), labels.copy()
+    present = np.unique(labels)
+    if len(present) > 1:
+        steps = rng.integers(1, len(present), len(mislabelled))
+        labels[mislabelled] = present[(np.searchsorted(present, labels[mislabelled]) + steps) % len(present)]
+    if len(replaced):
+        images[replaced] = foreign_pictures(len(replaced), images.shape[1:], rng)
+    return images, labels
+
+
+def foreign_pictures(count: int, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """No digits, uint8 (count, *shape): capital letters drawn like digits, and cut-out photographs."""
+    photos = [Image.fromarray(photo).convert("L") for photo in load_sample_images().images]
+    makers = [lambda: _letter(shape, rng), lambda: _crop(photos[rng.integers(len(photos))], shape, rng)]
+    return np.stack([makers[number % 2]() for number in range(count)])
+
+
+def _unchanged(
+    images: np.ndarray, labels: np.ndarray, strength: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    return images, labels
+
+
+KINDS: dict[str, Drift] = {
+    "clean": Drift("no unit", 0.0, 0.0, _unchanged),
+    "rotated": Drift("degrees", 20.0, 180.0, lambda images, labels, angle, rng: (rotated(images, angle), labels)),
+    "thicker": Drift("pixels", 0.7, 4.0, lambda images, labels, width, rng: (thicker(images, width), labels)),
+    "class_mix": Drift("total variation", 0.3, 1.0, _unchanged),  # which rows are drawn is the change
+    "noisy": Drift("greys, 0 to 1", 0.2, 1.0, lambda images, labels, sigma, rng: (noisy(images, sigma, rng), labels)),
+    "poisoned": Drift("share of the rows", 0.3, 1.0, poisoned),
+}
+
+
+def _draw_mixed(labels: np.ndarray, rows: int, distance: float, rng: np.random.Generator) -> np.ndarray:
+    """Rows of the pool whose class mix is expected to lie `distance` in total variation from the pool's own.
+
+    Some classes, drawn by the generator, become more frequent; what they gain the others lose in proportion.
+    """
+    present, counts = np.unique(labels, return_counts=True)
+    own = counts / counts.sum()
+    favoured = np.zeros(len(present))
+    few = rng.permutation(len(present))[: max(1, round(FAVOURED * len(present)))]
+    favoured[few] = own[few]
+    if distance > (most := 1 - favoured.sum()):
+        raise VaelineError(f"class_mix: a strength above {most:.2f} would need fewer classes than are favoured")
+    weight = distance / most if most else 0.0
+    wanted = rng.multinomial(rows, (1 - weight) * own + weight * favoured / favoured.sum())
+    if (wanted > counts).any():
+        short = int(np.argmax(wanted - counts))
+        raise VaelineError(
+            f"class_mix: {wanted[short]} images of class {present[short]} are wanted, the pool has {counts[short]}"
+        )
+    drawn = [
+        rng.permutation(np.flatnonzero(labels == label))[:count] for label, count in zip(present, wanted, strict=True)
+    ]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def _letter(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A capital letter of a random slant and weight, its ink as large as that of a digit and in the middle."""
+    picture = Image.new("L", (CANVAS, CANVAS))
+    font = ImageFont.load_default(size=CANVAS / 2)
+    letter = LETTERS[rng.integers(len(LETTERS))]
+    middle, weight = (CANVAS / 2, CANVAS / 2), int(rng.integers(1, 4))
+    ImageDraw.Draw(picture).text(middle, letter, fill=255, font=font, anchor="mm", stroke_width=weight)
+    picture = picture.rotate(rng.uniform(-15, 15), Image.Resampling.BICUBIC)
+    ink = picture.crop(picture.getbbox())
+    ratio = INK_SHARE * min(shape[0] / ink.height, shape[1] / ink.width)
+    ink = ink.resize((max(1, round(ratio * ink.width)), max(1, round(ratio * ink.height))), Image.Resampling.LANCZOS)
+    page = Image.new("L", shape[::-1])
+    page.paste(ink, ((page.width - ink.width) // 2, (page.height - ink.height) // 2))
+    return np.asarray(page)
+
+
+def _crop(photo: Image.Image, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A square cut out of a photograph."""
+    side = int(rng.integers(max(shape), LARGEST_CROP))
+    left, top = (int(rng.integers(length - side)) for length in photo.size)
+    return np.asarray(photo.crop((left, top, left + side, top + side)).resize(shape[::-1], Image.Resampling.LANCZOS))
+
+
+def _to_uint8(greys: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(greys), 0, 255).astype("uint8")

@@ -1,0 +1,58 @@
+"""What the champion says of images, one figure an image: how probable it finds them, and where it puts them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vaeline.data.prepared import scale
+from vaeline.errors import VaelineError
+from vaeline.evaluation.likelihood import encode, posterior_scores
+from vaeline.evaluation.noise import binary_pixels
+from vaeline.models.generative import GenerativeModel
+
+SCORES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+UNIT = "nats per image"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Scores by name, each (count,), in nats per image; `z_mean` (count, latent_dim); labels (count,) or None.
+
+    A model that bounds nothing has the reconstruction alone.
+    """
+
+    scores: dict[str, np.ndarray]
+    latents: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @property
+    def loss(self) -> str:
+        """The score that says how unusual an image is: −ELBO, or the reconstruction where there is no bound."""
+        return next(iter(self.scores))
+
+    def take(self, rows: np.ndarray) -> "Observed":
+        """The same of some of the images."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Observed({name: values[rows] for name, values in self.scores.items()}, self.latents[rows], labels)
+
+
+def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None, seed: int) -> Observed:
+    """`Observed` of uint8 images (count, height, width), with the noise of (seed, row) for every set of images.
+
+    Labels are kept and not told to the model, so that a wrong one cannot change what it says of an image.
+
+    Raises:
+        VaelineError: a score is no number.
+    """
+    rows, greys = np.arange(len(images)), scale(np.asarray(images))
+    pixels = binary_pixels(greys, seed, rows) if model.params.binarize else greys
+    z_mean, z_log_var = encode(model, pixels)
+    found = posterior_scores(model, pixels, z_mean, z_log_var, rows, seed)
+    scores = {name: found[name] for name in SCORES if name in found}
+    wrong = ~np.isfinite(z_mean).all(axis=1) | ~np.isfinite(list(scores.values())).all(axis=0)
+    if wrong.any():
+        raise VaelineError(f"the champion has no finite score for {wrong.sum()} of {len(images)} images; look at them")
+    return Observed(scores, z_mean, labels)

@@ -1,0 +1,129 @@
+"""A window of new images, and the images that it is compared with."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.entities import Run
+
+from vaeline.data.prepared import Split
+from vaeline.data.readers import UNLABELLED, fit_to_side, read_image_set
+from vaeline.errors import VaelineError
+from vaeline.evaluation.noise import subset
+from vaeline.params import MonitorParams
+from vaeline.tracking.comparison import split_profile
+
+VALIDATION = "validation"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Images uint8 (count, 28, 28), labels (count,) or None, where they come from, and the digest of the images.
+
+    The digest is that of the images as a set, whatever their order or labels: the same images are the same window.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    source: str
+    sha256: str
+
+    def draw(self, settings: MonitorParams) -> tuple[np.ndarray, np.ndarray | None]:
+        """Images and labels of at most `monitor.window_rows`, drawn by the seed; they keep their order."""
+        rows = subset(len(self.images), settings.window_rows, settings.seed)
+        return self.images[rows], None if self.labels is None else self.labels[rows]
+
+
+@dataclass(frozen=True)
+class ReferenceImages:
+    """Validation images and labels, and whether they are those by which the champion's training was watched."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    own: bool
+
+    def draw(self, settings: MonitorParams) -> tuple[np.ndarray, np.ndarray]:
+        """At most `monitor.reference_rows` of them, drawn by the seed."""
+        rows = subset(len(self.images), settings.reference_rows, settings.seed)
+        return np.asarray(self.images[rows]), self.labels[rows].astype("int64")
+
+
+def read_window(sources: Sequence[Path], classes: Sequence[str], with_labels: bool, least_rows: int) -> Window:
+    """The images of all sources together; labels only where every source has some.
+
+    classes: the champion's. A label is a class's name, or its number; one that is neither is a class of its own.
+
+    Raises:
+        VaelineError: a source cannot be read, or there are fewer than `least_rows` images.
+    """
+    found = [read_image_set(source) for source in sources]
+    images = np.concatenate([fit_to_side(each.images) for each in found])
+    if len(images) < least_rows:
+        raise VaelineError(
+            f"{_named(sources)}: {len(images)} images are too few to say anything; monitor.least_rows is {least_rows}"
+        )
+    labelled = with_labels and all(each.classes != UNLABELLED for each in found)
+    labels = np.concatenate([_numbers(each.classes, classes)[each.labels] for each in found]) if labelled else None
+    return Window(images, labels, _named(sources), digest_of(images))
+
+
+def reference_images(validation: Split, run: Run) -> ReferenceImages:
+    """The validation rows that the run of the champion names; they come first where accepted batches joined them since.
+
+    Where the rows here are others altogether, all of them stand in; the champion was not fitted to them, if the split's
+    seed is still the same.
+    """
+    recorded = split_profile(run).get(VALIDATION, {})
+    rows = int(recorded.get("rows", 0))
+    if 0 < rows <= len(validation.images):
+        first = np.asarray(validation.images[:rows])
+        if npy_digest(first) == recorded.get("images_sha256"):
+            return ReferenceImages(first, validation.labels[:rows], True)
+    return ReferenceImages(np.asarray(validation.images), validation.labels, False)
+
+
+def digest_of(images: np.ndarray) -> str:
+    """SHA-256 of images (count, height, width) as a set: of the sorted digests of each."""
+    each = sorted(hashlib.sha256(np.ascontiguousarray(image)).digest() for image in images)
+    return hashlib.sha256(b"".join(each)).hexdigest()
+
+
+def npy_digest(array: np.ndarray) -> str:
+    """SHA-256 of the .npy file that an array makes."""
+    stream = _Hashed()
+    np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+    return stream.sha256.hexdigest()
+
+
+class _Hashed:
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def write(self, content: Any) -> int:
+        self.sha256.update(content)
+        return len(content)
+
+
+def _named(sources: Sequence[Path]) -> str:
+    return ", ".join(str(source) for source in sources)
+
+
+def _numbers(own: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """The champion's number of each of a source's own classes; those it does not know are counted on from its last."""
+    unknown = [name for name in own if name not in classes and not _is_number(name, classes)]
+    numbers = [
+        list(classes).index(name)
+        if name in classes
+        else int(name)
+        if _is_number(name, classes)
+        else len(classes) + unknown.index(name)
+        for name in own
+    ]
+    return np.array(numbers, "int64")
+
+
+def _is_number(name: str, classes: Sequence[str]) -> bool:
+    return name.isdecimal() and int(name) < len(classes)
