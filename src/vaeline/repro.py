@@ -47,7 +47,7 @@ def run_pipeline() -> bool:
     """
     before = _written(REGISTRATION)
     UNREACHABLE.unlink(missing_ok=True)
-    status = _dvc_repro()
+    status = _dvc("repro")
     if status and UNREACHABLE.exists():
         wanted = read_params().data.dataset
         change_params({"data.dataset": FALLBACK})
@@ -57,18 +57,24 @@ def run_pipeline() -> bool:
             f"it to {wanted}\nand name a source in VAELINE_MIRROR.\n{'=' * 100}\n",
             flush=True,
         )
-        status = _dvc_repro()
+        status = _dvc("repro")
     if status:
         raise VaelineError("the pipeline stopped; the stage above says why")
     return _written(REGISTRATION) != before
+
+
+def run_dvc(*arguments: str) -> None:
+    """Run a command of DVC, which says on the terminal what it does. Raises VaelineError where it fails."""
+    if _dvc(*arguments):
+        raise VaelineError(f"`dvc {' '.join(arguments)}` failed; what it said is above")
 
 
 def _read_preset(file: Path) -> dict[str, Any]:
     return flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
 
 
-def _dvc_repro() -> int:
-    return subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False).returncode
+def _dvc(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode
 
 
 def _written(file: Path) -> int:
