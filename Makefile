@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-PROPOSED := dvc.lock reports/metrics.json data/accepted
+PROPOSED := dvc.lock reports/metrics.json data/accepted data/batches
 
 .PHONY: help setup run evaluate-full test test-jax browser postgres lint lock serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
@@ -80,6 +80,7 @@ resolve-lock: remote ## after a merge with a conflict in dvc.lock: make it again
 	@scripts/resolve_lock.sh
 
 ingest: remote ## take the batches of data/incoming in, or into quarantine
+	@[ -d data/prepared ] || dvc pull --quiet data/prepared
 	@vaeline ingest
 
 retrain: remote ## retrain if it is due, and say why not if it is not; FORCE=true in any case

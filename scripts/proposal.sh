@@ -18,8 +18,8 @@ case $action in
   take)
     allowed=""
     for path in "$@"; do
-      if [ -d "$path" ]; then path="$path/*"; fi
-      allowed="$allowed --include=$path"
+      case $path in *.*) ;; *) mkdir -p "$path" ;; esac # what adds the changes wants to find every path
+      allowed="$allowed --include=$path --include=$path/*"
     done
     set -f # the patterns are git's
     # shellcheck disable=SC2086

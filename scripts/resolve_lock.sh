@@ -19,9 +19,6 @@ for file in $written; do
     git checkout --quiet --ours -- "$file" 2>/dev/null || git checkout --quiet --theirs -- "$file"
   fi
 done
-for pointer in data/accepted/*.dvc; do
-  if [ -e "$pointer" ]; then dvc pull --quiet "$pointer"; fi
-done
 dvc repro --pull --allow-missing
 # shellcheck disable=SC2086
 git add -- $written

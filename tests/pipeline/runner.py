@@ -209,7 +209,9 @@ def checkout(runner: Runner, workspace: Path, values: Mapping[str, str], here: M
 def setup_python(runner: Runner, workspace: Path, values: Mapping[str, str], here: Mapping[str, Any]) -> dict[str, str]:
     """Lend this test's environment, in the place of the one that `make` would install from the locks."""
     (workspace / ".venv").mkdir()
-    (workspace / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for part in Path(sys.prefix).iterdir():
+        (workspace / ".venv" / part.name).symlink_to(part)
+    (workspace / ".venv/.locked").unlink(missing_ok=True)
     (workspace / ".venv/.locked").touch()
     return {}
 

@@ -1,21 +1,19 @@
 """What a model is made of: as the files here say it, and as the `dvc.lock` of an earlier training recorded it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from vaeline.artifacts import canonical_json, digest
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, declared_stages, stage_params
 from vaeline.tracking.locks import Stages, code, params
-from vaeline.tracking.trees import disk_tree, dvc_md5, folder_md5
+from vaeline.tracking.trees import disk_tree, dvc_md5
 
 TRAIN = "train"
 ACCEPTED = Path("data/accepted")
-POINTER = ".dvc"
 DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
 
 
@@ -23,20 +21,20 @@ DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
 class Inputs:
     """What the stages up to `train` read: md5 by path, parameters, commands by stage, SHA-256 of the environment lock.
 
-    batches: DVC's md5 of each accepted batch, by its name.
+    batches: SHA-256 of the rows of each accepted batch.
     """
 
     files: Mapping[str, str]
     params: Mapping[str, Any]
     commands: Mapping[str, str]
     environment: str
-    batches: Mapping[str, str]
+    batches: Sequence[str]
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that decides what a training learns; of accepted batches, their rows and not who sent them."""
         files = {path: md5 for path, md5 in self.files.items() if Path(path) != ACCEPTED}
-        content = [files, self.params, self.commands, self.environment, self.batches]
+        content = [files, self.params, self.commands, self.environment, list(self.batches)]
         return hashlib.sha256(canonical_json(content, decimals=12).encode()).hexdigest()
 
 
@@ -83,7 +81,7 @@ def recorded_inputs(stages: Stages, environment: str) -> Inputs:
         params=params(stages, *names),
         commands={name: stages[name]["cmd"] for name in names},
         environment=environment,
-        batches={},
+        batches=[],
     )
 
 
@@ -92,28 +90,16 @@ def changes(then: Inputs, now: Inputs) -> list[Change]:
     return [*_file_changes(then, now), *_param_changes(then, now), *_environment_changes(then, now)]
 
 
-def accepted_batches(folder: Path = ACCEPTED) -> dict[str, str]:
-    """DVC's md5 of every accepted batch, by its name, whether its rows are here or not."""
-    return {
-        path.removesuffix(".npz"): md5 for file in sorted(folder.glob(f"*{POINTER}")) for path, md5 in _pointed(file)
-    }
-
-
-def missing_batches(folder: Path = ACCEPTED) -> list[Path]:
-    """The pointers of those accepted batches whose rows are not on this disk, as in a fresh clone."""
-    pointers = sorted(folder.glob(f"*{POINTER}"))
-    return [file for file in pointers if not all((folder / path).is_file() for path, _ in _pointed(file))]
+def accepted_batches(folder: Path = ACCEPTED) -> list[str]:
+    """SHA-256 of the rows of every accepted batch, sorted: what is learned, whoever took them in, and when."""
+    records = (json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json"))
+    return sorted(record["kept_sha256"] for record in records)
 
 
 def present_md5(path: Path) -> str:
-    """DVC's md5 of a file or folder, as it is once the files that DVC keeps for it are here; "" where there is none."""
+    """DVC's md5 of a file or folder; "" where there is none."""
     tree = disk_tree(path)
-    if tree is None:
-        return ""
-    elsewhere = {name: md5 for file in missing_batches(path) for name, md5 in _pointed(file)} if path.is_dir() else {}
-    if not elsewhere:
-        return dvc_md5(tree)
-    return folder_md5({name: dvc_md5({"": content}) for name, content in tree.items()} | elsewhere)
+    return "" if tree is None else dvc_md5(tree)
 
 
 def _file_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
@@ -147,9 +133,3 @@ def _environment_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
 def _paths(entries: list[str | dict[str, Any]]) -> list[str]:
     """The paths of a stage's deps or outs, which dvc.yaml may give with options."""
     return [path for entry in entries for path in (entry if isinstance(entry, dict) else [entry])]
-
-
-def _pointed(file: Path) -> list[tuple[str, str]]:
-    """The files that a `.dvc` file stands for, with their md5s."""
-    content = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
-    return [(out["path"], out["md5"]) for out in content.get("outs", [])]

@@ -4,17 +4,24 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import atomic_file, write_json
-from vaeline.retraining.inputs import ACCEPTED, Change
+from vaeline.retraining.inputs import Change
 from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
 from vaeline.tracking.git import git
 
 REPORT, PAGE, GATE = Path("reports/retrain.json"), Path("reports/retrain.md"), Path("reports/gate.json")
-PROPOSED = ("dvc.lock", "reports/metrics.json", str(ACCEPTED))  # what a retraining changes and git keeps
+INGESTED = Path("reports/ingest.json")
+PROPOSED = (
+    "dvc.lock",
+    "reports/metrics.json",
+    "data/accepted",
+    "data/batches",
+)  # what a retraining changes and git keeps
+FRESH = timedelta(hours=1)
 WORKED = (UNCHANGED, CANDIDATE, PROMOTED)
 NOT_DUE, FAILED = "not_due", "failed"
 
@@ -46,7 +53,7 @@ def now() -> str:
 
 def write_report(report: Report, environment: Mapping[str, str] = os.environ) -> None:
     """Write both files, and tell a job of GitHub Actions the outcome and whether there is a change to propose."""
-    content, page = report.as_dict(), write_page(report.as_dict(), _gate_of(report))
+    content, page = report.as_dict(), write_page(report.as_dict(), _gate_of(report), _ingested(report))
     write_json(REPORT, content)
     with atomic_file(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -56,12 +63,17 @@ def write_report(report: Report, environment: Mapping[str, str] = os.environ) ->
     _append(environment.get("GITHUB_STEP_SUMMARY"), page)
 
 
-def write_page(report: Mapping[str, Any], gate: Mapping[str, Any] | None) -> str:
-    """The report in Markdown; `gate`: the gate's report on its candidate, where there is one."""
+def write_page(
+    report: Mapping[str, Any], gate: Mapping[str, Any] | None = None, ingested: Mapping[str, Any] | None = None
+) -> str:
+    """The report in Markdown; `gate`: the gate's report on its candidate, `ingested`: that of `vaeline ingest`."""
     lines = [f"# Retraining: {report['outcome'].replace('_', ' ')}", "", f"{_upper(report['sentence'])}.", ""]
     lines += ["Due, because" if report["due"] else "Not due:", ""]
     lines += [f"- {reason['sentence']}" for reason in report["reasons"]] if report["due"] else []
     lines += [f"- {sentence}" for sentence in ([] if report["due"] else report["otherwise"])]
+    for status in ("accepted", "quarantined"):
+        if batches := (ingested or {}).get(status):
+            lines += ["", f"New batches, {status}:", "", *(f"- {batch['name']}: {batch['why']}" for batch in batches)]
     if gate:
         lines += ["", f"Gate of candidate {report['candidate']}: **{gate['verdict']}**", ""]
         lines += ["| check | verdict | in words |", "|---|---|---|"]
@@ -75,6 +87,14 @@ def _gate_of(report: Report) -> dict[str, Any] | None:
         return None
     gate = json.loads(GATE.read_text(encoding="utf-8"))
     return gate if gate["candidate"]["version"] == report.candidate else None
+
+
+def _ingested(report: Report) -> dict[str, Any] | None:
+    """What `vaeline ingest` did just before; an older file tells old news."""
+    if not INGESTED.is_file():
+        return None
+    fresh = datetime.fromtimestamp(INGESTED.stat().st_mtime, UTC) > datetime.fromisoformat(report.started) - FRESH
+    return json.loads(INGESTED.read_text(encoding="utf-8")) if fresh else None
 
 
 def _append(path: str | None, text: str) -> None:

@@ -18,7 +18,7 @@ from vaeline.registry.ledger import read_ledger
 from vaeline.registry.promotion import Terms, promote
 from vaeline.repro import run_dvc
 from vaeline.retraining.due import AGE, Champion
-from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change, missing_batches
+from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
 from vaeline.tracking.lineage import locked_stages
 from vaeline.tracking.locks import MODEL, outs
 from vaeline.tracking.runs import DIGEST_TAG
@@ -91,8 +91,6 @@ def retrain(
 
 def run_pipeline(force: bool = False) -> None:
     """`dvc repro` with what the remote has; `force` trains even where DVC sees no change. Raises VaelineError."""
-    if batches := missing_batches():
-        run_dvc("pull", *map(str, batches))  # of a folder that is half there, DVC would take the half
     run_dvc("repro", "--pull", "--allow-missing")
     if force:
         run_dvc("pull", *TRAINS_FROM)

@@ -56,12 +56,7 @@ def dvc_md5(tree: Tree) -> str:
     """The md5 by which DVC names a file, or a folder: then of the list of its files' md5s, with the ending ".dir"."""
     if is_file(tree):
         return _hash(tree[""], "md5")
-    return folder_md5({name: _hash(content, "md5") for name, content in tree.items()})
-
-
-def folder_md5(md5s: Mapping[str, str]) -> str:
-    """The md5 by which DVC names a folder whose files, by relative path, have these."""
-    listing = [{"md5": md5s[name], "relpath": name} for name in sorted(md5s)]
+    listing = [{"md5": _hash(tree[name], "md5"), "relpath": name} for name in sorted(tree)]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + FOLDER
 
 
