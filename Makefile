@@ -112,6 +112,7 @@ ledger: $(VENV)/.locked ## every move of the champion, as reports/ledger.jsonl
 
 report: remote ## what a branch changes, against BASE: reports/change/
 	@vaeline report --base="$$BASE" --out=reports/change
+	@if [ -n "$$GITHUB_STEP_SUMMARY" ]; then cat reports/change/change.md >>"$$GITHUB_STEP_SUMMARY"; fi
 
 comment: ## reports/change/change.md as a comment on PULL_REQUEST, in the place of the last one
 	@gh pr comment "$$PULL_REQUEST" --edit-last --create-if-none --body-file reports/change/change.md

@@ -143,7 +143,8 @@ def show_picture(page: Page, server: str, experiment: str, run: str, picture: st
 def write_picture(screenshot: bytes, name: str, colors: int = COLORS) -> None:
     """Write a screenshot among the pictures, in few colours."""
     picture = Image.open(io.BytesIO(screenshot))
-    picture.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+    few = picture.convert("RGB").quantize(colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(PICTURES / name, optimize=True)
 
 
 def free_port() -> int:

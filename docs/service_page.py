@@ -64,7 +64,7 @@ def main() -> None:
     ):
         last = show_page(page, address)
         draw(page, THREE)
-        click_plane(page, 0.71, 0.35)
+        click_plane(page, 0.83, 0.83)
         page.mouse.move(0, 0)
         box = last.bounding_box()
         page.set_viewport_size({"width": WIDTH, "height": round(box["y"] + box["height"]) + MARGIN})

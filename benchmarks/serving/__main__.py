@@ -13,6 +13,7 @@ import statistics
 import tempfile
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from load import JSON, Client, Pace, free_port, press, running
@@ -25,8 +26,9 @@ IMAGES = (1, 8, 64)
 CLIENTS = (1, 8)
 CLOSE = 1e-4
 HEAD = """\
-`POST` of greys in JSON to be reconstructed, {model} on {machine}, the clients on the same machine; each client has one
-request under way. {seconds:g} seconds, the median of {rounds} rounds in turn; × says how many times better vaeline is.
+`POST` of greys in JSON to be reconstructed by {title} ({digest}…), on {machine}, the clients on the same machine;
+each client has one request under way. {seconds:g} seconds, the median of {rounds} rounds in turn; × says how many times
+better vaeline is.
 Made by `python benchmarks/serving`.
 
 | images a request | clients | requests/s | | | p50, ms | | | p99, ms | | |
@@ -42,16 +44,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = measure(options.model, Path(scratch), options.seconds, options.rounds)
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-    head = HEAD.format(seconds=options.seconds, rounds=options.rounds, model=f"`{options.model}`", machine=machine)
+        about, rows = measure(options.model, Path(scratch), options.seconds, options.rounds)
+    head = HEAD.format(
+        title=about["title"],
+        digest=about["model"]["digest"][:12],
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        seconds=options.seconds,
+        rounds=options.rounds,
+    )
     with atomic_file(TABLE) as temporary:
         temporary.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
     print(TABLE.read_text(encoding="utf-8"))
 
 
-def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> list[str]:
-    """The rows of the table."""
+def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> tuple[dict[str, Any], list[str]]:
+    """What `/version` says of the model, and the rows of the table."""
     package_pyfunc(model, scratch / "package")
     theirs, ours = free_port(), free_port()
     package = ["-m", str(scratch / "package"), "--env-manager", "local", "-p", str(theirs)]
@@ -71,7 +78,8 @@ def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> list[str
                     paces[1].append(press(ours, "/reconstruct", bodies[1], clients, seconds))
                 rows.append(write_row(images, clients, *map(middle, paces)))
                 print(rows[-1], flush=True)
-    return rows
+        about = json.loads(Client(ours).ask("GET", "/version").body)
+    return about, rows
 
 
 def make_bodies(images: int) -> tuple[bytes, bytes]:

@@ -1,9 +1,10 @@
 """Requests of all kinds while the champion moves: every one must be answered, whole, by the version that it names.
 
-    python benchmarks/serving/soak.py [--requests 10000] [--moves 20] [--clients 8]      exit status 1 if one was not
+    python benchmarks/serving/soak.py [--model models/vae.keras] [--requests 10000] [--moves 20] [--clients 8]
 
-Three models take turns behind the alias of a store of its own. What each answers to each request is computed here,
-beforehand, and every image of every answer is compared with it.
+Writes soak.md here; the exit status is 1 if one was not. The model and two untrained ones take turns behind the alias
+of a store of its own. What each answers to each request is computed here, beforehand, and every image of every answer
+is compared with it.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import io
 import itertools
 import json
 import os
+import platform
 import sys
 import tempfile
 import threading
@@ -27,22 +29,31 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from vaeline.archive import save_archive
+from vaeline.artifacts import atomic_file
+from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel
-from vaeline.params import read_params
 from vaeline.registry.stored import ARCHIVE
 from vaeline.serving import answers
 from vaeline.serving.answers import Ask
 from vaeline.tracking.runs import DIGEST_TAG
 
+TABLE = Path(__file__).parent / "soak.md"
 NAME = "vae-soak"
-VERSIONS = {
-    "1": {},
+OTHERS = {
     "2": {"architecture": "mlp", "width": 64},
     "3": {"latent_dim": 8, "architecture": "mlp", "width": 64},
 }
 CLOSE = 2e-4
 NEAR_A_MOVE = 3.0
+HEAD = """\
+Requests of every path and form from {clients} clients, one each under way, while the alias moves; version 1 is
+{title}, 2 and 3 are smaller; {machine}, the clients on the same machine.
+Made by `python benchmarks/serving/soak.py`.
+
+| | |
+|---|---|
+"""
 
 
 @dataclass(frozen=True)
@@ -68,19 +79,20 @@ class Record:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path, default=Path("models/vae.keras"))
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--moves", type=int, default=20)
     parser.add_argument("--clients", type=int, default=8)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        sys.exit(soak(Path(scratch), options.requests, options.moves, options.clients))
+        sys.exit(soak(Path(scratch), options.model, options.requests, options.moves, options.clients))
 
 
-def soak(folder: Path, requests: int, moves: int, clients: int) -> int:
-    """Print what happened; 1 if a request failed, an answer was wrong or a move was not followed."""
+def soak(folder: Path, archive: Path, requests: int, moves: int, clients: int) -> int:
+    """Write what happened; 1 if a request failed, an answer was wrong or a move was not followed."""
     store, port = f"sqlite:///{folder}/mlflow.db", free_port()
     registry = MlflowClient(store)
-    models = fill(registry, folder)
+    models = fill(registry, folder, archive)
     questions = ask_beforehand(models)
     registry.set_registered_model_alias(NAME, "champion", "1")
     command = ["vaeline.cli", "serve", "--model", f"models:/{NAME}@champion", "--port", str(port)]
@@ -98,19 +110,26 @@ def soak(folder: Path, requests: int, moves: int, clients: int) -> int:
             each.join()
         memory.append(process.memory_info().rss)
         swaps = count_swaps(port)
-    print_record(record, swaps, memory, server.returncode)
-    print("\n".join(record.failures[:10]))
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    head = HEAD.format(clients=clients, title=models["1"].title, machine=machine)
+    with atomic_file(TABLE) as temporary:
+        temporary.write_text(head + write_record(record, swaps, memory, server.returncode), encoding="utf-8")
+    print(TABLE.read_text(encoding="utf-8"), *record.failures[:10], sep="\n")
     return int(bool(record.failures) or swaps != moves or len(record.seconds) != requests or server.returncode != 0)
 
 
-def fill(registry: MlflowClient, folder: Path) -> dict[str, GenerativeModel]:
+def fill(registry: MlflowClient, folder: Path, archive: Path) -> dict[str, GenerativeModel]:
     """Three registered versions, and the models in them."""
     registry.create_registered_model(NAME)
     experiment = registry.create_experiment("soak", (folder / "mlruns").as_uri())
-    own, models = read_params().model, {}
-    for version, changes in VERSIONS.items():
-        models[version] = build_model(own.model_copy(update=changes), (28, 28), 10, int(version))
-        digest = save_archive(models[version], folder / "vae.keras")
+    own = load_model(archive)
+    others = {
+        version: build_model(own.params.model_copy(update=changes), own.image_shape, own.classes, int(version))
+        for version, changes in OTHERS.items()
+    }
+    models = {"1": own, **others}
+    for model in models.values():
+        digest = save_archive(model, folder / "vae.keras")
         run = registry.create_run(experiment)
         registry.log_artifact(run.info.run_id, str(folder / "vae.keras"), ARCHIVE.rpartition("/")[0])
         registry.create_model_version(NAME, run.info.artifact_uri, run.info.run_id, tags={DIGEST_TAG: digest})
@@ -184,7 +203,7 @@ def ask(port: int, questions: list[Question], record: Record, requests: int) -> 
         try:
             answer = client.ask(chosen.method, chosen.path, chosen.body, chosen.headers)
             wrong = find_wrong(chosen, answer, record)
-        except OSError as error:
+        except Exception as error:
             client, wrong, answer = Client(port), f"{type(error).__name__}: {error}", None
         if wrong:
             record.failures.append(f"{chosen.method} {chosen.path}: {wrong}")
@@ -239,8 +258,8 @@ def count_swaps(port: int) -> int:
     return int(float(line.split()[1]))
 
 
-def print_record(record: Record, swaps: int, memory: list[int], status: int) -> None:
-    """What happened, as a table."""
+def write_record(record: Record, swaps: int, memory: list[int], status: int) -> str:
+    """What happened, as rows of a table."""
     times = np.array(record.seconds)
     near = np.array([any(0 <= when - moved < NEAR_A_MOVE for moved in record.moves) for when, _ in record.seconds])
     by_version = ", ".join(f"{count} by version {version}" for version, count in sorted(record.versions.items()))
@@ -254,7 +273,7 @@ def print_record(record: Record, swaps: int, memory: list[int], status: int) -> 
         "memory of the server before and after, MiB": ", ".join(f"{value / 2**20:.0f}" for value in memory),
         "exit status after SIGTERM": status,
     }
-    print("\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]))
+    return "".join(f"| {name} | {value} |\n" for name, value in rows.items())
 
 
 def write_percentiles(seconds: np.ndarray) -> str:

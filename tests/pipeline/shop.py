@@ -11,10 +11,12 @@ from pipeline.workspace import Workspace
 
 from vaeline.applications.reference import fit_reference, write_reference
 from vaeline.archive import save_archive
+from vaeline.artifacts import digest
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.models.generative import GenerativeModel
 from vaeline.params import Params, change_params, flatten, parse_params, read_params
 from vaeline.registry.candidates import candidate_name, register_candidate, served_name
+from vaeline.registry.garbage import MD5_TAG
 from vaeline.registry.stored import REFERENCE
 from vaeline.tracking.runs import DIGEST_TAG, log_dataset, log_params
 from vaeline.tracking.store import experiment_id, open_store
@@ -71,11 +73,9 @@ class Shop:
             seen = fit_reference(model, sha256, scale(train.images[:100]), train.labels[:100], prepared.classes, 1)
             write_reference(seen, reference)
             tags = {key: value for key, value in self.run.data.tags.items() if not key.startswith("mlflow.log")}
-            run_id = self.client.create_run(
-                experiment_id(self.client, DATASET),
-                run_name=name,
-                tags=tags | {DIGEST_TAG: sha256, "mlflow.runName": name},
-            ).info.run_id
+            own = {DIGEST_TAG: sha256, MD5_TAG: digest(archive, "md5"), "mlflow.runName": name}
+            experiment = experiment_id(self.client, DATASET)
+            run_id = self.client.create_run(experiment, run_name=name, tags=tags | own).info.run_id
             run = self.client.get_run(run_id)
             log_params(self.client, run, flatten(params.model_dump(by_alias=True)))
             (data,) = self.run.inputs.dataset_inputs

@@ -12,14 +12,15 @@ from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
 
 from vaeline.registry.candidates import candidate_name, copy_version, served_name
 from vaeline.registry.ledger import append, ledger_name, mark_done, read_ledger
-from vaeline.server.accounts import add_user, admin_of
+from vaeline.server.accounts import add_user, admin_of, grant
 from vaeline.server.folder import read_password
 from vaeline.tracking.runs import set_tags
 from vaeline.tracking.store import experiment_name
 
 pytestmark = needs_postgres
 
-EXPERIMENT, CANDIDATES, SERVED = experiment_name("digits"), candidate_name("digits"), served_name("digits")
+DATASET = "kmnist"  # the server's second: on the first, models are promoted in earnest
+EXPERIMENT, CANDIDATES, SERVED = experiment_name(DATASET), candidate_name(DATASET), served_name(DATASET)
 USERS = ["admin", "trainer", "promoter", "viewer", "stranger", "nobody"]
 MOVE = dict.fromkeys(("action", "from", "to", "from_digest", "to_digest", "reason", "gate_sha256"), "")
 EVERYBODY, TRAINER, PROMOTER, ADMIN_ALONE = {"trainer", "promoter", "viewer"}, {"trainer"}, {"promoter"}, set()
@@ -99,7 +100,7 @@ MATRIX = {
     ),
     "read the ledger": Case(EVERYBODY, lambda c, s, _: read_ledger(c, SERVED)),
     "write the ledger": Case(PROMOTER, lambda c, s, _: append(c, SERVED, read_ledger(c, SERVED), MOVE)),
-    "note a move as done": Case(PROMOTER, lambda c, s, _: mark_done(c, SERVED, 1)),
+    "note a move as done": Case(PROMOTER, lambda c, s, _: mark_done(c, SERVED, {"number": 1})),
     "delete the ledger's run": Case(
         ADMIN_ALONE,
         lambda c, s, run: c.delete_run(run),
@@ -115,7 +116,9 @@ MATRIX = {
 @pytest.fixture(scope="module")
 def shelf(team_server: TeamServer) -> Shelf:
     """One of everything, made by those whose work it is; and a user without a role."""
-    add_user(admin_of(team_server.folder), team_server.folder, "stranger", [])
+    admin = admin_of(team_server.folder)
+    grant(admin, [DATASET])
+    add_user(admin, team_server.folder, "stranger", [])
     client = MlflowClient(team_server.url)
     with acting_as(team_server, "trainer"):
         experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id

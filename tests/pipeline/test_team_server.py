@@ -13,17 +13,23 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
+from pipeline.shop import Shop
 from pipeline.workspace import Workspace
+from registry.vault import Vault
 from screenshots import find_browser, open_page, show_runs
+from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
+from vaeline.cli import app
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import candidate_name, copy_version, served_name
+from vaeline.models.vae import VAE
+from vaeline.params import read_params
+from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.stored import ARCHIVE, find_registered
 from vaeline.server.accounts import API, RIGHTS, RIGHTS_API, add_user, admin_of, grant
 from vaeline.server.folder import new_password, read_password
 from vaeline.tracking.runs import DIGEST_TAG
-from vaeline.tracking.store import experiment_id, experiment_name, run_pages, unreachable
+from vaeline.tracking.store import experiment_id, experiment_name, open_store, run_pages, unreachable
 
 pytestmark = needs_postgres
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: `make browser` installs one")
@@ -32,6 +38,7 @@ CANDIDATES, SERVED = candidate_name("digits"), served_name("digits")
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
 REGISTER = ("env", "PYTHONPATH=src", "python", "pipeline/register.py")
 WRITERS, EPOCHS = 8, 6
+CROWD = "crowd"  # a data set of its own: what it registers are no models
 WRITE = f"""
 import multiprocessing, os, pathlib, sys
 from vaeline.registry.candidates import candidate_name
@@ -43,12 +50,12 @@ def write(index):
     here.mkdir()
     os.chdir(here)
     client = open_store()
-    run = client.create_run(experiment_id(client, "digits"), run_name=f"writer-{{index}}").info
+    run = client.create_run(experiment_id(client, "{CROWD}"), run_name=f"writer-{{index}}").info
     for epoch in range(1, {EPOCHS} + 1):
         log_history(client, run.run_id, [{{"epoch": epoch, "loss": float(index), "val_loss": float(epoch)}}])
         set_tags(client, run.run_id, {{f"epoch-{{epoch}}": str(index)}})
     client.log_text(run.run_id, str(index), "model/archive")
-    client.create_model_version(candidate_name("digits"), f"{{run.artifact_uri}}/model", run.run_id)
+    client.create_model_version(candidate_name("{CROWD}"), f"{{run.artifact_uri}}/model", run.run_id)
     client.set_terminated(run.run_id)
 
 with multiprocessing.get_context("fork").Pool({WRITERS}) as pool:
@@ -72,6 +79,14 @@ def refusal(server: TeamServer, user: str) -> str:
         except MlflowException as error:
             return error.error_code
     return ""
+
+
+def said(server: TeamServer, user: str, *command: str, status: int = 0) -> str:
+    """What `vaeline ...` says to a user, in the working directory."""
+    with acting_as(server, user):
+        result = CliRunner().invoke(app, command)
+    assert result.exit_code == status, result.output
+    return result.output
 
 
 def test_of_two_first_starts_at_once_one_serves_and_the_other_says_so(team_server):
@@ -149,9 +164,7 @@ def test_a_data_set_is_the_administrators_to_open(team_server):
     with acting_as(team_server, "trainer"), pytest.raises(MlflowException) as refused:
         experiment_id(client, "letters")
     with acting_as(team_server, "trainer"):
-        assert "does not let trainer; its administrator gives rights (`vaeline server grant`" in str(
-            unreachable(refused.value)
-        )
+        assert str(unreachable(refused.value)).startswith("trainer may not do this in the tracking store http://")
     assert "rights on letters" in team_server.command("grant", "letters")
     with acting_as(team_server, "trainer"):
         assert client.create_run(experiment_id(client, "letters"))
@@ -168,16 +181,15 @@ def test_a_wrong_password_is_called_that(team_server, monkeypatch):
 
 
 def test_eight_writers_at_once_lose_nothing(team_server, tmp_path):
+    team_server.command("grant", CROWD)
     patient = {"PYTHONPATH": f"{ROOT}/src", "MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
     environment = team_server.workspace.environment(**team_server.environment("trainer"), **patient)
     subprocess.run([sys.executable, "-c", WRITE], cwd=tmp_path, env=environment, check=True)
     client = MlflowClient(team_server.url)
     with acting_as(team_server, "viewer"):
-        experiment = client.get_experiment_by_name(experiment_name("digits")).experiment_id
-        runs = {
-            run.info.run_name: run for run in client.search_runs([experiment], "attributes.run_name LIKE 'writer-%'")
-        }
-        assert len(runs) == WRITERS
+        experiment = client.get_experiment_by_name(experiment_name(CROWD)).experiment_id
+        runs = {run.info.run_name: run for run in client.search_runs([experiment])}
+        assert set(runs) == {f"writer-{index}" for index in range(WRITERS)}
         for index in range(WRITERS):
             run = runs[f"writer-{index}"]
             assert run.info.status == "FINISHED"
@@ -185,26 +197,48 @@ def test_eight_writers_at_once_lose_nothing(team_server, tmp_path):
             assert [(item.step, item.value) for item in history] == [(epoch, index) for epoch in range(1, EPOCHS + 1)]
             assert {run.data.tags[f"epoch-{epoch}"] for epoch in range(1, EPOCHS + 1)} == {str(index)}
             assert client.list_artifacts(run.info.run_id, "model")[0].file_size == 1
-        ids = {run.info.run_id for run in runs.values()}
-        versions = [item for item in client.search_model_versions(f"name = '{CANDIDATES}'") if item.run_id in ids]
-        assert len({item.version for item in versions}) == len({item.run_id for item in versions}) == WRITERS
+        versions = client.search_model_versions(f"name = '{candidate_name(CROWD)}'")
+        assert {int(item.version) for item in versions} == set(range(1, WRITERS + 1))
+        assert {item.run_id for item in versions} == {run.info.run_id for run in runs.values()}
 
 
-def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, clone):
+def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, clone, monkeypatch):
+    monkeypatch.chdir(clone.root)
     clone.run(*REGISTER, **team_server.environment("trainer"))
-    model_sha256 = clone.json("reports/registration.json")["model_sha256"]
-    client = MlflowClient(team_server.url)
-    with acting_as(team_server, "promoter"):
-        (candidate,) = client.search_model_versions(f"name = '{CANDIDATES}' and tags.`{DIGEST_TAG}` = '{model_sha256}'")
-        run = client.get_run(candidate.run_id)
+    with acting_as(team_server, "trainer"):
+        vault = Vault(clone.root, open_store())
+        (candidate,) = vault.versions(CANDIDATES)
+        run = vault.client.get_run(vault.candidate(candidate).run_id)
         assert run.data.tags["vaeline.restored"] == "true"
         assert "test/nll" in run.data.metrics
-        served = copy_version(client, candidate, SERVED)
-        client.set_registered_model_alias(SERVED, "champion", served.version)
+        params = read_params()
+        other = Shop(clone.root, vault.client, run).register(VAE(params.model), "other", params)
+
+    def gate(version: str) -> None:
+        with acting_as(team_server, "trainer"):
+            vault.gate(version)
+
+    refused = f"vaeline: trainer may not do this in the tracking store {team_server.url}; its administrator gives"
+    gate(candidate)
+    assert refused in said(team_server, "trainer", "promote", candidate, status=1)
+    assert "version 1 of vae-digits is champion" in said(team_server, "promoter", "promote", candidate)
+    gate(other)
+    said(team_server, "promoter", "promote", other)
+    with monkeypatch.context() as patch:
+        patch.setattr("vaeline.registry.rollback.try_stored", lambda stored: None)
+        assert refused in said(team_server, "trainer", "rollback", "--reason", "mine was better", status=1)
+    assert "version 1 of vae-digits is champion again" in said(team_server, "promoter", "rollback", "--reason", "ugly")
+    moves = [line.split("│")[3:7] for line in said(team_server, "viewer", "history").splitlines() if "promoter" in line]
+    assert [[word.strip() for word in move] for move in moves] == [
+        ["promoter", "promote", "", "1"],
+        ["promoter", "promote", "1", "2"],
+        ["promoter", "rollback", "2", "1"],
+    ]
+    assert said(team_server, "promoter", "registry", "check") == "0 errors, 0 warnings\n"
     with acting_as(team_server, "viewer"):
         stored = find_registered(f"models:/{SERVED}@champion")
         with stored.artifact(ARCHIVE) as file:
-            assert digest(file) == stored.model_sha256 == model_sha256
+            assert digest(file) == stored.model_sha256 == clone.json("reports/registration.json")["model_sha256"]
 
 
 @needs_browser
@@ -220,7 +254,7 @@ def test_a_viewer_sees_the_runs_in_a_browser(team_server):
         assert problems == []
 
 
-def test_a_server_that_is_shot_in_mid_training_and_started_again_loses_nothing(team_server, clone):
+def test_a_server_that_is_shot_in_mid_training_and_started_again_loses_nothing(team_server, clone, monkeypatch):
     trainer = team_server.environment("trainer")
     clone.change(train__epochs=EPOCHS, train__patience=EPOCHS, train__batch_size=4)
     training = clone.start(*TRAIN, **trainer, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
@@ -243,7 +277,8 @@ def test_a_server_that_is_shot_in_mid_training_and_started_again_loses_nothing(t
     before, known = run_and_epochs("train/loss")
     assert known[0] == 1, "what had been written is gone"
     assert len(known) < EPOCHS, "the training was to miss the server"
-    clone.run("vaeline", "track", "sync", **trainer)
+    monkeypatch.chdir(clone.root)
+    said(team_server, "trainer", "track", "sync")
     for metric in ("train/loss", "validation/loss", "validation/kl"):
         run, epochs = run_and_epochs(metric)
         assert sorted(epochs) == list(range(1, EPOCHS + 1))

@@ -20,11 +20,20 @@ NASTY = [
     "über ☃",
     "%% no comment",
     "models:/a@b",
+    "1. a list",
+    "2) a list",
+    "- a list",
+    "+ a list",
+    "*bold* __bold__ ~~gone~~",
+    "%%{init: {'theme': 'dark'}}%%",
+    "style n0: #quot;",
+    "$$x^2$$",
 ]
 NODE = re.compile(r'  (n\d+)(\[|\(\[|\[\(|\[\[)"([^"]*)"(\]|\]\)|\)\]|\]\])')
 EDGE = re.compile(r'  (n\d+) -->\|"([^"|]*)"\| (n\d+)')
 BRACKETS = {"[": "]", "([": "])", "[(": ")]", "[[": "]]"}
-ENTITY = re.compile(r"#(?:\d+|amp|quot|lt|gt);")
+ENTITY = re.compile(r"#\d+;")
+MARKDOWN = re.compile(r"(^|<br/>)([-+]|\d+[.)])( |$)")
 
 
 def read_mermaid(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]], str]:
@@ -44,7 +53,8 @@ def read_mermaid(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]],
             edges.append((edge[1], edge[2], edge[3]))
     for label in (*nodes.values(), *(label for _, label, _ in edges)):
         bare = ENTITY.sub("", label.replace("<br/>", ""))
-        assert not set(bare) & set('"<>&#`|\\\n'), label
+        assert not set(bare) & set('"<>&#`|\\\n%{}*_~$:;'), label
+        assert not MARKDOWN.search(label), label
     return nodes, edges, re.fullmatch(r"  style (n\d+) stroke-width:4px", style)[1]
 
 
@@ -65,7 +75,10 @@ def test_any_label_makes_a_valid_flowchart():
 
 
 def test_an_escaped_text_says_what_it_said():
-    assert escape('a "b" <c> #1;\n d') == "a #quot;b#quot; #lt;c#gt; #35;1; d"
+    assert escape('a "b" <c> #1;\n d') == "a #34;b#34; #60;c#62; #35;1#59; d"
+    assert escape("models/vae.keras, src/a-b @champion") == "models/vae.keras, src/a-b @champion"
+    for text in NASTY:
+        assert re.sub(r"#(\d+);", lambda code: chr(int(code[1])), escape(text)) == " ".join(text.split())
 
 
 def test_a_graph_keeps_each_node_and_edge_once_and_no_edge_into_nothing():

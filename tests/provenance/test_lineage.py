@@ -8,10 +8,12 @@ import pytest
 from provenance.test_graph import read_mermaid
 
 from vaeline.artifacts import digest
+from vaeline.data.idx import read_idx, write_idx
 from vaeline.errors import VaelineError
 from vaeline.provenance.graph import Graph, Node
 from vaeline.provenance.lineage import lineage
 from vaeline.provenance.subjects import find_subject
+from vaeline.registry.ledger import append, entry_digest
 from vaeline.tracking.history import lock_on_disk, recorded_locks
 from vaeline.tracking.runs import set_tags
 from vaeline.tracking.trees import disk_tree, dvc_md5
@@ -73,6 +75,27 @@ def test_a_champion_leads_back_to_its_candidate_and_to_all_that_made_it(ask, pro
 def test_a_candidate_says_what_became_of_it_and_of_no_other(ask):
     assert reached(ask("models:/vae-digits-candidates/1"), back=False).keys() == {"version vae-digits/1 @champion"}
     assert reached(ask("models:/vae-digits-candidates/2"), back=False) == {}
+
+
+def test_a_champion_names_the_move_that_made_it_one(ask, client):
+    told = {"who": "nobody", "from": "", "from_digest": "", "to_digest": "", "gate_sha256": "0" * 64}
+    first = append(client, "vae-digits", [], told | {"action": "promote", "to": "1", "reason": "better"})
+    append(client, "vae-digits", [first], told | {"action": "promote", "to": "2", "reason": "another"})
+    for name in ("models:/vae-digits@champion", "models:/vae-digits-candidates/1"):
+        graph = ask(name)
+        (move,) = (node for node in graph.nodes.values() if node.kind == "ledger")
+        assert (move.label, move.digest, move.facts["reason"]) == (
+            "entry 1, promote",
+            entry_digest(first),
+            "better",
+        )
+        assert [edge.target for edge in graph.uses(move.id)] == ["version:vae-digits/1"]
+
+
+def test_a_copy_whose_candidate_was_deleted_leads_to_the_model(ask, client, two_models):
+    client.delete_model_version("vae-digits-candidates", "1")
+    found = reached(ask("models:/vae-digits@champion"), back=True)
+    assert {"model models/vae.keras", f"run {two_models[1].info.run_name}", "data data/raw"} <= found.keys()
 
 
 def test_a_run_by_name_or_id_and_a_number_that_only_one_version_has(ask, two_models):
@@ -146,6 +169,16 @@ def test_a_training_image_has_trained_and_no_scores(ask):
     assert {edge.label for edge in graph.uses(graph.subject)} == {"trained"}
     assert all("scores of the image" not in node.facts for node in graph.nodes.values())
     assert {edge.label for edge in ask("validation/0").uses("image:validation/0")} == {"validated"}
+
+
+def test_an_image_of_another_source_is_told(ask, project):
+    file = project.root / "data/raw/train-images-idx3-ubyte"
+    images = read_idx(file)
+    for raw in (images[::-1], images[:1]):
+        write_idx(file, raw)
+        assert ask("test/1").nodes["image:test/1"].facts["as in the source"] == "false"
+    file.unlink()
+    assert "as in the source" not in ask("test/1").nodes["image:test/1"].facts
 
 
 def test_other_data_on_disk_was_used_by_no_run(ask, project):

@@ -24,6 +24,7 @@ def run(monkeypatch):
 
 def test_the_moves_of_a_champion_from_the_command_line(vault, run):
     assert "has no ledger yet" in run("history")
+    assert "no version of vae-digits was promoted yet" in run("rollback", "--reason", "why", status=1)
     assert "has no gate report; run `vaeline gate 1`" in run("promote", "1", status=1)
     vault.gate(1)
     assert "dry run: nothing was written" in run("promote", "1", "--dry-run", "--replaces", "none")
@@ -55,7 +56,7 @@ def test_a_broken_ledger_is_shown_and_exits_with_1(succeeded, run):
 
 
 def test_the_health_of_the_registry(succeeded, run):
-    assert run("registry", "check") == "0 errors, 0 warnings\n"
+    assert run("registry", "check") == f"{SERVED} and {CANDIDATES}: 0 errors, 0 warnings\n"
     succeeded.sql("UPDATE model_versions SET creation_time = 0")
     assert f"warning: models:/{CANDIDATES}/3: was registered " in run("registry", "check")
     succeeded.client.set_registered_model_alias(SERVED, "champion", "1")

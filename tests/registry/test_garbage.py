@@ -6,11 +6,12 @@ from registry.vault import CANDIDATES, DATASET, SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import served_name
-from vaeline.registry.garbage import MD5_TAG, collect, judge_versions, locked_models
+from vaeline.registry.garbage import MD5_TAG, collect, judge_versions
 from vaeline.registry.health import check_registry
 from vaeline.registry.promotion import promote
 from vaeline.registry.stored import load_stored, stored_version
 from vaeline.registry.versions import ARCHIVE
+from vaeline.tracking.branches import locked_models
 from vaeline.tracking.runs import DIGEST_TAG
 
 NOW = timedelta(0)

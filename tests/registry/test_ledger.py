@@ -1,32 +1,20 @@
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
-import requests
 from conftest import ROOT
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from registry.vault import SERVED, Vault
+from registry.vault import SERVED
 
 from vaeline.errors import VaelineError
-from vaeline.registry.ledger import (
-    FIELDS,
-    OvertakenError,
-    append,
-    broken_links,
-    champions,
-    entry_digest,
-    export_ledger,
-    ledger_name,
-    read_ledger,
-)
-from vaeline.registry.promotion import promote
+from vaeline.registry.chain import FIELDS, broken_links, entry_digest
+from vaeline.registry.ledger import OvertakenError, append, ledger_name, read_ledger
 from vaeline.tracking.runs import search_all
-from vaeline.tracking.store import open_store, run_pages
+from vaeline.tracking.store import run_pages
 
 MOVE = {"action": "promote", "from": "", "to": "1", "from_digest": "", "to_digest": "d" * 64, "reason": "better"}
 MOVE |= {"gate_sha256": "9" * 64}
@@ -125,71 +113,11 @@ def test_processes_that_write_at_once_make_one_ledger_with_every_entry(vault, tm
     assert ledgers == [ledger_name(SERVED)]
 
 
-@pytest.fixture
-def server(crowned, tmp_path):
-    """MLflow's server on the vault's store: its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{crowned.root}/mlflow.db"}
-    settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        while not answers(f"{address}/health"):
-            assert process.poll() is None, (tmp_path / "server.log").read_text()
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def answers(address):
-    try:
-        return requests.get(address, timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
-def test_a_server_keeps_the_ledger_as_well(crowned, server, monkeypatch, tmp_path):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    through = Vault(crowned.root, open_store())
-    promote(through.client, through.candidate(2), SERVED, crowned.terms)
-    seen = read_ledger(through.client, SERVED)
-    assert [(entry["from"], entry["to"]) for entry in seen] == [("", "1"), ("1", "2")]
-    assert through.champion() == "2"
-    write_from(tmp_path, 2, 5, server)
-    entries = read_ledger(through.client, SERVED)
-    assert broken_links(entries) == []
-    assert sorted(entry["who"] for entry in entries[2:]) == sorted("01" * 5)
-    with pytest.raises(OvertakenError, match="was faster: entry 3 of the ledger"):
-        append(through.client, SERVED, seen, MOVE)
-
-
 def test_no_one_can_write_an_entry_again(vault):
     write(vault, "first")
     run = vault.client.get_experiment_by_name(ledger_name(SERVED)).tags["vaeline.ledger_run"]
     with pytest.raises(Exception, match="Changing param values is not allowed"):
         vault.client.log_param(run, "000001", "{}")
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (("reason", "better than it was"), "entry 2 is not the one that entry 3 was written after"),
-        (("to_digest", "e" * 64), "entry 2 is not the one that entry 3 was written after"),
-        (("previous_sha256", "0" * 64), "entry 1 is not the one that entry 2 was written after"),
-        (("more", "than there was"), "entry 2 lacks or adds more"),
-    ],
-)
-def test_a_changed_entry_breaks_the_chain_where_it_is(vault, change, sentence):
-    entry = dict(write(vault, "first", "second", "third")[1])
-    entry[change[0]] = change[1]
-    vault.sql("UPDATE params SET value = ? WHERE key = '000002'", json.dumps(entry))
-    assert broken_links(read_ledger(vault.client, SERVED))[0] == sentence
 
 
 def test_what_is_missing_or_unreadable_breaks_the_chain(vault):
@@ -200,12 +128,6 @@ def test_what_is_missing_or_unreadable_breaks_the_chain(vault):
     assert broken_links(read_ledger(vault.client, SERVED)) == ["entry 2 is missing"]
     vault.sql("DELETE FROM params WHERE key = '000001'")
     assert broken_links(read_ledger(vault.client, SERVED)) == ["entry 1 is missing"]
-
-
-def test_a_first_entry_has_none_before_it(vault):
-    first, second = write(vault, "first", "second")
-    assert broken_links([{**second, "number": 1}]) == ["entry 1 was written after another, which is missing"]
-    assert broken_links([first]) == []
 
 
 def test_a_reason_that_mlflow_would_cut_is_refused(vault):
@@ -220,40 +142,6 @@ def test_a_ledger_in_the_trash_is_not_an_empty_one(vault):
     vault.client.delete_experiment(experiment)
     with pytest.raises(VaelineError, match=rf"was deleted; `mlflow experiments restore -x {experiment}` brings"):
         read_ledger(vault.client, SERVED)
-
-
-def test_an_export_grows_and_tells_a_rewritten_ledger(vault, tmp_path):
-    file = tmp_path / "ledger.jsonl"
-    export_ledger(write(vault, "first"), file)
-    entries = write(vault, "second")
-    export_ledger(entries, file)
-    lines = file.read_text().splitlines()
-    assert [json.loads(line) for line in lines] == entries
-    with pytest.raises(VaelineError, match="line 2 is not entry 2 of the ledger: the ledger was rewritten"):
-        export_ledger(entries[:1], file)
-    with pytest.raises(VaelineError, match="line 1 is not entry 1 of the ledger"):
-        export_ledger([{**entries[0], "reason": "another"}, entries[1]], file)
-    assert file.read_text().splitlines() == lines
-
-
-@pytest.mark.parametrize(
-    ("moves", "path"),
-    [
-        ("", []),
-        ("p1 p2 p3", ["1", "2", "3"]),
-        ("p1 p2 p3 r2", ["1", "2"]),
-        ("p1 p2 p3 r2 r1", ["1"]),
-        ("p1 p2 p3 r1", ["1"]),
-        ("p1 p2 r1 r2", ["1", "2"]),
-        ("p1 p2 p1", ["1", "2", "1"]),
-        ("p1 p2 p1 r2", ["1", "2"]),
-        ("p1 p2 r1 p3", ["1", "3"]),
-        ("p1 p2 p3 r1 r3", ["1", "3"]),
-    ],
-)
-def test_rollbacks_go_further_and_further_back(moves, path):
-    actions = {"p": "promote", "r": "rollback"}
-    assert champions([{"action": actions[move[0]], "to": move[1:]} for move in moves.split()]) == path
 
 
 def test_the_ledger_is_no_training(vault):

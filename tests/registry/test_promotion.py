@@ -1,10 +1,12 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
+import requests
 from conftest import ROOT
 from mlflow import MlflowClient
 from registry.vault import CANDIDATES, SERVED
@@ -12,8 +14,11 @@ from registry.vault import CANDIDATES, SERVED
 from vaeline.errors import VaelineError
 from vaeline.params import change_params
 from vaeline.registry import moves, promotion
-from vaeline.registry.ledger import entry_digest, read_ledger
-from vaeline.registry.promotion import REQUIRED_TAGS, plan_promotion, promote
+from vaeline.registry.chain import broken_links, entry_digest
+from vaeline.registry.ledger import done_digest, read_ledger
+from vaeline.registry.promotion import plan_promotion, promote
+from vaeline.registry.rollback import roll_back
+from vaeline.registry.terms import REQUIRED_TAGS, Terms
 from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
@@ -23,8 +28,10 @@ from pathlib import Path
 from vaeline.errors import VaelineError
 from vaeline.params import read_params
 from datetime import timedelta
-from vaeline.registry import moves, promotion
+from vaeline.registry import moves
 from vaeline.registry.gate.policy import policy
+from vaeline.registry.promotion import promote
+from vaeline.registry.terms import Terms
 from vaeline.tracking.store import open_store
 client, number, store = open_store(), sys.argv[1], Path("..")
 append = moves.append
@@ -35,10 +42,10 @@ def append_together(*arguments):
     return append(*arguments)
 moves.append = append_together
 params = read_params(store / "vault/params.yaml")
-terms = promotion.Terms(timedelta(days=7), policy(params))
+terms = Terms(timedelta(days=7), policy(params))
 candidate = client.get_model_version("vae-digits-candidates", number)
 try:
-    promotion.promote(client, candidate, "vae-digits", terms)
+    promote(client, candidate, "vae-digits", terms)
     print("moved")
 except VaelineError as error:
     print(error)
@@ -143,6 +150,10 @@ def move_by_hand(vault):
     vault.client.set_registered_model_alias(SERVED, "champion", "1")
 
 
+def change_last_entry(vault):
+    vault.sql("UPDATE params SET value = replace(value, 'tester', 'someone') WHERE key = '000001'")
+
+
 def no_champion(vault):
     vault.gate(2, champion=None)
 
@@ -171,6 +182,7 @@ def fails(vault):
             other_champion,
             "compared .* with version 1, but the champion of vae-digits is version 2 .entry 2: promote by",
         ),
+        (change_last_entry, "the ledger of vae-digits is broken: entry 1 is not the one that was carried out; nothing"),
         (no_champion, "compared .* with no champion, but the champion of vae-digits is version 1"),
         (move_by_hand, "@champion of vae-digits is at version 1, not at version 2 where the ledger's last entry put"),
         (other_model, "report is about another model"),
@@ -211,7 +223,7 @@ def test_only_the_named_champion_is_replaced(crowned):
 
 def terms_with(vault, replaces):
     terms = vault.terms
-    return type(terms)(terms.max_age, terms.policy, replaces)
+    return Terms(terms.max_age, terms.policy, replaces)
 
 
 def cut_off(patch, step, nth):
@@ -268,6 +280,38 @@ def test_another_promotion_finishes_the_one_that_broke_off(crowned, monkeypatch)
     assert crowned.champion() == "2"
 
 
+def test_a_move_that_broke_off_and_whose_version_was_deleted_stops_nothing(crowned, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, "log_param", 1)
+        promote_it(crowned, 2)
+    crowned.client.delete_model_version(SERVED, "2")
+    told = []
+    with pytest.raises(VaelineError, match="is at version 1, not at version 2 where the ledger's last entry put it"):
+        promote_it(crowned, 2, tell=told.append)
+    assert told == ["finished: entry 2 of the ledger, promote to version 2, which was deleted"]
+    monkeypatch.setattr("vaeline.registry.rollback.try_stored", lambda stored: None)
+    assert roll_back(crowned.client, SERVED, "what is left", "1")["to"] == "1"
+    crowned.gate(2)
+    assert promote_it(crowned, 2)["from"] == "1"
+    assert crowned.served(crowned.champion()).tags[DIGEST_TAG] == crowned.candidate(2).tags[DIGEST_TAG]
+
+
+def test_a_copy_that_lost_its_files_is_not_made_champion(succeeded, monkeypatch):
+    """Version 1 was made from a run of which the files are gone; the same model was registered again since."""
+    succeeded.gate(1)
+    candidate = succeeded.candidate(1)
+    candidate._run_id = succeeded.candidate(3).run_id
+    lost = succeeded.file(succeeded.served(1), ARCHIVE)
+    other = succeeded.file(succeeded.candidate(3), ARCHIVE)
+    other.write_bytes(lost.read_bytes())
+    report = succeeded.file(succeeded.candidate(3), "gate/gate.json")
+    report.parent.mkdir()
+    report.write_bytes(succeeded.file(succeeded.candidate(1), "gate/gate.json").read_bytes())
+    lost.unlink()
+    with pytest.raises(VaelineError, match=rf"^models:/{SERVED}/1 has no file {ARCHIVE}"):
+        promote(succeeded.client, candidate, SERVED, succeeded.terms)
+
+
 def test_a_slow_process_leaves_the_alias_where_a_later_entry_put_it(crowned, monkeypatch):
     """Between the ledger and the alias of one move, another machine makes a whole move."""
     set_alias, others = MlflowClient.set_registered_model_alias, []
@@ -294,6 +338,35 @@ def test_where_two_copied_at_once_the_lower_version_counts(crowned, monkeypatch)
     assert "vaeline.promoted_at" not in crowned.served(3).tags
 
 
+@pytest.fixture
+def server(crowned, tmp_path):
+    """MLflow's server on the vault's store: its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{crowned.root}/mlflow.db"}
+    settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        while not answers(f"{address}/health"):
+            assert process.poll() is None, (tmp_path / "server.log").read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(address):
+    try:
+        return requests.get(address, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
 def start_promoter(vault, home, number, **environment):
     home.mkdir()
     (home / "dvc.yaml").touch()
@@ -307,11 +380,13 @@ def start_promoter(vault, home, number, **environment):
     )
 
 
-def test_of_two_promoters_at_once_one_wins_and_the_other_is_told(crowned, tmp_path):
+@pytest.mark.parametrize("store", ["database", "server"])
+def test_of_two_promoters_at_once_one_wins_and_the_other_is_told(crowned, tmp_path, request, store):
     """On two machines, which share no lock: both have read the same ledger before either writes."""
+    where = {"MLFLOW_TRACKING_URI": request.getfixturevalue("server")} if store == "server" else {}
     homes = {"ann": 2, "bob": 3}
     crowned.gate(3)
-    started = [start_promoter(crowned, tmp_path / name, number) for name, number in homes.items()]
+    started = [start_promoter(crowned, tmp_path / name, number, **where) for name, number in homes.items()]
     while not all((tmp_path / name / "ready").exists() for name in homes):
         assert all(process.poll() is None for process in started)
         time.sleep(0.01)
@@ -321,7 +396,8 @@ def test_of_two_promoters_at_once_one_wins_and_the_other_is_told(crowned, tmp_pa
     (loser,) = set(homes) - {winner}
     assert said[loser].startswith(f"{winner} was faster: entry 2 of the ledger, promote to version ")
     assert "nothing was moved" in said[loser]
-    entry = read_ledger(crowned.client, SERVED)[-1]
+    first, entry = read_ledger(crowned.client, SERVED)
+    assert broken_links([first, entry], done_digest(crowned.client, SERVED, 2)) == []
     assert (entry["number"], entry["who"]) == (2, winner)
     assert entry["to_digest"] == crowned.candidate(homes[winner]).tags[DIGEST_TAG]
     assert crowned.champion() == entry["to"]

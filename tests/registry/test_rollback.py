@@ -8,8 +8,9 @@ from registry.vault import SERVED
 
 from vaeline.errors import VaelineError
 from vaeline.registry import rollback, trial
+from vaeline.registry.chain import entry_digest
 from vaeline.registry.golden import GOLDEN
-from vaeline.registry.ledger import entry_digest, read_ledger
+from vaeline.registry.ledger import read_ledger
 from vaeline.registry.rollback import plan_rollback, roll_back
 from vaeline.registry.stored import stored_version
 from vaeline.registry.trial import answers_of, try_stored
@@ -168,6 +169,9 @@ def test_an_alias_that_was_moved_by_hand_is_put_where_a_person_says(succeeded, t
     succeeded.client.set_registered_model_alias(SERVED, "champion", "1")
     entry = back(succeeded, to="2")
     assert (entry["from"], entry["to"], succeeded.champion()) == ("1", "2", "2")
+    succeeded.client.set_registered_model_alias(SERVED, "champion", "1")
+    entry = back(succeeded, to="1")  # it may stay where it is, too, once a person has said why
+    assert (entry["from"], entry["to"], succeeded.champion()) == ("1", "1", "1")
 
 
 def test_a_champion_that_was_deleted_is_rolled_back_from(succeeded, tried):

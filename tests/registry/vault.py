@@ -20,7 +20,8 @@ from vaeline.params import ModelParams, read_params
 from vaeline.registry.candidates import candidate_name, register_candidate, served_name
 from vaeline.registry.gate.policy import policy
 from vaeline.registry.gate.publish import gate_tags
-from vaeline.registry.promotion import REQUIRED_TAGS, Terms, promote
+from vaeline.registry.promotion import promote
+from vaeline.registry.terms import REQUIRED_TAGS, Terms
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import open_store
 

@@ -108,7 +108,7 @@ def test_imports_run_downwards_only():
         {"tracking"},
         {"registry", "serving"},
         {"provenance"},
-        {"report", "server"},
+        {"report", "server", "changes"},
         {"repro"},
         {"retraining"},
         {"cli"},

@@ -5,18 +5,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+import alembic.command
 import psycopg
 import pytest
 from conftest import ROOT
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from pipeline.server import needs_postgres
 
 from vaeline.errors import VaelineError
 from vaeline.server import postgres
-from vaeline.server.folder import DATABASE_OWNER, new_password
+from vaeline.server.folder import DATABASE_OWNER, new_password, write_private
 from vaeline.server.postgres import ACCOUNTS, TRACKING, create_cluster, find_programs, running_postgres
-from vaeline.server.run import free_port
+from vaeline.server.run import free_port, upgrade_store
 
 FIRST_USE = "from vaeline.tracking.store import *; client = open_store(); print(experiment_id(client, 'digits'))"
+SCHEMA = "SELECT version_num FROM alembic_version"
 PASSWORD = new_password()
 
 
@@ -40,6 +44,13 @@ def database(cluster):
     port = free_port()
     with running_postgres(find_programs(cluster), cluster, port, cluster.with_name("log")):
         yield {"host": "127.0.0.1", "port": port, "user": DATABASE_OWNER, "password": PASSWORD, "dbname": TRACKING}
+
+
+@pytest.fixture
+def passfile(tmp_path):
+    """The owner's password, for PGPASSFILE."""
+    write_private(tmp_path / "pgpass", postgres.passfile_line(PASSWORD))
+    return tmp_path / "pgpass"
 
 
 def ask(question: str, **database: object) -> list[tuple]:
@@ -77,17 +88,26 @@ def test_the_password_is_kept_as_a_salted_hash_and_not_logged(database, cluster)
 
 
 @needs_postgres
-def test_machines_that_share_a_database_create_the_store_together(database, tmp_path):
-    passfile = tmp_path / "pgpass"
-    passfile.write_text(postgres.passfile_line(PASSWORD))
-    passfile.chmod(0o600)
+def test_what_an_older_mlflow_made_is_brought_up_to_date(database, passfile, monkeypatch):
+    monkeypatch.setenv("PGPASSFILE", str(passfile))
+    uri = postgres.database_uri(database["port"], TRACKING)
+    SqlAlchemyStore(uri, "mlflow-artifacts:/")
+    newest = ask(SCHEMA, **database)
+    alembic.command.downgrade(_get_alembic_config(uri), "-1")
+    assert ask(SCHEMA, **database) != newest
+    upgrade_store({"PGPASSFILE": str(passfile), "MLFLOW_BACKEND_STORE_URI": uri})
+    assert ask(SCHEMA, **database) == newest
+
+
+@needs_postgres
+def test_machines_that_share_a_database_create_the_store_together(database, passfile, tmp_path):
     environment = {
         "PYTHONPATH": str(ROOT / "src"),
         "PATH": "",
         "HOME": str(tmp_path),
         "PGPASSFILE": str(passfile),
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_TRACKING_URI": postgres.database_uri(database["port"], TRACKING),
+        "MLFLOW_TRACKING_URI": postgres.database_uri(database["port"], ACCOUNTS),
     }
     started = []
     for name in "abc":

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,10 +53,16 @@ def test_children_of_a_process_that_died_are_ended():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of their parent's death")
-def test_a_leashed_process_ends_with_the_one_that_holds_it():
+@pytest.mark.parametrize("late", [False, True])
+def test_a_leashed_process_ends_with_the_one_that_holds_it(late, tmp_path, monkeypatch):
+    if late:  # the leash is put on when its holder is dead
+        waiting = f'while kill -0 "$PPID"; do sleep 0.01; done 2>/dev/null; exec {shutil.which("setpriv")} "$@"'
+        (tmp_path / "setpriv").write_text(f"#!/bin/sh\n{waiting}\n")
+        (tmp_path / "setpriv").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     holder = subprocess.Popen([sys.executable, "-c", SHOT], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(holder.stdout.readline()))
-    while child.name() == "setpriv":
+    while not late and child.name() in {"setpriv", "sh"}:
         time.sleep(0.01)
     holder.kill()
     holder.wait()

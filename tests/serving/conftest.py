@@ -10,10 +10,3 @@ def vq_model(params) -> GenerativeModel:
     prior = params.model.prior.model_copy(update={"kind": "autoregressive", "layers": 1, "width": 16})
     changes = {"kind": "vqvae", "architecture": "conv", "latent_dim": 4, "width": 8, "prior": prior}
     return build_model(params.model.model_copy(update=changes), (28, 28), 10, 1)
-
-
-@pytest.fixture(scope="session")
-def wide_model(params) -> GenerativeModel:
-    """An untrained model with twenty latents."""
-    changes = {"architecture": "mlp", "latent_dim": 20, "width": 16}
-    return build_model(params.model.model_copy(update=changes), (28, 28), 10, 1)

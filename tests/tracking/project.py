@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from collections import OrderedDict
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.tracking._tracking_service import utils
 from ruamel.yaml import YAML
 
 from vaeline.data.idx import write_idx
@@ -167,6 +169,9 @@ def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a project the current folder, and nothing else where a store or a repository is looked for."""
     monkeypatch.chdir(root)
     monkeypatch.setattr(trees, "_cache_directory", lambda root: root / ".dvc/cache")  # DVC takes its time to say so
+    monkeypatch.setattr(
+        utils, "_artifact_repos_cache", OrderedDict()
+    )  # by run id, and the runs of all copies have the same
     for variable in ("DVC_ROOT", "DVC_EXP_NAME", "GIT_DIR", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -210,7 +215,8 @@ def make_project(root: Path) -> Project:
     splits = {name: (images, labels, np.array(rows)) for name, rows in ROWS.items()}
     about = {"dataset": "digits", "name": "digits", "title": "Digits", "classes": list("abcdefghi")}
     write_prepared(root / "data/prepared", splits, about)
-    project.write("reports/validation.json", json.dumps({"status": "passed", "profile": "digits"}))
+    validation = {"status": "passed", "profile": "digits", "expectations": 93, "failures": [], "rows": {"train": 3}}
+    project.write("reports/validation.json", json.dumps(validation))
     project.write("src/models/network.py", "print(0)")
     project.commit("Start")
     return project

@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
+import requests
 from conftest import ROOT
+from mlflow.exceptions import RestException
 
 from vaeline.tracking.store import tracking_uri, ui_address, unreachable
 
@@ -18,8 +20,19 @@ def test_the_environment_wins(monkeypatch):
 
 def test_a_password_is_not_repeated(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/db")
-    assert "postgresql://host/db" in str(unreachable(OSError("gone")))
-    assert "secret" not in str(unreachable(OSError("gone")))
+    said = str(unreachable(OSError("the request to postgresql://user:secret@host/db failed")))
+    assert said == (
+        "the tracking store postgresql://host/db cannot be used: the request to postgresql://host/db failed"
+    )
+
+
+def test_a_refusal_names_the_user_and_who_can_help(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://host")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "trainer")
+    answer = requests.Response()
+    answer.status_code = 403
+    for error in (RestException({"error_code": "PERMISSION_DENIED"}), requests.HTTPError(response=answer)):
+        assert str(unreachable(error)).startswith("trainer may not do this in the tracking store https://host; its adm")
 
 
 def test_the_ui_is_at_the_server_or_at_the_local_port(monkeypatch):

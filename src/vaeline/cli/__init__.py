@@ -1,6 +1,19 @@
 """The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
 
-from vaeline.cli import compare, gate, model, pipeline, provenance, registry, retrain, serve, server, storage, track
+from vaeline.cli import (
+    compare,
+    gate,
+    model,
+    pipeline,
+    provenance,
+    registry,
+    report,
+    retrain,
+    serve,
+    server,
+    storage,
+    track,
+)
 from vaeline.cli.app import app
 
 __all__ = [
@@ -11,6 +24,7 @@ __all__ = [
     "pipeline",
     "provenance",
     "registry",
+    "report",
     "retrain",
     "serve",
     "server",

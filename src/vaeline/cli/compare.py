@@ -8,8 +8,6 @@ import typer
 from vaeline.cli.app import app, sentences
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vaeline.evaluation.comparison import Comparison
 
 MEANING = (
@@ -62,8 +60,10 @@ def _show(result: "Comparison", choices: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from vaeline.evaluation.comparison import comparison_tables
+
     console = Console(width=None if Console().is_terminal else 128)
-    for title, columns, rows in _tables(result):
+    for title, columns, rows in comparison_tables(result):
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
             table.add_column(column, justify="left" if index in {0, len(columns) - 1} else "right")
@@ -98,41 +98,11 @@ def _write(result: "Comparison", folder: Path) -> list[Path]:
 
 
 def _markdown(result: "Comparison") -> str:
+    from vaeline.evaluation.comparison import comparison_tables
+
     parts = []
-    for title, columns, rows in _tables(result):
+    for title, columns, rows in comparison_tables(result):
         rules = [":--", *["--:"] * (len(columns) - 2), ":--"]
         parts += [f"## {title}", "\n".join(f"| {' | '.join(row)} |" for row in (columns, rules, *rows))]
     notes = [f"{note}." for note in result.notes]
     return "\n\n".join([*parts, *notes, "![Paired differences](comparison.png)", MEANING]) + "\n"
-
-
-def _tables(result: "Comparison") -> list[tuple[str, list[str], list[list[str]]]]:
-    """Title, columns and cells of both tables of each run."""
-    from vaeline.evaluation.comparison import score_title
-
-    tables = []
-    for run, overall in result.overall.groupby("run", sort=False):
-        columns = ["score", "images", "baseline", "this run", "difference", "95 % interval", "improved", "verdict"]
-        names = [score_title(score) for score in overall["score"]]
-        title = f"{run} against {result.baseline} on the test set of {result.dataset}"
-        tables.append((title, columns, _cells(names, overall)))
-        by_class = result.by_class[result.by_class["run"] == run]
-        title = f"{score_title(result.score)} by class: {run} against {result.baseline}"
-        tables.append((title, ["class", *columns[1:]], _cells(by_class["class"], by_class)))
-    return tables
-
-
-def _cells(names: "list[str] | pd.Series", table: "pd.DataFrame") -> list[list[str]]:
-    """Numbers to two digits of the interval's half-width."""
-    import math
-
-    cells = []
-    for name, row in zip(names, table.itertuples(), strict=True):
-        half = (row.high - row.low) / 2
-        decimals = min(6, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else 4
-        low, high = (f"{value:+.{decimals}f}" for value in (row.low, row.high))
-        improved = "" if math.isnan(row.improved) else f"{row.improved:.1%}"
-        means = [f"{value:.{decimals}f}" for value in (row.baseline_mean, row.mean)]
-        difference = f"{row.difference:+.{decimals}f}"
-        cells.append([name, f"{row.images:,}", *means, difference, f"{low} to {high}", improved, row.verdict])
-    return cells

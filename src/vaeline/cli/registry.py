@@ -38,18 +38,19 @@ def promote(
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
-        from vaeline.registry import promotion
         from vaeline.registry.candidates import served_name
         from vaeline.registry.gate.entrants import find_candidate
         from vaeline.registry.gate.policy import policy
+        from vaeline.registry.promotion import plan_promotion, promote
+        from vaeline.registry.terms import Terms
 
         found = find_candidate(client, candidate, params.data.name).stored.version
         must_replace = {"": None, NONE: ""}.get(replaces, replaces)
-        terms = promotion.Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
+        terms = Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
         name = served_name(params.data.name)
         if dry_run:
-            _would(promotion.plan_promotion(client, found, name, terms, reason).steps())
-        elif entry := promotion.promote(client, found, name, terms, reason, typer.echo):
+            _would(plan_promotion(client, found, name, terms, reason).steps())
+        elif entry := promote(client, found, name, terms, reason, typer.echo):
             typer.echo(f"version {entry['to']} of {name} is champion: models:/{name}@champion")
 
 
@@ -83,12 +84,13 @@ def history(
     with sentences(), _registry() as (client, params):
         from vaeline.errors import VaelineError
         from vaeline.registry.candidates import served_name
-        from vaeline.registry.ledger import broken_links, export_ledger, read_ledger
+        from vaeline.registry.chain import broken_links, export_ledger
+        from vaeline.registry.ledger import done_digest, read_ledger
 
         name = served_name(params.data.name)
         entries = read_ledger(client, name)
         _show_history(name, entries)
-        if broken := broken_links(entries):
+        if broken := broken_links(entries, done_digest(client, name, len(entries))):
             raise VaelineError(f"the ledger of {name} is broken: {'; '.join(broken)}")
         if export:
             export_ledger(entries, export)
@@ -101,13 +103,15 @@ def check() -> None:
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
+        from vaeline.registry.candidates import candidate_name, served_name
         from vaeline.registry.health import ERROR, check_registry
 
         findings = check_registry(client, params.data.name, timedelta(days=params.registry.stale_days))
     for finding in findings:
         typer.echo(f"{finding.level}: {finding.where}: {finding.what}; what to do: {finding.remedy}")
     errors = sum(finding.level == ERROR for finding in findings)
-    typer.echo(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
+    names = f"{served_name(params.data.name)} and {candidate_name(params.data.name)}"
+    typer.echo(f"{names}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
     raise typer.Exit(1 if errors else 0)
 
 

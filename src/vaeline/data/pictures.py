@@ -22,7 +22,17 @@ ARRAY_ENDING = ".npy"
 ENDINGS = PICTURE_ENDINGS | {ARRAY_ENDING}
 FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 50_000_000
-BROKEN_PICTURE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+BROKEN_PICTURE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
 BROKEN_ARRAY = (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, tokenize.TokenError)
 
 

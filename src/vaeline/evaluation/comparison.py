@@ -6,7 +6,8 @@ the images are independent draws and that their number is large enough for a mea
 some tens in a class. They speak of these two trained models on other images like these, not of another training.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -123,6 +124,20 @@ def compare(evaluations: Sequence[Evaluation], score: str) -> Comparison:
         differences,
         tuple(notes),
     )
+
+
+def comparison_tables(comparison: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Title, columns and cells, as text, of both tables of each run: all scores, and one score by class."""
+    tables = []
+    for run, overall in comparison.overall.groupby("run", sort=False):
+        columns = ["score", "images", "baseline", "this run", "difference", "95 % interval", "improved", "verdict"]
+        names = [score_title(score) for score in overall["score"]]
+        title = f"{run} against {comparison.baseline} on the test set of {comparison.dataset}"
+        tables.append((title, columns, _cells(names, overall)))
+        by_class = comparison.by_class[comparison.by_class["run"] == run]
+        title = f"{score_title(comparison.score)} by class: {run} against {comparison.baseline}"
+        tables.append((title, ["class", *columns[1:]], _cells(by_class["class"], by_class)))
+    return tables
 
 
 def require_same_images(baseline: Evaluation, other: Evaluation) -> None:
@@ -276,3 +291,17 @@ def _p_value(differences: np.ndarray) -> float:
     if np.ptp(differences) == 0:
         return float(differences[0] == 0)
     return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def _cells(names: Iterable[str], table: pd.DataFrame) -> list[list[str]]:
+    """Numbers to two digits of the interval's half-width."""
+    cells = []
+    for name, row in zip(names, table.itertuples(), strict=True):
+        half = (row.high - row.low) / 2
+        decimals = min(6, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else 4
+        low, high = (f"{value:+.{decimals}f}" for value in (row.low, row.high))
+        improved = "" if math.isnan(row.improved) else f"{row.improved:.1%}"
+        means = [f"{value:.{decimals}f}" for value in (row.baseline_mean, row.mean)]
+        difference = f"{row.difference:+.{decimals}f}"
+        cells.append([name, f"{row.images:,}", *means, difference, f"{low} to {high}", improved, row.verdict])
+    return cells

@@ -1,5 +1,6 @@
 """How figures are written: without a screen, and with the same bytes for the same content."""
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -7,7 +8,14 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import atomic_file
 
 
+def figure_png(figure: Figure) -> bytes:
+    """A figure as PNG, without the writer's name or a date."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+    return stream.getvalue()
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG without the writer's name or a date, atomically."""
+    """Write a figure as PNG, atomically."""
     with atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+        temporary.write_bytes(figure_png(figure))

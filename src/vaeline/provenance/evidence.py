@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from vaeline.registry.versions import SCHEME, artifact_copy, registered_version
+from vaeline.registry.versions import SCHEME, artifact_copy, registered_version, uri_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import LOCK_FILE
@@ -46,11 +46,6 @@ def versions_of(client: MlflowClient, run: Run) -> list[ModelVersion]:
     found = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     whole = [client.get_model_version(version.name, version.version) for version in found]
     return sorted(whole, key=lambda version: version.creation_timestamp)
-
-
-def uri_of(version: ModelVersion) -> str:
-    """`models:/name/version`."""
-    return f"models:/{version.name}/{version.version}"
 
 
 def copied_from(version: ModelVersion) -> str:

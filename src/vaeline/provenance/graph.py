@@ -1,11 +1,12 @@
 """A lineage: things, and which was made of which; as plain values for JSON, and as a Mermaid flowchart."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 SHOWN_DIGITS = 12
-ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;", "|": "#124;", "\\": "#92;"}
+MEANS_SOMETHING = re.compile(r"[^\w /@.,()=+'!?…-]|_|[-+.)](?= |$)")  # to Mermaid, or to the Markdown in its labels
 SHAPES = {"version": ("([", "])"), "data": ("[(", ")]"), "image": ("[(", ")]"), "stage": ("[[", "]]")}
 SUBJECT_STYLE = "stroke-width:4px"
 
@@ -79,8 +80,8 @@ def to_mermaid(graph: Graph) -> str:
 
 
 def escape(text: str) -> str:
-    """A text as it can stand between quotes in Mermaid: special characters as entities, white space as one blank."""
-    return "".join(ENTITIES.get(character, character) for character in " ".join(text.split()))
+    """A text as it can stand between quotes in Mermaid: what means something as a code, white space as one blank."""
+    return MEANS_SOMETHING.sub(lambda found: f"#{ord(found[0])};", " ".join(text.split()))
 
 
 def _shortened(digest: str) -> str:

@@ -1,22 +1,16 @@
 """The lineage of a version, a run, a file or an image, as a graph of what was made of what."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from vaeline.data.idx import read_idx
 from vaeline.data.prepared import Prepared, read_prepared
-from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
-from vaeline.errors import VaelineError
 from vaeline.provenance.evidence import (
     COMMIT_TAG,
     DIRTY_TAG,
@@ -25,36 +19,34 @@ from vaeline.provenance.evidence import (
     about_commit,
     copied_from,
     lock_of,
-    uri_of,
     versions_of,
 )
 from vaeline.provenance.graph import Edge, Graph, Node, make_graph
+from vaeline.provenance.nodes import (
+    file_id,
+    file_node,
+    image_node,
+    known,
+    move_node,
+    run_id,
+    run_node,
+    version_id,
+    version_node,
+)
 from vaeline.provenance.subjects import ImageRow, RecordedFile, Subject, digests_of, recorded_digests
-from vaeline.registry.versions import SCHEME, artifact_copy
+from vaeline.registry.ledger import read_ledger
+from vaeline.registry.versions import artifact_copy, uri_of
 from vaeline.tracking.history import METRICS, RecordedLock
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import MODEL, RAW, Stages, code, deps, outs, params
-from vaeline.tracking.restore import HISTORY, LOCK_TAG, PREPARED, RESTORED_FROM, VALIDATION, is_run_of
-from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED, every_run
+from vaeline.tracking.restore import HISTORY, LOCK_TAG, PREPARED, VALIDATION, is_run_of
+from vaeline.tracking.runs import DIGEST_TAG, every_run
 from vaeline.tracking.trees import disk_tree, dvc_md5
 
 SCORES = "evaluation/scores.parquet"
-GATE = "vaeline.gate_"
 BEFORE_TRAINING = ("fetch", "prepare", "validate", "classify")
 INTO_TRAINING = {PREPARED: "trained", VALIDATION: "let through"}
 ROLES = {"train": "trained", "validation": "validated", "test": "tested"}
-RUN_FACTS = {
-    "train key": KEY_TAG,
-    "data set": "vaeline.dataset",
-    "machine": "vaeline.machine",
-    "processor": "vaeline.processor",
-    "backend": "vaeline.backend",
-    "python": "vaeline.python",
-    "DVC experiment": "vaeline.dvc_experiment",
-    "ended by": "vaeline.ended_by",
-    "restored": RESTORED,
-    "restored from": RESTORED_FROM,
-}
 
 Parts = tuple[list[Node], list[Edge]]
 
@@ -93,10 +85,10 @@ def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence
             break
     for run in every_run(client):
         own = digests_of(run)
-        all_known = [own, *(recorded_digests(lock.stages) for lock in recorded if is_run_of(run, lock))]
-        if paths := {path for known in all_known for path, md5 in known.items() if md5 == file.md5}:
+        said = [own, *(recorded_digests(lock.stages) for lock in recorded if is_run_of(run, lock))]
+        if paths := {path for digests in said for path, md5 in digests.items() if md5 == file.md5}:
             prepared, model = (
-                next((known[path] for known in all_known if path in known), "") for path in (PREPARED, MODEL)
+                next((digests[path] for digests in said if path in digests), "") for path in (PREPARED, MODEL)
             )
             parts += [_versions(client, run, model), *(_way(path, file.md5, prepared, run) for path in sorted(paths))]
     return make_graph(file_node(file.paths[0], file.md5), *_join(parts))
@@ -112,7 +104,7 @@ def lineage_of_image(
     Raises:
         VaelineError: the split has no such row.
     """
-    subject, md5 = _image_node(image, prepared), dvc_md5(disk_tree(Path(PREPARED)))
+    subject, md5 = image_node(image, prepared), dvc_md5(disk_tree(Path(PREPARED)))
     about = file_node(PREPARED, md5, {"data set": prepared.title, "splits": prepared.manifest["splits"]})
     parts = [([about], [Edge(about.id, subject.id, f"row {image.row} of {image.split}")])]
     parts += [
@@ -128,68 +120,39 @@ def lineage_of_image(
     return make_graph(subject, *_join(parts))
 
 
-def run_id(run: Run) -> str:
-    """The id of a run's node."""
-    return f"run:{run.info.run_id}"
-
-
-def version_id(uri: str) -> str:
-    """The id of the node of `models:/name/version`."""
-    return f"version:{uri.removeprefix(SCHEME)}"
-
-
-def file_id(md5: str) -> str:
-    """The id of a file's node."""
-    return f"file:{md5}"
-
-
-def version_node(version: ModelVersion) -> Node:
-    """A registered version, its aliases, and what the gate said of it."""
-    name = "".join((f"{version.name}/{version.version}", *(f" @{alias}" for alias in version.aliases)))
-    facts = {
-        "registered": _when(version.creation_timestamp),
-        "aliases": list(version.aliases),
-        "gate": {tag.removeprefix(GATE): value for tag, value in version.tags.items() if tag.startswith(GATE)},
-    }
-    return Node(version_id(uri_of(version)), "version", name, version.tags.get(DIGEST_TAG, ""), _known(facts))
-
-
-def run_node(run: Run, scores: Mapping[str, float] | None = None) -> Node:
-    """A run, where it ran and what it reached; and its scores of one image, if there are any."""
-    tags, metrics = run.data.tags, run.data.metrics
-    facts = {
-        "id": run.info.run_id,
-        "status": run.info.status,
-        "started": _when(run.info.start_time),
-        **{name: tags.get(tag, "") for name, tag in RUN_FACTS.items()},
-        "metrics": {name: metrics[name] for name in metrics if name.startswith("test/") and not name.endswith("_se")},
-        "scores of the image": dict(scores or {}),
-    }
-    return Node(run_id(run), "run", run.info.run_name, tags.get(DIGEST_TAG, ""), _known(facts))
-
-
-def file_node(path: str, md5: str, facts: Mapping[str, Any] | None = None) -> Node:
-    """A file or folder by DVC's md5."""
-    return Node(file_id(md5), "data" if path.startswith("data/") else "file", path, md5, facts or {})
-
-
 def _versions(client: MlflowClient, run: Run, md5: str) -> Parts:
-    """The run, its model with DVC's md5, and the versions of that, in whichever registered model."""
+    """The run, its model with DVC's md5, the versions of that in whichever registered model, and what crowned them."""
     sha256 = run.data.tags.get(DIGEST_TAG, "")
     nodes, edges = [run_node(run)], []
     if not sha256:
         return nodes, edges
-    model = Node(file_id(md5 or sha256), "model", MODEL, sha256, _known({"md5": md5}))
+    model = Node(file_id(md5 or sha256), "model", MODEL, sha256, known({"md5": md5}))
     nodes.append(model)
     edges.append(Edge(run_id(run), model.id, "made"))
-    for version in versions_of(client, run):
-        nodes.append(version_node(version))
-        source = copied_from(version)
-        link = (
-            (version_id(source), nodes[-1].id, "promoted to") if source else (model.id, nodes[-1].id, "registered as")
+    versions = versions_of(client, run)
+    there = {uri_of(version) for version in versions}
+    for version in versions:
+        node, source = version_node(version), copied_from(version)
+        nodes.append(node)
+        edges.append(
+            Edge(version_id(source), node.id, "promoted to")
+            if source in there
+            else Edge(model.id, node.id, "registered as")
         )
-        edges.append(Edge(*link))
-    return nodes, edges
+    moves = _moves(client, versions)
+    return nodes + moves[0], edges + moves[1]
+
+
+def _moves(client: MlflowClient, versions: Iterable[ModelVersion]) -> Parts:
+    """The entries of the ledger by which any of the versions became champion."""
+    versions = {(version.name, str(version.version)): version_id(uri_of(version)) for version in versions}
+    crowned = [
+        (move_node(entry, name), versions[name, entry["to"]])
+        for name in dict.fromkeys(name for name, _ in versions)
+        for entry in read_ledger(client, name)
+        if (name, entry.get("to")) in versions
+    ]
+    return [node for node, _ in crowned], [Edge(node.id, version, "made it champion") for node, version in crowned]
 
 
 def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
@@ -203,7 +166,7 @@ def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
         )
     if digest := tags.get(LOCK_TAG):
         about = {"found in": lock.where, "first commit": lock.commit, "stages": dict(lock.stages)} if lock else {}
-        into_run.append((Node("lock", "lock", "dvc.lock", digest, _known(about)), "records"))
+        into_run.append((Node("lock", "lock", "dvc.lock", digest, known(about)), "records"))
     if run.data.params:
         into_run.append(
             (Node("parameters", "parameters", "params.yaml", "", {"values": dict(run.data.params)}), "asked for")
@@ -216,7 +179,7 @@ def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
         into_run.append((Node(file_id(md5), "validation", VALIDATION, md5, verdict), INTO_TRAINING[VALIDATION]))
     if address := tags.get("vaeline.ci_url"):
         about = {"workflow": tags.get("vaeline.ci_workflow", ""), "actor": tags.get("vaeline.ci_actor", "")}
-        into_run.append((Node("ci", "CI run", address, "", _known(about)), "ran"))
+        into_run.append((Node("ci", "CI run", address, "", known(about)), "ran"))
     return [node for node, _ in into_run], [Edge(node.id, run_id(run), label) for node, label in into_run]
 
 
@@ -245,7 +208,7 @@ def _stages(stages: Stages, targets: Iterable[str], train: str = "stage:train") 
         own = code(stages, stage)
         facts = {"command": stages[stage]["cmd"], "parameters": params(stages, stage)}
         nodes += [
-            Node(here, "stage", stage, "", _known(facts)),
+            Node(here, "stage", stage, "", known(facts)),
             Node(f"code:{stage}", "code", f"code of {stage}", "", own),
         ]
         edges.append(Edge(f"code:{stage}", here, "runs in"))
@@ -280,27 +243,6 @@ def _way(path: str, md5: str, prepared: str, run: Run) -> Parts:
     return [], [Edge(file_id(md5), run_id(run), INTO_TRAINING.get(path, "went into"))]
 
 
-def _image_node(image: ImageRow, prepared: Prepared) -> Node:
-    """The image, its label, and the row of the source that it was, if the source is on disk."""
-    split = prepared.splits.get(image.split)
-    if split is None or image.row >= len(split.labels):
-        rows = len(split.labels) if split else 0
-        raise VaelineError(f"{PREPARED} has no image {image.split}/{image.row}: {image.split} has {rows:,} rows")
-    pixels, label, row = split.images[image.row], int(split.labels[image.row]), int(split.indices[image.row])
-    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
-    source = Path(RAW) / (TEST_IMAGES if image.split == "test" and own_test_set else TRAIN_IMAGES)
-    facts = {
-        "split": image.split,
-        "row": image.row,
-        "label": label,
-        "class": prepared.classes[label],
-        "source": f"row {row} of {source}",
-        "as in the source": str(np.array_equal(read_idx(source)[row], pixels)).lower() if source.is_file() else "",
-    }
-    sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, _known(facts))
-
-
 def _scores(client: MlflowClient, run: Run, row: int) -> dict[str, float]:
     """How a run scored a test image; empty if it has no table of scores, or left the image out."""
     with artifact_copy(client, run.info.run_id, SCORES) as file:
@@ -318,11 +260,3 @@ def _splits(run: Run) -> dict[str, Any]:
 
 def _join(parts: Sequence[Parts]) -> Parts:
     return [node for nodes, _ in parts for node in nodes], [edge for _, edges in parts for edge in edges]
-
-
-def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if value not in ("", {}, [], None)}
-
-
-def _when(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

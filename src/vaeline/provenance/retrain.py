@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from mlflow.entities import Run
 from ruamel.yaml import YAML
@@ -34,6 +35,14 @@ RESTORED = ("fetch", "classify")  # the source images, and the classifier that m
 LOSSES = ("test/neg_elbo", "test/reconstruction", "test/nll_bound", "test/mse")
 LEFT_OUT = ("MLFLOW_", "DVC_", "GIT_")
 GRACE_SECONDS = 10
+# Tidies up when the pipe to it is closed, be it that this process was shot: the last line on it is the process group
+# that is still at work, or is empty.
+GUARD = """
+while read -r line; do group=$line; done
+[ -z "$group" ] || kill -s KILL -- "-$group"
+git worktree remove --force --force "$1/checkout"
+rm -rf "$1"
+"""
 
 
 @dataclass(frozen=True)
@@ -67,15 +76,15 @@ def retrain(lock: KeptLock, commit: str) -> Retrained:
     """Run the pipeline of `commit` up to `evaluate`, from the recorded images, with the present environment.
 
     The checkout, its DVC cache and its store of runs lie in a temporary folder, which is removed in the end, also after
-    a failure, Ctrl-C, SIGTERM and SIGHUP. The source images and the classifier are restored where they are at hand; all
+    a failure, Ctrl-C, and any signal. The source images and the classifier are restored where they are at hand; all
     else is made anew.
 
     Raises:
         VaelineError: there is no checkout, or a stage failed.
     """
-    with raising(signal.SIGTERM, signal.SIGHUP), _checkout(commit) as folder:
+    with raising(signal.SIGTERM, signal.SIGHUP), _checkout(commit) as (folder, guard):
         _prepare(folder, lock.stages)
-        _run([sys.executable, "-m", "dvc", "repro", "--no-run-cache", LAST_STAGE], folder, _environment(folder))
+        _run([sys.executable, "-m", "dvc", "repro", "--no-run-cache", LAST_STAGE], folder, _environment(folder), guard)
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         stages = read_lock((folder / LOCK_FILE).read_bytes())
         return Retrained(stages, digest(folder / MODEL), grouped_metrics(metrics))
@@ -120,20 +129,29 @@ def _near(name: str, recorded: float, found: float, tolerance: float) -> Check:
 
 
 @contextmanager
-def _checkout(commit: str) -> Iterator[Path]:
-    """The project as the commit has it, in a temporary folder that belongs to it alone."""
-    with tempfile.TemporaryDirectory(prefix="vaeline-retrain-") as scratch:
-        top = Path(scratch).resolve() / "checkout"
+def _checkout(commit: str) -> Iterator[tuple[Path, IO[str]]]:
+    """The project as the commit has it, in a temporary folder that belongs to it alone, and the way to its `GUARD`."""
+    scratch = Path(tempfile.mkdtemp(prefix="vaeline-retrain-")).resolve()
+    top = scratch / "checkout"
+    guard = subprocess.Popen(
+        ["sh", "-c", GUARD, "guard", str(scratch)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+        start_new_session=True,
+    )
+    try:
         no_hooks = ["git", "-c", f"core.hooksPath={os.devnull}"]  # DVC's would fill the folder from its cache
         done = subprocess.run(
             [*no_hooks, "worktree", "add", "--detach", str(top), commit], capture_output=True, text=True, check=False
         )
-        try:
-            if done.returncode:
-                raise VaelineError(f"no checkout of {commit[:12]}: {done.stderr.strip().splitlines()[-1]}")
-            yield top / git("rev-parse", "--show-prefix")
-        finally:
-            git("worktree", "remove", "--force", "--force", str(top))
+        if done.returncode:
+            raise VaelineError(f"no checkout of {commit[:12]}: {done.stderr.strip().splitlines()[-1]}")
+        yield top / git("rev-parse", "--show-prefix"), guard.stdin
+    finally:
+        guard.communicate()
 
 
 def _prepare(folder: Path, stages: Stages) -> None:
@@ -160,17 +178,21 @@ def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.parent}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return kept | own | {"PATH": binaries, "DVC_NO_ANALYTICS": "1"}
+    code = {"PATH": binaries, "PYTHONPATH": str(folder / "src")}  # not the code that this process runs
+    return kept | own | code | {"DVC_NO_ANALYTICS": "1"}
 
 
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], guard: IO[str]) -> None:
     """Run a command, its output on stderr; if this process is stopped, the command and its children end first."""
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, stdout=2)
     try:
+        guard.write(f"{process.pid}\n")
         status = process.wait()
     except BaseException:
         _end(process)
         raise
+    finally:
+        guard.write("\n")
     if status:
         raise VaelineError(f"the pipeline of that commit failed here with exit status {status}; what it said is above")
 

@@ -24,9 +24,8 @@ from vaeline.provenance.evidence import (
     home_commit,
     lock_of,
     run_of,
-    uri_of,
 )
-from vaeline.registry.versions import ARCHIVE, artifact_copy
+from vaeline.registry.versions import ARCHIVE, artifact_copy, uri_of
 from vaeline.tracking.git import commit_trees
 from vaeline.tracking.history import METRICS, RecordedLock, differing_code, environment_digest, recorded_key
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, locked_stages

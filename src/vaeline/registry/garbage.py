@@ -7,7 +7,6 @@ only with the last version, of any registered model, that is of their run.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -15,14 +14,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from vaeline.artifacts import digest
-from vaeline.errors import VaelineError
 from vaeline.registry.candidates import candidate_name, served_name
-from vaeline.registry.moves import aliases_of, find, find_run, one_at_a_time, read_standing
-from vaeline.registry.stored import stored_version, uri_of
-from vaeline.registry.versions import ARCHIVE, FOLDER
-from vaeline.tracking.git import git, read_objects
-from vaeline.tracking.lineage import LOCK_FILE
-from vaeline.tracking.locks import MODEL, outs, read_lock
+from vaeline.registry.moves import one_at_a_time, read_standing
+from vaeline.registry.stored import stored_version
+from vaeline.registry.versions import ARCHIVE, FOLDER, aliases_of, every_version, known_run, known_version, uri_of
+from vaeline.tracking.branches import locked_models
+from vaeline.tracking.locks import MODEL
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
@@ -61,7 +58,7 @@ def judge_versions(client: MlflowClient, dataset: str, untouched_for: timedelta)
     by_number |= {version: f"{served}@{alias}" for alias, version in aliases.items()}
     by_digest = {entry[f"{end}_digest"]: by_number[entry[end]] for entry in standing.entries for end in ("from", "to")}
     for alias, version in aliases.items():
-        if found := find(client, served, version):
+        if found := known_version(client, served, version):
             by_digest[found.tags.get(DIGEST_TAG, "")] = f"{served}@{alias}"
     own_alias = {version: f"{candidates}@{alias}" for alias, version in aliases_of(client, candidates).items()}
     locked, oldest = locked_models(), datetime.now(UTC) - untouched_for
@@ -98,66 +95,6 @@ def collect(client: MlflowClient, dataset: str, untouched_for: timedelta) -> Ite
             yield judged
 
 
-def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:
-    """All versions that meet a filter, however many, by number."""
-    found, token = [], None
-    while page := client.search_model_versions(wanted, page_token=token):
-        found += page
-        if not (token := page.token):
-            break
-    return sorted(found, key=lambda version: int(version.version))
-
-
-def locked_models() -> dict[str, str]:
-    """The md5 of the model in every `dvc.lock` that git's branches and tags end in, and who names it.
-
-    Branches of remotes count as they are now, so their commits must have been fetched; so do experiments of DVC, and
-    the files in this and other work trees, committed or not.
-
-    Raises:
-        VaelineError: there is no repository, a remote cannot be asked or has what was not fetched, or a lock cannot be
-            read.
-    """
-    tips = _tips(git("for-each-ref", "--format=%(objectname) %(refname)"))
-    if not tips:
-        raise VaelineError("no git branches are here, so no one knows which models their dvc.lock names")
-    names = {f"{commit}:./{LOCK_FILE}": ref for commit, ref in (_remote_tips() | tips).items()}
-    found = {}
-    for name, content in read_objects(list(names)).items():
-        found = _models(content, names[name]) | found
-    listed = git("worktree", "list", "--porcelain").splitlines()
-    trees = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
-    for file in [LOCK_FILE, *(tree / LOCK_FILE for tree in trees)]:
-        if file.is_file():
-            found = _models(file.read_bytes(), str(file.parent)) | found
-    return found
-
-
-def _remote_tips() -> dict[str, str]:
-    found = {}
-    for remote in git("remote").splitlines():
-        tips = _tips(git("ls-remote", "--heads", "--tags", remote))
-        if not tips:
-            raise VaelineError(f"git's remote {remote} does not answer, so no one knows which models its branches name")
-        for commit, ref in tips.items():
-            if not git("cat-file", "-t", commit):
-                raise VaelineError(f"{ref} of git's remote {remote} was not fetched; `git fetch --all --tags` first")
-            found[commit] = f"{ref} of {remote}"
-    return found
-
-
-def _tips(listed: str) -> dict[str, str]:
-    return dict(line.split(maxsplit=1) for line in listed.splitlines())
-
-
-def _models(content: bytes, where: str) -> dict[str, str]:
-    try:
-        md5 = outs(read_lock(content), "train").get(MODEL)
-    except ValueError as error:
-        raise VaelineError(f"{LOCK_FILE} of {where}: {error}") from None
-    return {md5: f"{LOCK_FILE} of {where}"} if md5 else {}
-
-
 def _youth(version: ModelVersion, oldest: datetime) -> str:
     if datetime.fromtimestamp(version.creation_timestamp / 1000, UTC) >= oldest:
         return "its age"
@@ -169,7 +106,7 @@ def _lock(client: MlflowClient, version: ModelVersion, locked: dict[str, str]) -
     """The `dvc.lock` that names the version's model: by its tag, and by its file before anything is deleted."""
     if known := locked.get(version.tags.get(MD5_TAG, "")):
         return known
-    if find_run(client, version.run_id) is None or DIGEST_TAG not in version.tags:
+    if known_run(client, version.run_id) is None or DIGEST_TAG not in version.tags:
         return "that it is none of vaeline's, or has lost its run"
     with stored_version(client, version).artifact(ARCHIVE) as file:
         if file is None:

@@ -11,12 +11,23 @@ from mlflow.entities.model_registry import ModelVersion
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.candidates import candidate_name, served_name
-from vaeline.registry.garbage import MD5_TAG, every_version
-from vaeline.registry.ledger import Entry, broken_links, is_done, read_ledger
-from vaeline.registry.moves import CHAMPION, LEDGER_TAG, aliases_of, find, find_run, tags_of
-from vaeline.registry.promotion import GATE_TAGS, SOURCE_TAG, read_report
-from vaeline.registry.stored import stored_version, uri_of
-from vaeline.registry.versions import FOLDER, REGISTRY_URI
+from vaeline.registry.chain import Entry, broken_links
+from vaeline.registry.garbage import MD5_TAG
+from vaeline.registry.ledger import done_digest, read_ledger
+from vaeline.registry.moves import LEDGER_TAG, tags_of
+from vaeline.registry.promotion import SOURCE_TAG
+from vaeline.registry.stored import stored_version
+from vaeline.registry.terms import GATE_TAGS, read_report
+from vaeline.registry.versions import (
+    CHAMPION,
+    FOLDER,
+    REGISTRY_URI,
+    aliases_of,
+    every_version,
+    known_run,
+    known_version,
+    uri_of,
+)
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
@@ -48,43 +59,34 @@ def check_registry(client: MlflowClient, dataset: str, stale_after: timedelta) -
     """
     served, candidates = served_name(dataset), candidate_name(dataset)
     entries = read_ledger(client, served)
-    versions = [version for name in (served, candidates) for version in every_version(client, f"name = '{name}'")]
-    found = [*_ledger(served, entries), *_champion(client, served, entries)]
-    for name in (served, candidates):
-        found += _aliases(client, name)
-    if not broken_links(entries):
-        unfinished = bool(entries) and not is_done(client, served, len(entries))
-        found += _moves(served, entries, [version for version in versions if version.name == served], unfinished)
-    for version in versions:
-        found += _version(client, version)
-        found += _copy(client, version) if version.name == served else _candidate(client, version, stale_after)
+    carried_out = done_digest(client, served, len(entries))
+    copies, trained = (every_version(client, f"name = '{name}'") for name in (served, candidates))
+    found = [*_aliases(client, served), *_aliases(client, candidates)]
+    if broken := broken_links(entries, carried_out):
+        remedy = "compare it with an earlier export (`vaeline history --export FILE`) to see what it said"
+        found += [Finding(ERROR, f"ledger of {served}", sentence, remedy) for sentence in broken]
+    else:
+        found += _champion(client, served, entries, bool(carried_out))
+        found += _moves(served, entries, copies, bool(carried_out))
+    for version in copies:
+        found += [*_version(client, version), *_copy(client, version)]
+    for version in trained:
+        found += [*_version(client, version), *_candidate(client, version, stale_after)]
     return found
 
 
-def _ledger(name: str, entries: Sequence[Entry]) -> Iterator[Finding]:
-    for sentence in broken_links(entries):
-        yield Finding(
-            ERROR,
-            f"ledger of {name}",
-            sentence,
-            "compare it with an earlier export (`vaeline history --export FILE`) to see what it said",
-        )
-
-
-def _champion(client: MlflowClient, name: str, entries: Sequence[Entry]) -> Iterator[Finding]:
+def _champion(client: MlflowClient, name: str, entries: Sequence[Entry], carried_out: bool) -> Iterator[Finding]:
     champion, where = aliases_of(client, name).get(CHAMPION, ""), f"{name}@{CHAMPION}"
     if not entries:
         if champion:
             what = f"is version {champion}, which no entry of a ledger made champion"
-            yield Finding(ERROR, where, what, "delete the alias, and promote a candidate that passed the gate")
+            yield Finding(ERROR, where, what, "find out who set it; the next `vaeline promote` replaces it")
         return
     last = entries[-1]
-    if "to" not in last:
-        return
-    if not is_done(client, name, len(entries)):
+    if not carried_out:
         what = f"entry {last['number']} ({last['action']} to version {last['to']}) was not carried to its end"
         yield Finding(WARNING, where, what, "the next `vaeline promote` or `vaeline rollback` finishes it")
-    elif find(client, name, last["to"]) is None:
+    elif known_version(client, name, last["to"]) is None:
         what = f"version {last['to']}, champion by the ledger, was deleted"
         yield Finding(ERROR, where, what, "`vaeline rollback --to VERSION --reason ...` to an earlier champion")
     elif champion != last["to"]:
@@ -95,13 +97,13 @@ def _champion(client: MlflowClient, name: str, entries: Sequence[Entry]) -> Iter
 
 def _aliases(client: MlflowClient, name: str) -> Iterator[Finding]:
     for alias, version in aliases_of(client, name).items():
-        if find(client, name, version) is None:
+        if known_version(client, name, version) is None:
             what = f"points at version {version}, which was deleted"
             yield Finding(ERROR, f"{name}@{alias}", what, "move or delete the alias")
 
 
 def _moves(
-    name: str, entries: Sequence[Entry], versions: Sequence[ModelVersion], unfinished: bool
+    name: str, entries: Sequence[Entry], versions: Sequence[ModelVersion], carried_out: bool
 ) -> Iterator[Finding]:
     """Compare the tags of served versions with what the ledger's entries gave them, or are about to give."""
     expected: dict[str, dict[str, str]] = {}
@@ -110,7 +112,7 @@ def _moves(
             expected.setdefault(number, {}).update(tags)
         expected[entry["to"]][DIGEST_TAG] = entry["to_digest"]
     present = {str(version.version): version for version in versions}
-    if unfinished:
+    if not carried_out and entries:
         for number in tags_of(entries[-1]):
             del expected[number]
             present.pop(number, None)
@@ -133,7 +135,7 @@ def _moves(
 def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     """Compare a version with its run and its files."""
     where = uri_of(version)
-    run = find_run(client, version.run_id)
+    run = known_run(client, version.run_id)
     if run is None:
         yield Finding(ERROR, where, "its run is gone, and its files with it", _replacement(version))
         return
@@ -162,7 +164,7 @@ def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     """Compare a served version with the candidate that it is a copy of, where that is still there."""
     source = version.tags.get(SOURCE_TAG, version.source)
     parts = REGISTRY_URI.fullmatch(source)
-    candidate = find(client, parts["name"], parts["version"]) if parts else None
+    candidate = known_version(client, parts["name"], parts["version"]) if parts else None
     if candidate is None:
         return
     own = {SOURCE_TAG, *GATE_TAGS}

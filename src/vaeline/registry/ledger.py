@@ -13,49 +13,27 @@ things in it happen once, on SQLite, on PostgreSQL and through a server alike:
 An experiment has rights of its own: whoever may update it may promote, all others need no more than to read it.
 
 Parameters are no secret and no signature: who owns the database can write a new chain. `vaeline history --export`
-compares the ledger with an earlier export for that reason, and the version that an entry names carries the entry's
-digest.
+compares the ledger with an earlier export for that reason. The last entry, which no other seals yet, is sealed by the
+tag `done.000007` of the same run, and every version carries the digest of the entry that made it champion.
 """
 
-import hashlib
-import json
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
+from vaeline.registry.chain import Entry, entry_digest, from_line, to_line
 from vaeline.tracking.git import git
 from vaeline.tracking.lineage import ci_tags
 from vaeline.tracking.origin import who
 from vaeline.tracking.store import LEDGER_SUFFIX
 
-Entry = dict[str, Any]
-FIELDS = (
-    "number",
-    "at",
-    "who",
-    "action",
-    "model",
-    "from",
-    "to",
-    "from_digest",
-    "to_digest",
-    "reason",
-    "gate_sha256",
-    "commit",
-    "ci_url",
-    "previous_sha256",
-)
 RUN_TAG = "vaeline.ledger_run"
 DONE = "done."
 LONGEST = 6000  # characters of a parameter; MLflow cuts off what is longer, without an error
-UNREADABLE = "unreadable"
 
 
 class OvertakenError(VaelineError):
@@ -77,7 +55,7 @@ def read_ledger(client: MlflowClient, name: str) -> list[Entry]:
     if run_id is None:
         return []
     params = client.get_run(run_id).data.params
-    return [_parse(int(key), params[key]) for key in sorted(params) if key.isdecimal()]
+    return [from_line(int(key), params[key]) for key in sorted(params) if key.isdecimal()]
 
 
 def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entry) -> Entry:
@@ -124,7 +102,7 @@ def make_ledger(client: MlflowClient, name: str) -> str:
     """
     if known := _find_run(client, name):
         return known
-    experiment = client.create_experiment(f"{ledger_name(name)}-{uuid.uuid4().hex}")
+    experiment = client.create_experiment(ledger_name(f"{name}-{uuid.uuid4().hex}"))
     run_id = client.create_run(experiment, run_name=ledger_name(name)).info.run_id
     client.update_run(run_id, status="FINISHED")
     client.set_experiment_tag(experiment, RUN_TAG, run_id)
@@ -139,91 +117,19 @@ def make_ledger(client: MlflowClient, name: str) -> str:
     return run_id
 
 
-def mark_done(client: MlflowClient, name: str, number: int) -> None:
+def mark_done(client: MlflowClient, name: str, entry: Entry) -> None:
     """Note that the alias has followed the entry: a different alias is no longer a move that was interrupted."""
-    client.set_tag(_find_run(client, name), f"{DONE}{_key(number)}", datetime.now(UTC).isoformat())
+    client.set_tag(_find_run(client, name), f"{DONE}{_key(entry['number'])}", entry_digest(entry))
 
 
-def is_done(client: MlflowClient, name: str, number: int) -> bool:
-    """Whether the alias has followed the entry."""
-    return f"{DONE}{_key(number)}" in client.get_run(_find_run(client, name)).data.tags
-
-
-def broken_links(entries: Sequence[Entry]) -> list[str]:
-    """A sentence for each entry that is not what its successor was written after; none means that the chain holds.
-
-    The last entry has no successor: the version that it names carries its digest as a tag.
-    """
-    found = []
-    for number, entry in enumerate(entries, 1):
-        if entry["number"] != number:
-            return [*found, f"entry {number} is missing"]
-        if UNREADABLE in entry:
-            found.append(f"entry {number} cannot be read: {entry[UNREADABLE][:80]!r}")
-        elif set(entry) != set(FIELDS):
-            odd = ", ".join(sorted(set(entry) ^ set(FIELDS)))
-            found.append(f"entry {number} lacks or adds {odd}")
-        elif number > 1 and entry["previous_sha256"] != entry_digest(entries[number - 2]):
-            found.append(f"entry {number - 1} is not the one that entry {number} was written after")
-        elif number == 1 and entry["previous_sha256"]:
-            found.append("entry 1 was written after another, which is missing")
-    return found
-
-
-def champions(entries: Sequence[Entry]) -> list[str]:
-    """The versions that a rollback without a target goes back through, the present champion last.
-
-    A promotion adds one; a rollback to a version among them drops what came after it, so that the next goes one further
-    back; a rollback to another version adds that.
-    """
-    path: list[str] = []
-    for entry in entries:
-        earlier = path[:-1]
-        if entry["action"] == "rollback" and entry["to"] in earlier:
-            del path[len(earlier) - earlier[::-1].index(entry["to"]) :]
-        else:
-            path.append(entry["to"])
-    return path
-
-
-def entry_digest(entry: Entry) -> str:
-    """SHA-256 of the entry's line."""
-    return hashlib.sha256(to_line(entry).encode()).hexdigest()
-
-
-def to_line(entry: Entry) -> str:
-    """The entry as one line of JSON, with sorted keys."""
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def export_ledger(entries: Sequence[Entry], path: Path) -> None:
-    """Write the entries as JSON lines; an earlier export at `path` must be the beginning of them.
-
-    Raises:
-        VaelineError: the ledger does not go on from the earlier export: it was rewritten, or is another.
-    """
-    lines = [to_line(entry) for entry in entries]
-    if path.is_file():
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if lines[number - 1 : number] != [line]:
-                raise VaelineError(
-                    f"{path}: line {number} is not entry {number} of the ledger: the ledger was rewritten, or this is "
-                    "an export of another; nothing was written"
-                )
-    with atomic_file(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+def done_digest(client: MlflowClient, name: str, number: int) -> str:
+    """The digest that an entry had when the alias had followed it; "" until then, and where there is no such entry."""
+    run_id = _find_run(client, name)
+    return client.get_run(run_id).data.tags.get(f"{DONE}{_key(number)}", "") if run_id else ""
 
 
 def _key(number: int) -> str:
     return f"{number:06}"
-
-
-def _parse(number: int, line: str) -> Entry:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        entry = None
-    return entry | {"number": number} if isinstance(entry, dict) else {"number": number, UNREADABLE: line}
 
 
 def _find_run(client: MlflowClient, name: str) -> str | None:

@@ -8,31 +8,18 @@ A process that dies in between leaves an entry without its note; the next comman
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from vaeline.errors import VaelineError
-from vaeline.registry.ledger import (
-    Entry,
-    append,
-    broken_links,
-    entry_digest,
-    is_done,
-    ledger_name,
-    mark_done,
-    read_ledger,
-)
-from vaeline.registry.versions import UNKNOWN
+from vaeline.registry.chain import Entry, broken_links, entry_digest
+from vaeline.registry.ledger import append, done_digest, ledger_name, mark_done, read_ledger
+from vaeline.registry.versions import CHAMPION, aliases_of, known_version
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
-Found = TypeVar("Found")
-CHAMPION = "champion"
 LEDGER_TAG = "vaeline.ledger_sha256"
 
 
@@ -40,30 +27,34 @@ LEDGER_TAG = "vaeline.ledger_sha256"
 class Standing:
     """Which version of the registered model `name` is champion, and its digest; "" is none.
 
-    `alias`: where the alias is. It is behind while the last entry of the ledger is `unfinished`, which means that
-    nobody has noted that its alias was moved; the entry counts all the same.
+    It is the one at which the alias points, unless the last entry of the ledger is `unfinished`, which means that
+    nobody has noted that its alias was moved: then that entry counts, and the alias may be behind.
     """
 
     name: str
     entries: tuple[Entry, ...]
     champion: str
     digest: str
-    alias: str
     unfinished: bool
 
     @property
     def moved_by_hand(self) -> bool:
         """Whether the alias is where no entry of the ledger put it."""
-        return bool(self.entries) and not self.unfinished and self.alias != self.entries[-1]["to"]
+        return bool(self.entries) and not self.unfinished and self.champion != self.entries[-1]["to"]
 
     def by_hand(self) -> str:
         """The sentence about an alias that was moved by hand."""
-        at, recorded = f"at version {self.alias}" if self.alias else "nowhere", self.entries[-1]["to"]
+        at, recorded = f"at version {self.champion}" if self.champion else "nowhere", self.entries[-1]["to"]
         return f"@{CHAMPION} of {self.name} is {at}, not at version {recorded} where the ledger's last entry put it"
 
     def first(self) -> list[str]:
         """What has to happen before any other move, a sentence, or nothing."""
         return [f"finish: entry {len(self.entries)} of the ledger, whose alias may not have moved"] * self.unfinished
+
+    def alias_goes_to(self, target: str) -> str:
+        """The sentence about what a move does to the alias."""
+        at = f"version {self.champion}" if self.champion else "nowhere"
+        return f"alias: @{CHAMPION} of {self.name} goes from {at} to {target}"
 
     def describe(self) -> str:
         """The champion, and since when and through whom."""
@@ -90,33 +81,18 @@ def read_standing(client: MlflowClient, name: str) -> Standing:
         VaelineError: the ledger's chain is broken; nothing is moved on top of it.
     """
     entries = read_ledger(client, name)
-    if broken := broken_links(entries):
+    carried_out = done_digest(client, name, len(entries))
+    if broken := broken_links(entries, carried_out):
         raise VaelineError(
             f"the ledger of {name} is broken: {broken[0]}; nothing is moved before a person has looked at `vaeline "
             f"history` (to go on, rename the experiment {ledger_name(name)}: the next move starts a new ledger)"
         )
-    alias = aliases_of(client, name).get(CHAMPION, "")
-    if entries and not is_done(client, name, len(entries)):
-        return Standing(name, tuple(entries), entries[-1]["to"], entries[-1]["to_digest"], alias, unfinished=True)
-    version = find(client, name, alias) if alias else None
+    if entries and not carried_out:
+        return Standing(name, tuple(entries), entries[-1]["to"], entries[-1]["to_digest"], unfinished=True)
+    champion = aliases_of(client, name).get(CHAMPION, "")
+    version = known_version(client, name, champion) if champion else None
     model_digest = version.tags.get(DIGEST_TAG, "") if version else ""
-    return Standing(name, tuple(entries), alias, model_digest, alias, unfinished=False)
-
-
-def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
-    """The aliases of a registered model and the versions that they point at; none where there is no such model."""
-    found = _known(lambda: client.get_registered_model(name))
-    return {alias: str(version) for alias, version in found.aliases.items()} if found else {}
-
-
-def find(client: MlflowClient, name: str, version: str) -> ModelVersion | None:
-    """A version of the registered model `name`; None where it was deleted or never was."""
-    return _known(lambda: client.get_model_version(name, version))
-
-
-def find_run(client: MlflowClient, run_id: str) -> Run | None:
-    """A run, deleted ones too; None where there is none, or none any more."""
-    return _known(lambda: client.get_run(run_id)) if run_id else None
+    return Standing(name, tuple(entries), champion, model_digest, unfinished=False)
 
 
 def move(
@@ -145,23 +121,26 @@ def finish(client: MlflowClient, name: str, tell: Callable[[str], None]) -> None
     """Settle the last entry of the ledger if whoever wrote it did not, and tell so."""
     if read_standing(client, name).unfinished:
         entry = settle(client, name)
-        tell(f"finished: entry {entry['number']} of the ledger, {entry['action']} to version {entry['to']}")
+        lost = "" if known_version(client, name, entry["to"]) else ", which was deleted"
+        tell(f"finished: entry {entry['number']} of the ledger, {entry['action']} to version {entry['to']}{lost}")
 
 
 def settle(client: MlflowClient, name: str) -> Entry:
     """Let tags and alias follow the last entry of the ledger, and return it.
 
     A move on another machine may come in between, and its alias be overwritten here: so the ledger is read again, and
-    the alias ends where the last entry says.
+    the alias ends where the last entry says. If the version of that entry was deleted meanwhile, the alias stays where
+    it is, which is `Standing.moved_by_hand` from then on, and the next move says where it shall be.
     """
     while True:
         entry = read_ledger(client, name)[-1]
         for version, tags in tags_of(entry).items():
-            if find(client, name, version):
+            if known_version(client, name, version):
                 for key, value in tags.items():
                     client.set_model_version_tag(name, version, key, value)
-        client.set_registered_model_alias(name, CHAMPION, entry["to"])
-        mark_done(client, name, entry["number"])
+        if known_version(client, name, entry["to"]):
+            client.set_registered_model_alias(name, CHAMPION, entry["to"])
+        mark_done(client, name, entry)
         if read_ledger(client, name)[-1]["number"] == entry["number"]:
             return entry
 
@@ -184,12 +163,3 @@ def tags_of(entry: Entry) -> dict[str, dict[str, str]]:
     }
     left = {entry["from"]: about} if entry["from"] else {}
     return {**left, entry["to"]: {LEDGER_TAG: entry_digest(entry)}}
-
-
-def _known(get: Callable[[], Found]) -> Found | None:
-    try:
-        return get()
-    except MlflowException as error:
-        if error.error_code not in UNKNOWN:
-            raise
-        return None

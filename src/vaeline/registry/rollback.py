@@ -7,10 +7,11 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.errors import VaelineError
-from vaeline.registry.ledger import Entry, champions
-from vaeline.registry.moves import CHAMPION, Standing, find, finish, move, one_at_a_time, read_standing
+from vaeline.registry.chain import Entry, champions
+from vaeline.registry.moves import Standing, finish, move, one_at_a_time, read_standing
 from vaeline.registry.stored import stored_version
 from vaeline.registry.trial import try_stored
+from vaeline.registry.versions import known_version
 from vaeline.tracking.origin import who
 from vaeline.tracking.runs import DIGEST_TAG
 
@@ -25,13 +26,14 @@ class Rollback:
 
     def steps(self) -> list[str]:
         """Everything that will happen, a sentence each."""
-        name, alias, target = self.standing.name, self.standing.alias, self.target.version
+        name, target = self.standing.name, self.target.version
+        number, champion = len(self.standing.entries) + 1, self.standing.champion or "none"
         return [
             *self.standing.first(),
             f"leaves: {self.standing.describe()}",
             f"trial: version {target} of {name} is loaded in a clean process and asked for its golden outputs",
-            f"ledger: entry {len(self.standing.entries) + 1}, rollback from {alias or 'none'} to {target} by {who()}",
-            f"alias: @{CHAMPION} of {name} goes from {f'version {alias}' if alias else 'nowhere'} to version {target}",
+            f"ledger: entry {number}, rollback from {champion} to {target} by {who()}",
+            self.standing.alias_goes_to(f"version {target}"),
         ]
 
 
@@ -48,15 +50,15 @@ def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rol
     standing = read_standing(client, name)
     if to is None:
         to = _before(standing)
-    if to == standing.champion:
+    if to == standing.champion and not standing.moved_by_hand:
         raise VaelineError(f"--to {to}: {standing.describe()} already")
     moves = [entry for entry in standing.entries if to == entry["to"]]
     if not moves:
         known = ", ".join(dict.fromkeys(entry["to"] for entry in standing.entries)) or "none"
         raise VaelineError(f"--to {to}: this version of {name} was never champion; the champions were: {known}")
-    target = find(client, name, to)
+    target = known_version(client, name, to)
     if target is None:
-        raise VaelineError(f"version {to} of {name} was deleted; there is nothing left to go back to in it")
+        raise VaelineError(f"version {to} of {name} was deleted, and cannot be gone back to; --to names another")
     if target.tags.get(DIGEST_TAG) != moves[-1]["to_digest"]:
         raise VaelineError(
             f"version {to} of {name} has another digest than when it was champion (entry {moves[-1]['number']} of the "
@@ -90,6 +92,8 @@ def roll_back(
 
 
 def _before(standing: Standing) -> str:
+    if not standing.entries:
+        raise VaelineError(f"there is nothing to go back to: no version of {standing.name} was promoted yet")
     if standing.moved_by_hand:
         raise VaelineError(f"{standing.by_hand()}; name the version to go to with --to")
     path = champions(standing.entries)

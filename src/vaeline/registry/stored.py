@@ -17,7 +17,15 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.registry.golden import GOLDEN, read_golden
 from vaeline.registry.signing import SIGNATURE, public_key, sign_folder, verify_folder
-from vaeline.registry.versions import ARCHIVE, FOLDER, artifact_copy, present_store, reachable, registered_version
+from vaeline.registry.versions import (
+    ARCHIVE,
+    FOLDER,
+    artifact_copy,
+    present_store,
+    reachable,
+    registered_version,
+    uri_of,
+)
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 
 if TYPE_CHECKING:
@@ -147,11 +155,6 @@ def stored_version(client: MlflowClient, version: ModelVersion, uri: str = "") -
     if DIGEST_TAG not in version.tags or not version.run_id:
         raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
     return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version)
-
-
-def uri_of(version: ModelVersion) -> str:
-    """What MLflow calls a version: `models:/name/version`."""
-    return f"models:/{version.name}/{version.version}"
 
 
 def load_stored(stored: StoredModel) -> "GenerativeModel":

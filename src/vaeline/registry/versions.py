@@ -1,12 +1,14 @@
-"""Registered versions and the artifacts of runs, looked up without loading a model."""
+"""Registered versions, their aliases, and the artifacts of runs, looked up without loading a model."""
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -15,6 +17,8 @@ from vaeline.errors import VaelineError
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
+Found = TypeVar("Found")
+CHAMPION = "champion"
 FOLDER = "model"
 ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
@@ -41,6 +45,37 @@ def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
     if DIGEST_TAG not in version.tags or not version.run_id:
         raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
     return version
+
+
+def uri_of(version: ModelVersion) -> str:
+    """What MLflow calls a version: `models:/name/version`."""
+    return f"{SCHEME}{version.name}/{version.version}"
+
+
+def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion | None:
+    """A version of the registered model `name`; None where it was deleted or never was."""
+    return _known(lambda: client.get_model_version(name, number))
+
+
+def known_run(client: MlflowClient, run_id: str) -> Run | None:
+    """A run, deleted ones too; None where there is none, or none any more."""
+    return _known(lambda: client.get_run(run_id)) if run_id else None
+
+
+def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
+    """The aliases of a registered model and the versions that they point at; none where there is no such model."""
+    found = _known(lambda: client.get_registered_model(name))
+    return {alias: str(version) for alias, version in found.aliases.items()} if found else {}
+
+
+def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:
+    """All versions that meet a filter, however many, by number."""
+    found, token = [], None
+    while page := client.search_model_versions(wanted, page_token=token):
+        found += page
+        if not (token := page.token):
+            break
+    return sorted(found, key=lambda version: int(version.version))
 
 
 @contextmanager
@@ -81,6 +116,15 @@ def _find_version(client: MlflowClient, name: str, version: str | None, alias: s
     return client.get_model_version(name, version) if version else client.get_model_version_by_alias(name, alias)
 
 
+def _known(get: Callable[[], Found]) -> Found | None:
+    try:
+        return get()
+    except MlflowException as error:
+        if error.error_code not in UNKNOWN:
+            raise
+        return None
+
+
 def _known_versions(client: MlflowClient) -> str:
-    names = ", ".join(f"models:/{known.name}/{known.version}" for known in client.search_model_versions(max_results=5))
+    names = ", ".join(map(uri_of, client.search_model_versions(max_results=5)))
     return f"there are: {names}" if names else "none is registered yet"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vaeline.params import Params
 from vaeline.provenance.evidence import lock_of
 from vaeline.registry.candidates import served_name
-from vaeline.registry.moves import find, find_run, read_standing
+from vaeline.registry.moves import read_standing
+from vaeline.registry.versions import known_run, known_version
 from vaeline.retraining.drift import newest_verdict
 from vaeline.retraining.inputs import Change, Inputs, changes, present_inputs, recorded_inputs
 from vaeline.retraining.record import Retraining, read_last
@@ -132,9 +133,9 @@ def _aged(seen: Situation) -> tuple[list[Change], str]:
 
 def _champion(client: "MlflowClient", name: str, version: str, model_sha256: str) -> Champion:
     """The champion with what its run says; a run that is lost, or keeps no lock, says nothing."""
-    served = find(client, name, version)
+    served = known_version(client, name, version)
     registered = datetime.fromtimestamp(served.creation_timestamp / 1000, UTC) if served else datetime.now(UTC)
-    run = find_run(client, served.run_id) if served else None
+    run = known_run(client, served.run_id) if served else None
     if run is None:
         return Champion(version, model_sha256, registered, None)
     trained = datetime.fromtimestamp(run.info.start_time / 1000, UTC)

@@ -15,7 +15,9 @@ from vaeline.params import Params
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.gate.policy import SUPERIOR, policy
 from vaeline.registry.ledger import read_ledger
-from vaeline.registry.promotion import Terms, promote
+from vaeline.registry.promotion import promote
+from vaeline.registry.terms import Terms
+from vaeline.registry.versions import every_version
 from vaeline.repro import run_dvc
 from vaeline.retraining.due import AGE, Champion
 from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
@@ -107,14 +109,14 @@ def made_version(client: "MlflowClient", dataset: str) -> "ModelVersion":
     """
     name, md5 = candidate_name(dataset), outs(locked_stages(), TRAIN).get(MODEL, "")
     wanted = f"name = '{name}' and tags.`vaeline.outs.{MODEL}` = '{md5}'"
-    found = client.search_model_versions(wanted)
+    found = every_version(client, wanted)
     if not found:
         run_dvc("pull", "--allow-missing")
         run_dvc("repro", "--force", "--single-item", "register")
-        found = client.search_model_versions(wanted)
+        found = every_version(client, wanted)
     if not found:
         raise VaelineError(f"the pipeline registered no version of {name} that holds the model of dvc.lock")
-    return min(found, key=lambda version: int(version.version))
+    return found[0]
 
 
 def gate(number: str) -> str:

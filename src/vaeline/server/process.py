@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+IF_HELD = 'test "$PPID" = "$0" && exec "$@"'
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -29,10 +30,14 @@ def until_stopped() -> Iterator[None]:
 
 
 def leashed(parting: signal.Signals, command: Sequence[object]) -> list[str]:
-    """A command whose process gets the signal `parting` when this one is shot; only Linux has a way to do that."""
-    setpriv = shutil.which("setpriv")
-    leash = [setpriv, "--pdeathsig", parting.name.removeprefix("SIG")] if setpriv else []
-    return [*leash, *map(str, command)]
+    """A command whose process gets the signal `parting` when this one is shot; only Linux has a way to do that.
+
+    Shot before the leash was on, this process is no longer the parent, and the command is not begun.
+    """
+    leash = []
+    if setpriv := shutil.which("setpriv"):
+        leash = [setpriv, "--pdeathsig", parting.name.removeprefix("SIG"), "sh", "-c", IF_HELD, os.getpid()]
+    return [str(part) for part in (*leash, *command)]
 
 
 def stop(process: subprocess.Popen, gently: signal.Signals, seconds: int) -> None:

@@ -81,7 +81,7 @@ def serve(
         with running_postgres(programs, folder.cluster, address.database_port, log) as database:
             environment = _environment(folder, address)
             if upgrade:
-                _upgrade(environment)
+                upgrade_store(environment)
             with _running_mlflow(folder, address, name, environment) as mlflow:
                 write_address(folder, address)
                 admin = admin_of(folder)
@@ -90,6 +90,20 @@ def serve(
                     add_user(admin, folder, role, [role])
                 ready(address)
                 _watch({"PostgreSQL": database, "MLflow": mlflow})
+
+
+def upgrade_store(environment: Mapping[str, str]) -> None:
+    """Bring the database that an older MLflow made up to date. Raises VaelineError."""
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", environment["MLFLOW_BACKEND_STORE_URI"]]
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise VaelineError("MLflow could not bring its database up to date; what it says above is why")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return listener.getsockname()[1]
 
 
 @contextmanager
@@ -106,6 +120,7 @@ def _running_mlflow(
         "artifacts-destination": folder.artifacts.as_uri(),
         "allowed-hosts": ",".join(hosts),
         "x-frame-options": "DENY",
+        "uvicorn-opts": "--no-access-log --log-level warning",  # it would not say who asked; a proxy does
     }
     if name:
         options["cors-allowed-origins"] = address.url
@@ -119,12 +134,6 @@ def _running_mlflow(
         yield process
     finally:
         stop(process, signal.SIGTERM, SECONDS_TO_STOP)
-
-
-def _upgrade(environment: Mapping[str, str]) -> None:
-    command = [sys.executable, "-m", "mlflow", "db", "upgrade", environment["MLFLOW_BACKEND_STORE_URI"]]
-    if subprocess.run(command, env=environment, check=False).returncode:
-        raise VaelineError("MLflow could not bring its database up to date; what it says above is why")
 
 
 def _environment(folder: Folder, address: Address) -> dict[str, str]:
@@ -144,6 +153,7 @@ def _environment(folder: Folder, address: Address) -> dict[str, str]:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore::UserWarning",  # Starlette's, about MLflow's own code
     }
 
 
@@ -194,9 +204,3 @@ def _require_free(port: int) -> None:
             listener.bind((LOOPBACK, port))
         except OSError as error:
             raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        return listener.getsockname()[1]

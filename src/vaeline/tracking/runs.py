@@ -57,6 +57,16 @@ def every_run(client: MlflowClient, wanted: str = "", view: int = ViewType.ACTIV
     return found
 
 
+def training_minutes(client: MlflowClient, model_sha256: str) -> float | None:
+    """How long the model with this digest was trained, by the epochs of its runs; None where no run says."""
+    if not model_sha256:
+        return None
+    runs = search_all(client, f"tags.`{DIGEST_TAG}` = '{model_sha256}'")
+    name = epoch_metric("epoch_seconds")
+    seconds = [metric.value for run in runs[:1] for metric in client.get_metric_history(run.info.run_id, name)]
+    return sum(seconds) / 60 if seconds else None
+
+
 def run_name(params: Mapping[str, Any], key: str) -> str:
     """A name that says what was trained, and is the same for the same training."""
     kind = f"{params['model.kind']}-" if "model.kind" in params else ""  # the first trainings knew no other

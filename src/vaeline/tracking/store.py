@@ -1,6 +1,7 @@
 """The MLflow store: SQLite at the repository's root unless `MLFLOW_TRACKING_URI` names another."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ EXPERIMENT_PREFIX = "vae-"
 LEDGER_SUFFIX = "-ledger"  # its experiments hold the moves of champions, and no training
 TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # else pages for language models, or a choice first
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
+FORBIDDEN = 403
+LOGIN = re.compile(r"//[^/\s]*@")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -70,14 +73,18 @@ def state_directory() -> Path:
 
 
 def unreachable(error: Exception) -> VaelineError:
-    """The sentence for a store that cannot be used."""
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    """The sentence for a store that cannot be used, or not by this user for this."""
     user, code = os.environ.get("MLFLOW_TRACKING_USERNAME", "nobody"), getattr(error, "error_code", "")
+    answer = getattr(error, "response", None)  # of a transfer of files
+    if code == "PERMISSION_DENIED" or (answer is not None and answer.status_code == FORBIDDEN):
+        return VaelineError(
+            f"{user} may not do this in the tracking store {public_uri()}; its administrator gives rights (`vaeline "
+            "server grant` and `user`)"
+        )
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
     if code == "UNAUTHENTICATED":
         reason = f"it does not know {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
-    if code == "PERMISSION_DENIED":
-        reason = f"it does not let {user}; its administrator gives rights (`vaeline server grant` and `user`)"
-    return VaelineError(f"the tracking store {public_uri()} cannot be used: {reason}")
+    return VaelineError(f"the tracking store {public_uri()} cannot be used: {LOGIN.sub('//', reason)}")
 
 
 def ui_address() -> str:

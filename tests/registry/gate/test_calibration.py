@@ -52,6 +52,11 @@ def test_the_suggested_thresholds_keep_the_promise(calibrated, benchmark):
     assert benchmark[0].keeps_its_promise(list(rows.values()))
 
 
+def test_one_seed_of_a_better_configuration_is_promoted_less_often_than_a_better_model(calibrated, benchmark):
+    row = calibrated[2][benchmark[0].GATE]
+    assert 0.6 < share(row.better_configuration) < share(row.better)
+
+
 def test_comparing_means_promotes_every_second_equal(calibrated, benchmark):
     rows = calibrated[2]
     assert share(rows[benchmark[0].NAIVE].equal) == pytest.approx(0.5, abs=0.05)

@@ -50,6 +50,7 @@ def odd_pictures(rng):
     yield made(28, 28, 8, 3, b"\0" * 900)
     yield signature + chunk(b"IHDR", b"")
     yield signature + chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 5_000_000)) + good[8:]
+    yield signature + chunk(b"iCCP", b"") + good[8:]
     yield signature + chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 5_000_000)) + good[8:]
     yield good[:33] + chunk(b"eXIf", bytes(rng.integers(0, 256, 200, dtype="uint8"))) + good[33:]
     yield good[:33] + chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0\0\0\0\0") + good[33:]
@@ -70,6 +71,7 @@ def odd_bodies(rng):
     yield b'{"latents": [[' + b"0," * 10**5 + b"0]]}"
     yield b'{"images": ' + b"[" * 100 + b"1" + b"]" * 100 + b"}"
     yield json.dumps({"png": "A" * 10**6}).encode()
+    yield json.dumps({"images": ["x" * 10**6, *["y"] * 10**5]}).encode()
     yield json.dumps({"png": [base64.b64encode(png(np.zeros((300, 300)))).decode()] * 257}).encode()
     for _ in range(300):
         content = nested(rng, 5)

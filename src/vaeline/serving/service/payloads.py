@@ -129,13 +129,13 @@ def _read_numbers(values: Any, name: str, most: int, single: int) -> np.ndarray:
     if not isinstance(values, list):
         raise RefusalError(422, f"{name} must be a list of numbers")
     try:
-        array = np.asarray(values)
+        array = np.asarray(values, dtype=object)  # of strings, any other dtype makes room for the longest in each place
+        if not set(map(type, array.ravel().tolist())) <= {int, float}:
+            raise TypeError
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which no model takes
+            numbers = array.astype("float32")
     except (ValueError, TypeError, OverflowError):
-        array = np.array([""])
-    if array.dtype.kind not in "fiu":
-        raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which no model takes
-        numbers = array.astype("float32")
+        raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths") from None
     rows = numbers[None] if numbers.ndim == single else numbers
     _check_count(len(rows), most)
     return rows

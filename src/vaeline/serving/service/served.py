@@ -9,6 +9,7 @@ import numpy as np
 
 from vaeline.errors import VaelineError
 from vaeline.models.generative import GenerativeModel
+from vaeline.registry.golden import golden_differences
 from vaeline.serving.answers import Ask, UnanswerableError, answer
 from vaeline.serving.service.sighting import Identity, Sighting
 from vaeline.serving.service.survey import Axis, survey_latents
@@ -41,8 +42,6 @@ def admit(sighting: Sighting) -> Served:
     model = sighting.load()
     checks = ["digest"]
     if (golden := sighting.read_golden()) is not None:
-        from vaeline.registry.golden import golden_differences
-
         if differences := golden_differences(model, golden):
             raise VaelineError(f"does not reproduce its golden outputs: {'; '.join(differences[:3])}")
         checks.append("golden outputs")

@@ -1,6 +1,5 @@
 """Which model a reference means at this moment, before anything of it is loaded."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,9 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
+from vaeline.registry.golden import read_golden
 from vaeline.registry.resolve import find_stored, names_archive
-from vaeline.registry.stored import StoredModel, load_stored
-
-GOLDEN_OUTPUTS = "model/golden.json"
+from vaeline.registry.stored import GOLDEN_OUTPUTS, StoredModel, load_stored
 
 
 @dataclass(frozen=True)
@@ -63,4 +61,4 @@ def _sight_archive(path: Path) -> Sighting:
 
 def _read_golden(stored: StoredModel) -> dict[str, Any] | None:
     with stored.artifact(GOLDEN_OUTPUTS) as file:
-        return None if file is None else json.loads(file.read_text(encoding="utf-8"))
+        return None if file is None else read_golden(file)

@@ -1,0 +1,1 @@
+"""What changed between two commits, as a page: parameters, data, figures, pictures, verdicts and costs."""

@@ -1,0 +1,113 @@
+"""A state of the pipeline: what a commit, or the working tree, says of its model, with the files that are at hand."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML, YAMLError
+
+from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
+from vaeline.params import PARAMS_FILE, flatten
+from vaeline.tracking.git import commit_trees, git
+from vaeline.tracking.lineage import LOCK_FILE
+from vaeline.tracking.locks import MODEL, Stages, outs, read_lock
+from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5, read_file
+
+METRICS = "reports/metrics.json"
+PREPARED = "data/prepared"
+FIGURES = "reports/figures"
+
+
+@dataclass(frozen=True)
+class State:
+    """The stages of its `dvc.lock`, its parameters with dotted keys, and its committed metrics.
+
+    outputs: what the lock records, as far as the disk or DVC's cache has it, by path.
+    """
+
+    name: str
+    stages: Stages
+    params: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    outputs: Mapping[str, Tree]
+
+    def table(self, path: str) -> pd.DataFrame | None:
+        """An output that is a CSV or Parquet file; None where it is not at hand."""
+        tree = self.outputs.get(path)
+        if tree is None:
+            return None
+        read = pd.read_parquet if path.endswith(".parquet") else pd.read_csv
+        return read(io.BytesIO(read_file(tree)))
+
+    def document(self, path: str, member: str = "") -> Any:
+        """An output, or the member of one that is a folder, that is JSON; None where it is not at hand."""
+        content = self.outputs.get(path, {}).get(member)
+        return None if content is None else json.loads(_bytes(content))
+
+    def figures(self) -> dict[str, bytes]:
+        """The pictures that its stage `plot` drew, as PNG, by name."""
+        return {Path(name).stem: _bytes(content) for name, content in self.outputs.get(FIGURES, {}).items()}
+
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of its model; empty where that is not at hand."""
+        content = self.outputs.get(MODEL, {}).get("")
+        return digest(content) if isinstance(content, Path) else ""
+
+
+def committed_state(revision: str) -> State:
+    """What `revision` holds, and of what its `dvc.lock` records the part that DVC's cache has.
+
+    Raises:
+        VaelineError: git knows no such commit, or it holds no pipeline that ran.
+    """
+    commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not commit:
+        raise VaelineError(f"--base {revision}: git knows no such commit here; fetch it, or name another")
+    trees = commit_trees(commit, [str(LOCK_FILE), str(PARAMS_FILE), METRICS])
+    held = {path: read_file(tree) for path, tree in trees.items() if tree is not None}
+    name = commit[:7] if commit.startswith(revision) else f"{revision} ({commit[:7]})"
+    if len(held) < len(trees):
+        raise VaelineError(f"--base {name}: has no {' and no '.join(sorted(set(trees) - set(held)))}")
+    return _state(name, held, {METRICS: {"": held[METRICS]}})
+
+
+def present_state() -> State:
+    """What lies in the working tree.
+
+    Raises:
+        VaelineError: the pipeline has not run here.
+    """
+    files = [LOCK_FILE, PARAMS_FILE, Path(METRICS)]
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise VaelineError(f"no {' and no '.join(missing)} here; run `dvc repro` at the repository's root first")
+    return _state("now", {str(file): file.read_bytes() for file in files}, None)
+
+
+def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] | None) -> State:
+    try:
+        stages = read_lock(held[str(LOCK_FILE)])
+        params = flatten(YAML(typ="safe").load(held[str(PARAMS_FILE)]))
+        metrics = json.loads(held[METRICS])
+    except (ValueError, YAMLError) as error:
+        raise VaelineError(f"{name}: dvc.lock, params.yaml or {METRICS} cannot be read ({error})") from None
+    recorded = {path: md5 for stage in stages for path, md5 in outs(stages, stage).items()}
+    found = {path: _at_hand(path, md5, committed) for path, md5 in recorded.items()}
+    return State(name, stages, params, metrics, {path: tree for path, tree in found.items() if tree is not None})
+
+
+def _at_hand(path: str, md5: str, committed: Mapping[str, Tree] | None) -> Tree | None:
+    """An output with this md5: of the working tree where no commit is meant, else of the commit or DVC's cache."""
+    tree = disk_tree(Path(path)) if committed is None else committed.get(path)
+    if tree is not None and dvc_md5(tree) == md5:
+        return tree
+    return cached_tree(md5)
+
+
+def _bytes(content: bytes | Path) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()

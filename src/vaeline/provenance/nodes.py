@@ -1,0 +1,128 @@
+"""The things that a lineage is about, as nodes of its graph: what they are called, and what is known of them."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from vaeline.data.idx import read_idx
+from vaeline.data.prepared import Prepared
+from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
+from vaeline.errors import VaelineError
+from vaeline.provenance.graph import Node
+from vaeline.provenance.subjects import ImageRow
+from vaeline.registry.ledger import Entry, entry_digest
+from vaeline.registry.versions import SCHEME, uri_of
+from vaeline.tracking.locks import RAW
+from vaeline.tracking.restore import PREPARED, RESTORED_FROM
+from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED
+
+GATE = "vaeline.gate_"
+MOVE_FACTS = ("at", "who", "from", "to", "reason", "gate_sha256", "commit", "ci_url")
+RUN_FACTS = {
+    "train key": KEY_TAG,
+    "data set": "vaeline.dataset",
+    "machine": "vaeline.machine",
+    "processor": "vaeline.processor",
+    "backend": "vaeline.backend",
+    "python": "vaeline.python",
+    "DVC experiment": "vaeline.dvc_experiment",
+    "ended by": "vaeline.ended_by",
+    "restored": RESTORED,
+    "restored from": RESTORED_FROM,
+}
+
+
+def run_id(run: Run) -> str:
+    """The id of a run's node."""
+    return f"run:{run.info.run_id}"
+
+
+def version_id(uri: str) -> str:
+    """The id of the node of `models:/name/version`."""
+    return f"version:{uri.removeprefix(SCHEME)}"
+
+
+def file_id(md5: str) -> str:
+    """The id of a file's node."""
+    return f"file:{md5}"
+
+
+def version_node(version: ModelVersion) -> Node:
+    """A registered version, its aliases, and what the gate said of it."""
+    name = "".join((f"{version.name}/{version.version}", *(f" @{alias}" for alias in version.aliases)))
+    facts = {
+        "registered": _when(version.creation_timestamp),
+        "aliases": list(version.aliases),
+        "gate": {tag.removeprefix(GATE): value for tag, value in version.tags.items() if tag.startswith(GATE)},
+    }
+    return Node(version_id(uri_of(version)), "version", name, version.tags.get(DIGEST_TAG, ""), known(facts))
+
+
+def run_node(run: Run, scores: Mapping[str, float] | None = None) -> Node:
+    """A run, where it ran and what it reached; and its scores of one image, if there are any."""
+    tags, metrics = run.data.tags, run.data.metrics
+    facts = {
+        "id": run.info.run_id,
+        "status": run.info.status,
+        "started": _when(run.info.start_time),
+        **{name: tags.get(tag, "") for name, tag in RUN_FACTS.items()},
+        "metrics": {name: metrics[name] for name in metrics if name.startswith("test/") and not name.endswith("_se")},
+        "scores of the image": dict(scores or {}),
+    }
+    return Node(run_id(run), "run", run.info.run_name, tags.get(DIGEST_TAG, ""), known(facts))
+
+
+def file_node(path: str, md5: str, facts: Mapping[str, Any] | None = None) -> Node:
+    """A file or folder by DVC's md5."""
+    return Node(file_id(md5), "data" if path.startswith("data/") else "file", path, md5, facts or {})
+
+
+def move_node(entry: Entry, name: str) -> Node:
+    """An entry of the ledger of the registered model `name`."""
+    number, facts = entry["number"], known({key: entry.get(key) for key in MOVE_FACTS})
+    return Node(f"move:{name}/{number}", "ledger", f"entry {number}, {entry['action']}", entry_digest(entry), facts)
+
+
+def image_node(image: ImageRow, prepared: Prepared) -> Node:
+    """The image, its label, and the row of the source that it was, which is compared if it is on disk.
+
+    Raises:
+        VaelineError: the split has no such row.
+    """
+    split = prepared.splits.get(image.split)
+    if split is None or image.row >= len(split.labels):
+        rows = len(split.labels) if split else 0
+        raise VaelineError(f"{PREPARED} has no image {image.split}/{image.row}: {image.split} has {rows:,} rows")
+    pixels, label, row = split.images[image.row], int(split.labels[image.row]), int(split.indices[image.row])
+    own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
+    source = Path(RAW) / (TEST_IMAGES if image.split == "test" and own_test_set else TRAIN_IMAGES)
+    facts = {
+        "split": image.split,
+        "row": image.row,
+        "label": label,
+        "class": prepared.classes[label],
+        "source": f"row {row} of {source}",
+        "as in the source": _is_row(source, row, pixels) if source.is_file() else "",
+    }
+    sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, known(facts))
+
+
+def known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that say something."""
+    return {name: value for name, value in facts.items() if value not in ("", {}, [], None)}
+
+
+def _is_row(source: Path, row: int, pixels: np.ndarray) -> str:
+    images = read_idx(source)
+    return "true" if row < len(images) and np.array_equal(images[row], pixels) else "false"
+
+
+def _when(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
