@@ -3,6 +3,7 @@
 The steps are real, in a repository with a bare clone as `main` and a folder as DVC remote; the actions are stubs.
 """
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,12 @@ from pipeline.runner import Job, Runner
 from pipeline.workspace import Workspace
 
 from vaeline.data.readers import ImageSet
+from vaeline.params import read_params
 from vaeline.registry.candidates import candidate_name, copy_version, make_model, served_name
 from vaeline.registry.moves import move, read_standing
+from vaeline.retraining.due import judge, survey
 from vaeline.retraining.record import TAG
+from vaeline.tracking.runs import DIGEST_TAG
 
 SERVED, CANDIDATES = served_name("digits"), candidate_name("digits")
 ANYTHING_PASSES = {
@@ -115,6 +119,22 @@ def test_nothing_new_is_not_due(hub):
     assert jobs["propose"].result == "skipped"
     assert "the last training that succeeded was" in jobs["alarm"].log
     assert "Running stage" not in compute.log
+
+
+def test_drift_that_has_triggered_in_the_store_is_a_reason(hub, monkeypatch, tmp_path):
+    """As `vaeline monitor` leaves it: a finished run of the experiment `monitoring`, tagged with the champion's digest."""
+    monkeypatch.chdir(hub.folder / "first")
+    client, digest = hub.client, hub.client.get_model_version(SERVED, "1").tags[DIGEST_TAG]
+    experiment = client.create_experiment("monitoring", (tmp_path / "monitoring").as_uri())
+    for day, triggered in ((20, True), (21, False), (22, True)):
+        verdict = {"champion": {"digest": digest}, "created": f"2036-11-{day}T00:00:00+00:00", "triggered": triggered}
+        (tmp_path / "monitor.json").write_text(json.dumps(verdict))
+        run = client.create_run(experiment, tags={"vaeline.champion_digest": digest}).info.run_id
+        client.log_artifact(run, str(tmp_path / "monitor.json"))
+        client.set_terminated(run)
+        found = judge(survey(client, read_params()))
+        assert [reason.kind for reason in found.reasons] == (["drift"] if triggered else [])
+    client.delete_experiment(experiment)
 
 
 def test_a_poisoned_batch_is_quarantined_and_nothing_is_trained(hub, digits):
