@@ -122,7 +122,7 @@ def test_nothing_new_is_not_due(hub):
 
 
 def test_drift_that_has_triggered_in_the_store_is_a_reason(hub, monkeypatch, tmp_path):
-    """As `vaeline monitor` leaves it: a finished run of the experiment `monitoring`, tagged with the champion's digest."""
+    """As `vaeline monitor` leaves it: a finished run of the experiment `monitoring` with the champion's digest."""
     monkeypatch.chdir(hub.folder / "first")
     client, digest = hub.client, hub.client.get_model_version(SERVED, "1").tags[DIGEST_TAG]
     experiment = client.create_experiment("monitoring", (tmp_path / "monitoring").as_uri())
