@@ -52,7 +52,8 @@ class Runner:
         sha = self.git("rev-parse", "main", cwd=self.origin)
         source = self.git("show", f"{sha}:.github/workflows/{workflow}.yml", cwd=self.origin)
         content = YAML(typ="safe").load(source)
-        trigger = (content["on"] or {})[event]
+        declared = (content["on"][event] or {}).get("inputs", {}) if event == "workflow_dispatch" else {}
+        assert event in content["on"], f"{workflow}.yml does not start on {event}"
         github = {
             "actor": "octocat",
             "event": {"repository": {"default_branch": "main"}},
@@ -69,7 +70,7 @@ class Runner:
         }
         contexts = {
             "github": github,
-            "inputs": typed((trigger or {}).get("inputs", {}), inputs or {}),
+            "inputs": typed(declared, inputs or {}),
             "vars": self.variables,
             "secrets": self.secrets,
             "runner": {"os": "Linux", "temp": str(self.folder / "temp")},
