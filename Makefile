@@ -29,7 +29,7 @@ evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k 
 	@vaeline run --preset evaluation/full
 
 test: $(VENV)/.locked browser postgres ## every test, with a small end-to-end run
-	@python -m pytest --numprocesses 2 --dist loadgroup
+	@python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 test-jax: $(VENV)/.locked ## the tests of models and of all that calls them, on the JAX backend
 	@KERAS_BACKEND=jax python -m pytest tests/models tests/training tests/evaluation tests/applications tests/classifier \

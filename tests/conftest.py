@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from vaeline.applications.reference import fit_reference, write_reference
 from vaeline.archive import save_archive
@@ -20,17 +22,28 @@ from vaeline.training.fit import fit, start
 ROOT = Path(__file__).resolve().parent.parent
 MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
 
+PIPELINE = "tests/pipeline/"
+
 needs_mnist = pytest.mark.skipif(
     not (MIRROR / "t10k-images-idx3-ubyte.gz").is_file(), reason="no MNIST mirror: set VAELINE_MIRROR to a folder"
 )
 
 
-@pytest.hookimpl(tryfirst=True)
+class SharedFixtures(LoadScopeScheduling):
+    """For several workers: a module stays on one, and all of `pipeline/`, since they share what took long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, _ = nodeid.partition("::")
+        return PIPELINE if module.startswith(PIPELINE) else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixtures:
+    return SharedFixtures(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several workers: a module stays on one, and all of `pipeline/`; the long ones begin."""
-    for item in items:
-        folder, module = Path(item.path).parts[-2:]
-        item.add_marker(pytest.mark.xdist_group("pipeline" if folder == "pipeline" else f"{folder}/{module}"))
+    """The long ones begin."""
     items.sort(key=lambda item: Path(item.path).parent.name not in ("pipeline", "fault"))
 
 

@@ -63,7 +63,7 @@ def check_registry(client: MlflowClient, dataset: str, stale_after: timedelta) -
     copies, trained = (every_version(client, f"name = '{name}'") for name in (served, candidates))
     found = [*_aliases(client, served), *_aliases(client, candidates)]
     if broken := broken_links(entries, carried_out):
-        remedy = "compare it with an earlier export (`vaeline history --export FILE`) to see what it said"
+        remedy = "compare `vaeline history` with an earlier export to see what it said"
         found += [Finding(ERROR, f"ledger of {served}", sentence, remedy) for sentence in broken]
     else:
         found += _champion(client, served, entries, bool(carried_out))
