@@ -210,9 +210,9 @@ def checkout(runner: Runner, workspace: Path, values: Mapping[str, str], here: M
 def setup_python(runner: Runner, workspace: Path, values: Mapping[str, str], here: Mapping[str, Any]) -> dict[str, str]:
     """Lend this test's environment, in the place of the one that `make` would install from the locks."""
     (workspace / ".venv").mkdir()
-    for part in Path(sys.prefix).iterdir():
-        (workspace / ".venv" / part.name).symlink_to(part)
-    (workspace / ".venv/.locked").unlink(missing_ok=True)
+    for part in ("bin", "include", "lib", "lib64", "pyvenv.cfg"):
+        if (Path(sys.prefix) / part).exists():
+            (workspace / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     (workspace / ".venv/.locked").touch()
     return {}
 
