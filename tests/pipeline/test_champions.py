@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -31,12 +30,7 @@ from vaeline.tracking.store import open_store
 DATASET = "digits"
 CANDIDATES, SERVED = candidate_name(DATASET), served_name(DATASET)
 PICTURES = {f"gate/gate_{name}.png" for name in ("gains", "classes", "samples", "manifolds")}
-FIRST = {
-    "model.architecture": "mlp",
-    "model.width": 64,
-    "train.epochs": 15,
-    "train.batch_size": 64,
-    "train.learning_rate": 0.003,
+THRESHOLDS = {
     "gate.nll_images": 300,
     "gate.nll_samples": 10,
     "gate.resamples": 300,
@@ -50,7 +44,7 @@ FIRST = {
     "gate.budget.milliseconds": 60_000.0,
 }
 CHANGES = {
-    B: {"model.latent_dim": 8, "train.epochs": 30},
+    B: {"train.epochs": 20},
     C: {"model.beta": 50.0},
     AGAIN: {"train.seed": 2},
 }
@@ -59,12 +53,10 @@ needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: 
 
 @pytest.fixture(scope="module")
 def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The finished workspace with an empty registry: its data and its classifier are there already."""
+    """A copy of the finished workspace with a gate for small models: A is the model that was trained there."""
     root = tmp_path_factory.mktemp("champions") / "copy"
-    shutil.copytree(finished.root, root, symlinks=True)
-    (root / "mlflow.db").unlink()
-    shutil.rmtree(root / "mlruns")
-    change_params(FIRST, root / "params.yaml")
+    finished.run("cp", "-a", str(finished.root), str(root))
+    change_params(THRESHOLDS, root / "params.yaml")
     return Workspace(root)
 
 
@@ -146,7 +138,8 @@ def test_the_service_followed_every_move_and_no_refusal(told):
 
 def test_aliases_tags_and_ledger_say_the_same(told, workspace):
     client = workspace.client()
-    assert client.get_registered_model(SERVED).aliases == {"champion": "1"}
+    assert set(client.get_registered_model(SERVED).aliases) == {"champion"}
+    assert str(client.get_model_version_by_alias(SERVED, "champion").version) == "1"
     for number, model in (("1", A), ("2", B)):
         served = client.get_model_version(SERVED, number)
         assert served.tags["vaeline.gate_verdict"] == PASS
@@ -184,9 +177,11 @@ def test_mlflows_pages_show_the_alias_and_the_verdict(told, workspace, tmp_path)
         open_page(find_browser()) as (page, problems),
     ):
         page.goto(f"{address}/#/models/{SERVED}")
-        expect(page.get_by_role("row").filter(has_text="Version 1").get_by_text("champion")).to_be_visible()
+        expect(
+            page.get_by_role("row").filter(has_text="Version 1").get_by_text("@ champion", exact=True)
+        ).to_be_visible()
         page.goto(f"{address}/#/models/{CANDIDATES}/versions/3")
-        expect(page.get_by_text("vaeline.gate_verdict")).to_be_visible()
+        expect(page.get_by_text("vaeline.gate_verdict").first).to_be_visible()
     assert problems == []
 
 
@@ -212,7 +207,7 @@ def hold(client, *names: str, gate: GateParams | None = None) -> Decision:
         return decide(Contest(params, Path("data/prepared"), found, champion))
 
 
-def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_repeats_to_the_bit(told, client):
+def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_finds_the_same_again(told, client):
     version = client.get_model_version(CANDIDATES, "2")
     file = Path(client.get_run(version.run_id).info.artifact_uri.removeprefix("file://")) / GOLDEN_OUTPUTS
     content = file.read_bytes()
@@ -225,7 +220,9 @@ def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_repeats_to_th
     assert {name for name, check in found.items() if check.verdict == FAIL} == {"golden"}
     assert found["served"].verdict == NOT_RUN
     assert found["golden"].sentence.endswith("/2 has no golden outputs: it was registered before there were any")
-    again = decision.improvement.gain._asdict()
+    again = {
+        key: round(value, 6) for key, value in decision.improvement.gain._asdict().items()
+    }  # as the report has them
     assert again == {key: told.reports[B]["improvement"][key] for key in again}, "the same rows and noise"
 
 
@@ -241,7 +238,7 @@ def test_every_check_of_the_page_is_run_and_fails_by_its_name_where_its_threshol
     assert set(verdicts(told.reports[B])) == documented_checks() - of_seeds - of_the_first
     assert set(verdicts(told.reports[A])) == documented_checks() - of_seeds - {"improvement", "slices", "test_rows"}
     gate = read_params().gate
-    floors = dict.fromkeys(("precision", "recall", "auroc"), 1.0) | {"kl": 1000.0, "active_units": 100}
+    floors = dict.fromkeys(("precision", "recall", "auroc"), 1.01) | {"kl": 1000.0, "active_units": 100}
     out_of_reach = {
         "worst": 1.0,
         "min_gain": 1000.0,

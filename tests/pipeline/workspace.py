@@ -19,6 +19,8 @@ SMALL = {
     "model.width": 32,
     "model.depth": 1,
     "train.epochs": 2,
+    "train.batch_size": 16,
+    "train.learning_rate": 0.003,
     "train.jit_compile": False,
     "train.min_kl": 0.0,
     "classify.epochs": 2,

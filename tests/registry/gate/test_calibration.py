@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from vaeline.registry.gate.statistics import gain_of_chance, label_loss_of_chance
+
 COUNT, SEEDS, SCATTER = 3000, 10, 0.4
 
 
@@ -91,3 +93,16 @@ def test_the_table_and_the_seeds_are_written_with_what_they_were_made_of(
     assert len(content["seeds"]) == SEEDS
     assert len(content["seeds"]["0"]["classes"]) == 10
     assert "seed" not in content["params"]["train"]
+
+
+def test_the_thresholds_are_those_that_the_measured_seeds_of_the_default_preset_suggest(params):
+    content = json.loads((ROOT / "benchmarks/gate/seeds.json").read_text())
+    found, gate = list(content["seeds"].values()), params.gate
+    assert len(found) >= 10
+    assert content["metric"] == gate.metric
+    assert content["params"] == {"model": params.model.model_dump(), "train": params.train.model_dump(exclude={"seed"})}
+    min_gain = gain_of_chance([seed["mean"] for seed in found], gate.confidence)
+    slice_margin = label_loss_of_chance(np.array([seed["classes"] for seed in found]), gate.confidence)
+    assert content["spread"]["min_gain"] == pytest.approx(min_gain, abs=1e-5)
+    for chosen, suggested in ((gate.min_gain, min_gain), (gate.margin, min_gain), (gate.slice_margin, slice_margin)):
+        assert suggested <= chosen < suggested + 0.1
