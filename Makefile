@@ -71,7 +71,7 @@ remote: $(VENV)/.locked ## let this clone use the DVC remote that VAELINE_REMOTE
 	@if [ -n "$$VAELINE_REMOTE" ]; then dvc remote add --quiet --local --force --default team "$$VAELINE_REMOTE"; fi
 
 push: remote ## data, models and the run cache to the DVC remote, so that no other clone makes them again
-	@dvc push --run-cache
+	@vaeline push
 
 verify-pipeline: remote ## does dvc.lock belong to code and parameters, and has the remote all that it names; needs no data
 	@scripts/verify_pipeline.sh

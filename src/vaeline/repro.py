@@ -69,6 +69,29 @@ def run_dvc(*arguments: str) -> None:
         raise VaelineError(f"`dvc {' '.join(arguments)}` failed; what it said is above")
 
 
+def push() -> None:
+    """Push data, models and the run cache to the DVC remote.
+
+    `dvc push --run-cache` (3.67) leaves out the outputs that git keeps, such as the metrics, and then a stage that has
+    one runs again in the next clone. They follow here; but not the registration, which every store has to be told.
+
+    Raises:
+        VaelineError: there is no remote, or it cannot be written.
+    """
+    run_dvc("push", "--run-cache")
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            entries = [(file.parent.name, file.name) for file in Path(repo.stage_cache.cache_dir).glob("*/*/*")]
+            for store, objects in repo.stage_cache.get_used_objs(entries).items():
+                wanted = {item for item in objects if item.obj_name != str(REGISTRATION)}
+                repo.cloud.push({item for item in wanted if repo.cache.local.exists(item.value)}, odb=store)
+    except DvcException as error:
+        raise VaelineError(f"the results of earlier runs were not pushed: {error}") from error
+
+
 def _read_preset(file: Path) -> dict[str, Any]:
     return flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
 

@@ -84,7 +84,7 @@ def hub(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Hub:
     changes = ANYTHING_PASSES | {"ingest.source": str(folder / "incoming")}
     first.change(**{key.replace(".", "__"): value for key, value in changes.items()})
     first.run("dvc", "remote", "add", "--local", "--force", "--default", "team", str(folder / "remote"))
-    first.run("dvc", "push", "--quiet", "--run-cache")
+    first.run("vaeline", "push")
     first.run("git", "add", "--all")
     who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
     first.run("git", *who, "commit", "--quiet", "--message", "Run")
@@ -176,10 +176,13 @@ def test_a_second_clone_takes_the_results_of_the_first(hub, retrained):
     settings = {"VAELINE_REMOTE": str(hub.folder / "remote"), "MLFLOW_TRACKING_URI": hub.store}
     laptop.run("sh", "scripts/verify_pipeline.sh", **settings)
     (laptop.root / "dvc.lock").unlink()
-    output = laptop.run("dvc", "repro", "--pull", "train", **settings)
-    assert "Stage 'train' is cached - skipping run, checking out outputs" in output
+    (laptop.root / "reports/metrics.json").unlink()
+    output = laptop.run("dvc", "repro", "--pull", "plot", **settings)
+    for stage in ("train", "evaluate", "plot"):
+        assert f"Stage '{stage}' is cached - skipping run, checking out outputs" in output
     assert "Running stage" not in output
     assert (laptop.root / "models/vae.keras").is_file()
+    assert "Running stage 'register'" in laptop.run("dvc", "repro", "--dry", **settings), "each store is told"
 
 
 def test_a_conflict_in_the_lock_is_resolved_without_training(hub, retrained):

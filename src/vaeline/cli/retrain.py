@@ -62,6 +62,15 @@ def overdue() -> None:
         typer.echo(f"{sentence} {params.retrain.quiet_days:g}")
 
 
+@app.command(rich_help_panel=PANEL)
+def push() -> None:
+    """Push data, models and the run cache to the DVC remote, so that no other clone has to make them again."""
+    from vaeline.repro import push as push_all
+
+    with sentences():
+        push_all()
+
+
 def _retrain(client: "MlflowClient", params: "Params", if_due: bool, dry_run: bool) -> None:
     from vaeline.errors import VaelineError
     from vaeline.retraining import report as reports
