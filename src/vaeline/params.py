@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
@@ -266,6 +266,21 @@ class MonitorParams(Section):
             raise ValueError("least_rows cannot be above window_rows")
 
 
+class RetrainParams(Section):
+    """When a retraining is due, and what it may do."""
+
+    max_age_days: float = Field(gt=0)
+    quiet_days: float = Field(gt=0)
+    promote: bool
+
+    @field_validator("quiet_days")
+    @classmethod
+    def _rings_after_the_age(cls, quiet_days: float, info: ValidationInfo) -> float:
+        if quiet_days <= info.data.get("max_age_days", 0):
+            raise ValueError("the alarm must wait for longer than retrain.max_age_days, or it rings in good health")
+        return quiet_days
+
+
 class ComputeParams(Section):
     """What the arithmetic runs on: another number of threads gives other bits."""
 
@@ -286,6 +301,7 @@ class Params(Section):
     gate: GateParams
     registry: RegistryParams
     monitor: MonitorParams
+    retrain: RetrainParams
     compute: ComputeParams
 
 

@@ -47,7 +47,7 @@ def run_pipeline() -> bool:
     """
     before = _written(REGISTRATION)
     UNREACHABLE.unlink(missing_ok=True)
-    status = _dvc_repro()
+    status = _dvc("repro")
     if status and UNREACHABLE.exists():
         wanted = read_params().data.dataset
         change_params({"data.dataset": FALLBACK})
@@ -57,18 +57,47 @@ def run_pipeline() -> bool:
             f"it to {wanted}\nand name a source in VAELINE_MIRROR.\n{'=' * 100}\n",
             flush=True,
         )
-        status = _dvc_repro()
+        status = _dvc("repro")
     if status:
         raise VaelineError("the pipeline stopped; the stage above says why")
     return _written(REGISTRATION) != before
+
+
+def run_dvc(*arguments: str) -> None:
+    """Run a command of DVC, which says on the terminal what it does. Raises VaelineError where it fails."""
+    if _dvc(*arguments):
+        raise VaelineError(f"`dvc {' '.join(arguments)}` failed; what it said is above")
+
+
+def push() -> None:
+    """Push data, models and the run cache to the DVC remote.
+
+    `dvc push --run-cache` (3.67) leaves out the outputs that git keeps, such as the metrics, and then a stage that has
+    one runs again in the next clone. They follow here; but not the registration, which every store has to be told.
+
+    Raises:
+        VaelineError: there is no remote, or it cannot be written.
+    """
+    run_dvc("push", "--run-cache")
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            entries = [(file.parent.name, file.name) for file in Path(repo.stage_cache.cache_dir).glob("*/*/*")]
+            for store, objects in repo.stage_cache.get_used_objs(entries).items():
+                wanted = {item for item in objects if item.obj_name != str(REGISTRATION)}
+                repo.cloud.push({item for item in wanted if repo.cache.local.exists(item.value)}, odb=store)
+    except DvcException as error:
+        raise VaelineError(f"the results of earlier runs were not pushed: {error}") from error
 
 
 def _read_preset(file: Path) -> dict[str, Any]:
     return flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
 
 
-def _dvc_repro() -> int:
-    return subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False).returncode
+def _dvc(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode
 
 
 def _written(file: Path) -> int:

@@ -38,8 +38,8 @@ def repository_root() -> Path:
 
 def train_key() -> str:
     """The key of the training that params.yaml and the files on disk ask for."""
-    stage = _stages()["train"]
-    return key_of(stage["cmd"], _param_values(stage), {path: digest(Path(path)) for path in stage["deps"]})
+    stage = declared_stages()["train"]
+    return key_of(stage["cmd"], stage_params(stage), {path: digest(Path(path)) for path in stage["deps"]})
 
 
 def key_of(command: str, params: Mapping[str, Any], digests: Mapping[str, str]) -> str:
@@ -50,7 +50,19 @@ def key_of(command: str, params: Mapping[str, Any], digests: Mapping[str, str]) 
 
 def declared_params() -> dict[str, Any]:
     """The parameters that all stages declare, with dotted keys: what `dvc.lock` holds after a whole run."""
-    return {key: value for stage in _stages().values() for key, value in _param_values(stage).items()}
+    return {key: value for stage in declared_stages().values() for key, value in stage_params(stage).items()}
+
+
+def declared_stages() -> dict[str, Any]:
+    """The stages as dvc.yaml declares them."""
+    return YAML(typ="safe").load(DVC_FILE.read_text(encoding="utf-8"))["stages"]
+
+
+def stage_params(stage: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a declared stage reads, with dotted keys and the values of params.yaml."""
+    values = flatten(YAML(typ="safe").load(PARAMS_FILE.read_text(encoding="utf-8")))
+    declared = tuple(f"{key}." for key in stage.get("params", []))
+    return {key: value for key, value in values.items() if f"{key}.".startswith(declared)}
 
 
 def locked_stage(name: str) -> dict[str, Any]:
@@ -141,16 +153,6 @@ def data_behind(stage: str, output: Path) -> str:
     if not output.is_file() or outs.get(output.as_posix()) != digest(output, "md5"):
         return ""
     return next((entry["md5"] for entry in recorded.get("deps", []) if entry["path"] == "data/prepared"), "")
-
-
-def _param_values(stage: dict[str, Any]) -> dict[str, Any]:
-    values = flatten(YAML(typ="safe").load(PARAMS_FILE.read_text(encoding="utf-8")))
-    declared = tuple(f"{key}." for key in stage.get("params", []))
-    return {key: value for key, value in values.items() if f"{key}.".startswith(declared)}
-
-
-def _stages() -> dict[str, Any]:
-    return YAML(typ="safe").load(DVC_FILE.read_text(encoding="utf-8"))["stages"]
 
 
 def _processor() -> str:

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Is dvc.lock up to date with code, parameters and data, and has the DVC remote everything that it names? Needs no data.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'verify-pipeline: %s\n' "$*" >&2; }
+
+found=$(dvc repro --allow-missing --dry 2>&1) || true
+if ! printf '%s\n' "$found" | grep -q 'Data and pipelines are up to date'; then
+  printf '%s\n' "$found" >&2
+  say "dvc.lock is not up to date; run \`dvc repro --pull --allow-missing\` and commit it"
+  exit 1
+fi
+if [ -n "${VAELINE_REMOTE:-}" ] && dvc data status --not-in-remote --json | grep not_in_remote >&2; then
+  say "the remote lacks what dvc.lock names; run \`make push\` where it was made"
+  exit 1
+fi
+say "dvc.lock is up to date"

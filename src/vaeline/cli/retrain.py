@@ -1,0 +1,125 @@
+"""Commands that keep the champion fresh: retrain if it is due, and say when nobody has for too long."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaeline.cli.app import app, sentences
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from vaeline.params import Params
+    from vaeline.retraining.due import Due, Situation
+    from vaeline.retraining.report import Report
+
+PANEL = "Keep it fresh"
+
+
+@app.command(rich_help_panel=PANEL)
+def retrain(
+    if_due: Annotated[bool, typer.Option("--if-due", help="Only if it is due; else say why not.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and do nothing.")] = False,
+) -> None:
+    """Run the pipeline, hold its model to the gate, and leave a candidate and a report (reports/retrain.md).
+
+    Due is a retraining if accepted data, code, parameters or dependencies changed since the champion's training, if
+    drift has triggered, or if the champion is too old. It is promoted only if the gate found it superior and
+    retrain.promote is true.
+    """
+    with sentences():
+        from vaeline.params import read_params
+        from vaeline.registry.versions import reachable
+        from vaeline.retraining.work import alone
+        from vaeline.tracking.store import open_store
+
+        params = read_params()
+        with reachable(), alone() as free:
+            if not free:
+                typer.echo("another retraining is at work in this repository; this one leaves it to that")
+                return
+            _retrain(open_store(), params, if_due, dry_run)
+
+
+@app.command(rich_help_panel=PANEL)
+def overdue() -> None:
+    """Say when a retraining last succeeded; exit status 1 if that is more than retrain.quiet_days ago."""
+    with sentences():
+        from vaeline.errors import VaelineError
+        from vaeline.params import read_params
+        from vaeline.registry.versions import present_store
+        from vaeline.retraining.due import DAY, survey
+
+        params = read_params()
+        with present_store() as client:
+            seen = survey(client, params)
+        if seen.confirmed is None:
+            raise VaelineError("no retraining ever succeeded, and there is no champion")
+        quiet = (seen.now - seen.confirmed) / DAY
+        sentence = f"the last training that succeeded was {quiet:.1f} days ago; the alarm is at"
+        if quiet > params.retrain.quiet_days:
+            raise VaelineError(f"{sentence} {params.retrain.quiet_days:g}: look at the schedule and at what failed")
+        typer.echo(f"{sentence} {params.retrain.quiet_days:g}")
+
+
+@app.command(rich_help_panel=PANEL)
+def push() -> None:
+    """Push data, models and the run cache to the DVC remote, so that no other clone has to make them again."""
+    from vaeline.repro import push as push_all
+
+    with sentences():
+        push_all()
+
+
+def _retrain(client: "MlflowClient", params: "Params", if_due: bool, dry_run: bool) -> None:
+    from vaeline.errors import VaelineError
+    from vaeline.retraining import report as reports
+    from vaeline.retraining import work
+    from vaeline.retraining.due import judge, survey
+
+    seen = survey(client, params)
+    due = judge(seen)
+    _say(due)
+    if dry_run:
+        typer.echo(f"dry run: {'the pipeline and the gate would run' if due or not if_due else 'nothing would run'}")
+        return
+    champion = seen.champion.version if seen.champion else ""
+    report = reports.Report(bool(due), due.reasons, due.otherwise, champion, reports.now())
+    try:
+        if due or not if_due:
+            report.outcome, report.sentence = reports.FAILED, "it was interrupted"
+            outcome = work.retrain(client, params, seen.champion, due.reasons, typer.echo)
+            report.outcome, report.sentence = outcome.word, outcome.sentence
+            report.candidate, report.verdict = outcome.candidate, outcome.verdict
+            _remember(client, params, seen, report)
+    except VaelineError as error:
+        report.sentence = str(error)
+        raise
+    finally:
+        report.ended = reports.now()
+        reports.write_report(report)
+    typer.echo(f"{report.sentence}; see {reports.PAGE}")
+
+
+def _remember(client: "MlflowClient", params: "Params", seen: "Situation", report: "Report") -> None:
+    """Keep what was done: the next call finds these inputs answered."""
+    from datetime import UTC, datetime
+
+    from vaeline.retraining.record import Retraining, write_last
+
+    done = Retraining(
+        at=datetime.now(UTC),
+        inputs=seen.inputs.digest,
+        champion=report.champion,
+        candidate=report.candidate,
+        outcome=report.outcome,
+        verdict=report.verdict,
+    )
+    write_last(client, params.data.name, done)
+
+
+def _say(due: "Due") -> None:
+    for reason in due.reasons:
+        typer.echo(f"due: {reason.sentence}")
+    for sentence in [] if due else due.otherwise:
+        typer.echo(f"not due: {sentence}")

@@ -1,0 +1,1 @@
+"""Keeping a champion fresh: is a retraining due, and what becomes of it."""

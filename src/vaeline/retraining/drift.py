@@ -1,0 +1,45 @@
+"""The newest verdict of `vaeline monitor` on a champion: from the store, where CI finds it, or from this folder."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaeline.errors import VaelineError
+from vaeline.registry.versions import artifact_copy
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "monitoring"
+VERDICT = Path("reports/monitor.json")
+NEEDED = ("champion", "created", "triggered")
+
+
+def newest_verdict(client: "MlflowClient", model_sha256: str) -> dict[str, Any] | None:
+    """What the last window said of the champion with this digest; None where none was looked at.
+
+    Raises:
+        VaelineError: a verdict is there and cannot be read.
+    """
+    found = [_parse(VERDICT.read_text(encoding="utf-8"), str(VERDICT))] if VERDICT.is_file() else []
+    for experiment in client.search_experiments(filter_string=f"name = '{EXPERIMENT}'"):
+        wanted = f"tags.`vaeline.champion_digest` = '{model_sha256}' and attributes.status = 'FINISHED'"
+        runs = client.search_runs([experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"])
+        for run in runs[:1]:
+            with artifact_copy(client, run.info.run_id, VERDICT.name) as file:
+                if file is not None:
+                    found.append(_parse(file.read_text(encoding="utf-8"), f"the run {run.info.run_name}"))
+    about = [verdict for verdict in found if verdict["champion"]["digest"] == model_sha256]
+    return max(about, key=lambda verdict: verdict["created"], default=None)
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        verdict = json.loads(text)
+    except ValueError as error:
+        raise VaelineError(f"{where}: no verdict of `vaeline monitor`: {error}") from None
+    missing = [key for key in NEEDED if not isinstance(verdict, Mapping) or key not in verdict]
+    if missing:
+        raise VaelineError(f"{where}: no verdict of `vaeline monitor`: {', '.join(missing)} is missing")
+    return dict(verdict)

@@ -1,0 +1,135 @@
+"""What a model is made of: as the files here say it, and as the `dvc.lock` of an earlier training recorded it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vaeline.artifacts import canonical_json, digest
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, declared_stages, stage_params
+from vaeline.tracking.locks import Stages, code, params
+from vaeline.tracking.trees import disk_tree, dvc_md5
+
+TRAIN = "train"
+ACCEPTED = Path("data/accepted")
+DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the stages up to `train` read: md5 by path, parameters, commands by stage, SHA-256 of the environment lock.
+
+    batches: SHA-256 of the rows of each accepted batch.
+    """
+
+    files: Mapping[str, str]
+    params: Mapping[str, Any]
+    commands: Mapping[str, str]
+    environment: str
+    batches: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides what a training learns; of accepted batches, their rows and not who sent them."""
+        files = {path: md5 for path, md5 in self.files.items() if Path(path) != ACCEPTED}
+        content = [files, self.params, self.commands, self.environment, list(self.batches)]
+        return hashlib.sha256(canonical_json(content, decimals=12).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Change:
+    """A kind of input that is another now, and how, as a sentence."""
+
+    kind: str
+    sentence: str
+
+
+def training_stages(stages: Mapping[str, Any]) -> list[str]:
+    """The stage `train` and those of a dvc.yaml that it depends on, in their order there."""
+    makers = {path: name for name, stage in stages.items() for path in _paths(stage.get("outs", []))}
+    needed, waiting = set(), [TRAIN]
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        found = {makers[path] for path in _paths(stages[name].get("deps", [])) if path in makers}
+        waiting += found - needed
+    return [name for name in stages if name in needed]
+
+
+def present_inputs() -> Inputs:
+    """What a training would be made of now, in the working directory. Raises VaelineError where params.yaml is bad."""
+    stages = declared_stages()
+    names = training_stages(stages)
+    made = {path for stage in stages.values() for path in _paths(stage.get("outs", []))}
+    read = {path for name in names for path in _paths(stages[name].get("deps", []))} - made
+    return Inputs(
+        files={path: present_md5(Path(path)) for path in sorted(read)},
+        params={key: value for name in names for key, value in stage_params(stages[name]).items()},
+        commands={name: stages[name]["cmd"] for name in names},
+        environment=digest(ENVIRONMENT_LOCK),
+        batches=accepted_batches(),
+    )
+
+
+def recorded_inputs(stages: Stages, environment: str) -> Inputs:
+    """What a recorded training was made of, with the environment that its run names; it does not know its batches."""
+    names = [name for name in training_stages(declared_stages()) if name in stages]
+    return Inputs(
+        files={path: md5 for name in names for path, md5 in code(stages, name).items()},
+        params=params(stages, *names),
+        commands={name: stages[name]["cmd"] for name in names},
+        environment=environment,
+        batches=[],
+    )
+
+
+def changes(then: Inputs, now: Inputs) -> list[Change]:
+    """How the inputs of a training differ from those of an earlier one, a kind at a time."""
+    return [*_file_changes(then, now), *_param_changes(then, now), *_environment_changes(then, now)]
+
+
+def accepted_batches(folder: Path = ACCEPTED) -> list[str]:
+    """SHA-256 of the rows of every accepted batch, sorted: what is learned, whoever took them in, and when."""
+    records = (json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json"))
+    return sorted(record["kept_sha256"] for record in records)
+
+
+def present_md5(path: Path) -> str:
+    """DVC's md5 of a file or folder; "" where there is none."""
+    tree = disk_tree(path)
+    return "" if tree is None else dvc_md5(tree)
+
+
+def _file_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
+    paths = sorted(path for path in {*then.files, *now.files} if then.files.get(path, "") != now.files.get(path, ""))
+    data = [path for path in paths if Path(path).is_relative_to("data")]
+    if data:
+        count = len(now.batches)
+        held = f"; {ACCEPTED} holds {count} {'batch' if count == 1 else 'batches'}" if str(ACCEPTED) in data else ""
+        yield Change(DATA, f"data changed since the champion's training: {', '.join(data)}{held}")
+    commands = {name for name in {*then.commands, *now.commands} if then.commands.get(name) != now.commands.get(name)}
+    if changed := [path for path in paths if path not in data] + sorted(f"the stage {name}" for name in commands):
+        yield Change(CODE, f"code changed since the champion's training: {', '.join(changed)}")
+
+
+def _param_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
+    keys = sorted({*then.params, *now.params})
+    said = [
+        f"{key} was {then.params.get(key)}, is {now.params.get(key)}"
+        for key in keys
+        if then.params.get(key) != now.params.get(key)
+    ]
+    if said:
+        yield Change(PARAMS, f"parameters changed since the champion's training: {'; '.join(said)}")
+
+
+def _environment_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
+    if then.environment != now.environment:
+        yield Change(DEPENDENCIES, f"{ENVIRONMENT_LOCK} changed since the champion's training")
+
+
+def _paths(entries: list[str | dict[str, Any]]) -> list[str]:
+    """The paths of a stage's deps or outs, which dvc.yaml may give with options."""
+    return [path for entry in entries for path in (entry if isinstance(entry, dict) else [entry])]

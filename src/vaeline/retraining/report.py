@@ -1,0 +1,107 @@
+"""What a retraining leaves behind: `retrain.json` for machines, `retrain.md` for people, and a job's outputs."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from vaeline.artifacts import atomic_file, write_json
+from vaeline.retraining.inputs import Change
+from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
+from vaeline.tracking.git import git
+
+REPORT, PAGE, GATE = Path("reports/retrain.json"), Path("reports/retrain.md"), Path("reports/gate.json")
+INGESTED = Path("reports/ingest.json")
+PROPOSED = (
+    "dvc.lock",
+    "reports/metrics.json",
+    "data/accepted",
+    "data/batches",
+)  # what a retraining changes and git keeps
+FRESH = timedelta(hours=1)
+WORKED = (UNCHANGED, CANDIDATE, PROMOTED)
+NOT_DUE, FAILED = "not_due", "failed"
+
+
+@dataclass
+class Report:
+    """One call of `vaeline retrain`, filled in as it goes; times are UTC."""
+
+    due: bool
+    reasons: list[Change]
+    otherwise: list[str]
+    champion: str
+    started: str
+    outcome: str = NOT_DUE
+    sentence: str = "nothing to do"
+    candidate: str = ""
+    verdict: str = ""
+    ended: str = field(default="")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, with `promoted`: whether the champion is another now."""
+        return asdict(self) | {"promoted": self.outcome == PROMOTED}
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_report(report: Report, environment: Mapping[str, str] = os.environ) -> None:
+    """Write both files, and tell a job of GitHub Actions the outcome and whether there is a change to propose."""
+    content, page = report.as_dict(), write_page(report.as_dict(), _gate_of(report), _ingested(report))
+    write_json(REPORT, content)
+    with atomic_file(PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    changed = report.outcome in WORKED and bool(git("status", "--porcelain", "--", *PROPOSED))
+    outputs = {"outcome": report.outcome, "candidate": report.candidate, "changed": str(changed).lower()}
+    _append(environment.get("GITHUB_OUTPUT"), "".join(f"{name}={value}\n" for name, value in outputs.items()))
+    _append(environment.get("GITHUB_STEP_SUMMARY"), page)
+
+
+def write_page(
+    report: Mapping[str, Any], gate: Mapping[str, Any] | None = None, ingested: Mapping[str, Any] | None = None
+) -> str:
+    """The report in Markdown; `gate`: the gate's report on its candidate, `ingested`: that of `vaeline ingest`."""
+    lines = [f"# Retraining: {report['outcome'].replace('_', ' ')}", "", f"{_upper(report['sentence'])}.", ""]
+    lines += ["Due, because" if report["due"] else "Not due:", ""]
+    lines += [f"- {reason['sentence']}" for reason in report["reasons"]] if report["due"] else []
+    lines += [f"- {sentence}" for sentence in ([] if report["due"] else report["otherwise"])]
+    for status in ("accepted", "quarantined"):
+        if batches := (ingested or {}).get(status):
+            lines += ["", f"New batches, {status}:", "", *(f"- {batch['name']}: {batch['why']}" for batch in batches)]
+    if gate:
+        lines += ["", f"Gate of candidate {report['candidate']}: **{gate['verdict']}**", ""]
+        lines += ["| check | verdict | in words |", "|---|---|---|"]
+        lines += [f"| {check['name']} | {check['verdict']} | {check['sentence']} |" for check in gate["checks"]]
+    lines += ["", f"Champion when it began: {report['champion'] or 'none'}. {report['started']} to {report['ended']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _gate_of(report: Report) -> dict[str, Any] | None:
+    if not report.verdict or not GATE.is_file():
+        return None
+    gate = json.loads(GATE.read_text(encoding="utf-8"))
+    return gate if gate["candidate"]["version"] == report.candidate else None
+
+
+def _ingested(report: Report) -> dict[str, Any] | None:
+    """What `vaeline ingest` did just before; an older file tells old news."""
+    if not INGESTED.is_file():
+        return None
+    fresh = datetime.fromtimestamp(INGESTED.stat().st_mtime, UTC) > datetime.fromisoformat(report.started) - FRESH
+    return json.loads(INGESTED.read_text(encoding="utf-8")) if fresh else None
+
+
+def _append(path: str | None, text: str) -> None:
+    if path:
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

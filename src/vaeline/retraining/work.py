@@ -1,0 +1,146 @@
+"""A retraining: the pipeline, the gate, and, where the parameters allow it, the promotion. One at a time."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from vaeline.errors import VaelineError
+from vaeline.params import Params
+from vaeline.registry.candidates import candidate_name, served_name
+from vaeline.registry.gate.policy import SUPERIOR, policy
+from vaeline.registry.ledger import read_ledger
+from vaeline.registry.promotion import promote
+from vaeline.registry.terms import Terms
+from vaeline.registry.versions import every_version
+from vaeline.repro import run_dvc
+from vaeline.retraining.due import AGE, Champion
+from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
+from vaeline.tracking.lineage import locked_stages
+from vaeline.tracking.locks import MODEL, outs
+from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.store import state_directory
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+VERDICTS = {0: "pass", 3: "inconclusive", 4: "fail"}  # by the exit status of `vaeline gate`
+JUDGED_WITH = ("data/prepared", "models/classifier.keras", "reports/validation.json")
+TRAINS_FROM = ("data/prepared", "reports/validation.json")
+REMAKES = {AGE, DEPENDENCIES}  # reasons that DVC does not see: only a forced training answers them
+UNCHANGED, CANDIDATE, PROMOTED = "unchanged", "candidate", "promoted"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a retraining, in a word and in a sentence; verdict "" where there was nothing to judge."""
+
+    word: str
+    sentence: str
+    candidate: str
+    verdict: str = ""
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Whether no other retraining is at work in this repository; while the block lasts, none begins."""
+    lock = FileLock(state_directory() / "retrain.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def retrain(
+    client: "MlflowClient",
+    params: Params,
+    champion: Champion | None,
+    reasons: list[Change],
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Run the pipeline, hold its model to the gate, and promote it where all of that is allowed.
+
+    Results of other machines are taken from the DVC remote. Raises VaelineError where a step fails; the champion is
+    then the one that it was.
+    """
+    run_pipeline(force=any(reason.kind in REMAKES for reason in reasons))
+    version = made_version(client, params.data.name)
+    number = str(version.version)
+    if champion and version.tags[DIGEST_TAG] == champion.digest:
+        advice = "; drift is answered by new labelled data" if not any(r.kind in REMAKES for r in reasons) else ""
+        sentence = f"the pipeline made champion {champion.version} again, bit by bit{advice}"
+        return Outcome(UNCHANGED, sentence, number)
+    verdict = gate(number)
+    tell(f"candidate {number}: the gate says {verdict}")
+    refusal = why_not(client, params, champion, version, verdict)
+    if refusal:
+        return Outcome(CANDIDATE, f"candidate {number} waits: {refusal}", number, verdict)
+    terms = Terms(timedelta(days=params.registry.report_days), policy(params), champion.version)
+    promote(client, client.get_model_version(version.name, number), served_name(params.data.name), terms, tell=tell)
+    return Outcome(PROMOTED, f"candidate {number} took the place of champion {champion.version}", number, verdict)
+
+
+def run_pipeline(force: bool = False) -> None:
+    """`dvc repro` with what the remote has; `force` trains even where DVC sees no change. Raises VaelineError."""
+    run_dvc("repro", "--pull", "--allow-missing")
+    if force:
+        run_dvc("pull", *TRAINS_FROM)
+        run_dvc("repro", "--force", "--single-item", TRAIN)
+        run_dvc("repro", "--pull", "--allow-missing")
+    run_dvc("pull", *JUDGED_WITH)
+
+
+def made_version(client: "MlflowClient", dataset: str) -> "ModelVersion":
+    """The candidate that `dvc.lock` records.
+
+    One that another machine registered counts, though this one has no file of it; one that no store knows is fetched
+    and registered. Raises VaelineError.
+    """
+    name, md5 = candidate_name(dataset), outs(locked_stages(), TRAIN).get(MODEL, "")
+    wanted = f"name = '{name}' and tags.`vaeline.outs.{MODEL}` = '{md5}'"
+    found = every_version(client, wanted)
+    if not found:
+        run_dvc("pull", "--allow-missing")
+        run_dvc("repro", "--force", "--single-item", "register")
+        found = every_version(client, wanted)
+    if not found:
+        raise VaelineError(f"the pipeline registered no version of {name} that holds the model of dvc.lock")
+    return found[0]
+
+
+def gate(number: str) -> str:
+    """The verdict of `vaeline gate`, in a process of its own. Raises VaelineError where it judged nothing."""
+    status = subprocess.run([sys.executable, "-m", "vaeline.cli", "gate", number], check=False).returncode
+    if status not in VERDICTS:
+        raise VaelineError(f"`vaeline gate {number}` judged nothing; what it said is above")
+    return VERDICTS[status]
+
+
+def why_not(
+    client: "MlflowClient", params: Params, champion: Champion | None, version: "ModelVersion", verdict: str
+) -> str:
+    """Why a candidate is not promoted by itself; "" where it is."""
+    if verdict != "pass":
+        return f"the gate's verdict is {verdict}"
+    if champion is None:
+        return "the first champion is a person's choice"
+    if not params.retrain.promote:
+        return "retrain.promote is false, so a person decides"
+    if params.gate.mode != SUPERIOR:
+        return f"gate.mode is {params.gate.mode}, which is no reason to change the champion"
+    model_sha256 = version.tags[DIGEST_TAG]
+    for entry in read_ledger(client, served_name(params.data.name)):
+        if entry["action"] == "rollback" and entry["from_digest"] == model_sha256:
+            return f"it was champion before and was rolled back ({entry['reason']}), so a person decides"
+    return ""
