@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 say() { printf 'verify-pipeline: %s\n' "$*" >&2; }
 
-found=$(dvc repro --allow-missing --dry 2>&1) || true
+found=$(dvc repro --allow-missing --dry 2>&1) || found="$found (and dvc failed)"
 if ! printf '%s\n' "$found" | grep -q 'Data and pipelines are up to date'; then
   printf '%s\n' "$found" >&2
   say "dvc.lock is not up to date; run \`dvc repro --pull --allow-missing\` and commit it"

@@ -202,7 +202,7 @@ def test_a_conflict_in_the_lock_is_resolved_without_training(hub, retrained):
     for stage in ("prepare", "classify", "train", "evaluate", "plot"):
         assert f"Running stage '{stage}'" not in output
     laptop.run("git", *who, "commit", "--quiet", "--no-edit")
-    laptop.run("sh", "scripts/verify_pipeline.sh", **settings, VAELINE_REMOTE="")
+    laptop.run("sh", "scripts/verify_pipeline.sh", **settings | {"VAELINE_REMOTE": ""})
 
 
 def test_a_candidate_is_promoted_from_a_dispatch_and_a_rollback_takes_it_back(hub, retrained):

@@ -55,8 +55,8 @@ def _show(verdict: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from vaeline.monitoring.record import PAGE, VERDICT
     from vaeline.monitoring.report import outcome, sentence
-    from vaeline.monitoring.run import PAGE, VERDICT
     from vaeline.monitoring.tests import TITLES
 
     console = Console(width=None if Console().is_terminal else 120)

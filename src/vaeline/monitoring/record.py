@@ -18,6 +18,7 @@ from vaeline.tracking.store import MONITORING, named_experiment
 CHAMPION_TAG, WINDOW_TAG = "vaeline.champion_digest", "vaeline.window_sha256"
 SOURCE_TAG, CREATED_TAG, VIOLATED_TAG = "vaeline.window_source", "vaeline.monitored_at", "vaeline.violated"
 TRIGGERED_TAG = "vaeline.triggered"
+VERDICT, PAGE = "monitor.json", "monitor.html"
 MOST = 1000
 DIGITS = 8
 

@@ -17,14 +17,12 @@ from vaeline.monitoring.decision import examine
 from vaeline.monitoring.observables import observe
 from vaeline.monitoring.page import write_page
 from vaeline.monitoring.pictures import draw_figures
-from vaeline.monitoring.record import read_history, record
+from vaeline.monitoring.record import PAGE, VERDICT, read_history, record
 from vaeline.monitoring.report import build_verdict, outcome
 from vaeline.monitoring.window import VALIDATION, Window, reference_images
 from vaeline.params import MonitorParams, Params
 from vaeline.registry.gate.entrants import Entrant, find_champion
 from vaeline.registry.stored import load_stored
-
-VERDICT, PAGE = "monitor.json", "monitor.html"
 
 
 @dataclass(frozen=True)
