@@ -22,7 +22,12 @@ from vaeline.training.fit import fit, start
 ROOT = Path(__file__).resolve().parent.parent
 MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
 
-PIPELINE = "tests/pipeline/"
+TOGETHER = {
+    "tests/pipeline/test_compare.py": "two_runs",
+    "tests/pipeline/test_mlflow_ui.py": "two_runs",
+    "tests/pipeline/test_server_rights.py": "team_server",
+    "tests/pipeline/test_team_server.py": "team_server",
+}
 
 needs_mnist = pytest.mark.skipif(
     not (MIRROR / "t10k-images-idx3-ubyte.gz").is_file(), reason="no MNIST mirror: set VAELINE_MIRROR to a folder"
@@ -30,11 +35,11 @@ needs_mnist = pytest.mark.skipif(
 
 
 class SharedFixtures(LoadScopeScheduling):
-    """For several workers: a module stays on one, and all of `pipeline/`, since they share what took long to make."""
+    """For several workers: a module stays on one, and those that share a fixture that took long to make."""
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, _ = nodeid.partition("::")
-        return PIPELINE if module.startswith(PIPELINE) else module
+        return TOGETHER.get(module, module)
 
 
 @pytest.hookimpl(optionalhook=True)

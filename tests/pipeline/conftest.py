@@ -1,28 +1,39 @@
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from pipeline.server import TeamServer, one_of_two
-from pipeline.workspace import Workspace, make_workspace
+from pipeline.workspace import Workspace, copy_workspace, make_workspace
 
 from vaeline.server.folder import Folder
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace in which the whole pipeline has run once, on the real digits; tests leave its model as it is."""
-    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "repository with a space")
-    output = workspace.repro()
-    (workspace.root / "first-run.log").write_text(output)
-    return workspace
+    """A workspace in which the whole pipeline has run once, on the real digits; tests leave its model as it is.
+
+    One worker runs it for all, and each has a copy; what the run left in `mlruns` is where it was logged.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root = shared / "first" / "repository with a space"
+    with FileLock(shared / "first.lock"):
+        if not root.exists():
+            workspace = make_workspace(root)
+            (root / "first-run.log").write_text(workspace.repro())
+    assert (root / "first-run.log").exists(), "another worker saw it fail"
+    return copy_workspace(Workspace(root), tmp_path_factory.mktemp("finished"), root.name)
 
 
 @pytest.fixture(scope="session")
 def two_runs(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A copy of the finished workspace with a second run: the same network with three latents, not drawn."""
-    workspace = _copy(finished, tmp_path_factory.mktemp("two-runs"))
+    workspace = copy_workspace(finished, tmp_path_factory.mktemp("two-runs"))
     workspace.change(model__latent_dim=3)
     workspace.repro("evaluate")
     return workspace
@@ -43,12 +54,7 @@ def promoted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> s
 @pytest.fixture
 def branch_off(finished: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished workspace, to change."""
-    return _copy(finished, tmp_path)
-
-
-def _copy(workspace: Workspace, folder: Path) -> Workspace:
-    workspace.run("cp", "-a", str(workspace.root), str(folder / "copy"))
-    return Workspace(folder / "copy")
+    return copy_workspace(finished, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ NO_NETWORK = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0
 NO_NETWORK |= {name.lower(): value for name, value in NO_NETWORK.items()}
 
 
-def test_no_source(tmp_path):
+def test_no_source(finished, tmp_path):
     workspace = make_workspace(tmp_path / "offline", dataset="mnist")
+    workspace.share_cache(finished)
     began = time.monotonic()
     output = workspace.repro(check=False, VAELINE_MIRROR=str(tmp_path / "nowhere"), **NO_NETWORK)
     assert time.monotonic() - began < 60
@@ -22,6 +23,7 @@ def test_no_source(tmp_path):
     assert read_params(workspace.root / "params.yaml").data.dataset == "mnist"
 
     output = workspace.run("vaeline", "run", **NO_NETWORK)
+    assert "Stage 'train' is cached" in output, "on the digits it is the pipeline of the finished workspace"
     assert "NO SOURCE OF mnist COULD BE REACHED" in output
     assert "vae-digits-candidates v1" in output
     assert read_params(workspace.root / "params.yaml").data.dataset == "digits"

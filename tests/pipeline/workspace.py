@@ -33,6 +33,8 @@ SMALL = {
     "evaluate.restoration_images": 4,
     "evaluate.grid_points": 32,
     "plot.manifold_size": 6,
+    "plot.columns": 3,
+    "plot.steps": 3,
 }
 NOT_COPIED = {
     Path(): {".git", ".venv", ".vaeline", "mlruns", "models", "reports", "validation-report"},
@@ -82,6 +84,10 @@ class Workspace:
         """Change params.yaml; `model__beta=2.0` is `model.beta`."""
         change_params({key.replace("__", "."): value for key, value in params.items()}, self.root / "params.yaml")
 
+    def share_cache(self, other: "Workspace") -> None:
+        """Keep DVC's cache where another workspace has it: what the same inputs made there is not made again here."""
+        self.run("dvc", "cache", "dir", "--local", str(other.root / ".dvc/cache"))
+
     def client(self, store: str = "") -> MlflowClient:
         """A client of the workspace's own store, or of another."""
         return MlflowClient(store or f"sqlite:///{self.root}/mlflow.db")
@@ -109,6 +115,12 @@ def make_workspace(root: Path, dataset: str = "digits", git: bool = True, **para
     else:
         workspace.run("dvc", "config", "--local", "core.no_scm", "true")
     return workspace
+
+
+def copy_workspace(workspace: Workspace, folder: Path, name: str = "copy") -> Workspace:
+    """A copy of a workspace in `folder`, with all that was made there."""
+    workspace.run("cp", "-a", str(workspace.root), str(folder / name))
+    return Workspace(folder / name)
 
 
 def _ignored(directory: str, names: list[str]) -> set[str]:
