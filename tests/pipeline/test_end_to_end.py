@@ -2,12 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import MIRROR, needs_mnist
-from pipeline.workspace import make_workspace
+from pipeline.workspace import copy_workspace, make_workspace
 from ruamel.yaml import YAML
 
 from vaeline.params import flatten
 
+LARGE_DATA = {"train.epochs": 1, "train.batch_size": 512, "classify.epochs": 1, "classify.batch_size": 512}
 NOTHING = "Data and pipelines are up to date."
 
 
@@ -120,7 +122,8 @@ def test_training_again_gives_the_same_bytes_in_the_same_run(branch_off):
 def test_a_later_evaluation_adds_to_the_same_run(branch_off):
     before = branch_off.runs()[0]
     branch_off.change(evaluate__nll_samples=8, data__anomalies=["digits"])
-    output = branch_off.repro()
+    output = branch_off.repro("evaluate")
+    branch_off.repro("--single-item", "register")
     for stage in ("prepare", "classify", "train"):
         assert f"Running stage '{stage}'" not in output
     alike = branch_off.json("reports/metrics.json")["ood"]["digits"]["neg_elbo"]
@@ -132,47 +135,51 @@ def test_a_later_evaluation_adds_to_the_same_run(branch_off):
     assert len(branch_off.client().search_model_versions()) == 1
 
 
-def test_a_restored_stage_loses_no_run_and_doubles_none(branch_off):
-    first = branch_off.runs()[0].info.run_id
-    branch_off.change(train__seed=2)
-    branch_off.repro()
-    assert len(branch_off.runs()) == 2
-    branch_off.change(train__seed=1)
-    output = branch_off.repro()
-    assert "Stage 'train' is cached - skipping run" in output
-    assert {run.info.run_id for run in branch_off.runs()} >= {first}
-    assert len(branch_off.runs()) == 2
-    assert len(branch_off.client().search_model_versions()) == 2
-    (branch_off.root / "reports/registration.json").unlink()
-    empty = f"sqlite:///{branch_off.root}/empty.db"
-    branch_off.repro(MLFLOW_TRACKING_URI=empty)
-    assert "is up to date" in branch_off.run("vaeline", "track", "sync", MLFLOW_TRACKING_URI=empty)
-    (rebuilt,) = branch_off.runs(empty)
-    assert rebuilt.data.tags["vaeline.restored"] == "true"
-    assert rebuilt.info.status == "FINISHED"
-    assert rebuilt.data.metrics["test/neg_elbo"] == branch_off.json("reports/metrics.json")["test"]["neg_elbo"]
-    assert len(branch_off.client(empty).get_metric_history(rebuilt.info.run_id, "train/kl")) == 2
+@pytest.fixture(scope="module")
+def experimented(finished, tmp_path_factory):
+    """A copy of the finished workspace in which an experiment has trained with another seed, beside what is on disk."""
+    workspace = copy_workspace(finished, tmp_path_factory.mktemp("experimented"))
+    workspace.run("git", "add", "--all")
+    workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "Run")
+    workspace.run("dvc", "exp", "run", "--temp", "--set-param", "train.seed=7", "--name", "seventh")
+    return workspace
 
 
-def test_an_experiment_in_a_temporary_workspace_writes_to_the_same_store(branch_off):
-    branch_off.run("git", "add", "--all")
-    branch_off.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "Run")
-    branch_off.run("dvc", "exp", "run", "--temp", "--set-param", "train.seed=7", "--name", "seventh")
-    assert len(branch_off.runs()) == 2
-    run = branch_off.runs()[0]
+def test_an_experiment_in_a_temporary_workspace_writes_to_the_same_store(experimented):
+    assert len(experimented.runs()) == 2
+    run = experimented.runs()[0]
     assert run.data.params["train.seed"] == "7"
     assert run.data.tags["vaeline.dvc_experiment"] == "seventh"
     assert ".dvc/tmp" not in run.info.artifact_uri
-    assert branch_off.client().list_artifacts(run.info.run_id, "figures")
-    assert "neg_elbo" in branch_off.run("dvc", "exp", "diff", "HEAD", "seventh")
-    branch_off.run("git", "worktree", "add", "-q", "../worktree")
-    root = branch_off.run(
+    assert experimented.client().list_artifacts(run.info.run_id, "figures")
+    assert "neg_elbo" in experimented.run("dvc", "exp", "diff", "HEAD", "seventh")
+    experimented.run("git", "worktree", "add", "-q", "../worktree")
+    root = experimented.run(
         "python",
         "-c",
         "from vaeline.tracking.store import tracking_uri; print(tracking_uri())",
-        cwd=branch_off.root.parent / "worktree",
+        cwd=experimented.root.parent / "worktree",
     )
-    assert root.strip().endswith(f"sqlite:///{branch_off.root}/mlflow.db")
+    assert root.strip().endswith(f"sqlite:///{experimented.root}/mlflow.db")
+
+
+def test_a_restored_stage_loses_no_run_and_doubles_none(experimented):
+    runs = {run.info.run_id for run in experimented.runs()}
+    experimented.change(train__seed=7)
+    output = experimented.repro()
+    assert "Stage 'train' is cached - skipping run" in output
+    assert len(runs) == 2
+    assert {run.info.run_id for run in experimented.runs()} == runs
+    assert len(experimented.client().search_model_versions()) == 2
+    (experimented.root / "reports/registration.json").unlink()
+    empty = f"sqlite:///{experimented.root}/empty.db"
+    experimented.repro(MLFLOW_TRACKING_URI=empty)
+    assert "is up to date" in experimented.run("vaeline", "track", "sync", MLFLOW_TRACKING_URI=empty)
+    (rebuilt,) = experimented.runs(empty)
+    assert rebuilt.data.tags["vaeline.restored"] == "true"
+    assert rebuilt.info.status == "FINISHED"
+    assert rebuilt.data.metrics["test/neg_elbo"] == experimented.json("reports/metrics.json")["test"]["neg_elbo"]
+    assert len(experimented.client(empty).get_metric_history(rebuilt.info.run_id, "train/kl")) == 2
 
 
 def test_a_copy_without_git_runs_and_own_images_are_watched(tmp_path, digits):
@@ -196,7 +203,7 @@ def test_a_copy_without_git_runs_and_own_images_are_watched(tmp_path, digits):
 
 @needs_mnist
 def test_real_mnist_through_the_mirror_setting(tmp_path):
-    workspace = make_workspace(tmp_path / "mnist", dataset="mnist", **{"train.epochs": 1, "train.batch_size": 512})
+    workspace = make_workspace(tmp_path / "mnist", dataset="mnist", **LARGE_DATA)
     output = workspace.repro(VAELINE_MIRROR=str(MIRROR))
     assert "55,000 train, 5,000 validation, 10,000 test" in output
     assert "vae-mnist-candidates v1" in output
