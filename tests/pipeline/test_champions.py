@@ -1,17 +1,21 @@
 """The life of a champion by the commands of a person, on the real digits; then single questions to the gate."""
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
-from champions.story import AGAIN, A, B, C, Place, Story, tell
+from champions.story import AGAIN, CLI, A, B, C, Place, Story, tell
 from conftest import ROOT
 from pipeline.workspace import Workspace
 from playwright.sync_api import expect
 from screenshots import find_browser, open_page, serving
+from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
+from vaeline.cli import app
 from vaeline.errors import VaelineError
 from vaeline.params import GateParams, change_params, read_params
 from vaeline.registry.candidates import candidate_name, served_name
@@ -60,10 +64,26 @@ def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
     return Workspace(root)
 
 
+class Desk(Place):
+    """A place where the short commands of `vaeline` run in this process, and the gate, DVC and git in their own."""
+
+    def run(self, *command: str, status: int = 0) -> tuple[str, float]:
+        if command[: len(CLI)] != CLI or command[len(CLI)] == "gate":
+            return super().run(*command, status=status)
+        began = time.perf_counter()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.root)
+            for name in os.environ.keys() - self.environment.keys():
+                patch.delenv(name)
+            done = CliRunner(env=dict(self.environment)).invoke(app, command[len(CLI) :])
+        assert done.exit_code == status, done.output
+        return done.output, time.perf_counter() - began
+
+
 @pytest.fixture(scope="module")
 def told(workspace: Workspace) -> Story:
     """The whole story; what a verdict, an exit status or the service did otherwise than it must is an error here."""
-    return tell(Place(workspace.root, workspace.environment(PYTHONPATH="src"), CHANGES))
+    return tell(Desk(workspace.root, workspace.environment(PYTHONPATH="src"), CHANGES))
 
 
 def checks(report: dict) -> dict[str, dict]:
