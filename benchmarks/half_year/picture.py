@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from half_year.plan import QUIET, TRIGGERED, VIOLATED
 from half_year.year import Night
 from matplotlib.figure import Figure
 
 from vaeline.artifacts import atomic_file
+from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED
 from vaeline.monitoring.tests import TITLES
 
 COLORS = {QUIET: "#2a7f3f", VIOLATED: "#d08700", TRIGGERED: "#b3261e"}

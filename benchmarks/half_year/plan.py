@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-QUIET, VIOLATED, TRIGGERED = "quiet", "violated", "triggered"
-NOT_DUE, UNCHANGED, CANDIDATE, PROMOTED = "not_due", "unchanged", "candidate", "promoted"
+from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED
+from vaeline.retraining.report import NOT_DUE
+from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
+
 WEEKS = 26
 WINDOW_ROWS = 500
 DELIVERY, SHIPMENT = "delivery", "shipment"

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from champions.story import CLI, DVC, Place, StoryError, commit
-from half_year.plan import CANDIDATE, QUIET, TRIGGERED, VIOLATED, WEEKS, WINDOW_ROWS, Batch, Week, week_of
+from half_year.plan import WEEKS, WINDOW_ROWS, Batch, Week, week_of
 from mlflow import MlflowClient
 
+from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED, outcome
 from vaeline.monitoring.tests import TITLES
 from vaeline.params import change_params, read_params
 from vaeline.registry.candidates import served_name
+from vaeline.retraining.work import CANDIDATE
 
 STATUS = {QUIET: 0, VIOLATED: 3, TRIGGERED: 4}
 SEED = 1
@@ -44,7 +46,7 @@ class Night:
     @property
     def word(self) -> str:
         """quiet, violated or triggered."""
-        return TRIGGERED if self.monitor["triggered"] else VIOLATED if self.monitor["violated"] else QUIET
+        return outcome(self.monitor)
 
     @property
     def monitored(self) -> str:
