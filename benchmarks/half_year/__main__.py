@@ -2,7 +2,7 @@
 
 python benchmarks/half_year      writes table.md here and docs/pictures/half_year.png; three trainings
 
-It runs in a clone of this repository, as it was committed, that begins with 10,000 training images: the others are held
+It runs in a clone of this repository, as it was committed, that begins with 25,000 training images: the others are held
 back, and come as windows and batches (`vaeline simulate`). The store and the cache are its own.
 """
 
@@ -23,7 +23,7 @@ from vaeline.params import change_params
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PICTURE = ROOT / "docs/pictures/half_year.png"
-CHANGES = {"data.hold_back": 45_000, "retrain.promote": True}
+CHANGES = {"data.hold_back": 30_000, "retrain.promote": True}
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         place.run(*DVC, "repro", "--single-item", "fetch")
         place.run(*DVC, "cache", "dir", "--local", "--unset")
         change_params(CHANGES, clone / "params.yaml")
-        commit(place, "Begin with 10,000 images")
+        commit(place, "Begin with 25,000 images")
         beginning = begin(place)
         print(f"{beginning:7.1f} s  the first champion", flush=True)
         nights = live(place, announce)

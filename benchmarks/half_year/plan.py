@@ -42,8 +42,8 @@ class Week:
 AHEAD = WEEKS * WINDOW_ROWS
 EVENTS: Mapping[int, Week] = {
     5: Week(
-        "20,000 new labelled digits are delivered",
-        batch=Batch(DELIVERY, "clean", 20_000, AHEAD),
+        "15,000 new labelled digits are delivered",
+        batch=Batch(DELIVERY, "clean", 15_000, AHEAD),
         retrain=PROMOTED,
     ),
     9: Week("the scanner stands askew: turned by 20°", kind="rotated", monitor=VIOLATED),
@@ -52,7 +52,7 @@ EVENTS: Mapping[int, Week] = {
     12: Week("the scanner is repaired", monitor=TRIGGERED, retrain=UNCHANGED),
     15: Week(
         "a poisoned shipment: wrong labels, and pictures of other things",
-        batch=Batch(SHIPMENT, "poisoned", 600, AHEAD + 20_000),
+        batch=Batch(SHIPMENT, "poisoned", 600, AHEAD + 15_000),
     ),
     18: Week("a customer sends some digits more than others", kind="class_mix", monitor=VIOLATED),
     19: Week("the same customer", kind="class_mix", monitor=TRIGGERED, retrain=UNCHANGED),
