@@ -111,7 +111,6 @@ def test_a_model_that_has_collapsed_fails_by_name_is_not_served_and_not_promoted
     assert found["kl"]["value"] < 0.1
     refusal = told.said("vaeline promote 3")
     assert "the gate's verdict on models:/vae-digits-candidates/3 is fail: " in " ".join(refusal.split())
-    assert "what has failed already" not in " ".join(refusal.split()), "checks that were left out are no reason"
 
 
 def test_another_seed_is_inconclusive_and_everything_is_left_where_it_belongs(told, workspace):
