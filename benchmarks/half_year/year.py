@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from champions.story import CLI, DVC, Place, StoryError, commit
 from half_year.plan import WEEKS, WINDOW_ROWS, Batch, Week, week_of
 from mlflow import MlflowClient
 
+from vaeline.ingestion.batches import write_batch
+from vaeline.ingestion.held_back import held_back
+from vaeline.ingestion.simulation import simulate
 from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED, outcome
 from vaeline.monitoring.tests import TITLES
 from vaeline.params import change_params, read_params
@@ -98,8 +103,8 @@ def night(place: Place, number: int, week: Week) -> Night:
         return output
 
     window = f"../windows/week-{number:02}.npz"
-    drawn = ("--rows", str(WINDOW_ROWS), "--offset", str((number - 1) * WINDOW_ROWS))
-    vaeline("simulate", week.kind, *drawn, "--seed", str(SEED), "--out", window)
+    with chdir(place.root):
+        draw(Path(window), week.kind, WINDOW_ROWS, (number - 1) * WINDOW_ROWS)
     if week.changes is None:
         take_back(place)
     elif week.changes:
@@ -108,7 +113,7 @@ def night(place: Place, number: int, week: Week) -> Night:
     if week.rolled_back:
         vaeline("rollback", "--reason", week.rolled_back)
     vaeline("monitor", window, status=STATUS[week.monitor])
-    ingested = ingest(place, vaeline, week.batch)
+    ingested = ingest(place, vaeline, week.batch) if week.batch else ""
     vaeline("retrain", "--if-due")
     report = _json(place, "reports/retrain.json")
     _expect(f"week {number}: retraining", report["outcome"], week.retrain)
@@ -116,15 +121,19 @@ def night(place: Place, number: int, week: Week) -> Night:
     return Night(number, week, _json(place, "reports/monitor.json"), ingested, report, champion(place), seconds)
 
 
-def ingest(place: Place, vaeline: Callable[..., str], batch: Batch | None) -> str:
-    """Take in what has arrived; a line about it, "" where nothing has."""
-    if batch is not None:
-        drawn = ("--rows", str(batch.rows), "--offset", str(batch.offset), "--seed", str(SEED))
-        vaeline("simulate", batch.kind, *drawn, "--out", f"data/incoming/{batch.name}.npz")
+def draw(target: Path, kind: str, rows: int, offset: int) -> None:
+    """What `vaeline simulate` writes, without the seconds that a command takes to start."""
+    images, labels, classes = held_back(read_params())
+    batch = simulate(kind, images, labels, rows, SEED, offset=offset)
+    write_batch(target, batch.images, batch.labels, classes)
+
+
+def ingest(place: Place, vaeline: Callable[..., str], batch: Batch) -> str:
+    """Let a batch arrive, and take it in; a line about what became of it."""
+    with chdir(place.root):
+        draw(Path(f"data/incoming/{batch.name}.npz"), batch.kind, batch.rows, batch.offset)
     vaeline("ingest")
     found = _json(place, "reports/ingest.json")
-    if batch is None:
-        return ""
     (entry,) = [entry for entry in found[BATCHES[batch.kind]] if entry["name"] == f"{batch.name}.npz"]
     return f"{BATCHES[batch.kind]}: {entry['why']}"
 
