@@ -35,8 +35,6 @@ PREPARED = Path("data/prepared")
 MODEL = Path("models/vae.keras")
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
-COLUMNS = 10
-STEPS = 12
 LOSSES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction"}
 
 
@@ -45,7 +43,7 @@ def main() -> None:
     fix_threads(params.compute.threads)
     prepared, model = read_prepared(PREPARED), load_model(MODEL)
     test, classes = prepared.splits["test"], prepared.classes
-    images = scale(test.images)
+    images, columns = scale(test.images), params.plot.columns
     z_mean, _ = encode(model, images, test.labels)
     unlabelled = z_mean[:, : model.latent_dim - model.label_dim]
     scores = pd.read_parquet(REPORTS / "scores.parquet")
@@ -55,19 +53,20 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.title})"
 
-    chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * COLUMNS]
+    chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * columns]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
-    paths = np.stack([decode(model, latent_line(z_mean[start], z_mean[end], STEPS)) for start, end in pairs])
+    lines = [latent_line(z_mean[start], z_mean[end], params.plot.steps) for start, end in pairs]
+    paths = np.stack([decode(model, line) for line in lines])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
     loss = "neg_elbo" if model.has_bound else "reconstruction"
-    hardest = scores.nlargest(COLUMNS, loss)
+    hardest = scores.nlargest(columns, loss)
     rows = hardest["image"].to_numpy()
     notes = [f"{classes[label]}, {nats:.0f} nats" for label, nats in zip(hardest["label"], hardest[loss], strict=True)]
 
     figures = {
         "reconstructions": draw_reconstructions(
-            images[chosen], decode(model, z_mean[chosen]), COLUMNS, title("test images and their reconstructions")
+            images[chosen], decode(model, z_mean[chosen]), columns, title("test images and their reconstructions")
         ),
         "interpolations": draw_interpolations(paths, path_names, title("lines in latent space between test images")),
         "hardest": draw_hardest(
@@ -86,7 +85,7 @@ def main() -> None:
     figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
         sigma, box = params.evaluate.noise_levels[-1], params.evaluate.box
-        stages = show_restoration(model, images[chosen[:COLUMNS]], sigma, box, params.plot.seed)
+        stages = show_restoration(model, images[chosen[:columns]], sigma, box, params.plot.seed)
         figures["restorations"] = draw_restorations(stages, title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")
     if not curve.empty:

@@ -173,6 +173,8 @@ class PlotParams(Section):
 
     seed: int = Field(ge=0)
     manifold_size: int = Field(ge=2)
+    columns: int = Field(ge=1)
+    steps: int = Field(ge=2)
 
 
 class GateFloors(Section):

@@ -13,7 +13,6 @@ from vaeline.figures.images import draw_class_manifolds, draw_interpolations, dr
 from vaeline.models.generative import GenerativeModel
 from vaeline.params import PlotParams
 
-COLUMNS = 10
 LEAST_IMAGES = 3
 
 
@@ -28,7 +27,8 @@ def draw_prior(
     """Figures by name, from the posterior means (count, latent_dim) of the test images and their labels (count,)."""
     if model.is_conditional:
         return _by_class(model, settings, z_mean, labels, classes, title)
-    samples = draw_samples(sample(model, 10 * COLUMNS, settings.seed), COLUMNS, title("samples from the prior"))
+    columns = settings.columns
+    samples = draw_samples(sample(model, 10 * columns, settings.seed), columns, title("samples from the prior"))
     if model.has_codes:
         uses = count_uses(model, z_mean)
         codes = draw_codes(uses, perplexity(uses), title("how often the test set uses each code"))
@@ -41,7 +41,7 @@ def draw_prior(
 def _by_class(model, settings, z_mean, labels, classes, title) -> dict[str, Figure]:
     side, present = -(-settings.manifold_size // 3), np.flatnonzero(np.bincount(labels) >= LEAST_IMAGES)
     grids = {classes[label]: decode(model, class_grid(side, z_mean[labels == label])) for label in present}
-    rows = np.stack([sample(model, COLUMNS, settings.seed, label) for label in range(len(classes))])
+    rows = np.stack([sample(model, settings.columns, settings.seed, label) for label in range(len(classes))])
     return {
         "manifold": draw_class_manifolds(grids, title("each class along its two main directions in latent space")),
         "samples": draw_interpolations(rows, classes, title("samples of each class")),
