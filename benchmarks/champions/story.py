@@ -140,7 +140,7 @@ def tell(place: Place, announce: Callable[[Scene], None] = lambda scene: None) -
         judge(AGAIN, INCONCLUSIVE)
         vaeline("promote", NUMBERS[AGAIN], status=REFUSED)
         follow("1")
-    vaeline("history")
+    vaeline("history", outcome=_moves)
     vaeline("registry", "check")
     for number in NUMBERS.values():
         vaeline("lineage", f"models:/{candidates}/{number}", outcome=_origin)
@@ -234,6 +234,10 @@ def write_table(file: Path, story: Story, head: str) -> None:
 
 def _last_line(output: str) -> str:
     return [line.strip() for line in output.splitlines() if line.strip()][-1]
+
+
+def _moves(history: str) -> str:
+    return ", then ".join(re.findall(r"│ (promote|rollback) +│", history))
 
 
 def _origin(lineage: str) -> str:

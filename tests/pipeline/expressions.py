@@ -25,6 +25,7 @@ FUNCTIONS: Functions = {
     "format": lambda pattern, *values: re.sub(r"\{(\d+)\}", lambda found: text(values[int(found[1])]), pattern),
     "toJSON": lambda value: json.dumps(value, indent=2),
     "fromJSON": json.loads,
+    "hashFiles": lambda *patterns: f"hash-of-{'-'.join(patterns)}",
 }
 
 

@@ -240,6 +240,12 @@ def download(runner: Runner, workspace: Path, values: Mapping[str, str], here: M
     return {}
 
 
+def cache(runner: Runner, workspace: Path, values: Mapping[str, str], here: Mapping[str, Any]) -> dict[str, str]:
+    """Nothing is found: what a job needs, it must be able to get without."""
+    assert values["key"].startswith(values["restore-keys"])
+    return {}
+
+
 def pull_request(runner: Runner, workspace: Path, values: Mapping[str, str], here: Mapping[str, Any]) -> dict[str, str]:
     """Commit the named paths on the branch, push it, and open a pull request, unless nothing changed."""
     assert values["branch"] != "main"
@@ -255,6 +261,7 @@ def pull_request(runner: Runner, workspace: Path, values: Mapping[str, str], her
 
 
 ACTIONS = {
+    "actions/cache": cache,
     "actions/checkout": checkout,
     "actions/setup-python": setup_python,
     "actions/upload-artifact": upload,

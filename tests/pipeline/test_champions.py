@@ -173,6 +173,8 @@ def test_aliases_tags_and_ledger_say_the_same(told, workspace):
     history = told.said("vaeline history")
     assert all(entry["to_digest"][:12] in history for entry in entries)
     assert "B is on trial" in history
+    (told_in_short,) = [scene.outcome for scene in told.scenes if scene.command == "vaeline history"]
+    assert told_in_short == "promote, then promote, then rollback"
     assert "0 errors" in told.said("vaeline registry check")
 
 

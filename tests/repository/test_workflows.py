@@ -202,7 +202,7 @@ def test_the_check_of_schedules_finds(line):
 
 @WORKFLOWS
 def test_paths_exist_or_are_made(file):
-    made = ("reports/", "data/accepted", "data/batches", "data/quarantine", "proposal")
+    made = (".dvc/cache", "reports/", "data/accepted", "data/batches", "data/quarantine", "proposal")
     for job in load(file)["jobs"].values():
         for step in job["steps"]:
             values = step.get("with", {})

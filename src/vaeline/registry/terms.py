@@ -90,7 +90,7 @@ def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: S
     if report["candidate"]["model_digest"] != candidate.tags[DIGEST_TAG]:
         raise VaelineError(f"the gate's report is about another model than {uri_of(candidate)}; {again}")
     if report["verdict"] != "pass":
-        failed = [check["sentence"] for check in report["checks"] if check["verdict"] != "pass"]
+        failed = [check["sentence"] for check in report["checks"] if check["verdict"] == report["verdict"]]
         raise VaelineError(f"the gate's verdict on {uri_of(candidate)} is {report['verdict']}: {'; '.join(failed)}")
     age, allowed = datetime.now(UTC) - datetime.fromisoformat(report["created"]), terms.max_age
     if age > allowed:

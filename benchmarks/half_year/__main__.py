@@ -1,0 +1,54 @@
+"""Half a year of a champion on real MNIST: weekly windows, new data, two drifts, poison, a worse model, a rollback.
+
+python benchmarks/half_year      writes table.md here and docs/pictures/half_year.png; three trainings
+
+It runs in a clone of this repository, as it was committed, that begins with 25,000 training images: the others are held
+back, and come as windows and batches (`vaeline simulate`). The store and the cache are its own.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from champions.__main__ import environment
+from champions.story import DVC, Place, commit
+from half_year.picture import draw_year
+from half_year.table import write_table
+from half_year.year import Night, begin, live
+
+from vaeline.params import change_params
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PICTURE = ROOT / "docs/pictures/half_year.png"
+CHANGES = {"data.hold_back": 30_000, "retrain.promote": True}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "windows").mkdir()
+        clone = Path(scratch) / "vaeline"
+        place = Place(clone, environment(), {})
+        Place(ROOT, place.environment, {}).run("git", "clone", "--quiet", str(ROOT), str(clone))
+        made_from, _ = place.run("git", "rev-parse", "--short", "HEAD")
+        place.run(*DVC, "cache", "dir", "--local", str(ROOT / ".dvc/cache"))
+        place.run(*DVC, "repro", "--single-item", "fetch")
+        place.run(*DVC, "cache", "dir", "--local", "--unset")
+        change_params(CHANGES, clone / "params.yaml")
+        commit(place, "Begin with 25,000 images")
+        beginning = begin(place)
+        print(f"{beginning:7.1f} s  the first champion", flush=True)
+        nights = live(place, announce)
+        write_table(HERE / "table.md", nights, beginning, made_from.strip())
+        draw_year(nights, PICTURE)
+
+
+def announce(night: Night) -> None:
+    said = night.retrain["sentence"]
+    print(f"{night.seconds:7.1f} s  week {night.number}, {night.week.kind}: {night.monitored}; {said}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What the half year brings, week by week, and what has to come of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED
+from vaeline.retraining.report import NOT_DUE
+from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
+
+WEEKS = 26
+WINDOW_ROWS = 500
+DELIVERY, SHIPMENT = "delivery", "shipment"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Labelled images that arrive in `data/incoming`, as `vaeline simulate` draws them."""
+
+    name: str
+    kind: str
+    rows: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Week:
+    """A window of served images of a kind, what else happens, and the words that must follow.
+
+    changes: parameters that are committed before the night; None takes the last such commit back. rolled_back: why the
+    champion is, if it is.
+    """
+
+    told: str = ""
+    kind: str = "clean"
+    batch: Batch | None = None
+    changes: Mapping[str, object] | None = field(default_factory=dict)
+    rolled_back: str = ""
+    monitor: str = QUIET
+    retrain: str = NOT_DUE
+
+
+AHEAD = WEEKS * WINDOW_ROWS
+EVENTS: Mapping[int, Week] = {
+    5: Week(
+        "15,000 new labelled digits are delivered",
+        batch=Batch(DELIVERY, "clean", 15_000, AHEAD),
+        retrain=PROMOTED,
+    ),
+    9: Week("the scanner stands askew: turned by 20°", kind="rotated", monitor=VIOLATED),
+    10: Week("turned by 20°", kind="rotated", monitor=TRIGGERED, retrain=UNCHANGED),
+    11: Week("turned by 20°", kind="rotated", monitor=TRIGGERED, retrain=UNCHANGED),
+    12: Week("the scanner is repaired", monitor=TRIGGERED, retrain=UNCHANGED),
+    15: Week(
+        "a poisoned shipment: wrong labels, and pictures of other things",
+        batch=Batch(SHIPMENT, "poisoned", 600, AHEAD + 15_000),
+    ),
+    18: Week("a customer sends some digits more than others", kind="class_mix", monitor=VIOLATED),
+    19: Week("the same customer", kind="class_mix", monitor=TRIGGERED, retrain=UNCHANGED),
+    20: Week("the same customer", kind="class_mix", monitor=TRIGGERED, retrain=UNCHANGED),
+    21: Week("the customer is gone", monitor=TRIGGERED, retrain=UNCHANGED),
+    23: Week("somebody sets β to 4", changes={"model.beta": 4.0}, retrain=CANDIDATE),
+    24: Week("β is set back to 1", changes=None),
+    25: Week("complaints about the new model", rolled_back="sevens look like ones", retrain=CANDIDATE),
+}
+
+
+def week_of(number: int) -> Week:
+    """The plan for a week, 1 to 26; most are clean and bring nothing."""
+    return EVENTS.get(number, Week())

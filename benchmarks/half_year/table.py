@@ -1,0 +1,49 @@
+"""The half year as a Markdown table: a row for each week in which something happened, one for each quiet stretch."""
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from half_year.year import Night
+
+from vaeline.artifacts import atomic_file
+
+HEAD = """\
+Half a year on real MNIST, from the commit `{commit}`: every week a window of 500 served images through
+`vaeline monitor`, `vaeline ingest` where a batch has arrived, and `vaeline retrain --if-due`. It begins with 25,000
+training images; `retrain.promote` is true. In brackets, the loudest test's effect in units of the least that matters:
+below 1 is no violation. Made by `python benchmarks/half_year` in {minutes:.0f} minutes on {cpus} CPUs.
+
+| week | what happens | monitor | new data | `vaeline retrain --if-due` | champion |
+|---|---|---|---|---|---|
+"""
+
+
+def write_table(file: Path, nights: Sequence[Night], beginning: float, commit: str) -> None:
+    """Write all weeks to `file`; `beginning` is the seconds before the first."""
+    minutes = (beginning + sum(night.seconds for night in nights)) / 60
+    head = HEAD.format(commit=commit, minutes=minutes, cpus=os.cpu_count())
+    with atomic_file(file) as temporary:
+        temporary.write_text(head + "\n".join(rows(nights)) + "\n", encoding="utf-8")
+
+
+def rows(nights: Sequence[Night]) -> Iterator[str]:
+    """The rows; weeks in a row without an event are one."""
+    for eventful, stretch in groupby(nights, key=lambda night: night.number if night.week.told else 0):
+        together = list(stretch)
+        first, last = together[0], together[-1]
+        weeks = str(first.number) if first is last else f"{first.number}–{last.number}"
+        told = first.week.told if eventful else "clean"
+        monitored = (
+            first.monitored if eventful else f"quiet ({max(night.loudest[1] for night in together):.1f} at most)"
+        )
+        cells = (weeks, told, monitored, first.ingested or "–", _answer(last), last.champion)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _answer(night: Night) -> str:
+    if not night.retrain["due"]:
+        return "not due"
+    reasons = ", ".join(dict.fromkeys(reason["kind"] for reason in night.retrain["reasons"]))
+    return f"due ({reasons}): {night.retrain['sentence']}"
