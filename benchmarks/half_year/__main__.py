@@ -23,7 +23,7 @@ from vaeline.params import change_params
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PICTURE = ROOT / "docs/pictures/half_year.png"
-CHANGES = {"data.hold_back": 30_000, "retrain.promote": True}
+CHANGES = {"data.hold_back": 30_000, "classify.epochs": 4, "retrain.promote": True}
 
 
 def main() -> None:
