@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
 
 PIPELINE = "tests/pipeline/"
+APART = ("test_new_data.py", "test_no_source.py", "test_runner.py")
 
 needs_mnist = pytest.mark.skipif(
     not (MIRROR / "t10k-images-idx3-ubyte.gz").is_file(), reason="no MNIST mirror: set VAELINE_MIRROR to a folder"
@@ -30,11 +31,14 @@ needs_mnist = pytest.mark.skipif(
 
 
 class SharedFixtures(LoadScopeScheduling):
-    """For several workers: a module stays on one, and all of `pipeline/`, since they share what took long to make."""
+    """For several workers: a module stays on one, and so does `pipeline/`, which shares what took long to make.
+
+    `APART` are those of `pipeline/` that share nothing.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, _ = nodeid.partition("::")
-        return PIPELINE if module.startswith(PIPELINE) else module
+        return PIPELINE if module.startswith(PIPELINE) and not module.endswith(APART) else module
 
 
 @pytest.hookimpl(optionalhook=True)
