@@ -8,7 +8,7 @@ written="dvc.lock reports/metrics.json"
 
 say() { printf 'resolve-lock: %s\n' "$*" >&2; }
 
-others=$(git diff --name-only --diff-filter=U | grep -vxF "$(printf '%s\n' $written)" || true)
+others=$(git diff --name-only --diff-filter=U -- . ':(exclude)dvc.lock' ':(exclude)reports/metrics.json')
 if [ -n "$others" ]; then
   say "merge these by hand, git add them, and run this again:" $others
   exit 1

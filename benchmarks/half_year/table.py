@@ -13,7 +13,8 @@ HEAD = """\
 Half a year on real MNIST, from the commit `{commit}`: every week a window of 500 served images through
 `vaeline monitor`, `vaeline ingest` where a batch has arrived, and `vaeline retrain --if-due`. It begins with 25,000
 training images; `retrain.promote` is true, and the classifier takes 4 epochs. In brackets, the loudest test's effect in
-units of the least that matters: below 1 is no violation. Made by `python benchmarks/half_year` in {minutes:.0f} minutes on {cpus} CPUs.
+units of the least that matters: below 1 is no violation. Made by `python benchmarks/half_year` in {minutes:.0f} minutes
+on {cpus} CPUs.
 
 | week | what happens | monitor | new data | `vaeline retrain --if-due` | champion |
 |---|---|---|---|---|---|
