@@ -6,7 +6,7 @@ import signal
 import pytest
 from pipeline.workspace import Workspace, make_workspace
 
-LONG = {"train.epochs": 200, "train.patience": 200, "train.batch_size": 2}
+LONG = {"train.epochs": 2000, "train.patience": 2000}
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
 
 
