@@ -72,9 +72,18 @@ class Place:
     environment: Mapping[str, str]
     changes: Mapping[str, Changes]
 
-    def run(self, *command: str, status: int = 0) -> tuple[str, float]:
+    def run(self, *command: str, statuses: tuple[int, ...] = (0,)) -> tuple[str, float]:
         """Run a command; its output and seconds. Raises StoryError where it ends with another status."""
         began = time.perf_counter()
+        status, output = self.execute(*command)
+        if status not in statuses:
+            raise StoryError(
+                f"{' '.join(command)} ended with {status}, not {' or '.join(map(str, statuses))}:\n{output}"
+            )
+        return output, time.perf_counter() - began
+
+    def execute(self, *command: str) -> tuple[int, str]:
+        """Run a command to its end; its exit status and output."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -84,9 +93,7 @@ class Place:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        if done.returncode != status:
-            raise StoryError(f"{' '.join(command)} ended with {done.returncode}, not {status}:\n{done.stdout}")
-        return done.stdout, time.perf_counter() - began
+        return done.returncode, done.stdout
 
 
 def tell(place: Place, announce: Callable[[Scene], None] = lambda scene: None) -> Story:
@@ -104,7 +111,7 @@ def tell(place: Place, announce: Callable[[Scene], None] = lambda scene: None) -
         announce(scene)
 
     def vaeline(*arguments: str, status: int = 0, outcome: Callable[[str], str] = _last_line) -> None:
-        output, seconds = place.run(*CLI, *arguments, status=status)
+        output, seconds = place.run(*CLI, *arguments, statuses=(status,))
         add(Scene(f"vaeline {' '.join(arguments)}", outcome(output), seconds, output))
 
     def judge(model: str, status: int) -> None:

@@ -9,6 +9,9 @@ from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
 
 WEEKS = 26
 WINDOW_ROWS = 500
+CALM = (QUIET, VIOLATED)
+SEEN = (VIOLATED, TRIGGERED)
+ALARM = (TRIGGERED,)
 DELIVERY, SHIPMENT = "delivery", "shipment"
 
 
@@ -27,7 +30,8 @@ class Week:
     """A window of served images of a kind, what else happens, and the words that must follow.
 
     changes: parameters that are committed before the night; None takes the last such commit back. rolled_back: why the
-    champion is, if it is.
+    champion is, if it is. monitor: the words that will do; one clean window may be violated by chance, and that must
+    trigger nothing. retrain: "" is what the monitor's word asks for.
     """
 
     told: str = ""
@@ -35,8 +39,12 @@ class Week:
     batch: Batch | None = None
     changes: Mapping[str, object] | None = field(default_factory=dict)
     rolled_back: str = ""
-    monitor: str = QUIET
-    retrain: str = NOT_DUE
+    monitor: tuple[str, ...] = CALM
+    retrain: str = ""
+
+    def answer(self, word: str) -> str:
+        """What retraining must come to after the monitor's word."""
+        return self.retrain or (UNCHANGED if word == TRIGGERED else NOT_DUE)
 
 
 AHEAD = WEEKS * WINDOW_ROWS
@@ -46,18 +54,18 @@ EVENTS: Mapping[int, Week] = {
         batch=Batch(DELIVERY, "clean", 15_000, AHEAD),
         retrain=PROMOTED,
     ),
-    9: Week("the scanner stands askew: turned by 20°", kind="rotated", monitor=VIOLATED),
-    10: Week("turned by 20°", kind="rotated", monitor=TRIGGERED, retrain=UNCHANGED),
-    11: Week("turned by 20°", kind="rotated", monitor=TRIGGERED, retrain=UNCHANGED),
-    12: Week("the scanner is repaired", monitor=TRIGGERED, retrain=UNCHANGED),
+    9: Week("the scanner stands askew: turned by 20°", kind="rotated", monitor=SEEN),
+    10: Week("turned by 20°", kind="rotated", monitor=ALARM),
+    11: Week("turned by 20°", kind="rotated", monitor=ALARM),
+    12: Week("the scanner is repaired", monitor=ALARM),
     15: Week(
         "a poisoned shipment: wrong labels, and pictures of other things",
         batch=Batch(SHIPMENT, "poisoned", 600, AHEAD + 15_000),
     ),
-    18: Week("a customer sends some digits more than others", kind="class_mix", monitor=VIOLATED),
-    19: Week("the same customer", kind="class_mix", monitor=TRIGGERED, retrain=UNCHANGED),
-    20: Week("the same customer", kind="class_mix", monitor=TRIGGERED, retrain=UNCHANGED),
-    21: Week("the customer is gone", monitor=TRIGGERED, retrain=UNCHANGED),
+    18: Week("a customer sends some digits more than others", kind="class_mix", monitor=SEEN),
+    19: Week("the same customer", kind="class_mix", monitor=ALARM),
+    20: Week("the same customer", kind="class_mix", monitor=ALARM),
+    21: Week("the customer is gone", monitor=ALARM),
     23: Week("somebody sets β to 4", changes={"model.beta": 4.0}, retrain=CANDIDATE),
     24: Week("β is set back to 1", changes=None),
     25: Week("complaints about the new model", rolled_back="sevens look like ones", retrain=CANDIDATE),

@@ -8,6 +8,7 @@ from pathlib import Path
 from half_year.year import Night
 
 from vaeline.artifacts import atomic_file
+from vaeline.monitoring.report import QUIET
 
 HEAD = """\
 Half a year on real MNIST, from the commit `{commit}`: every week a window of 500 served images through
@@ -30,17 +31,22 @@ def write_table(file: Path, nights: Sequence[Night], beginning: float, commit: s
 
 
 def rows(nights: Sequence[Night]) -> Iterator[str]:
-    """The rows; weeks in a row without an event are one."""
-    for eventful, stretch in groupby(nights, key=lambda night: night.number if night.week.told else 0):
+    """The rows; quiet weeks in a row without an event are one."""
+    for eventful, stretch in groupby(nights, key=_event):
         together = list(stretch)
         first, last = together[0], together[-1]
         weeks = str(first.number) if first is last else f"{first.number}–{last.number}"
-        told = first.week.told if eventful else "clean"
+        told = first.week.told or "clean"
         monitored = (
             first.monitored if eventful else f"quiet ({max(night.loudest[1] for night in together):.1f} at most)"
         )
         cells = (weeks, told, monitored, first.ingested or "–", _answer(last), last.champion)
         yield f"| {' | '.join(cells)} |"
+
+
+def _event(night: Night) -> int:
+    """The week's number, or 0 if there is nothing to tell."""
+    return night.number if night.week.told or night.word != QUIET else 0
 
 
 def _answer(night: Night) -> str:

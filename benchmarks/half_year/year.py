@@ -96,11 +96,10 @@ def night(place: Place, number: int, week: Week) -> Night:
     """One week: what happens, the window through the monitor, new batches, and the question whether to train again."""
     seconds = 0.0
 
-    def vaeline(*arguments: str, status: int = 0) -> str:
+    def vaeline(*arguments: str, statuses: tuple[int, ...] = (0,)) -> None:
         nonlocal seconds
-        output, took = place.run(*CLI, *arguments, status=status)
+        _, took = place.run(*CLI, *arguments, statuses=statuses)
         seconds += took
-        return output
 
     window = f"../windows/week-{number:02}.npz"
     with chdir(place.root):
@@ -112,13 +111,14 @@ def night(place: Place, number: int, week: Week) -> Night:
         commit(place, week.told)
     if week.rolled_back:
         vaeline("rollback", "--reason", week.rolled_back)
-    vaeline("monitor", window, status=STATUS[week.monitor])
+    vaeline("monitor", window, statuses=tuple(STATUS[word] for word in week.monitor))
+    monitor = _json(place, "reports/monitor.json")
     ingested = ingest(place, vaeline, week.batch) if week.batch else ""
     vaeline("retrain", "--if-due")
     report = _json(place, "reports/retrain.json")
-    _expect(f"week {number}: retraining", report["outcome"], week.retrain)
+    _expect(f"week {number}: retraining", report["outcome"], week.answer(outcome(monitor)))
     commit(place, f"Week {number}")
-    return Night(number, week, _json(place, "reports/monitor.json"), ingested, report, champion(place), seconds)
+    return Night(number, week, monitor, ingested, report, champion(place), seconds)
 
 
 def draw(target: Path, kind: str, rows: int, offset: int) -> None:
@@ -128,7 +128,7 @@ def draw(target: Path, kind: str, rows: int, offset: int) -> None:
     write_batch(target, batch.images, batch.labels, classes)
 
 
-def ingest(place: Place, vaeline: Callable[..., str], batch: Batch) -> str:
+def ingest(place: Place, vaeline: Callable[..., None], batch: Batch) -> str:
     """Let a batch arrive, and take it in; a line about what became of it."""
     with chdir(place.root):
         draw(Path(f"data/incoming/{batch.name}.npz"), batch.kind, batch.rows, batch.offset)
