@@ -66,8 +66,8 @@ EVENTS: Mapping[int, Week] = {
     19: Week("the same customer", kind="class_mix", monitor=ALARM),
     20: Week("the same customer", kind="class_mix", monitor=ALARM),
     21: Week("the customer is gone", monitor=ALARM),
-    23: Week("somebody sets β to 4", changes={"model.beta": 4.0}, retrain=CANDIDATE),
-    24: Week("β is set back to 1", changes=None),
+    23: Week("somebody saves time: 2 epochs", changes={"train.epochs": 2}, retrain=CANDIDATE),
+    24: Week("the epochs are set back", changes=None),
     25: Week("complaints about the new model", rolled_back="sevens look like ones", retrain=CANDIDATE),
 }
 
