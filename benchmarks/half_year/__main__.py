@@ -36,6 +36,7 @@ def main() -> None:
         place.run(*DVC, "cache", "dir", "--local", str(ROOT / ".dvc/cache"))
         place.run(*DVC, "repro", "--single-item", "fetch")
         place.run(*DVC, "cache", "dir", "--local", "--unset")
+        place.run(*DVC, "commit", "--force", "fetch")
         change_params(CHANGES, clone / "params.yaml")
         commit(place, "Begin with 25,000 images")
         beginning = begin(place)

@@ -1,4 +1,4 @@
-"""The half year as a Markdown table: a row for each week in which something happened, one for each quiet stretch."""
+"""The half year as a Markdown table: weeks in a row that went alike are one row."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,6 @@ from pathlib import Path
 from half_year.year import Night
 
 from vaeline.artifacts import atomic_file
-from vaeline.monitoring.report import QUIET
 
 HEAD = """\
 Half a year on real MNIST, from the commit `{commit}`: every week a window of 500 served images through
@@ -31,22 +30,21 @@ def write_table(file: Path, nights: Sequence[Night], beginning: float, commit: s
 
 
 def rows(nights: Sequence[Night]) -> Iterator[str]:
-    """The rows; quiet weeks in a row without an event are one."""
-    for eventful, stretch in groupby(nights, key=_event):
+    """The rows; weeks in a row that went alike are one."""
+    for (told, word, ingested, answer, champion), stretch in groupby(nights, key=_course):
         together = list(stretch)
         first, last = together[0], together[-1]
-        weeks = str(first.number) if first is last else f"{first.number}–{last.number}"
-        told = first.week.told or "clean"
-        monitored = (
-            first.monitored if eventful else f"quiet ({max(night.loudest[1] for night in together):.1f} at most)"
-        )
-        cells = (weeks, told, monitored, first.ingested or "–", _answer(last), last.champion)
-        yield f"| {' | '.join(cells)} |"
+        if first is last:
+            weeks, monitored = str(first.number), first.monitored
+        else:
+            weeks = f"{first.number}–{last.number}"
+            monitored = f"{word} ({max(night.loudest[1] for night in together):.1f} at most)"
+        yield f"| {' | '.join((weeks, told or 'clean', monitored, ingested or '–', answer, champion))} |"
 
 
-def _event(night: Night) -> int:
-    """The week's number, or 0 if there is nothing to tell."""
-    return night.number if night.week.told or night.word != QUIET else 0
+def _course(night: Night) -> tuple[str, str, str, str, str]:
+    """How a week went, in words."""
+    return night.week.told, night.word, night.ingested, _answer(night), night.champion
 
 
 def _answer(night: Night) -> str:

@@ -135,7 +135,7 @@ def ingest(place: Place, vaeline: Callable[..., None], batch: Batch) -> str:
     vaeline("ingest")
     found = _json(place, "reports/ingest.json")
     (entry,) = [entry for entry in found[BATCHES[batch.kind]] if entry["name"] == f"{batch.name}.npz"]
-    return f"{BATCHES[batch.kind]}: {entry['why']}"
+    return f"{BATCHES[batch.kind]}: {entry['why'].partition(', such as')[0]}"
 
 
 def take_back(place: Place) -> None:

@@ -212,6 +212,7 @@ def test_the_readme_shows_the_committed_metrics():
     [
         ("README.md", "benchmarks/quality/table.md"),
         ("README.md", "benchmarks/drift/table.md"),
+        ("README.md", "benchmarks/half_year/table.md"),
         ("docs/evaluation.md", "benchmarks/nll.md"),
     ],
 )
