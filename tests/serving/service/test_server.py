@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from vaeline.errors import VaelineError
-from vaeline.serving.service.server import serve
+from vaeline.serving.service.server import listening, serve
 from vaeline.serving.service.settings import Settings
 
 
@@ -17,3 +17,10 @@ def test_a_port_that_is_taken_is_one_sentence():
 def test_a_host_that_there_is_not_is_one_sentence():
     with pytest.raises(VaelineError, match=r"^no such host\.invalid:0 cannot be listened on: "):
         serve(Settings("any.keras"), "no such host.invalid", 0, [])
+
+
+def test_a_small_answer_does_not_wait_for_the_acknowledgement_of_its_head():
+    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

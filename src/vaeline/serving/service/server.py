@@ -40,7 +40,7 @@ def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=round(LAST_REQUESTS * settings.timeout),
     )
-    with _listening(host, port) as listener, _ended_by_signals():
+    with listening(host, port) as listener, _ended_by_signals():
         address, number = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         log.info("following %s on http://%s:%s", settings.reference, shown, number)
@@ -49,7 +49,8 @@ def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens. Raises VaelineError where that cannot be."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -57,6 +58,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         reason = (error.strerror or str(error)).partition(" (")[0]
         raise VaelineError(f"{host}:{port} cannot be listened on: {reason}") from None
     with listener:
+        # asyncio does not set it, since create_server names no protocol; small answers would wait 40 ms for an ACK
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 
