@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def soak(folder: Path, archive: Path, requests: int, moves: int, clients: int) -
         process = psutil.Process(server.pid)
         record, memory = Record(), [process.memory_info().rss]
         mover = threading.Thread(target=move, args=(registry, record, requests, moves, port))
-        hands = [threading.Thread(target=ask, args=(port, questions, record, requests)) for _ in range(clients)]
+        tickets = iter(range(requests))
+        hands = [threading.Thread(target=ask, args=(port, questions, record, tickets)) for _ in range(clients)]
         for each in (mover, *hands):
             each.start()
         for each in (mover, *hands):
@@ -195,10 +197,10 @@ def png(picture: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def ask(port: int, questions: list[Question], record: Record, requests: int) -> None:
-    """One client: question after question, until all clients together have sent `requests`."""
+def ask(port: int, questions: list[Question], record: Record, tickets: Iterator[int]) -> None:
+    """One client: a question for each ticket, which all clients share."""
     client, rng = Client(port), np.random.default_rng(threading.get_ident() % 2**32)
-    while len(record.seconds) < requests:
+    for _ in tickets:
         chosen = questions[rng.integers(len(questions))]
         try:
             answer = client.ask(chosen.method, chosen.path, chosen.body, chosen.headers)
@@ -207,9 +209,7 @@ def ask(port: int, questions: list[Question], record: Record, requests: int) -> 
             client, wrong, answer = Client(port), f"{type(error).__name__}: {error}", None
         if wrong:
             record.failures.append(f"{chosen.method} {chosen.path}: {wrong}")
-        with COUNTING:
-            if len(record.seconds) < requests:
-                record.seconds.append((time.monotonic(), answer.seconds if answer else PATIENCE))
+        record.seconds.append((time.monotonic(), answer.seconds if answer else PATIENCE))
 
 
 COUNTING = threading.Lock()
@@ -222,7 +222,8 @@ def find_wrong(chosen: Question, answer: Answer, record: Record) -> str:
     if not named:
         return f"status {answer.status}, of no model: {answer.body[:200]!r}"
     version = named["version"]
-    record.versions[version] += 1
+    with COUNTING:
+        record.versions[version] += 1
     if answer.headers["Vaeline-Model"] != named["uri"] or answer.headers["Vaeline-Digest"] != named["digest"]:
         return "header and body name different models"
     expected = chosen.expected[version]
