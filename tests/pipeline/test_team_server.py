@@ -214,15 +214,14 @@ def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, cl
         params = read_params()
         other = Shop(clone.root, vault.client, run).register(VAE(params.model), "other", params)
 
-    def gate(version: str) -> None:
-        with acting_as(team_server, "trainer"):
-            vault.gate(version)
-
     refused = f"vaeline: trainer may not do this in the tracking store {team_server.url}; its administrator gives"
-    gate(candidate)
+    clone.change(gate__worst=200.0, gate__floors__auroc=0.0, gate__budget__milliseconds=60_000.0)
+    verdict = clone.run("vaeline", "gate", candidate, **team_server.environment("trainer"))
+    assert "pass: vae-digits-candidates v1 with no champion" in verdict
     assert refused in said(team_server, "trainer", "promote", candidate, status=1)
     assert "version 1 of vae-digits is champion" in said(team_server, "promoter", "promote", candidate)
-    gate(other)
+    with acting_as(team_server, "trainer"):
+        vault.gate(other)
     said(team_server, "promoter", "promote", other)
     with monkeypatch.context() as patch:
         patch.setattr("vaeline.registry.rollback.try_stored", lambda stored: None)
