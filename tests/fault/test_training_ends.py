@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from pipeline.workspace import Workspace, make_workspace
+from pipeline.workspace import Workspace, copy_workspace, make_workspace
 
 LONG = {"train.epochs": 2000, "train.patience": 2000}
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
@@ -20,8 +20,7 @@ def validated(tmp_path_factory) -> Workspace:
 
 @pytest.fixture
 def workspace(validated, tmp_path) -> Workspace:
-    validated.run("cp", "-a", str(validated.root), str(tmp_path / "copy"))
-    return Workspace(tmp_path / "copy")
+    return copy_workspace(validated, tmp_path)
 
 
 def wait_for_epochs(process, count):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from champions.story import AGAIN, CLI, A, B, C, Place, Story, tell
 from conftest import ROOT
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, copy_workspace
 from playwright.sync_api import expect
 from screenshots import find_browser, open_page, serving
 from typer.testing import CliRunner
@@ -57,10 +57,9 @@ needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: 
 @pytest.fixture(scope="module")
 def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A copy of the finished workspace with a gate for small models: A is the model that was trained there."""
-    root = tmp_path_factory.mktemp("champions") / "copy"
-    finished.run("cp", "-a", str(finished.root), str(root))
-    change_params(THRESHOLDS, root / "params.yaml")
-    return Workspace(root)
+    workspace = copy_workspace(finished, tmp_path_factory.mktemp("champions"))
+    change_params(THRESHOLDS, workspace.root / "params.yaml")
+    return workspace
 
 
 class Desk(Place):

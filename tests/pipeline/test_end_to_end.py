@@ -175,9 +175,9 @@ def test_a_restored_stage_loses_no_run_and_doubles_none(experimented):
     empty = f"sqlite:///{experimented.root}/empty.db"
     experimented.repro(MLFLOW_TRACKING_URI=empty)
     assert "is up to date" in experimented.run("vaeline", "track", "sync", MLFLOW_TRACKING_URI=empty)
-    runs = {run.data.params["train.seed"]: run for run in experimented.runs(empty)}
-    assert set(runs) == {"1", "7"}, "one is on disk, the other in the last commit"
-    rebuilt = runs["7"]
+    by_seed = {run.data.params["train.seed"]: run for run in experimented.runs(empty)}
+    assert set(by_seed) == {"1", "7"}, "one is on disk, the other in the last commit"
+    rebuilt = by_seed["7"]
     assert rebuilt.data.tags["vaeline.restored"] == "true"
     assert rebuilt.info.status == "FINISHED"
     assert rebuilt.data.metrics["test/neg_elbo"] == experimented.json("reports/metrics.json")["test"]["neg_elbo"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pipeline.runner import Job, Runner
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, copy_workspace
 
 from vaeline.data.readers import ImageSet
 from vaeline.params import read_params
@@ -79,8 +79,7 @@ class Hub:
 def hub(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Hub:
     folder = tmp_path_factory.mktemp("hub")
     (folder / "incoming").mkdir()
-    finished.run("cp", "-a", str(finished.root), str(folder / "first"))
-    first = Workspace(folder / "first")
+    first = copy_workspace(finished, folder, "first")
     changes = ANYTHING_PASSES | {"ingest.source": str(folder / "incoming")}
     first.change(**{key.replace(".", "__"): value for key, value in changes.items()})
     first.run("dvc", "remote", "add", "--local", "--force", "--default", "team", str(folder / "remote"))
