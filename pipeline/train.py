@@ -35,6 +35,7 @@ def main() -> None:
         progress = resume_or_start(checkpoint, train, len(prepared.classes), params.model, params.train)
         if progress.history:
             print(f"train: going on after epoch {len(progress.history)}, from {checkpoint}")
+            observer.go_on(progress.history)
         model, history = fit(progress, train, validation, params.train, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")

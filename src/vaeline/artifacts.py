@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         temporary = Path(scratch) / path.name
         temporary.mkdir()
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():  # a move is over at once, a removal could be interrupted halfway
+            os.replace(path, Path(scratch) / "before")
         os.replace(temporary, path)
 
 

@@ -3,7 +3,7 @@
 import platform
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -122,7 +122,7 @@ def log_metrics(client: MlflowClient, run: Run, metrics: Mapping[str, float]) ->
         client.log_batch(run.info.run_id, metrics=changed[start : start + METRICS_A_CALL])
 
 
-def log_history(client: MlflowClient, run_id: str, history: list[dict[str, float]]) -> None:
+def log_history(client: MlflowClient, run_id: str, history: Sequence[Mapping[str, float]]) -> None:
     """Log the epochs that the run does not have yet; an epoch's number is the step."""
     done = {metric.step for metric in client.get_metric_history(run_id, "validation/loss")}
     now = int(time.time() * 1000)

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -54,7 +54,11 @@ class TrainingObserver:
         """Log one epoch and how long it took, unless the run has it already."""
         now = time.monotonic()
         seconds, self.epoch_began = now - self.epoch_began, now
-        self._attempt(self._log_epoch, {**row, "epoch_seconds": seconds})
+        self._attempt(self._log_history, [{**row, "epoch_seconds": seconds}])
+
+    def go_on(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Log what the run lacks of an earlier process, which may have ended between its checkpoint and its log."""
+        self._attempt(self._log_history, history)
 
     def trained(self, model_digest: str) -> None:
         """Say which model came out of the run, even if the store was lost in between and is back."""
@@ -99,8 +103,8 @@ class TrainingObserver:
         log_params(self.client, run, params)
         log_dataset(self.client, run, self.manifest["name"], data_md5(), self.manifest["splits"])
 
-    def _log_epoch(self, row: Mapping[str, float]) -> None:
-        log_history(self.client, self.run.info.run_id, [row])
+    def _log_history(self, history: Sequence[Mapping[str, float]]) -> None:
+        log_history(self.client, self.run.info.run_id, history)
 
     def _set_tags(self, tags: Mapping[str, str]) -> None:
         set_tags(self.client, self.run.info.run_id, tags)
