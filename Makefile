@@ -22,6 +22,10 @@ $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.s
 	@PY="$(PY)" scripts/bootstrap.sh
 	@touch $@
 
+$(VENV)/.jax: jax.lock $(VENV)/.locked scripts/add_lock.sh
+	@scripts/add_lock.sh jax.lock
+	@touch $@
+
 run: $(VENV)/.locked ## the whole pipeline, data to registry; PRESET=mlp-20d for another model
 	@vaeline run --preset "$$PRESET"
 
@@ -31,7 +35,7 @@ evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k 
 test: $(VENV)/.locked browser postgres ## every test, with a small end-to-end run
 	@python -m pytest --numprocesses 2 --no-loadscope-reorder
 
-test-jax: $(VENV)/.locked ## the tests of models and of all that calls them, on the JAX backend
+test-jax: $(VENV)/.jax ## the tests of models and of all that calls them, on the JAX backend, which is added to .venv
 	@KERAS_BACKEND=jax python -m pytest tests/models tests/training tests/evaluation tests/applications tests/classifier \
 	  tests/scorecard
 
@@ -49,11 +53,13 @@ lint: $(VENV)/.locked ## ruff, yamllint, the schemas of workflows and dependabot
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --offline --quiet --strict-collection .github
 
-lock: ## resolve pyproject.toml anew into the two locks (needs uv)
+lock: ## resolve pyproject.toml anew into the three locks (needs uv)
 	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" -o requirements.lock
 	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o build.lock
+	@uv pip compile --quiet --group jax --universal --generate-hashes --python-version 3.11 \
+	  -c requirements.lock --custom-compile-command "make lock" -o jax.lock
 
 serve: $(VENV)/.locked ## the champion over HTTP, with a page that draws, http://127.0.0.1:8000
 	@vaeline serve

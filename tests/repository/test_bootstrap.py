@@ -1,4 +1,4 @@
-"""What the bootstrap says when a machine lacks something, with stand-ins for `python3`."""
+"""What the bootstrap does when a machine lacks something, with stand-ins for `python3`, and how a lock is added."""
 
 import shutil
 import subprocess
@@ -21,16 +21,22 @@ WITH_PIP = BARE.replace('|"-m pip"*', "") + 'echo "$*" >>calls\n'
 def machine(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "bin").mkdir()
-    shutil.copy(ROOT / "scripts/bootstrap.sh", tmp_path / "scripts")
+    for script in ("bootstrap.sh", "add_lock.sh"):
+        shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts")
     for tool in ("sh", "dirname", "rm"):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     return tmp_path
 
 
+def stand_in(program: Path, script: str) -> Path:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}")
+    program.chmod(0o755)
+    return program
+
+
 def bootstrap(machine: Path, python: str, **environment: str) -> subprocess.CompletedProcess:
-    stand_in = machine / "bin" / "python3"
-    stand_in.write_text(f"#!/bin/sh\n{python}")
-    stand_in.chmod(0o755)
+    stand_in(machine / "bin/python3", python)
     return subprocess.run(
         [machine / "scripts/bootstrap.sh"],
         env={"PATH": str(machine / "bin"), **environment},
@@ -70,3 +76,23 @@ def test_without_ensurepip_the_other_pip_fills_the_environment(machine):
     assert "--no-binary antlr4-python3-runtime" in installs[1]
     assert installs[2].endswith("--no-build-isolation -e .")
     assert done.returncode != 0, "the stand-in makes no environment, so telling DVC about it must fail"
+
+
+@pytest.mark.parametrize("installer", ["uv", "own", "base"])
+def test_a_lock_is_added_by_whichever_installer_there_is(machine, installer):
+    base = stand_in(machine / "base/python", 'echo "base: $*" >>calls\n')
+    own = {"own": 'echo "own: $*" >>calls', "base": f'case "$1" in -m) exit 1 ;; esac; echo {base}'}
+    stand_in(machine / ".venv/bin/python", own.get(installer, "exit 1"))
+    if installer == "uv":
+        stand_in(machine / "bin/uv", 'echo "uv: $*" >>calls\n')
+    environment = {"PATH": str(machine / "bin")}
+    subprocess.run([machine / "scripts/add_lock.sh", "jax.lock"], env=environment, check=True)
+    call = (machine / "calls").read_text().splitlines()[-1]
+    begins = {
+        "uv": "uv: pip install",
+        "own": "own: -m pip install",
+        "base": "base: -m pip --python .venv/bin/python install",
+    }
+    assert call.startswith(begins[installer])
+    assert "--no-deps --require-hashes --only-binary :all: -r jax.lock" in call
+    assert ("--python .venv/bin/python" in call) == (installer != "own")
