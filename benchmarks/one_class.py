@@ -1,6 +1,6 @@
 """One-class MNIST: ten models, each trained on one digit, tell it from the other nine on the whole test set.
 
-python benchmarks/one_class.py      writes benchmarks/one_class.md; needs data/prepared
+python benchmarks/one_class.py      writes benchmarks/one_class.md
 """
 
 import statistics
@@ -13,15 +13,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from quality.trainings import RESULTS, ROOT, SEEDS, Result, read
+from quality.trainings import DVC, RESULTS, ROOT, SEEDS, Result, read, run, scratch_clone
 
 from vaeline.applications.anomaly import SCORES, anomaly_scores, fit_densities, image_statistics
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import Split, read_prepared, scale
 from vaeline.evaluation.anomaly import separation
-from vaeline.params import ModelParams, Params, TrainParams, read_params
-from vaeline.tracking.lineage import training_tags
+from vaeline.params import ModelParams, TrainParams, read_params
+from vaeline.tracking.git import git
+from vaeline.tracking.lineage import machine_tags
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
@@ -63,13 +64,16 @@ def one_class(seed: int) -> Result:
     file = RESULTS / f"{NAME}-{seed}.json"
     if not (file.is_file() and read(file)["params"] == settings):
         fix_threads(params.compute.threads)
-        write_json(file, {"params": settings, "preset": NAME, **measure(params, model_params, train_params)})
+        with scratch_clone() as clone:
+            run(clone, *DVC, "repro", "validate")
+            splits = read_prepared(clone / "data/prepared").splits
+            found = measure(splits, params.evaluate.seed, model_params, train_params)
+        write_json(file, {"params": settings, "preset": NAME, **found})
     return read(file)
 
 
-def measure(params: Params, model_params: ModelParams, train_params: TrainParams) -> Result:
-    """Train the ten, and let each score the whole test set."""
-    splits = read_prepared(ROOT / "data/prepared").splits
+def measure(splits: dict[str, Split], noise: int, model_params: ModelParams, train_params: TrainParams) -> Result:
+    """Train the ten, and let each score the whole test set, with noise of this seed."""
     test, labels = scale(splits["test"].images), splits["test"].labels
     found, seconds, parameters = {}, 0.0, 0
     for digit in DIGITS:
@@ -81,18 +85,15 @@ def measure(params: Params, model_params: ModelParams, train_params: TrainParams
         seconds += time.monotonic() - began
         parameters += model.count_params()
         images = scale(own.images)
-        densities = fit_densities(
-            image_statistics(model, images, np.arange(len(images)), params.evaluate.seed), params.evaluate.seed
-        )
-        scores = anomaly_scores(model, test, np.arange(len(test)), params.evaluate.seed, densities)
+        densities = fit_densities(image_statistics(model, images, np.arange(len(images)), noise), noise)
+        scores = anomaly_scores(model, test, np.arange(len(test)), noise, densities)
         usual = labels == int(digit)
         found[digit] = {name: separation(scores[name][usual], scores[name][~usual], 1)["auroc"] for name in SCORES}
         print(f"{NAME}, seed {train_params.seed}, digit {digit}: {found[digit]}", flush=True)
     found["mean"] = {name: statistics.mean(found[digit][name] for digit in DIGITS) for name in SCORES}
-    tags = training_tags()
     return {
-        "commit": tags.get("mlflow.source.git.commit", ""),
-        "machine": tags["vaeline.machine"],
+        "commit": git("rev-parse", "HEAD", cwd=ROOT),
+        "machine": machine_tags()["vaeline.machine"],
         "minutes": round(seconds / 60, 2),
         "parameters": parameters,
         "metrics": {"one_class": found},

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +31,37 @@ def result(preset: str, changes: dict[str, Any], file: Path, picture: Path | Non
 
     A figure of its samples goes to `picture`.
 
-    The clone shares this repository's DVC cache, so that fetching, preparing and classifying are done once. Training is
-    done anew: a model from the cache would say nothing of minutes.
+    Training is done anew: a model from the cache would say nothing of minutes.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        clone = Path(scratch) / "vaeline"
-        _run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
-        _run(clone, *CLI, "preset", preset)
+    with scratch_clone() as clone:
+        run(clone, *CLI, "preset", preset)
         change_params(changes, clone / "params.yaml")
         settings = _settings(clone)
         if file.is_file() and (known := read(file))["params"] == settings:
             return known
-        _run(clone, *DVC, "cache", "dir", "--local", str(ROOT / ".dvc/cache"))
-        _run(clone, *DVC, "repro", "classify")
-        _run(clone, *DVC, "repro", "--single-item", "--force", "train")
-        _run(clone, *CLI, "run")
+        run(clone, *DVC, "repro", "classify")
+        run(clone, *DVC, "repro", "--single-item", "--force", "train")
+        run(clone, *CLI, "run")
         write_json(file, {"params": settings, "preset": preset, **_measured(clone)})
         if picture:
             picture.parent.mkdir(exist_ok=True)
             shutil.copy(clone / "reports/figures/samples.png", picture)
     return read(file)
+
+
+@contextmanager
+def scratch_clone() -> Iterator[Path]:
+    """A clone that is gone afterwards; by this repository's DVC cache, fetching and preparing are done once."""
+    with tempfile.TemporaryDirectory() as scratch:
+        clone = Path(scratch) / "vaeline"
+        run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
+        run(clone, *DVC, "cache", "dir", "--local", str(ROOT / ".dvc/cache"))
+        yield clone
+
+
+def run(folder: Path, *command: str) -> None:
+    """A command that imports the code of `folder`, not of a checkout that is being edited."""
+    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(folder / "src")})
 
 
 def read(file: Path) -> Result:
@@ -75,8 +88,3 @@ def _settings(clone: Path) -> dict[str, Any]:
 
     params = YAML(typ="safe").load((clone / "params.yaml").read_text(encoding="utf-8"))
     return {section: params[section] for section in ("model", "train", "evaluate")}
-
-
-def _run(folder: Path, *command: str) -> None:
-    """A command that imports the code of `folder`, not of a checkout that is being edited."""
-    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(folder / "src")})
