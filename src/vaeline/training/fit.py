@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import keras
 import numpy as np
 from keras.utils import set_random_seed
 from tqdm import tqdm
@@ -26,7 +27,8 @@ def start(train: Examples, classes: int, model_params: ModelParams, params: Trai
     model = build_model(model_params, train.images.shape[1:], classes, params.seed)
     model.initialize(*train)
     steps_per_epoch = -(-len(train.images) // params.batch_size)
-    model.compile(optimizer=build_optimizer(params, steps_per_epoch), jit_compile=params.jit_compile)
+    jit_compile = params.jit_compile or keras.backend.backend() == "jax"  # else JAX compiles each operation by itself
+    model.compile(optimizer=build_optimizer(params, steps_per_epoch), jit_compile=jit_compile)
     return Progress(model)
 
 
