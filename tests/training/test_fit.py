@@ -97,7 +97,7 @@ def test_the_validation_loss_is_the_mean_over_all_validation_images(splits, mode
 
 
 def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, train_params, tmp_path):
-    params = train_params.model_copy(update={"epochs": 30, "patience": 2, "learning_rate": 0.3, "optimizer": "adamw"})
+    params = train_params.model_copy(update={"epochs": 30, "patience": 2, "learning_rate": 0.1, "optimizer": "adamw"})
     model, history = fit(start(splits[0], 10, model_params, params), *splits, params, tmp_path / "c", ignore)
     assert len(history) < 30
     assert len(history) - 1 - best_epoch(history) == 2
