@@ -36,8 +36,8 @@ test: $(VENV)/.locked browser postgres ## every test, with a small end-to-end ru
 	@python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 test-jax: $(VENV)/.jax ## the tests of models and of all that calls them, on the JAX backend, which is added to .venv
-	@KERAS_BACKEND=jax python -m pytest tests/models tests/training tests/evaluation tests/applications tests/classifier \
-	  tests/scorecard
+	@KERAS_BACKEND=jax python -m pytest --numprocesses 2 --no-loadscope-reorder tests/models tests/training \
+	  tests/evaluation tests/applications tests/classifier tests/scorecard
 
 browser: ## a Chromium for the tests of the MLflow UI: Debian's is installed where there is none, given root
 	@scripts/provide.sh chromium "the tests of the MLflow UI" \

@@ -71,7 +71,7 @@ def write_row(row: Row, results: list[Result]) -> str:
         row.measure,
         row.anchor,
         row.reach,
-        f"{row.form.format(statistics.mean(values))}{spread}",
+        f"{row.form.format(statistics.mean(values))}{spread}".replace("-", "−"),
         str(len(values)),
         f"{minutes:.1f}",
         f"{own[seeds[0]]['parameters']:,}",
