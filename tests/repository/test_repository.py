@@ -225,6 +225,7 @@ def test_the_readme_shows_the_committed_metrics():
         ("README.md", "benchmarks/drift/table.md"),
         ("README.md", "benchmarks/half_year/table.md"),
         ("docs/evaluation.md", "benchmarks/nll.md"),
+        ("docs/models.md", "benchmarks/rate_distortion.md"),
     ],
 )
 def test_a_page_quotes_the_tables_that_the_benchmark_wrote(page, benchmark):
