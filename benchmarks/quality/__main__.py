@@ -14,6 +14,8 @@ from quality.table import ROWS, Row
 from quality.trainings import RESULTS, ROOT, SEEDS, Result, read, result
 
 from vaeline.artifacts import atomic_file
+from vaeline.compute import fix_threads
+from vaeline.params import read_params
 
 TABLE = RESULTS.parent / "table.md"
 PICTURES = ROOT / "docs/pictures/family"
@@ -28,6 +30,8 @@ ran beside it. A preset is run by `make run PRESET=…`, the table is made by `p
 
 
 def main() -> None:
+    # Before a trained model is loaded for its parameters: TensorFlow has threads of its own from then on.
+    fix_threads(read_params(ROOT / "params.yaml").compute.threads)
     for seed in SEEDS:
         for preset in sys.argv[1:] or dict.fromkeys(row.preset for row in ROWS):
             found = train(preset, seed)
