@@ -35,7 +35,7 @@ def build_report(base: State, present: State, minutes: Mapping[str, float]) -> l
         Heading(f"What changed since {base.name}", 1),
         *_summary(comparison, why_not, base.model_sha256 == present.model_sha256 != "", present),
         Heading("Figures of the test set"),
-        *_paired(comparison, why_not),
+        *_paired(comparison),
         *_others(base, present, comparison),
         Heading("Before and after"),
         *_beside(base, present),
@@ -89,9 +89,9 @@ def _summary(comparison: Comparison | None, why_not: str, same: bool, present: S
     return [Sentence(line) for line in lines]
 
 
-def _paired(comparison: Comparison | None, why_not: str) -> list[Block]:
+def _paired(comparison: Comparison | None) -> list[Block]:
     if comparison is None:
-        return [Sentence(why_not)]
+        return []
     overall = comparison.overall[comparison.overall["score"] == comparison.score].set_index("run")
     title = f"{score_title(comparison.score)}: now minus {comparison.baseline}"
     unit = score_unit(comparison.score)
