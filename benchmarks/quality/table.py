@@ -54,6 +54,8 @@ def codes_in_use(result: Result) -> float:
     return codes["perplexity"] / codes["codes"]
 
 
+IWAE = "resmlp-40d-iwae"
+GAIN = gain("test", "nll")
 NLL = "NLL, importance-weighted, k = 5,000"
 ALL_IMAGES = {"evaluate.nll_images": 10_000}
 LONG = {**ALL_IMAGES, "evaluate.nll_samples": 5_000}
@@ -63,15 +65,10 @@ ROWS = (
     Row("mlp-20d", "−ELBO, grey", "105.6; 94.8", "≤ 96", metric("test", "neg_elbo")),
     Row("mlp-20d", "kNN on z_mean, %", "96–97", "≥ 97", metric("latents", "knn_accuracy", scale=100)),
     Row("resmlp-40d", NLL, "86.76 (3,280 epochs)", "≤ 84.5", metric("test", "nll"), needs=LONG),
-    Row(
-        "resmlp-40d-iwae",
-        "gain over k = 1, nats",
-        "1.2",
-        "≥ 0.8",
-        gain("test", "nll"),
-        against="resmlp-40d",
-        needs=LONG,
-    ),
+    Row("resmlp-40d-half", NLL, "–", "–", metric("test", "nll"), needs=LONG),
+    Row(IWAE, NLL, "–", "–", metric("test", "nll"), needs=LONG),
+    Row(IWAE, "gain over k = 1, as many epochs", "1.2", "≥ 0.8", GAIN, against="resmlp-40d-half", needs=LONG),
+    Row(IWAE, "gain over k = 1, half as many epochs", "1.2", "≥ 0.8", GAIN, against="resmlp-40d", needs=LONG),
     Row("resmlp-40d-flow", NLL, "about 3 below N(0, I)", "≤ 83", metric("test", "nll"), needs=LONG),
     Row("cvae", "samples named right, %", "–", "≥ 99", metric("conditional", "sample_accuracy", scale=100)),
     Row("cvae", "trained on samples, CAS, %", "–", "≥ 97", metric("conditional", "cas_accuracy", scale=100)),
