@@ -149,6 +149,13 @@ def test_a_failed_average_shows_the_images_that_pull_it_most(prepared, profile, 
     assert set(table.set_index("image_id").loc[culprits, "label"]) == {3}
 
 
+def test_an_average_over_no_image_says_so(prepared, profile, tmp_path):
+    table = image_statistics(prepared.splits).assign(label=np.nan)
+    observed = {failure.name: failure.observed for failure in validate(table, profile, tmp_path / "docs").failures}
+    assert observed["label is never null"].startswith(f"{len(table)} of {len(table)} images")
+    assert observed["average mean of class 3"].startswith("no image to measure, expected ")
+
+
 def test_the_sheet_holds_a_hundred_and_some_of_every_failure(prepared, profile, tmp_path):
     splits = copy(prepared.splits)
     splits["train"].images[:400] = 255 - splits["train"].images[:400]

@@ -124,6 +124,8 @@ def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
 
 
 def _short(value: object) -> str:
+    if value is None:
+        return "no image to measure"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
