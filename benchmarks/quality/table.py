@@ -60,16 +60,18 @@ NLL = "NLL, importance-weighted, k = 5,000"
 ALL_IMAGES = {"evaluate.nll_images": 10_000}
 LONG = {**ALL_IMAGES, "evaluate.nll_samples": 5_000}
 ROWS = (
-    Row("resmlp-2d", "−ELBO, grey", "139.4 best public; 136.8 literature", "≤ 133", metric("test", "neg_elbo")),
+    Row(
+        "resmlp-2d", "−ELBO, grey", "139.4 best public; 136.8 literature", "≤ 133 in 10 min", metric("test", "neg_elbo")
+    ),
     Row("resmlp-2d", "NLL, exact", "132.6", "≤ 131", metric("test", "nll"), needs=ALL_IMAGES),
-    Row("mlp-20d", "−ELBO, grey", "105.6; 94.8", "≤ 96", metric("test", "neg_elbo")),
+    Row("mlp-20d", "−ELBO, grey", "105.6; 94.8", "≤ 96 in 10 min", metric("test", "neg_elbo")),
     Row("mlp-20d", "kNN on z_mean, %", "96–97", "≥ 97", metric("latents", "knn_accuracy", scale=100)),
-    Row("resmlp-40d", NLL, "86.76 (3,280 epochs)", "≤ 84.5", metric("test", "nll"), needs=LONG),
+    Row("resmlp-40d", NLL, "86.76 (3,280 epochs)", "≤ 84.5 in 30 min", metric("test", "nll"), needs=LONG),
     Row("resmlp-40d-half", NLL, "–", "–", metric("test", "nll"), needs=LONG),
     Row(IWAE, NLL, "–", "–", metric("test", "nll"), needs=LONG),
     Row(IWAE, "gain over k = 1, as many epochs", "1.2", "≥ 0.8", GAIN, against="resmlp-40d-half", needs=LONG),
     Row(IWAE, "gain over k = 1, half as many epochs", "1.2", "≥ 0.8", GAIN, against="resmlp-40d", needs=LONG),
-    Row("resmlp-40d-flow", NLL, "about 3 below N(0, I)", "≤ 83", metric("test", "nll"), needs=LONG),
+    Row("resmlp-40d-flow", NLL, "about 3 below N(0, I)", "≤ 83 in 30 min", metric("test", "nll"), needs=LONG),
     Row("cvae", "samples named right, %", "–", "≥ 99", metric("conditional", "sample_accuracy", scale=100)),
     Row("cvae", "trained on samples, CAS, %", "–", "≥ 97", metric("conditional", "cas_accuracy", scale=100)),
     Row("cvae", "Bayes' rule, %", "–", "≥ 98", metric("conditional", "bayes_accuracy", scale=100)),
