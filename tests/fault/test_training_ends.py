@@ -50,6 +50,8 @@ def assert_every_epoch_once(workspace, run):
 
 
 def test_ctrl_c_is_killed(workspace):
+    # A suite that a script began in the background ignores it, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = workspace.start("dvc", "repro", "train")
     wait_for_epochs(process, 1)
     os.killpg(process.pid, signal.SIGINT)
