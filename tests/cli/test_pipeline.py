@@ -33,6 +33,20 @@ def test_validate_passes_good_images_and_fails_bad_ones_with_a_report(invoke, di
     assert (tmp_path / "b/docs/index.html").is_file()
 
 
+def test_validate_asks_images_without_labels_nothing_about_labels_and_says_so(invoke, digits, tmp_path):
+    good, bad = tmp_path / "good.npz", tmp_path / "bad.npz"
+    np.savez(good, images=digits.images)
+    np.savez(bad, images=np.concatenate([255 - digits.images[:2], digits.images[2:]]))
+
+    answer = invoke("validate", good, "--profile", "digits", "--out", tmp_path / "a")
+    assert answer.exit_code == 0, answer.output
+    assert "good.npz has no labels, so nothing was asked about labels" in answer.output.replace("\n", "")
+    answer = invoke("validate", bad, "--profile", "digits", "--out", tmp_path / "b")
+    assert answer.exit_code == 1
+    assert "FAILED border of every image: 2 of 1797 images" in answer.output
+    assert "class" not in answer.output.partition("FAILED")[2]
+
+
 def test_validate_reads_prepared_arrays_and_their_splits(invoke, prepared_directory, tmp_path):
     answer = invoke("validate", prepared_directory, "--profile", "digits", "--out", tmp_path)
     assert answer.exit_code == 0, answer.output

@@ -25,6 +25,22 @@ def workspace(validated, tmp_path) -> Workspace:
     return copy_workspace(validated, tmp_path)
 
 
+@pytest.fixture
+def start(workspace):
+    """Starts a command that does not outlive its test."""
+    processes = []
+
+    def begin(*command):
+        processes.append(workspace.start(*command))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
 def wait_for_epochs(process, count):
     """Read the output until `count` more epochs are done; return what was read."""
     lines = []
@@ -49,10 +65,10 @@ def assert_every_epoch_once(workspace, run):
     assert steps == list(range(1, len(steps) + 1))
 
 
-def test_ctrl_c_is_killed(workspace):
+def test_ctrl_c_is_killed(workspace, start):
     # A suite that a script began in the background ignores it, and so would what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = workspace.start("dvc", "repro", "train")
+    process = start("dvc", "repro", "train")
     wait_for_epochs(process, 1)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=600)
@@ -62,8 +78,8 @@ def test_ctrl_c_is_killed(workspace):
     assert (run.info.status, run.data.tags["vaeline.ended_by"]) == ("KILLED", "KeyboardInterrupt")
 
 
-def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_the_same_run(workspace):
-    process = workspace.start(*TRAIN)
+def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_the_same_run(workspace, start):
+    process = start(*TRAIN)
     wait_for_epochs(process, 2)
     assert "another training is at work" in workspace.run(*TRAIN, check=False)
     assert workspace.runs()[0].info.status == "RUNNING"
@@ -75,7 +91,7 @@ def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_th
     assert not (workspace.root / "models/vae.keras").exists()
 
     forget_last_epoch(workspace, run)
-    process = workspace.start(*TRAIN)
+    process = start(*TRAIN)
     assert "going on after epoch" in wait_for_epochs(process, 1)
     process.terminate()
     process.communicate(timeout=600)
@@ -84,13 +100,13 @@ def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_th
     assert_every_epoch_once(workspace, run)
 
 
-def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace):
-    process = workspace.start(*TRAIN)
+def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace, start):
+    process = start(*TRAIN)
     wait_for_epochs(process, 1)
     process.kill()
     process.communicate(timeout=600)
     assert workspace.runs()[0].info.status == "RUNNING"
-    process = workspace.start(*TRAIN)
+    process = start(*TRAIN)
     output = wait_for_epochs(process, 1)
     assert "had lost its process; it is now KILLED" in output
     process.terminate()

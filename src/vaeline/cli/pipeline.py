@@ -63,18 +63,22 @@ def validate(
     """Check images against a reference profile; exit status 1 if they do not meet it."""
     from vaeline.data.statistics import image_statistics
     from vaeline.params import read_params
+    from vaeline.validation.expectations import build_expectations
     from vaeline.validation.gate import validate as check
     from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
     from vaeline.validation.report import write_report
-    from vaeline.validation.splits import read_manifest, read_splits
+    from vaeline.validation.splits import read_splits
 
     with sentences():
         dataset = read_params().data.name if profile == "auto" else ""
         thresholds = read_profile(profile_path(profile, dataset))
-        splits = read_splits(path)
-        thresholds = with_rows(thresholds, rows_added(read_manifest(path)))
-        verdict = check(image_statistics(splits), thresholds, out / "docs")
-        write_report(verdict, splits, out / "validation.json", out / "contact_sheet.png")
+        found = read_splits(path)
+        thresholds = with_rows(thresholds, rows_added(found.manifest))
+        expected = build_expectations(thresholds, sorted(found.splits), found.labelled)
+        verdict = check(image_statistics(found.splits), thresholds, out / "docs", expected)
+        write_report(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
+    if not found.labelled:
+        typer.echo(f"{path} has no labels, so nothing was asked about labels, classes and their shares")
     for failure in verdict.failures:
         typer.echo(failure.line())
     outcome = "meets" if verdict.passed else f"fails {len(verdict.failures)} of"
@@ -92,12 +96,13 @@ def profile(
     from vaeline.data.statistics import image_statistics
     from vaeline.errors import VaelineError
     from vaeline.validation.profile import PROFILES, make_profile, rows_added, with_rows, write_profile
-    from vaeline.validation.splits import read_manifest, read_splits
+    from vaeline.validation.splits import read_splits
 
     with sentences():
         target = PROFILES / f"{name}.yaml"
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
-        added = {split: -count for split, count in rows_added(read_manifest(path)).items()}
-        write_profile(with_rows(make_profile(image_statistics(read_splits(path)), name), added), target)
+        found = read_splits(path)
+        added = {split: -count for split, count in rows_added(found.manifest).items()}
+        write_profile(with_rows(make_profile(image_statistics(found.splits), name), added), target)
     typer.echo(f"{target} is written. Read its bands, tighten what you know better, and commit it.")

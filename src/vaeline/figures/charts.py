@@ -110,7 +110,7 @@ def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure
     axes.plot(curve["code_bits"], curve["code_mse"], marker="o", label="latent code, rounded to multiples of …")
     for row in curve.itertuples():
         axes.annotate(
-            f"{row.step:g}", (row.code_bits, row.code_mse), xytext=(0, 7), textcoords="offset points", ha="center"
+            f"{row.step:g}", (row.code_bits, row.code_mse), xytext=(1, 5), textcoords="offset points", rotation=60
         )
     axes.axvline(png_bits, color="tab:red", linestyle="--", label=f"PNG, lossless: {png_bits:,.0f} bits")
     axes.set_xscale("log")

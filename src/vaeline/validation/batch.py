@@ -9,7 +9,6 @@ from vaeline.validation.expectations import Expected, build_expectations
 from vaeline.validation.profile import Band, Profile
 
 BATCH = "batch"
-ABOUT_LABELS = {"label", "class_share"}
 
 
 def batch_expectations(
@@ -49,14 +48,12 @@ def batch_expectations(
             },
         }
     )
-    return [item for item in build_expectations(widened, [BATCH]) if _is_asked(item, labelled, share[0] > 0)]
-
-
-def _is_asked(item: Expected, labelled: bool, every_class: bool) -> bool:
-    if item.type == "ExpectColumnUniqueValueCountToBeBetween":
-        return labelled and every_class
-    about_labels = item.arguments.get("column") in ABOUT_LABELS or (item.where or ("",))[0] in ABOUT_LABELS
-    return labelled or not about_labels or item.type == "ExpectColumnValuesToNotBeNull"
+    every_class = share[0] > 0
+    return [
+        item
+        for item in build_expectations(widened, [BATCH], labelled)
+        if every_class or item.type != "ExpectColumnUniqueValueCountToBeBetween"
+    ]
 
 
 def _widen(band: Band, by: float) -> Band:
