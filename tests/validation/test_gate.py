@@ -166,6 +166,19 @@ def test_the_sheet_holds_a_hundred_and_some_of_every_failure(prepared, profile, 
     assert "train/500" in reasons
 
 
+def test_images_that_are_wrong_by_themselves_stand_before_those_that_pull_an_average(prepared, profile, tmp_path):
+    splits = copy(prepared.splits)
+    wrong = ["train/3", "train/77", "train/500"]
+    splits["train"].images[[3, 77, 500]] = 255 - splits["train"].images[[3, 77, 500]]
+    verdict = validate(image_statistics(splits), profile, tmp_path / "docs")
+    assert {failure.name for failure in verdict.failures} >= {"average border", "border of every image"}
+    first, rest = list(offenders(verdict).items())[:3], list(offenders(verdict).items())[3:]
+    assert sorted(name for name, _ in first) == sorted(wrong)
+    assert all(reason.endswith("of every image") for _, reason in first)
+    assert rest
+    assert all(reason.startswith("average") for _, reason in rest)
+
+
 def test_nulls_in_the_table_and_missing_columns_are_failures(prepared, profile, tmp_path):
     table = image_statistics(prepared.splits)
     table.loc[3, "std"] = np.nan

@@ -16,13 +16,17 @@ OFFENDERS_SHOWN = 1000
 
 @dataclass(frozen=True)
 class Failure:
-    """An expectation that does not hold: its name, what was found, and the images that show it."""
+    """An expectation that does not hold: its name, what was found, and the images that show it.
+
+    `by_itself` says that each of those images breaks it; without that they are those that pull an average most.
+    """
 
     name: str
     observed: str
     expected: dict[str, Any]
     images_counted: int
     image_ids: list[str] = field(default_factory=list)
+    by_itself: bool = True
 
     def line(self) -> str:
         """One line for a terminal."""
@@ -107,7 +111,8 @@ def _add_docs_site(context, docs: Path) -> None:
 
 def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
     found = result.result
-    if "unexpected_index_list" in found:
+    by_itself = "unexpected_index_list" in found
+    if by_itself:
         image_ids = [row["image_id"] for row in found["unexpected_index_list"]]
         worst = ", ".join(_short(value) for value in found["partial_unexpected_list"][:3])
         observed = f"{len(image_ids)} of {found['element_count']} images, such as {item.arguments['column']} = {worst}"
@@ -120,7 +125,7 @@ def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
         messages = [info.get("exception_message") for info in (result.exception_info or {}).values() if info]
         image_ids, observed = [], f"could not be evaluated: {next(filter(None, messages), 'no reason given')}"
     expected = {**item.arguments, **({"where": "{} = {}".format(*item.where)} if item.where else {})}
-    return Failure(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN])
+    return Failure(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN], by_itself)
 
 
 def _short(value: object) -> str:

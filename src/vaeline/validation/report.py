@@ -25,14 +25,24 @@ def write_report(verdict: Verdict, splits: Mapping[str, Split], result_file: Pat
 
 
 def offenders(verdict: Verdict) -> dict[str, str]:
-    """Up to 100 image ids, each with the first expectation it fails; every failed expectation gets its share."""
-    reasons: dict[str, str] = {}
+    """Up to 100 image ids, each with an expectation it fails; every failed expectation gets its share.
+
+    Images that break an expectation by themselves stand first; those that only pull an average follow.
+    """
     with_images = [failure for failure in verdict.failures if failure.image_ids]
+    broken = {
+        image_id: failure.name
+        for failure in reversed(with_images)
+        if failure.by_itself
+        for image_id in failure.image_ids
+    }
+    reasons: dict[str, str] = {}
     for rank in range(ON_THE_SHEET):
         for failure in with_images:
             if rank < len(failure.image_ids) and len(reasons) < ON_THE_SHEET:
-                reasons.setdefault(failure.image_ids[rank], failure.name)
-    return reasons
+                image_id = failure.image_ids[rank]
+                reasons.setdefault(image_id, failure.name if failure.by_itself else broken.get(image_id, failure.name))
+    return dict(sorted(reasons.items(), key=lambda item: item[0] not in broken))
 
 
 def draw_contact_sheet(reasons: Mapping[str, str], splits: Mapping[str, Split], profile: str) -> Figure:
