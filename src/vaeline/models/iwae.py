@@ -14,10 +14,10 @@ def importance_bound(log_weights):
     return math.log(log_weights.shape[1]) - ops.logsumexp(log_weights, axis=1)
 
 
+@ops.custom_gradient
 def scale_gradient(tensor, factor):
     """`tensor` itself, whose gradient is multiplied by `factor`."""
-    held = ops.stop_gradient(tensor)
-    return held + ops.stop_gradient(factor) * (tensor - held)
+    return tensor, lambda upstream: (upstream * factor, ops.zeros_like(factor))
 
 
 @keras.saving.register_keras_serializable(package="vaeline")
@@ -26,8 +26,9 @@ class IWAE(VAE):
 
     The estimator `dreg` is the doubly reparameterised gradient (Tucker et al. 2019, arXiv:1810.04152, equation 8): the
     score term of log q is left out, and what reaches the encoder through each z is weighed by its share of the weights
-    once more; its signal does not vanish as k grows. It decodes twice, the first time without gradients. `plain` is the
-    gradient of the loss itself. With k = 1 both are the VAE's, its KL estimated by the one draw.
+    once more; its signal does not vanish as k grows. It asks for every z to be decoded twice, first without gradients,
+    and z is the same both times, so that a compiled training decodes it once. `plain` is the gradient of the loss
+    itself. With k = 1 both are the VAE's, its KL estimated by the one draw.
     """
 
     def call(self, inputs, training=None):
