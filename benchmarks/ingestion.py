@@ -15,7 +15,7 @@ from vaeline.data.accepted import Rows
 from vaeline.data.prepared import Split, read_prepared
 from vaeline.ingestion.ingest import Rules, check
 from vaeline.ingestion.simulation import KINDS, simulate
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 from vaeline.validation.profile import profile_path, read_profile
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
 from vaeline.evaluation import likelihood
 from vaeline.models.vae import VAE
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "nll.md"

@@ -20,7 +20,9 @@ from vaeline.artifacts import atomic_file, write_json
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import Split, read_prepared, scale
 from vaeline.evaluation.anomaly import separation
-from vaeline.params import ModelParams, TrainParams, read_params
+from vaeline.params.model import ModelParams
+from vaeline.params.train import TrainParams
+from vaeline.params.whole import read_params
 from vaeline.tracking.git import git
 from vaeline.tracking.lineage import machine_tags
 from vaeline.training.batches import Examples

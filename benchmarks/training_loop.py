@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 from vaeline.training.batches import Examples, shuffled_batches
 from vaeline.training.fit import start
 

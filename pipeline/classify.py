@@ -10,16 +10,18 @@ from vaeline.classifier.network import features_and_labels
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import VaelineError, run_stage
-from vaeline.params import read_params
+from vaeline.params.base import read_section
+from vaeline.params.classify import ClassifyParams
+from vaeline.params.compute import ComputeParams
 
 PREPARED = Path("data/prepared")
 CLASSIFIER = Path("models/classifier.keras")
 
 
 def main() -> None:
-    params = read_params()
-    settings = params.classify
-    fix_threads(params.compute.threads)
+    settings = read_section("classify", ClassifyParams)
+    compute = read_section("compute", ComputeParams)
+    fix_threads(compute.threads)
     prepared = read_prepared(PREPARED)
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     classifier = fit_classifier(train.images, train.labels, len(prepared.classes), settings)

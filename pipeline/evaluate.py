@@ -19,7 +19,10 @@ from vaeline.errors import run_stage
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.summary import summarize_by_class
 from vaeline.models.archive import load_model
-from vaeline.params import read_params
+from vaeline.params.base import read_section
+from vaeline.params.classify import ClassifyParams
+from vaeline.params.compute import ComputeParams
+from vaeline.params.evaluate import EvaluateParams
 from vaeline.scorecard.anomalies import measure_anomalies
 from vaeline.scorecard.codes import measure_codes
 from vaeline.scorecard.compression import measure_compression
@@ -43,9 +46,10 @@ TABLES = {"ood": "anomaly.csv", "restoration": "restoration.csv", "compression":
 
 
 def main() -> None:
-    params = read_params()
-    settings = params.evaluate
-    fix_threads(params.compute.threads)
+    settings = read_section("evaluate", EvaluateParams)
+    classify = read_section("classify", ClassifyParams)
+    compute = read_section("compute", ComputeParams)
+    fix_threads(compute.threads)
     classifier = load_archive(CLASSIFIER, Classifier)
     subject = Subject(load_model(MODEL), read_prepared(PREPARED), settings.seed)
 
@@ -69,7 +73,7 @@ def main() -> None:
         parts["codes"] = measure_codes(subject)
     if subject.model.is_conditional:
         nll_bound = parts["test"].columns["nll_bound"]
-        parts["conditional"] = measure_conditional(subject, classifier, params.classify, nll_bound)
+        parts["conditional"] = measure_conditional(subject, classifier, classify, nll_bound)
     scores = pd.DataFrame({"image": subject.rows, "label": subject.labels})
     scores = scores.assign(**{name: values for part in parts.values() for name, values in part.columns.items()})
     by_class = summarize_by_class(scores, subject.classes)

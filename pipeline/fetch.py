@@ -15,7 +15,8 @@ from vaeline.data.sources import (
     download,
 )
 from vaeline.errors import run_stage
-from vaeline.params import dataset_name, read_params
+from vaeline.params.base import read_section
+from vaeline.params.data import DataParams, dataset_name
 
 RAW = Path("data/raw")
 ANOMALIES = Path("data/anomalies")
@@ -24,14 +25,14 @@ UNREACHABLE = Path(".vaeline/unreachable")
 
 
 def main() -> None:
-    params = read_params()
+    data = read_section("data", DataParams)
     try:
-        title = fetch(params.data.dataset, RAW)
+        title = fetch(data.dataset, RAW)
     except SourceUnreachableError:
         UNREACHABLE.touch()
         raise
     with atomic_directory(ANOMALIES) as directory:
-        for dataset in params.data.anomalies:
+        for dataset in data.anomalies:
             fetch(dataset, directory / dataset_name(dataset))
     print(f"fetch: {title} is in {RAW}")
 

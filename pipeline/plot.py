@@ -28,7 +28,10 @@ from vaeline.figures.images import (
 )
 from vaeline.figures.prior import draw_prior
 from vaeline.models.archive import load_model
-from vaeline.params import read_params
+from vaeline.params.base import read_section
+from vaeline.params.compute import ComputeParams
+from vaeline.params.evaluate import EvaluateParams
+from vaeline.params.plot import PlotParams
 from vaeline.tracking.sync import record
 
 PREPARED = Path("data/prepared")
@@ -39,11 +42,13 @@ LOSSES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction"}
 
 
 def main() -> None:
-    params = read_params()
-    fix_threads(params.compute.threads)
+    settings = read_section("plot", PlotParams)
+    evaluate = read_section("evaluate", EvaluateParams)
+    compute = read_section("compute", ComputeParams)
+    fix_threads(compute.threads)
     prepared, model = read_prepared(PREPARED), load_model(MODEL)
     test, classes = prepared.splits["test"], prepared.classes
-    images, columns = scale(test.images), params.plot.columns
+    images, columns = scale(test.images), settings.columns
     z_mean, _ = encode(model, images, test.labels)
     unlabelled = z_mean[:, : model.latent_dim - model.label_dim]
     scores = pd.read_parquet(REPORTS / "scores.parquet")
@@ -53,10 +58,10 @@ def main() -> None:
     def title(what: str) -> str:
         return f"{prepared.title}: {what} ({model.title})"
 
-    chosen = np.random.default_rng(params.plot.seed).permutation(len(images))[: 4 * columns]
+    chosen = np.random.default_rng(settings.seed).permutation(len(images))[: 4 * columns]
     firsts = [np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]
     pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
-    lines = [latent_line(z_mean[start], z_mean[end], params.plot.steps) for start, end in pairs]
+    lines = [latent_line(z_mean[start], z_mean[end], settings.steps) for start, end in pairs]
     paths = np.stack([decode(model, line) for line in lines])
     path_names = [f"{classes[test.labels[start]]} to {classes[test.labels[end]]}" for start, end in pairs]
     loss = "neg_elbo" if model.has_bound else "reconstruction"
@@ -82,10 +87,10 @@ def main() -> None:
         "class_losses": draw_class_losses(by_class, title("test loss by class")),
         "anomalies": draw_anomalies(pd.read_csv(REPORTS / "anomaly.csv"), title("strange images told apart")),
     }
-    figures |= draw_prior(model, params.plot, z_mean, test.labels, classes, title)
+    figures |= draw_prior(model, settings, z_mean, test.labels, classes, title)
     if not pd.read_csv(REPORTS / "restoration.csv").empty:
-        sigma, box = params.evaluate.noise_levels[-1], params.evaluate.box
-        stages = show_restoration(model, images[chosen[:columns]], sigma, box, params.plot.seed)
+        sigma, box = evaluate.noise_levels[-1], evaluate.box
+        stages = show_restoration(model, images[chosen[:columns]], sigma, box, settings.seed)
         figures["restorations"] = draw_restorations(stages, title("damaged images and what the model makes of them"))
     curve = pd.read_csv(REPORTS / "compression.csv")
     if not curve.empty:

@@ -14,24 +14,25 @@ from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import run_stage
-from vaeline.params import read_params
+from vaeline.params.base import read_section
+from vaeline.params.data import DataParams
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 
 
 def main() -> None:
-    params = read_params()
+    data = read_section("data", DataParams)
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
     images, labels = read_idx(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     has_test = (RAW / TEST_IMAGES).is_file()
     rows = split_source(
         labels,
         has_test,
-        test_one_in=params.data.test_one_in,
-        validation_one_in=params.data.validation_one_in,
-        seed=params.data.seed,
-        hold_back=params.data.hold_back,
+        test_one_in=data.test_one_in,
+        validation_one_in=data.validation_one_in,
+        seed=data.seed,
+        hold_back=data.hold_back,
     )
     splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
     if has_test:
@@ -39,14 +40,14 @@ def main() -> None:
         splits["test"] = (test_images, test_labels, np.arange(len(test_labels)))
     else:
         splits["test"] = (images, labels, rows["test"])
-    about |= {"image_shape": images.shape[1:], "split_seed": params.data.seed}
+    about |= {"image_shape": images.shape[1:], "split_seed": data.seed}
     if len(rows["held_back"]):
         about["held_back"] = len(rows["held_back"])
     labelled = [record for record in read_records(about["dataset"]) if record["labelled"]]
     if labelled:
         bring_rows(labelled)
         batches = [(record["id"], read_rows(record)) for record in labelled]
-        splits, about["batches"] = merge(splits, batches, params.data.validation_one_in)
+        splits, about["batches"] = merge(splits, batches, data.validation_one_in)
     write_prepared(PREPARED, splits, about)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     joined = f", with {len(labelled)} accepted batches" if labelled else ""

@@ -9,7 +9,10 @@ from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import run_stage
-from vaeline.params import read_params
+from vaeline.params.base import read_section
+from vaeline.params.compute import ComputeParams
+from vaeline.params.model import ModelParams
+from vaeline.params.train import TrainParams
 from vaeline.tracking.lineage import train_key
 from vaeline.tracking.training import exclusive, watch_training
 from vaeline.training.batches import Examples
@@ -23,8 +26,10 @@ STATE = Path(".vaeline")
 
 
 def main() -> None:
-    params = read_params()
-    fix_threads(params.compute.threads)
+    model_params = read_section("model", ModelParams)
+    train_params = read_section("train", TrainParams)
+    compute = read_section("compute", ComputeParams)
+    fix_threads(compute.threads)
     prepared = read_prepared(PREPARED)
     train, validation = (
         Examples(split.images, split.labels) for split in (prepared.splits["train"], prepared.splits["validation"])
@@ -32,11 +37,11 @@ def main() -> None:
     key = train_key()
     checkpoint = STATE / "checkpoints" / key[:16]
     with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest) as observer:
-        progress = resume_or_start(checkpoint, train, len(prepared.classes), params.model, params.train)
+        progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params)
         if progress.history:
             print(f"train: going on after epoch {len(progress.history)}, from {checkpoint}")
             observer.go_on(progress.history)
-        model, history = fit(progress, train, validation, params.train, checkpoint, observer.log_epoch)
+        model, history = fit(progress, train, validation, train_params, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")
         observer.trained(save_archive(model, MODEL))

@@ -6,7 +6,9 @@ from vaeline.artifacts import atomic_file, write_json
 from vaeline.data.prepared import read_prepared
 from vaeline.data.statistics import image_statistics
 from vaeline.errors import VaelineError, run_stage
-from vaeline.params import read_params
+from vaeline.params.base import read_section
+from vaeline.params.data import DataParams
+from vaeline.params.validate import ValidateParams
 from vaeline.validation.gate import validate
 from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
 from vaeline.validation.report import write_report
@@ -19,8 +21,9 @@ REPORT = Path("reports/validation")
 
 def main() -> None:
     try:
-        params = read_params()
-        profile = read_profile(profile_path(params.validate_.profile, params.data.name))
+        data = read_section("data", DataParams)
+        chosen = read_section("validate", ValidateParams)
+        profile = read_profile(profile_path(chosen.profile, data.name))
         prepared = read_prepared(PREPARED)
         table = image_statistics(prepared.splits)
         with atomic_file(STATISTICS) as temporary:

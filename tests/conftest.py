@@ -15,7 +15,7 @@ from vaeline.data.prepared import Prepared, read_prepared, scale, write_prepared
 from vaeline.data.readers import ImageSet, read_digits
 from vaeline.data.splits import hold_out
 from vaeline.models.generative import GenerativeModel
-from vaeline.params import Params, read_params
+from vaeline.params.whole import Params, read_params
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 

@@ -6,7 +6,7 @@ from conftest import ROOT
 from ruamel.yaml import YAML
 
 from vaeline.errors import VaelineError
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 from vaeline.repro import apply_preset
 
 PRESETS = sorted(file.stem for file in (ROOT / "presets").glob("*.yaml"))

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vaeline.params import change_params, flatten, read_params
+from vaeline.params.base import flatten
+from vaeline.params.whole import change_params, read_params
 from vaeline.registry.candidates import candidate_name
 
 CLI = (sys.executable, "-m", "vaeline.cli")

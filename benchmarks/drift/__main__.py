@@ -19,7 +19,7 @@ from drift.table import keeps_its_promise, write_table
 from drift.trials import Cell, run_cells
 
 from vaeline.compute import fix_threads
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

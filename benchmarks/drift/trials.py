@@ -18,7 +18,7 @@ from tqdm import tqdm
 from vaeline.ingestion.simulation import simulate
 from vaeline.monitoring.decision import examine, is_triggered
 from vaeline.monitoring.observables import Observed
-from vaeline.params import MonitorParams
+from vaeline.params.monitor import MonitorParams
 
 
 @dataclass(frozen=True)

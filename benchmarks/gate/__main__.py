@@ -22,7 +22,8 @@ from gate.seeds import spread, trained_seeds, write_seeds
 from ruamel.yaml import YAML
 
 from vaeline.compute import fix_threads
-from vaeline.params import Params, flatten, parse_params, read_params
+from vaeline.params.base import flatten
+from vaeline.params.whole import Params, parse_params, read_params
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

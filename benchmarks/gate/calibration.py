@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from vaeline.artifacts import atomic_file
 from vaeline.evaluation.comparison import SCORES
-from vaeline.params import GateParams
+from vaeline.params.gate import GateParams
 from vaeline.registry.gate.statistics import (
     FAIL,
     PASS,

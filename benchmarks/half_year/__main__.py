@@ -18,7 +18,7 @@ from half_year.picture import draw_year
 from half_year.table import write_table
 from half_year.year import Night, begin, live
 
-from vaeline.params import change_params
+from vaeline.params.whole import change_params
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -16,7 +16,7 @@ from vaeline.ingestion.held_back import held_back
 from vaeline.ingestion.simulation import simulate
 from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED, outcome
 from vaeline.monitoring.tests import TITLES
-from vaeline.params import change_params, read_params
+from vaeline.params.whole import change_params, read_params
 from vaeline.registry.candidates import served_name
 from vaeline.retraining.work import CANDIDATE
 

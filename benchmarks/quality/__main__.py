@@ -15,7 +15,7 @@ from quality.trainings import RESULTS, ROOT, SEEDS, Result, read, result
 
 from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 
 TABLE = RESULTS.parent / "table.md"
 PICTURES = ROOT / "docs/pictures/family"

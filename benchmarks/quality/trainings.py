@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from vaeline.artifacts import write_json
 from vaeline.models.archive import load_model
-from vaeline.params import change_params
+from vaeline.params.whole import change_params
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks/quality/results"

@@ -8,7 +8,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from vaeline.errors import VaelineError
-from vaeline.params import change_params, flatten, read_params
+from vaeline.params.base import flatten
+from vaeline.params.whole import change_params, read_params
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"

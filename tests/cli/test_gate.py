@@ -7,7 +7,7 @@ from conftest import ROOT
 from typer.testing import CliRunner
 
 from vaeline.cli import app
-from vaeline.params import change_params
+from vaeline.params.whole import change_params
 
 
 @pytest.fixture

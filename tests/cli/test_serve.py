@@ -5,7 +5,7 @@ from conftest import ROOT
 from typer.testing import CliRunner
 
 from vaeline.cli import app
-from vaeline.params import change_params
+from vaeline.params.whole import change_params
 from vaeline.serving.service import server
 from vaeline.serving.service.settings import Settings
 

@@ -17,7 +17,7 @@ from vaeline.evaluation.comparison import (
     mean_interval,
     summarize_pairs,
 )
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 
 COUNT = 1000
 GENERATOR = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from vaeline.models.codebook import SMOOTHING, Codebook
-from vaeline.params import CodebookParams
+from vaeline.params.model import CodebookParams
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(50, 3)).astype("float32")

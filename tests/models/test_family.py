@@ -15,7 +15,7 @@ from vaeline.archive import save_archive
 from vaeline.evaluation.likelihood import elbo_scores, encode, importance_weighted_nll, sample
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
-from vaeline.params import parse_params
+from vaeline.params.whole import parse_params
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 

@@ -7,7 +7,7 @@ from models.gradients import descend
 
 from vaeline.models.build import build_model
 from vaeline.models.iwae import importance_bound, scale_gradient
-from vaeline.params import IwaeParams
+from vaeline.params.model import IwaeParams
 
 
 def build(params, kind="iwae", samples=3, estimator="dreg", **changes):

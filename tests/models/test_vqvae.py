@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from vaeline.archive import save_archive
 from vaeline.evaluation.likelihood import elbo_scores, importance_weighted_nll
 from vaeline.models.vqvae import VQVAE
-from vaeline.params import ModelParams
+from vaeline.params.model import ModelParams
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, resume_or_start, start
 

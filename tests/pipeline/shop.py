@@ -14,7 +14,8 @@ from vaeline.archive import save_archive
 from vaeline.artifacts import digest
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.models.generative import GenerativeModel
-from vaeline.params import Params, change_params, flatten, parse_params, read_params
+from vaeline.params.base import flatten
+from vaeline.params.whole import Params, change_params, parse_params, read_params
 from vaeline.registry.candidates import candidate_name, register_candidate, served_name
 from vaeline.registry.garbage import MD5_TAG
 from vaeline.registry.stored import REFERENCE

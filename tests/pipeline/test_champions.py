@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from vaeline.artifacts import digest
 from vaeline.cli import app
 from vaeline.errors import VaelineError
-from vaeline.params import GateParams, change_params, read_params
+from vaeline.params.gate import GateParams
+from vaeline.params.whole import change_params, read_params
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.chain import broken_links
 from vaeline.registry.gate import decision as deciding

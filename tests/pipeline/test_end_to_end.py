@@ -7,7 +7,7 @@ from conftest import MIRROR, needs_mnist
 from pipeline.workspace import copy_workspace, make_workspace
 from ruamel.yaml import YAML
 
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 
 LARGE_DATA = {"train.epochs": 1, "train.batch_size": 512, "classify.epochs": 1, "classify.batch_size": 512}
 NOTHING = "Data and pipelines are up to date."

@@ -4,7 +4,7 @@ import time
 
 from pipeline.workspace import make_workspace
 
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 
 NO_NETWORK = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
 NO_NETWORK |= {name.lower(): value for name, value in NO_NETWORK.items()}

@@ -23,7 +23,7 @@ from vaeline.artifacts import digest
 from vaeline.cli import app
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.stored import ARCHIVE, find_registered
 from vaeline.server.accounts import API, RIGHTS, RIGHTS_API, add_user, admin_of, grant

@@ -14,7 +14,7 @@ from pipeline.runner import Job, Runner
 from pipeline.workspace import Workspace, copy_workspace
 
 from vaeline.data.readers import ImageSet
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 from vaeline.registry.candidates import candidate_name, copy_version, make_model, served_name
 from vaeline.registry.moves import move, read_standing
 from vaeline.retraining.due import judge, survey

@@ -13,7 +13,7 @@ from conftest import ROOT
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from vaeline.params import change_params
+from vaeline.params.whole import change_params
 
 SMALL = {
     "model.width": 32,

@@ -6,7 +6,7 @@ import pytest
 from mlflow.tracking._tracking_service import utils
 from registry.vault import Vault, build_vault, copy_vault
 
-from vaeline.params import Params
+from vaeline.params.whole import Params
 from vaeline.tracking.store import open_store
 
 OUTSIDE = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "VAELINE_SIGNING_KEY", "VAELINE_PUBLIC_KEY", "GITHUB_ACTOR")

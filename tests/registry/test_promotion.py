@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from registry.vault import CANDIDATES, SERVED
 
 from vaeline.errors import VaelineError
-from vaeline.params import change_params
+from vaeline.params.whole import change_params
 from vaeline.registry import moves, promotion
 from vaeline.registry.chain import broken_links, entry_digest
 from vaeline.registry.ledger import done_digest, read_ledger
@@ -26,7 +26,7 @@ PROMOTER = """
 import sys, time
 from pathlib import Path
 from vaeline.errors import VaelineError
-from vaeline.params import read_params
+from vaeline.params.whole import read_params
 from datetime import timedelta
 from vaeline.registry import moves
 from vaeline.registry.gate.policy import policy

@@ -16,7 +16,8 @@ from mlflow.entities.model_registry import ModelVersion
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest, write_json
 from vaeline.models.vae import VAE
-from vaeline.params import ModelParams, read_params
+from vaeline.params.model import ModelParams
+from vaeline.params.whole import read_params
 from vaeline.registry.candidates import candidate_name, register_candidate, served_name
 from vaeline.registry.gate.policy import policy
 from vaeline.registry.gate.publish import gate_tags

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from vaeline.cli import app
 from vaeline.errors import VaelineError
-from vaeline.params import Params, change_params, read_params
+from vaeline.params.whole import Params, change_params, read_params
 from vaeline.retraining import work
 from vaeline.retraining.inputs import Change
 from vaeline.retraining.work import alone, retrain

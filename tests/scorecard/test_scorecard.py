@@ -13,7 +13,8 @@ from vaeline.evaluation.likelihood import elbo_scores, encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.models.build import build_model
 from vaeline.models.vae import VAE
-from vaeline.params import ModelParams, flatten
+from vaeline.params.base import flatten
+from vaeline.params.model import ModelParams
 from vaeline.scorecard.anomalies import measure_anomalies
 from vaeline.scorecard.codes import measure_codes
 from vaeline.scorecard.compression import measure_compression

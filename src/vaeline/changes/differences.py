@@ -9,7 +9,7 @@ import pandas as pd
 
 from vaeline.changes.state import PREPARED, State
 from vaeline.evaluation.comparison import Comparison, Evaluation, compare
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 from vaeline.tracking.locks import MODEL, code, deps, outs
 
 SCORES = "reports/scores.parquet"

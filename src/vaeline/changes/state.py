@@ -12,7 +12,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.params import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.tracking.git import commit_trees, git
 from vaeline.tracking.lineage import LOCK_FILE
 from vaeline.tracking.locks import MODEL, Stages, outs, read_lock

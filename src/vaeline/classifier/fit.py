@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from vaeline.classifier.network import Classifier
 from vaeline.data.prepared import scale
-from vaeline.params import ClassifyParams
+from vaeline.params.classify import ClassifyParams
 from vaeline.training.batches import epoch_order
 
 SHIFT = 2

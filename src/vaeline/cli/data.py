@@ -34,7 +34,7 @@ def ingest(
     from vaeline.ingestion.ingest import alone
     from vaeline.ingestion.ingest import ingest as take_in
     from vaeline.ingestion.run import REPORT, as_report, open_rules
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
 
     with sentences():
         params = read_params()
@@ -66,7 +66,7 @@ def simulate(
     from vaeline.ingestion.batches import write_batch
     from vaeline.ingestion.held_back import held_back
     from vaeline.ingestion.simulation import simulate as draw
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
 
     with sentences():
         images, known, classes = held_back(read_params())

@@ -35,7 +35,7 @@ def gate(
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server ends with us
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
     from vaeline.registry.gate.policy import require_thresholds
 
     with sentences():

@@ -29,7 +29,7 @@ def monitor(
     import os
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
 
     with sentences():
         params = read_params()

@@ -62,7 +62,7 @@ def validate(
 ) -> None:
     """Check images against a reference profile; exit status 1 if they do not meet it."""
     from vaeline.data.statistics import image_statistics
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
     from vaeline.validation.expectations import build_expectations
     from vaeline.validation.gate import validate as check
     from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows

@@ -13,7 +13,7 @@ from vaeline.cli.exchange import counted
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from vaeline.params import Params
+    from vaeline.params.whole import Params
 
 PANEL = "Promote and roll back"
 NONE = "none"
@@ -167,7 +167,7 @@ def _registry() -> Iterator[tuple["MlflowClient", "Params"]]:
     import os
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
     from vaeline.registry.versions import present_store
 
     params = read_params()

@@ -9,7 +9,7 @@ from vaeline.cli.app import app, sentences
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from vaeline.params import Params
+    from vaeline.params.whole import Params
     from vaeline.retraining.due import Due, Situation
     from vaeline.retraining.report import Report
 
@@ -28,7 +28,7 @@ def retrain(
     retrain.promote is true.
     """
     with sentences():
-        from vaeline.params import read_params
+        from vaeline.params.whole import read_params
         from vaeline.registry.versions import reachable
         from vaeline.retraining.work import alone
         from vaeline.tracking.store import open_store
@@ -46,7 +46,7 @@ def overdue() -> None:
     """Say when a retraining last succeeded; exit status 1 if that is more than retrain.quiet_days ago."""
     with sentences():
         from vaeline.errors import VaelineError
-        from vaeline.params import read_params
+        from vaeline.params.whole import read_params
         from vaeline.registry.versions import present_store
         from vaeline.retraining.due import DAY, survey
 

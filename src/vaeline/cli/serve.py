@@ -37,7 +37,7 @@ def serve(
     import logging
     import os
 
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with sentences():

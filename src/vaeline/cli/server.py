@@ -41,7 +41,7 @@ def start(
     """Start the server, and stop it with Ctrl-C; the first start makes its database, users and passwords."""
     import os
 
-    from vaeline.params import read_params
+    from vaeline.params.whole import read_params
     from vaeline.server.run import serve
 
     folder = _folder(data)

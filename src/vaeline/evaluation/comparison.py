@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from vaeline.errors import VaelineError
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 
 CONFIDENCE = 0.95
 KEYS = ["image", "label"]

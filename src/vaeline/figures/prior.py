@@ -11,7 +11,7 @@ from vaeline.evaluation.likelihood import decode, sample
 from vaeline.figures.charts import draw_codes
 from vaeline.figures.images import draw_class_manifolds, draw_interpolations, draw_manifold, draw_samples
 from vaeline.models.generative import GenerativeModel
-from vaeline.params import PlotParams
+from vaeline.params.plot import PlotParams
 
 LEAST_IMAGES = 3
 

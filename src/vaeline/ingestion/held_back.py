@@ -9,7 +9,7 @@ from vaeline.data.idx import read_idx
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import VaelineError
-from vaeline.params import Params
+from vaeline.params.whole import Params
 
 RAW = Path("data/raw")
 

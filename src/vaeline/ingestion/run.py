@@ -8,7 +8,7 @@ from vaeline.data.accepted import read_records
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError
 from vaeline.ingestion.ingest import ACCEPTED, QUARANTINED, UNCHANGED, Outcome, Rules
-from vaeline.params import Params
+from vaeline.params.whole import Params
 from vaeline.tracking.origin import who
 from vaeline.validation.profile import profile_path, read_profile
 

@@ -4,7 +4,7 @@ import pkgutil
 
 from vaeline.family import FAMILY
 from vaeline.models.generative import GenerativeModel
-from vaeline.params import ModelParams
+from vaeline.params.model import ModelParams
 
 
 def build_model(params: ModelParams, image_shape: tuple[int, int], classes: int, seed: int) -> GenerativeModel:

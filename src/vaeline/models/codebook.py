@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 from sklearn.cluster import KMeans
 
-from vaeline.params import CodebookParams
+from vaeline.params.model import CodebookParams
 
 SMOOTHING = 1e-5
 

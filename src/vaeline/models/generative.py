@@ -12,7 +12,7 @@ import numpy as np
 from vaeline.data.prepared import mean_image
 from vaeline.models.likelihoods import build_likelihood
 from vaeline.models.networks import initialize_output_bias
-from vaeline.params import ModelParams
+from vaeline.params.model import ModelParams
 
 
 class GenerativeModel(keras.Model):

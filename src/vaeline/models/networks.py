@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from vaeline.params import ModelParams
+from vaeline.params.model import ModelParams
 
 CONV_FILTERS = (32, 64)
 CONV_UNITS = 16

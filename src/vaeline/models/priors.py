@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers, ops
 from sklearn.mixture import GaussianMixture
 
-from vaeline.params import PriorParams
+from vaeline.params.model import PriorParams
 
 LOG_2PI = math.log(2 * math.pi)
 SCALE_BOUND = 2.0

@@ -11,7 +11,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 from vaeline.tracking.runs import find_run, log_metrics, log_params, set_tags
 from vaeline.tracking.store import MONITORING, named_experiment
 

@@ -9,7 +9,7 @@ from vaeline.monitoring.decision import Judged, is_triggered, is_violated
 from vaeline.monitoring.record import Past, plain_history, with_window
 from vaeline.monitoring.tests import TITLES
 from vaeline.monitoring.window import ReferenceImages, Window
-from vaeline.params import MonitorParams
+from vaeline.params.monitor import MonitorParams
 from vaeline.registry.gate.entrants import Entrant
 
 MONITOR_VERSION = 1

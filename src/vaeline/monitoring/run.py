@@ -20,7 +20,8 @@ from vaeline.monitoring.pictures import draw_figures
 from vaeline.monitoring.record import PAGE, VERDICT, read_history, record
 from vaeline.monitoring.report import build_verdict, outcome
 from vaeline.monitoring.window import VALIDATION, Window, reference_images
-from vaeline.params import MonitorParams, Params
+from vaeline.params.monitor import MonitorParams
+from vaeline.params.whole import Params
 from vaeline.registry.gate.entrants import Entrant, find_champion
 from vaeline.registry.stored import load_stored
 

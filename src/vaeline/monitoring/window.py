@@ -13,7 +13,7 @@ from vaeline.data.prepared import Split
 from vaeline.data.readers import UNLABELLED, fit_to_side, read_image_set
 from vaeline.errors import VaelineError
 from vaeline.evaluation.noise import subset
-from vaeline.params import MonitorParams
+from vaeline.params.monitor import MonitorParams
 from vaeline.tracking.comparison import split_profile
 
 VALIDATION = "validation"

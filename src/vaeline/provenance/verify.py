@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.params import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.provenance.evidence import (
     COMMIT_TAG,
     DIRTY_TAG,

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.artifacts import canonical_json, digest
 from vaeline.errors import VaelineError
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 from vaeline.registry.moves import Standing
 from vaeline.registry.stored import stored_version
 from vaeline.registry.versions import uri_of

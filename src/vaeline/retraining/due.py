@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from vaeline.params import Params
+from vaeline.params.whole import Params
 from vaeline.provenance.evidence import lock_of
 from vaeline.registry.candidates import served_name
 from vaeline.registry.moves import read_standing

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from vaeline.errors import VaelineError
-from vaeline.params import Params
+from vaeline.params.whole import Params
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.gate.policy import SUPERIOR, policy
 from vaeline.registry.ledger import read_ledger

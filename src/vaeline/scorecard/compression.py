@@ -7,7 +7,7 @@ from vaeline.applications.compression import code_bits, dequantize, pack, quanti
 from vaeline.evaluation.compression import png_bits
 from vaeline.evaluation.likelihood import decode
 from vaeline.evaluation.summary import DECIMALS, summarize
-from vaeline.params import EvaluateParams
+from vaeline.params.evaluate import EvaluateParams
 from vaeline.scorecard.subject import Part, Subject
 
 STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)

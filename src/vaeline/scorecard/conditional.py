@@ -10,7 +10,7 @@ from vaeline.evaluation.likelihood import encode, label_bounds, sample
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.samples import DENSITY_NEIGHBOURS, coverage_scores, pair_distances
 from vaeline.evaluation.summary import DECIMALS, summarize
-from vaeline.params import ClassifyParams
+from vaeline.params.classify import ClassifyParams
 from vaeline.scorecard.subject import Part, Subject
 
 BAYES_SAMPLES = 10

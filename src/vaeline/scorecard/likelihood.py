@@ -8,7 +8,7 @@ import pandas as pd
 from vaeline.evaluation.likelihood import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.evaluation.noise import binary_pixels, subset
 from vaeline.evaluation.summary import DECIMALS, summarize
-from vaeline.params import EvaluateParams
+from vaeline.params.evaluate import EvaluateParams
 from vaeline.scorecard.subject import Part, Subject
 
 

@@ -4,7 +4,7 @@ from vaeline.applications.restoration import denoise, inpaint
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered, quality_table
 from vaeline.evaluation.summary import nested
-from vaeline.params import EvaluateParams
+from vaeline.params.evaluate import EvaluateParams
 from vaeline.scorecard.subject import Part, Subject
 
 

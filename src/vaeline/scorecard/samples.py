@@ -8,7 +8,7 @@ from vaeline.evaluation.likelihood import decode, sample, sample_batches
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.samples import KID_BLOCK, RESAMPLES, compare_samples
 from vaeline.evaluation.summary import DECIMALS
-from vaeline.params import EvaluateParams
+from vaeline.params.evaluate import EvaluateParams
 from vaeline.scorecard.subject import Part, Subject
 
 

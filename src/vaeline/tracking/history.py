@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vaeline.params import dataset_name
+from vaeline.params.data import dataset_name
 from vaeline.tracking.git import commit_trees, git, read_objects
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, key_of, locked_stages
 from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock

@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from vaeline.artifacts import digest
-from vaeline.params import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.tracking.git import git
 from vaeline.tracking.locks import Stages, read_lock
 

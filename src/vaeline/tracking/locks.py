@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from vaeline.params import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten
 
 MODEL = "models/vae.keras"
 RAW = "data/raw"

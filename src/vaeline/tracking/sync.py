@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 from vaeline.tracking.lineage import (
     LOCK_FILE,
     VALIDATION,

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from vaeline.errors import VaelineError
 from vaeline.models.build import build_model, register_models
 from vaeline.models.generative import GenerativeModel
-from vaeline.params import ModelParams, TrainParams
+from vaeline.params.model import ModelParams
+from vaeline.params.train import TrainParams
 from vaeline.training.batches import Examples, binarized, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoint, save_checkpoint
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate

@@ -3,7 +3,7 @@
 import keras
 from keras.optimizers.schedules import CosineDecay
 
-from vaeline.params import TrainParams
+from vaeline.params.train import TrainParams
 
 
 def build_optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimizers.Optimizer:

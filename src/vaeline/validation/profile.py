@@ -12,7 +12,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
-from vaeline.params import Section
+from vaeline.params.base import Section
 
 PROFILES = Path("data/profiles")
 IMAGE_STATISTICS = (

@@ -10,7 +10,7 @@ from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import SCORES
 from vaeline.models.build import build_model
 from vaeline.models.vae import VAE
-from vaeline.params import ModelParams
+from vaeline.params.model import ModelParams
 from vaeline.registry.gate.policy import evaluation_settings
 from vaeline.registry.gate.scoring import (
     anomaly_check,

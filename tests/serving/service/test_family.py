@@ -11,7 +11,7 @@ from vaeline.evaluation.likelihood import decode, elbo_scores, encode
 from vaeline.family import FAMILY
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
-from vaeline.params import parse_params
+from vaeline.params.whole import parse_params
 from vaeline.registry.golden import make_golden
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}

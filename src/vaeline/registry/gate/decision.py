@@ -13,7 +13,8 @@ from vaeline.classifier.network import Classifier
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import SCORES
-from vaeline.params import GateParams, Params
+from vaeline.params.gate import GateParams
+from vaeline.params.whole import Params
 from vaeline.registry.gate.checks import Check, at_most, not_run
 from vaeline.registry.gate.data import TEST, Facts, data_checks, look_at
 from vaeline.registry.gate.entrants import Entrant

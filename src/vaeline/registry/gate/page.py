@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from vaeline.evaluation.comparison import SCORES
-from vaeline.params import flatten
+from vaeline.params.base import flatten
 from vaeline.registry.gate.statistics import PASS
 
 PICTURES = {

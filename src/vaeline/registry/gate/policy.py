@@ -5,7 +5,9 @@ from typing import Any
 
 from vaeline.artifacts import canonical_json
 from vaeline.errors import VaelineError
-from vaeline.params import EvaluateParams, GateParams, Params
+from vaeline.params.evaluate import EvaluateParams
+from vaeline.params.gate import GateParams
+from vaeline.params.whole import Params
 
 SUPERIOR = "superior"
 

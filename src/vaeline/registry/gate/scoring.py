@@ -19,7 +19,9 @@ from vaeline.evaluation.comparison import (
 )
 from vaeline.evaluation.likelihood import has_grid
 from vaeline.evaluation.noise import subset
-from vaeline.params import EvaluateParams, GateParams, Params
+from vaeline.params.evaluate import EvaluateParams
+from vaeline.params.gate import GateParams
+from vaeline.params.whole import Params
 from vaeline.registry.gate.checks import Check, at_least, holds
 from vaeline.registry.gate.policy import evaluation_settings
 from vaeline.scorecard.anomalies import measure_anomalies

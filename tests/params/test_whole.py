@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 
 from vaeline.errors import VaelineError
-from vaeline.params import change_params, read_params
+from vaeline.params.whole import change_params, read_params
 
 
 @pytest.fixture

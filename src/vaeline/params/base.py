@@ -1,0 +1,90 @@
+"""What the sections of `params.yaml` share: strict types, reading a section, errors that name the nearest key."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from vaeline.errors import VaelineError
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """A section: strict types, no unknown keys, no change after reading."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+Read = TypeVar("Read", bound=BaseModel)
+
+
+def read_section(name: str, section: type[Read], path: Path = PARAMS_FILE) -> Read:
+    """Read and check one section of `params.yaml`; the other sections may hold anything.
+
+    Raises:
+        VaelineError: the file is missing, is no YAML, or a key of the section is unknown, missing or out of range.
+    """
+    content = load(path, YAML(typ="safe"))
+    if not isinstance(content, dict) or name not in content:
+        raise VaelineError(f"{path}: key {name!r} is missing")
+    return check(section, content[name], str(path), (name,))
+
+
+def check(section: type[Read], values: object, where: str, parents: tuple[str, ...] = ()) -> Read:
+    """Check nested plain values; an error names the file `where` and the keys that the section stands under.
+
+    Raises:
+        VaelineError: a key is unknown, missing or out of range.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        sentences = (_explain(item, section, parents) for item in error.errors())
+        raise VaelineError(f"{where}: {'; '.join(sentences)}") from None
+
+
+def load(path: Path, yaml: YAML) -> Any:
+    """The content of a YAML file. Raises VaelineError where it is missing or no YAML."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise VaelineError(f"{path}: not found; run from the repository's root") from None
+    except YAMLError as error:
+        raise VaelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted keys: `{"model": {"beta": 1}}` gives `{"model.beta": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat.update(nested)
+    return flat
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """The end of an error sentence: the valid word that is most like `word`, or else all valid words."""
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid: {', '.join(valid)}"
+
+
+def keys_of(section: type[BaseModel]) -> dict[str, Any]:
+    """The keys of a section, as the file spells them, with their types."""
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+
+
+def _explain(error: Any, section: type[BaseModel], parents: tuple[str, ...]) -> str:
+    key = ".".join(str(part) for part in (*parents, *error["loc"]))
+    if error["type"] == "extra_forbidden":
+        for part in error["loc"][:-1]:
+            section = keys_of(section)[part]
+        return f"unknown key {key!r}{nearest(str(error['loc'][-1]), keys_of(section))}"
+    if error["type"] == "missing":
+        return f"key {key!r} is missing"
+    got = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    said = f"{error['msg'].removeprefix('Value error, ')}{got}"
+    return f"{key}: {said}"

@@ -1,0 +1,20 @@
+"""Section `evaluate` of `params.yaml`: how the test images are scored."""
+
+from pydantic import Field
+
+from vaeline.params.base import Section
+
+
+class EvaluateParams(Section):
+    """How the test images are scored."""
+
+    seed: int = Field(ge=0)
+    nll_images: int = Field(ge=2)
+    nll_samples: int = Field(ge=1)
+    grid_points: int = Field(ge=16)
+    samples: int = Field(ge=10)
+    reference_images: int = Field(ge=100)
+    restoration_images: int = Field(ge=2)
+    noise_levels: list[float]
+    box: int = Field(ge=1)
+    code_step: float = Field(gt=0)

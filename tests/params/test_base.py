@@ -1,0 +1,35 @@
+"""One section read by itself: strict in its own keys, blind to the others."""
+
+import pytest
+
+from vaeline.errors import VaelineError
+from vaeline.params.base import read_section
+from vaeline.params.data import DataParams
+from vaeline.params.train import TrainParams
+
+
+def test_a_section_is_read_whatever_the_others_hold(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        "data: {dataset: x.npz, validation_one_in: 2, test_one_in: 2, seed: 1, hold_back: 0, anomalies: []}"
+    )
+    assert read_section("data", DataParams, file).name == "x"
+    with pytest.raises(VaelineError, match="key 'train' is missing"):
+        read_section("train", TrainParams, file)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("data: {datset: x}", "unknown key 'data.datset'; did you mean 'dataset'?"),
+        ("data: {seed: -1}", "data.seed: Input should be greater than or equal to 0"),
+        ("data: [1]", "data: Input should be a valid dictionary"),
+        ("data: {dataset: x, dataset: y}", "not YAML: .*duplicate key"),
+        ("", "key 'data' is missing"),
+    ],
+)
+def test_an_error_names_the_section(tmp_path, line, sentence):
+    file = tmp_path / "params.yaml"
+    file.write_text(line)
+    with pytest.raises(VaelineError, match=sentence):
+        read_section("data", DataParams, file)
