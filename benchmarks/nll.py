@@ -17,7 +17,7 @@ import numpy as np
 
 from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
-from vaeline.evaluation import likelihood
+from vaeline.likelihood import bounds
 from vaeline.models.vae import VAE
 from vaeline.params.whole import read_params
 
@@ -70,16 +70,16 @@ def in_a_process(*arguments: object) -> dict[str, float]:
 
 def measure(network: str, samples: int, way: str) -> dict[str, float]:
     if way == OP_BY_OP:
-        likelihood.ROWS_WORTH_COMPILING = math.inf
+        bounds.ROWS_WORTH_COMPILING = math.inf
     params = read_params(ROOT / "params.yaml")
     fix_threads(2)
     settings = params.model.model_dump() | {"architecture": network, "latent_dim": NETWORKS[network]}
     model = VAE(settings, seed=1)
     count = DECODED[network] // samples
     images = np.random.default_rng(1).random((count, 28, 28), dtype="float32")
-    likelihood.importance_weighted_nll(model, images[:1], np.arange(1), samples, 1)
+    bounds.importance_weighted_nll(model, images[:1], np.arange(1), samples, 1)
     began = time.perf_counter()
-    likelihood.importance_weighted_nll(model, images, np.arange(count), samples, 1)
+    bounds.importance_weighted_nll(model, images, np.arange(count), samples, 1)
     minutes = (time.perf_counter() - began) / 60 * 10_000 / count
     return {"minutes": minutes, "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 

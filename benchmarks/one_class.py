@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from quality.trainings import DVC, RESULTS, ROOT, SEEDS, Result, read, run, scratch_clone
 
-from vaeline.applications.anomaly import SCORES, anomaly_scores, fit_densities, image_statistics
+from vaeline.anomaly.one_class import SCORES, anomaly_scores, fit_densities, image_statistics
+from vaeline.anomaly.separation import separation
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import Split, read_prepared, scale
-from vaeline.evaluation.anomaly import separation
 from vaeline.params.model import ModelParams
 from vaeline.params.train import TrainParams
 from vaeline.params.whole import read_params

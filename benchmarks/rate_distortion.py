@@ -14,7 +14,7 @@ from quality.trainings import ROOT, result
 
 from vaeline.artifacts import atomic_file
 from vaeline.figures.canvas import save_figure
-from vaeline.figures.charts import draw_rate_distortion
+from vaeline.likelihood.figure import draw_rate_distortion
 
 PRESET, EPOCHS = "mlp-20d", 30
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

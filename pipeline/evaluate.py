@@ -7,31 +7,31 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vaeline.applications.reference import fit_reference, read_reference, write_reference
+from vaeline.anomaly.measure import measure_anomalies
 from vaeline.archive import load_archive
 from vaeline.artifacts import atomic_file, digest, write_json
 from vaeline.classifier.network import Classifier
+from vaeline.codes.measure import measure_codes
+from vaeline.compression.measure import measure_compression
 from vaeline.compute import fix_threads
+from vaeline.conditional.measure import measure_conditional
 from vaeline.data.idx import read_idx
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import run_stage
 from vaeline.evaluation.noise import subset
+from vaeline.evaluation.subject import Subject
 from vaeline.evaluation.summary import summarize_by_class
+from vaeline.latents.measure import measure_latents
+from vaeline.latents.reference import fit_reference, read_reference, write_reference
+from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.archive import load_model
 from vaeline.params.base import read_section
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.compute import ComputeParams
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.scorecard.anomalies import measure_anomalies
-from vaeline.scorecard.codes import measure_codes
-from vaeline.scorecard.compression import measure_compression
-from vaeline.scorecard.conditional import measure_conditional
-from vaeline.scorecard.latents import measure_latents
-from vaeline.scorecard.likelihood import measure_likelihood
-from vaeline.scorecard.restoration import measure_restoration
-from vaeline.scorecard.samples import measure_samples
-from vaeline.scorecard.subject import Subject
+from vaeline.restoration.measure import measure_restoration
+from vaeline.samples.measure import measure_samples
 from vaeline.tracking.sync import record
 
 PREPARED = Path("data/prepared")

@@ -5,33 +5,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vaeline.applications.restoration import show_restoration
+from vaeline.anomaly.figure import draw_anomalies
 from vaeline.artifacts import atomic_directory
+from vaeline.compression.figure import draw_compression
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.evaluation.latents import latent_line, plane_view
-from vaeline.evaluation.likelihood import decode, encode
+from vaeline.evaluation.inference import decode, encode
 from vaeline.figures.canvas import save_figure
-from vaeline.figures.charts import (
-    draw_anomalies,
-    draw_class_losses,
-    draw_compression,
-    draw_latent_space,
-    draw_learning_curves,
-)
-from vaeline.figures.images import (
-    draw_hardest,
-    draw_interpolations,
-    draw_reconstructions,
-    draw_restorations,
-)
-from vaeline.figures.prior import draw_prior
+from vaeline.figures.learning_curves import draw_learning_curves
+from vaeline.latents.figure import draw_interpolations, draw_latent_space
+from vaeline.latents.interpolation import latent_line
+from vaeline.latents.traversal import plane_view
+from vaeline.likelihood.figure import draw_class_losses, draw_hardest, draw_reconstructions
 from vaeline.models.archive import load_model
 from vaeline.params.base import read_section
 from vaeline.params.compute import ComputeParams
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.plot import PlotParams
+from vaeline.restoration.figure import draw_restorations
+from vaeline.restoration.restore import show_restoration
+from vaeline.samples.figure import draw_prior
 from vaeline.tracking.sync import record
 
 PREPARED = Path("data/prepared")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from vaeline.applications.reference import fit_reference, write_reference
 from vaeline.archive import save_archive
 from vaeline.data.pictures import save_picture
 from vaeline.data.prepared import Prepared, read_prepared, scale, write_prepared
 from vaeline.data.readers import ImageSet, read_digits
 from vaeline.data.splits import hold_out
+from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.whole import Params, read_params
 from vaeline.training.batches import Examples

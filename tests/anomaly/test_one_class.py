@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from vaeline.applications.anomaly import (
+from vaeline.anomaly.one_class import (
     DENSITIES,
     OneClass,
     anomaly_scores,
@@ -10,8 +10,9 @@ from vaeline.applications.anomaly import (
     fit_one_class,
     image_statistics,
 )
-from vaeline.evaluation.anomaly import alter
-from vaeline.evaluation.likelihood import decode, elbo_scores, encode
+from vaeline.anomaly.separation import alter
+from vaeline.evaluation.inference import decode, encode
+from vaeline.likelihood.bounds import elbo_scores
 
 TABLE = np.random.default_rng(0).normal(size=(500, 3)) * [10, 0.01, 0.02] + [100, 0.04, 0.13]
 NAMES = ("reconstruction", "mse", "ink")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from vaeline.evaluation.anomaly import ALTERATIONS, alter, auroc_error, separation, separation_table
+from vaeline.anomaly.separation import ALTERATIONS, alter, auroc_error, separation, separation_table
 
 
 def fresh(seed):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vaeline.applications.reference import fit_reference, read_reference, write_reference
 from vaeline.archive import save_archive
 from vaeline.data.pictures import read_pictures
 from vaeline.data.prepared import scale
+from vaeline.latents.reference import fit_reference, read_reference, write_reference
 
 
 @pytest.fixture(scope="module")

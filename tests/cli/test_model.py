@@ -7,9 +7,9 @@ from conftest import ROOT
 from keras import ops
 from PIL import Image
 
-from vaeline.applications.reference import read_reference
 from vaeline.data.pictures import read_pictures
-from vaeline.evaluation.likelihood import decode, encode
+from vaeline.evaluation.inference import decode, encode
+from vaeline.latents.reference import read_reference
 
 COMMANDS = {
     "sample": [],

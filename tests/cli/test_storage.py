@@ -3,13 +3,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vaeline.applications.compression import dequantize, quantize
-from vaeline.applications.container import Compressed, from_bytes, to_bytes
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest
+from vaeline.compression.coder import dequantize, quantize
+from vaeline.compression.container import Compressed, from_bytes, to_bytes
 from vaeline.data.pictures import read_pictures
 from vaeline.data.readers import read_image_set
-from vaeline.evaluation.likelihood import decode, encode
+from vaeline.evaluation.inference import decode, encode
 from vaeline.models.vae import VAE
 
 

@@ -1,8 +1,11 @@
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import norm
 
-from vaeline.applications.compression import code_bits, dequantize, pack, quantize, unpack
+from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize, unpack
 from vaeline.errors import VaelineError
 
 LATENTS = np.random.default_rng(0).normal(size=(2000, 5))
@@ -39,3 +42,12 @@ def test_a_code_of_another_length_is_refused(change):
     data = pack(quantize(LATENTS, 0.1), 0.1)
     with pytest.raises(VaelineError, match=r"cut off|holds more than 2000 images"):
         unpack(change(data), *LATENTS.shape, 0.1)
+
+
+def test_png_bits_are_those_of_a_file_that_opens(digits):
+    bits = png_bits(digits.images[:5])
+    stream = BytesIO()
+    Image.fromarray(digits.images[3]).save(stream, "png", optimize=True)
+    assert bits[3] == 8 * len(stream.getvalue())
+    noise = np.random.default_rng(0).integers(0, 256, (1, 28, 28)).astype("uint8")
+    assert png_bits(noise)[0] > 8 * 28 * 28 > bits.max()

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
-from vaeline.applications.container import HEADER, Compressed, from_bytes, to_bytes
+from vaeline.compression.container import HEADER, Compressed, from_bytes, to_bytes
 from vaeline.errors import VaelineError
 
 CODES = np.random.default_rng(0).integers(-30, 30, (5, 3)).astype("int32")

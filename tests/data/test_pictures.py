@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaeline.compression.coder import png_bits
 from vaeline.data import pictures
 from vaeline.data.pictures import read_pictures, save_picture, to_uint8
 from vaeline.errors import VaelineError
-from vaeline.evaluation.compression import png_bits
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (28, 28), dtype="uint8")

@@ -5,25 +5,26 @@ import math
 import numpy as np
 import pytest
 
-from vaeline.applications.anomaly import fit_densities, image_statistics
+from vaeline.anomaly.measure import measure_anomalies
+from vaeline.anomaly.one_class import fit_densities, image_statistics
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier
+from vaeline.codes.measure import measure_codes
+from vaeline.compression.measure import measure_compression
+from vaeline.conditional.measure import measure_conditional
 from vaeline.evaluation.comparison import SCORES
-from vaeline.evaluation.likelihood import elbo_scores, encode
+from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
+from vaeline.evaluation.subject import Subject
+from vaeline.latents.measure import measure_latents
+from vaeline.likelihood.bounds import elbo_scores
+from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.build import build_model
 from vaeline.models.vae import VAE
 from vaeline.params.base import flatten
 from vaeline.params.model import ModelParams
-from vaeline.scorecard.anomalies import measure_anomalies
-from vaeline.scorecard.codes import measure_codes
-from vaeline.scorecard.compression import measure_compression
-from vaeline.scorecard.conditional import measure_conditional
-from vaeline.scorecard.latents import measure_latents
-from vaeline.scorecard.likelihood import measure_likelihood
-from vaeline.scorecard.restoration import measure_restoration
-from vaeline.scorecard.samples import measure_samples
-from vaeline.scorecard.subject import Subject
+from vaeline.restoration.measure import measure_restoration
+from vaeline.samples.measure import measure_samples
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vaeline.anomaly.figure import draw_anomalies
+from vaeline.codes.figure import draw_codes
+from vaeline.compression.figure import draw_compression
 from vaeline.figures.canvas import save_figure
-from vaeline.figures.charts import (
-    draw_anomalies,
-    draw_class_losses,
-    draw_codes,
-    draw_compression,
-    draw_latent_space,
-    draw_learning_curves,
-    draw_rate_distortion,
-)
-from vaeline.figures.images import (
-    draw_class_manifolds,
-    draw_hardest,
-    draw_interpolations,
-    draw_manifold,
-    draw_reconstructions,
-    draw_restorations,
-    draw_samples,
-)
+from vaeline.figures.learning_curves import draw_learning_curves
+from vaeline.latents.figure import draw_class_manifolds, draw_interpolations, draw_latent_space, draw_manifold
+from vaeline.likelihood.figure import draw_class_losses, draw_hardest, draw_rate_distortion, draw_reconstructions
+from vaeline.restoration.figure import draw_restorations
+from vaeline.samples.figure import draw_samples
 
 IMAGES = np.random.default_rng(0).random((12, 28, 28))
 TICKS = np.linspace(-2, 2, 3)

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform, grey_dilation
 
-from vaeline.applications.attributes import slant, thickness
+from vaeline.data.prepared import scale
+from vaeline.evaluation.inference import decode, encode
+from vaeline.latents.attributes import edit, slant, thickness
+from vaeline.latents.reference import read_reference
+from vaeline.models.archive import load_model
 
 
 def bar(width: int) -> np.ndarray:
@@ -31,3 +35,19 @@ def test_thicker_digits_are_thicker(greys):
 def test_a_blank_image_has_no_slant_and_no_thickness():
     blank = np.zeros((1, 28, 28), "float32")
     assert (slant(blank)[0], thickness(blank)[0]) == (0, 0)
+
+
+def test_an_edit_is_a_step_in_the_direction():
+    z = np.array([[1.0, 2.0], [0.0, 0.0]])
+    edited = edit(z, np.array([1.0, -1.0]), np.array([-2, 0, 0.5]))
+    assert edited.shape == (2, 3, 2)
+    np.testing.assert_allclose(edited[0], [[-1, 4], [1, 2], [1.5, 1.5]])
+    np.testing.assert_array_equal(edited[:, 1], z)
+
+
+def test_moving_along_the_slant_makes_decoded_images_lean_further(desk, digits):
+    model, reference = load_model(desk / "models/vae.keras"), read_reference(desk / "reports/latent_reference.json")
+    z_mean, _ = encode(model, scale(digits.images[:200]))
+    images = decode(model, edit(z_mean, reference.attributes["slant"], np.array([-2, -1, 0, 1, 2])))
+    leaning = [slant(images[:, amount]).mean() for amount in range(5)]
+    assert np.all(np.diff(leaning) > 0.02), leaning

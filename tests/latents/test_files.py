@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeline.data.latents import read_latents, write_latents
 from vaeline.errors import VaelineError
+from vaeline.latents.files import read_latents, write_latents
 
 Z_MEAN = np.random.default_rng(0).normal(size=(3, 2)).astype("float32")
 NAMES = ("a.png", "b, c.png", "d\ne.png")

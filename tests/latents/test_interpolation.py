@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from vaeline.applications.interpolation import PATHS, latent_arc
 from vaeline.errors import VaelineError
+from vaeline.latents.interpolation import PATHS, latent_arc
 
 RNG = np.random.default_rng(0)
 

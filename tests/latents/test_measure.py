@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vaeline.evaluation.probes import knn_correct, probe_correct
+from vaeline.latents.measure import knn_correct, probe_correct
 
 
 @pytest.fixture(scope="module")

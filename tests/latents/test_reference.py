@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from vaeline.applications.reference import attribute_direction, fit_reference, read_reference, write_reference
 from vaeline.errors import VaelineError
-from vaeline.evaluation.likelihood import encode
+from vaeline.evaluation.inference import encode
+from vaeline.latents.attributes import attribute_direction
+from vaeline.latents.reference import draw_around, fit_reference, read_reference, write_reference
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,26 @@ def test_a_direction_is_found_within_classes():
     z_mean = np.column_stack([0.5 * (values - 100 * labels), rng.normal(size=4000)]) + 50 * labels[:, None]
     np.testing.assert_allclose(attribute_direction(z_mean, values, labels), [0.5, 0], atol=0.03)
     assert (attribute_direction(z_mean, np.ones(4000), labels) == 0).all()
+
+
+Z_MEAN = np.arange(6.0).reshape(3, 2)
+Z_LOG_VAR = np.log(np.array([[0.01, 1.0], [0.01, 1.0], [0.01, 1.0]]))
+
+
+def drawn(count, temperature, seed=0):
+    return draw_around(Z_MEAN, Z_LOG_VAR, count, temperature, np.random.default_rng(seed))
+
+
+def test_without_noise_the_means_come_back_each_before_any_twice():
+    for start in (0, 3):
+        assert sorted(map(tuple, drawn(7, 0.0)[start : start + 3])) == sorted(map(tuple, Z_MEAN))
+
+
+def test_noise_has_the_posteriors_deviation_times_the_temperature():
+    away = drawn(30_000, 2.0) - drawn(30_000, 0.0)
+    np.testing.assert_allclose(away.std(axis=0), [0.2, 2.0], rtol=0.03)
+
+
+def test_equal_seeds_draw_alike():
+    np.testing.assert_array_equal(drawn(5, 1.0, 3), drawn(5, 1.0, 3))
+    assert drawn(5, 1.0, 3) != pytest.approx(drawn(5, 1.0, 4))

@@ -6,18 +6,11 @@ import pytest
 from conftest import first
 from scipy import stats
 
-from vaeline.evaluation import likelihood
-from vaeline.evaluation.likelihood import (
-    active_units,
-    decode,
-    elbo_scores,
-    encode,
-    exact_nll,
-    importance_weighted_nll,
-    label_bounds,
-    sample,
-)
+from vaeline.evaluation import inference
+from vaeline.evaluation.inference import decode, encode, sample
 from vaeline.evaluation.noise import binary_pixels, latent_noise, subset
+from vaeline.likelihood import bounds
+from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, importance_weighted_nll, label_bounds
 from vaeline.models.likelihoods import Gaussian
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
@@ -104,7 +97,7 @@ def test_the_grid_agrees_with_five_thousand_samples_and_with_a_finer_grid(traine
 def test_compiling_changes_no_bound(trained, greys, monkeypatch, architecture):
     bounds = []
     for worth in (math.inf, 0):
-        monkeypatch.setattr(likelihood, "ROWS_WORTH_COMPILING", worth)
+        monkeypatch.setattr(bounds, "ROWS_WORTH_COMPILING", worth)
         bounds.append(importance_weighted_nll(trained[architecture], greys, INDICES, 7, 1))
     np.testing.assert_allclose(*bounds, rtol=1e-5)
 
@@ -120,8 +113,9 @@ def test_an_image_meets_the_same_noise_in_any_batch_or_subset(trained, greys, mo
     model = trained["mlp"]
     whole = elbo_scores(model, greys, INDICES, 1)
     bound = importance_weighted_nll(model, greys, INDICES, 50, 1)
-    monkeypatch.setattr(likelihood, "BATCH", 7)
-    monkeypatch.setattr(likelihood, "ROWS_DECODED_AT_ONCE", 30)
+    monkeypatch.setattr(inference, "BATCH", 7)
+    monkeypatch.setattr(bounds, "BATCH", 7)
+    monkeypatch.setattr(bounds, "ROWS_DECODED_AT_ONCE", 30)
     chosen = INDICES[5::3]
     np.testing.assert_allclose(
         elbo_scores(model, greys[chosen], chosen, 1)["neg_elbo"], whole["neg_elbo"][chosen], rtol=1e-5
@@ -169,7 +163,7 @@ def test_a_larger_subset_holds_the_smaller():
 
 def test_samples_are_seeded_and_differ_between_batches(trained, monkeypatch):
     model = trained["mlp"]
-    monkeypatch.setattr(likelihood, "BATCH", 10)
+    monkeypatch.setattr(inference, "BATCH", 10)
     drawn = sample(model, 25, 1)
     assert drawn.shape == (25, 28, 28)
     np.testing.assert_array_equal(drawn, sample(model, 25, 1))
@@ -179,7 +173,7 @@ def test_samples_are_seeded_and_differ_between_batches(trained, monkeypatch):
 
 def test_decoding_in_batches_changes_nothing(trained, monkeypatch):
     z = np.random.default_rng(0).normal(size=(23, 2)).astype("float32")
-    monkeypatch.setattr(likelihood, "BATCH", 5)
+    monkeypatch.setattr(inference, "BATCH", 5)
     np.testing.assert_allclose(decode(trained["mlp"], z), trained["mlp"].decode(z), rtol=1e-4, atol=1e-6)
 
 

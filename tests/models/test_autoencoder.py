@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from vaeline.evaluation.likelihood import elbo_scores
+from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.build import build_model
 
 

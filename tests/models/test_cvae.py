@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.mixture import GaussianMixture
 
 from vaeline.errors import VaelineError
-from vaeline.evaluation.likelihood import elbo_scores, encode, importance_weighted_nll, sample
+from vaeline.evaluation.inference import encode, sample
+from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
 from vaeline.models.build import build_model
 from vaeline.models.priors import MixtureByLabel, NormalByLabel, SameForAllLabels, StandardNormal, log_normal
 from vaeline.training.batches import Examples

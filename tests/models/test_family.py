@@ -12,7 +12,8 @@ from conftest import ROOT, first
 
 from vaeline import family
 from vaeline.archive import save_archive
-from vaeline.evaluation.likelihood import elbo_scores, encode, importance_weighted_nll, sample
+from vaeline.evaluation.inference import encode, sample
+from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.params.whole import parse_params

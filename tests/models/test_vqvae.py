@@ -8,7 +8,7 @@ from keras import ops
 from scipy.special import logsumexp
 
 from vaeline.archive import save_archive
-from vaeline.evaluation.likelihood import elbo_scores, importance_weighted_nll
+from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
 from vaeline.models.vqvae import VQVAE
 from vaeline.params.model import ModelParams
 from vaeline.training.batches import Examples

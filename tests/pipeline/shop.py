@@ -9,10 +9,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from pipeline.workspace import Workspace
 
-from vaeline.applications.reference import fit_reference, write_reference
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest
 from vaeline.data.prepared import read_prepared, scale
+from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.base import flatten
 from vaeline.params.whole import Params, change_params, parse_params, read_params

@@ -4,9 +4,9 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from vaeline.applications.reference import read_reference, write_reference
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.latents.reference import read_reference, write_reference
 from vaeline.registry.resolve import resolve_model
 from vaeline.registry.stored import REFERENCE
 from vaeline.registry.versions import ARCHIVE

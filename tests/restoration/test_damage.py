@@ -1,15 +1,9 @@
 import numpy as np
 import pytest
 
-from vaeline.evaluation.restoration import (
-    add_noise,
-    box_mask,
-    cut_out,
-    median_filtered,
-    psnr,
-    quality_table,
-    ssim,
-)
+from vaeline.errors import VaelineError
+from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered, rectangle
+from vaeline.restoration.measure import psnr, quality_table, ssim
 
 
 def test_psnr_is_its_formula_and_ssim_is_one_for_equal_images(greys):
@@ -53,3 +47,16 @@ def test_the_table_has_means_and_errors_of_each_version(greys):
     assert (damaged.damage, damaged.method, same.method) == ("noise", "damaged", "same")
     assert damaged.psnr < same.psnr == pytest.approx(60, abs=0.1)
     assert damaged.psnr_se == pytest.approx(psnr(greys, add_noise(greys, 0.3, 1)).std(ddof=1) / np.sqrt(len(greys)))
+
+
+def test_x_runs_to_the_right_and_y_downwards():
+    mask = rectangle((4, 6), 1, 2, 3, 2)
+    assert mask.shape == (4, 6)
+    assert mask[2:, 1:4].all()
+    assert mask.sum() == 6
+
+
+@pytest.mark.parametrize("box", [(-1, 0, 2, 2), (0, 0, 0, 2), (4, 0, 3, 1), (0, 3, 1, 2), (0, 0, 6, 4)])
+def test_a_rectangle_lies_within_the_image_and_leaves_some_of_it(box):
+    with pytest.raises(VaelineError, match="6 pixels wide and 4 high"):
+        rectangle((4, 6), *box)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from vaeline.applications import restoration
-from vaeline.applications.restoration import denoise, inpaint, likeliest_latents
-from vaeline.evaluation.likelihood import decode
-from vaeline.evaluation.restoration import add_noise, box_mask, cut_out
+from vaeline.evaluation.inference import decode
+from vaeline.restoration import restore
+from vaeline.restoration.damage import add_noise, box_mask, cut_out
+from vaeline.restoration.restore import denoise, inpaint, likeliest_latents
 
 
 @pytest.fixture
@@ -51,5 +51,5 @@ def test_the_search_leaves_the_model_as_it_was_and_batches_do_not_matter(small_m
     whole = likeliest_latents(small_model, images, known)
     for old, new in zip(before, small_model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    monkeypatch.setattr(restoration, "BATCH", 7)
+    monkeypatch.setattr(restore, "BATCH", 7)
     np.testing.assert_allclose(likeliest_latents(small_model, images, known), whole, atol=1e-3)

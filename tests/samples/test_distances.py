@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
-from vaeline.evaluation.samples import (
+from vaeline.samples.distances import (
     compare_samples,
     coverage_scores,
     frechet_distance,
@@ -77,7 +77,7 @@ def test_kid_is_the_textbook_double_sum():
 
 
 def test_coverage_scores_are_their_definitions_row_by_row(monkeypatch):
-    monkeypatch.setattr("vaeline.evaluation.samples.CHUNK_MIB", 0.01)
+    monkeypatch.setattr("vaeline.samples.distances.CHUNK_MIB", 0.01)
     rng = np.random.default_rng(0)
     real, generated = rng.normal(size=(120, 4)), 0.6 * rng.normal(size=(80, 4))
     between = pairwise_distances(real, generated)
@@ -92,7 +92,7 @@ def test_coverage_scores_are_their_definitions_row_by_row(monkeypatch):
 
 
 def test_pair_distances_are_the_mean_over_all_pairs_with_an_honest_error(monkeypatch):
-    monkeypatch.setattr("vaeline.evaluation.samples.CHUNK_MIB", 0.01)
+    monkeypatch.setattr("vaeline.samples.distances.CHUNK_MIB", 0.01)
     draws = np.random.default_rng(0).normal(size=(200, 60, 3))
     found = np.array([pair_distances(rows) for rows in draws])
     between = pairwise_distances(draws[0])

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vaeline.evaluation.likelihood import elbo_scores
+from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.build import build_model
 from vaeline.serving.answers import MODES, Ask, UnanswerableError, answer, answer_all
 

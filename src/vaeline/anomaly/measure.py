@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from vaeline.applications.anomaly import DENSITIES, OneClass, anomaly_scores
-from vaeline.evaluation.anomaly import ALTERATIONS, RESAMPLES, alter, separation_table
+from vaeline.anomaly.one_class import DENSITIES, OneClass, anomaly_scores
+from vaeline.anomaly.separation import ALTERATIONS, RESAMPLES, alter, separation_table
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
-from vaeline.scorecard.subject import Part, Subject
 
 
 def measure_anomalies(

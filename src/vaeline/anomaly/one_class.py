@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
-from vaeline.evaluation.likelihood import encode, posterior_scores
+from vaeline.evaluation.inference import encode
+from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
 
 DENSITIES = {

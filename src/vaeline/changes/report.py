@@ -13,8 +13,8 @@ from vaeline.changes.state import State
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Comparison, comparison_tables, score_title, score_unit
 from vaeline.figures.canvas import figure_png
-from vaeline.figures.changes import draw_curves_beside
 from vaeline.figures.comparison import draw_comparison
+from vaeline.figures.learning_curves import draw_curves_beside
 
 GATE = Path("reports/gate.json")
 MONITOR = Path("reports/monitor.json")

@@ -37,7 +37,7 @@ from vaeline.errors import VaelineError
 if TYPE_CHECKING:
     import numpy as np
 
-    from vaeline.applications.reference import Reference
+    from vaeline.latents.reference import Reference
     from vaeline.registry.resolve import ResolvedModel
 
 Steps = Annotated[int, typer.Option(min=2, max=50, help="Images a row.")]
@@ -81,7 +81,7 @@ def reconstruct(
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
         with pictures(paths, found, invert) as given:
-            from vaeline.evaluation.likelihood import decode, encode
+            from vaeline.evaluation.inference import decode, encode
             from vaeline.figures.sheets import draw_pairs
 
             images = decode(found.model, encode(found.model, given.images)[0])
@@ -108,9 +108,9 @@ def interpolate(
         found = open_model(model)
         import numpy as np
 
-        from vaeline.applications.interpolation import PATHS
-        from vaeline.evaluation.likelihood import decode
+        from vaeline.evaluation.inference import decode
         from vaeline.figures.sheets import draw_sheet
+        from vaeline.latents.interpolation import PATHS
 
         ends = [_find_end(text, found, invert) for text in (start, end)]
         images = decode(found.model, PATHS[path](ends[0].latent, ends[1].latent, steps))
@@ -139,9 +139,9 @@ def traverse(
         found = open_model(model)
         import numpy as np
 
-        from vaeline.applications.traversal import traverse as sweep
-        from vaeline.evaluation.likelihood import decode
+        from vaeline.evaluation.inference import decode
         from vaeline.figures.sheets import draw_sheet
+        from vaeline.latents.traversal import traverse as sweep
 
         if found.model.has_codes:
             raise VaelineError(f"traverse: this model ({found.model.title}) has codes, which cannot be swept")
@@ -179,9 +179,9 @@ def edit(
         found = open_model(model)
         import numpy as np
 
-        from vaeline.applications.editing import edit as move
-        from vaeline.evaluation.likelihood import decode, encode
+        from vaeline.evaluation.inference import decode, encode
         from vaeline.figures.sheets import draw_sheet
+        from vaeline.latents.attributes import edit as move
 
         reference = found.read_reference()
         if attribute:
@@ -226,15 +226,15 @@ def restore(
         with pictures(paths, found, invert) as given:
             import numpy as np
 
-            from vaeline.applications import restoration
-            from vaeline.evaluation.restoration import add_noise as with_noise
             from vaeline.figures.sheets import draw_pairs
+            from vaeline.restoration.damage import add_noise as with_noise
+            from vaeline.restoration.restore import denoise, inpaint
 
             damaged = with_noise(given.images, add_noise, seed) if add_noise else given.images
             if missing is None:
-                images, seen = restoration.denoise(found.model, damaged), damaged
+                images, seen = denoise(found.model, damaged), damaged
             else:
-                images = restoration.inpaint(found.model, damaged, missing)
+                images = inpaint(found.model, damaged, missing)
                 seen = np.where(missing, np.nan, damaged)
             was_damaged = add_noise or missing is not None
             stages = {"given": given.images, "damaged": seen} if was_damaged else {"given": given.images}
@@ -271,7 +271,7 @@ def anomaly(
         with pictures(paths, found, invert) as given:
             import pandas as pd
 
-            from vaeline.applications.anomaly import anomaly_scores
+            from vaeline.anomaly.one_class import anomaly_scores
             from vaeline.artifacts import atomic_file
             from vaeline.evaluation.noise import binary_pixels
             from vaeline.figures.canvas import save_figure
@@ -319,7 +319,7 @@ def _find_end(text: str, found: "ResolvedModel", invert: bool) -> _End:
 
 def _read_end(path: Path, found: "ResolvedModel", invert: bool) -> _End:
     from vaeline.data.pictures import read_pictures
-    from vaeline.evaluation.likelihood import encode
+    from vaeline.evaluation.inference import encode
 
     images = read_pictures([path], found.model.image_shape, invert).images
     if len(images) != 1:
@@ -350,7 +350,7 @@ def _attribute(reference: "Reference", name: str) -> "np.ndarray":
 
 
 def _mask(text: str, shape: tuple[int, int]) -> "np.ndarray":
-    from vaeline.applications.masks import rectangle
+    from vaeline.restoration.damage import rectangle
 
     try:
         x, y, width, height = (int(part) for part in text.split(","))

@@ -42,7 +42,7 @@ from vaeline.errors import VaelineError
 if TYPE_CHECKING:
     import numpy as np
 
-    from vaeline.applications.reference import Reference
+    from vaeline.latents.reference import Reference
 
 
 @app.command(rich_help_panel=PANEL)
@@ -60,8 +60,8 @@ def encode(
         check_out(out, ARRAY, ".npz")
         found = open_model(model)
         with pictures(paths, found, invert) as given:
-            from vaeline.data.latents import write_latents
-            from vaeline.evaluation.likelihood import encode as to_latents
+            from vaeline.evaluation.inference import encode as to_latents
+            from vaeline.latents.files import write_latents
 
             with writing(out):
                 written = write_latents(out, given.names, *to_latents(found.model, given.images))
@@ -78,9 +78,9 @@ def decode(
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
-        from vaeline.data.latents import read_latents
-        from vaeline.evaluation.likelihood import decode as to_images
+        from vaeline.evaluation.inference import decode as to_images
         from vaeline.figures.sheets import draw_grid
+        from vaeline.latents.files import read_latents
 
         images = to_images(found.model, read_latents(file, found.model.latent_dim))
         shown = drawn(len(images), MOST_DRAWN, out)
@@ -107,8 +107,8 @@ def augment(
         import numpy as np
         from tqdm import tqdm
 
-        from vaeline.applications.augmentation import draw_around
-        from vaeline.evaluation.likelihood import decode
+        from vaeline.evaluation.inference import decode
+        from vaeline.latents.reference import draw_around
 
         require_posterior("augment", found)
         reference = found.read_reference()
@@ -150,12 +150,11 @@ def compress(
         if found.model.noise_dim != found.model.latent_dim:
             raise VaelineError(f"compress: the latents of this model ({found.model.title}) are not all normal numbers")
         with pictures(paths, found, invert) as given:
-            from vaeline.applications.compression import dequantize, pack, quantize
-            from vaeline.applications.container import Compressed, to_bytes
             from vaeline.artifacts import atomic_file
+            from vaeline.compression.coder import dequantize, pack, png_bits, quantize
+            from vaeline.compression.container import Compressed, to_bytes
             from vaeline.data.pictures import to_uint8
-            from vaeline.evaluation.compression import png_bits
-            from vaeline.evaluation.likelihood import decode, encode
+            from vaeline.evaluation.inference import decode, encode
 
             codes = quantize(encode(found.model, given.images)[0], step)
             data = to_bytes(Compressed(found.model_sha256, step, _relative(given.names), codes))
@@ -185,9 +184,9 @@ def decompress(
         if not file.is_file():
             raise VaelineError(f"{file}: no such file")
         found = open_model(model)
-        from vaeline.applications.compression import dequantize
-        from vaeline.applications.container import from_bytes
-        from vaeline.evaluation.likelihood import decode
+        from vaeline.compression.coder import dequantize
+        from vaeline.compression.container import from_bytes
+        from vaeline.evaluation.inference import decode
 
         try:
             compressed = from_bytes(file.read_bytes())

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from vaeline.evaluation.codes import count_uses, perplexity
-from vaeline.evaluation.likelihood import posterior_scores
+from vaeline.codes.usage import count_uses, perplexity
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
-from vaeline.scorecard.subject import Part, Subject
+from vaeline.likelihood.bounds import posterior_scores
 
 
 def measure_codes(subject: Subject) -> Part:

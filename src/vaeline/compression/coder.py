@@ -4,9 +4,11 @@ Codes are int32 (count, latent_dim): z_mean in units of `step`.
 """
 
 import math
+from io import BytesIO
 
 import numpy as np
 from constriction import stream
+from PIL import Image
 from scipy.special import log_ndtr
 
 from vaeline.errors import VaelineError
@@ -61,3 +63,14 @@ def _prior(step: float) -> stream.model.QuantizedGaussian:
 
 def _limit(step: float) -> int:
     return math.ceil(BOUND / step)
+
+
+def png_bits(images: np.ndarray) -> np.ndarray:
+    """Bits of each image (count, height, width) uint8 as an optimized PNG file, shape (count,)."""
+    return np.array([_png_bits(image) for image in images])
+
+
+def _png_bits(image: np.ndarray) -> int:
+    stream = BytesIO()
+    Image.fromarray(image).save(stream, "png", optimize=True)
+    return 8 * stream.tell()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vaeline.applications.compression import pack, unpack
+from vaeline.compression.coder import pack, unpack
 from vaeline.errors import VaelineError
 
 MAGIC = b"\x89VAE\r\n\x1a\n"

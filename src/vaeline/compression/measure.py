@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from vaeline.applications.compression import code_bits, dequantize, pack, quantize
-from vaeline.evaluation.compression import png_bits
-from vaeline.evaluation.likelihood import decode
+from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize
+from vaeline.evaluation.inference import decode
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.scorecard.subject import Part, Subject
 
 STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
 

@@ -6,12 +6,13 @@ import pandas as pd
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.data.prepared import scale
-from vaeline.evaluation.likelihood import encode, label_bounds, sample
+from vaeline.evaluation.inference import encode, sample
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.samples import DENSITY_NEIGHBOURS, coverage_scores, pair_distances
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.likelihood.bounds import label_bounds
 from vaeline.params.classify import ClassifyParams
-from vaeline.scorecard.subject import Part, Subject
+from vaeline.samples.distances import DENSITY_NEIGHBOURS, coverage_scores, pair_distances
 
 BAYES_SAMPLES = 10
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vaeline.data.prepared import Prepared, scale
-from vaeline.evaluation.likelihood import encode
+from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.models.generative import GenerativeModel
 

@@ -29,3 +29,24 @@ def thickness(images: np.ndarray) -> np.ndarray:
 
 
 ATTRIBUTES = {"slant": slant, "thickness": thickness}
+
+
+def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Change of `z_mean` (latent_dim,) with one standard deviation of `values` (count,), both within their class."""
+    z_within, within = z_mean.astype("float64"), values.astype("float64")
+    for label in np.unique(labels):
+        rows = labels == label
+        z_within[rows] -= z_within[rows].mean(axis=0)
+        within[rows] -= within[rows].mean()
+    deviation = within.std()
+    return z_within.T @ within / (len(within) * deviation) if deviation else np.zeros(z_mean.shape[1])
+
+
+def edit(z: np.ndarray, direction: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Latents (count, len(amounts), latent_dim), float32: z + amount · direction, for z (count, latent_dim).
+
+    An attribute's direction is the change of z with one standard deviation of the attribute (White 2016,
+    arXiv:1609.04468, section 3), so amounts are in standard deviations.
+    """
+    amounts = np.asarray(amounts, "float64")
+    return (z[:, None] + amounts[:, None] * direction).astype("float32")

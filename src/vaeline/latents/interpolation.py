@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial import geometric_slerp
 
 from vaeline.errors import VaelineError
-from vaeline.evaluation.latents import latent_line
+from vaeline.latents.interpolation import latent_line
 
 NEARLY_OPPOSITE = -1 + 1e-6
 
@@ -35,3 +35,9 @@ def latent_arc(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
 
 
 PATHS = {"linear": latent_line, "spherical": latent_arc}
+
+
+def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Latents (steps, latent_dim) on the straight line between two of them, both included."""
+    share = np.linspace(0, 1, steps, dtype="float32")[:, None]
+    return (1 - share) * start + share * end

@@ -2,11 +2,16 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from vaeline.evaluation.likelihood import encode
-from vaeline.evaluation.probes import NEIGHBOURS, knn_correct, probe_correct
+from vaeline.evaluation.inference import encode
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import summarize
-from vaeline.scorecard.subject import Part, Subject
+
+NEIGHBOURS = 5
 
 
 def measure_latents(subject: Subject) -> Part:
@@ -26,3 +31,19 @@ def measure_latents(subject: Subject) -> Part:
         "probe": "multinomial logistic regression on standardized latents",
     }
     return Part(summarize(pd.DataFrame(columns)), protocol, columns)
+
+
+def knn_correct(
+    train_latents: np.ndarray, train_labels: np.ndarray, latents: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Whether most of the 5 nearest training latents have an image's label; latents (n, latent_dim), answer (n,)."""
+    model = KNeighborsClassifier(NEIGHBOURS).fit(train_latents, train_labels)
+    return model.predict(latents) == labels
+
+
+def probe_correct(
+    train_latents: np.ndarray, train_labels: np.ndarray, latents: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Whether multinomial logistic regression on standardized latents names an image's label, shape (n,)."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train_latents, train_labels)
+    return model.predict(latents) == labels

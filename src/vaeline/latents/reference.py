@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeline.applications.anomaly import DENSITIES, OneClass, fit_densities, image_statistics
-from vaeline.applications.attributes import ATTRIBUTES
+from vaeline.anomaly.one_class import DENSITIES, OneClass, fit_densities, image_statistics
 from vaeline.artifacts import write_json
 from vaeline.errors import VaelineError
-from vaeline.evaluation.likelihood import encode
+from vaeline.evaluation.inference import encode
+from vaeline.latents.attributes import ATTRIBUTES, attribute_direction
 from vaeline.models.generative import GenerativeModel
 
 POSTERIORS_A_CLASS = 100
@@ -65,17 +65,6 @@ def fit_reference(
     )
 
 
-def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Change of `z_mean` (latent_dim,) with one standard deviation of `values` (count,), both within their class."""
-    z_within, within = z_mean.astype("float64"), values.astype("float64")
-    for label in np.unique(labels):
-        rows = labels == label
-        z_within[rows] -= z_within[rows].mean(axis=0)
-        within[rows] -= within[rows].mean()
-    deviation = within.std()
-    return z_within.T @ within / (len(within) * deviation) if deviation else np.zeros(z_mean.shape[1])
-
-
 def write_reference(reference: Reference, path: Path) -> None:
     """Write the reference as JSON, atomically."""
     densities = {name: vars(density) for name, density in reference.densities.items()}
@@ -102,3 +91,19 @@ def read_reference(path: Path) -> Reference:
         raise VaelineError(f"{path}: no latent reference; `dvc repro evaluate` makes one") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VaelineError(f"{path}: not a latent reference ({error}); `dvc repro evaluate` makes one") from None
+
+
+def draw_around(
+    z_mean: np.ndarray, z_log_var: np.ndarray, count: int, temperature: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Latents (count, latent_dim), float32, from an even mixture of posteriors N(z_mean, temperature² · variance).
+
+    Only the first `noise_dim` entries vary, as many as `z_log_var` (n, noise_dim) has. Each posterior gives one before
+    any gives a second: the aggregated posterior of the class (Tomczak & Welling 2018, arXiv:1705.07120, section 2),
+    stratified. With a temperature of 0 the remembered means come back.
+    """
+    rounds = -(-count // len(z_mean))
+    rows = np.concatenate([rng.permutation(len(z_mean)) for _ in range(rounds)])[:count]
+    z, scale = z_mean[rows].astype("float32"), temperature * np.exp(0.5 * z_log_var[rows])
+    z[:, : scale.shape[1]] += scale * rng.standard_normal(scale.shape)
+    return z

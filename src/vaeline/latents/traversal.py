@@ -34,12 +34,6 @@ def class_grid(side: int, z_mean: np.ndarray) -> np.ndarray:
     return grid.astype("float32")
 
 
-def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Latents (steps, latent_dim) on the straight line between two of them, both included."""
-    share = np.linspace(0, 1, steps, dtype="float32")[:, None]
-    return (1 - share) * start + share * end
-
-
 def plane_view(z_mean: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
     """Points (count, 2) that show the posterior means, and what their axes are: z itself, or principal components."""
     if z_mean.shape[1] == 1:
@@ -52,3 +46,16 @@ def plane_view(z_mean: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
         for index, share in enumerate(projection.explained_variance_ratio_)
     ]
     return projection.transform(z_mean), (names[0], names[1])
+
+
+def traverse(center: np.ndarray, steps: int, swept: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latents (swept, steps, latent_dim), of the first `swept` entries one a row, and the values (steps,) it takes.
+
+    Row i is `center` (latent_dim,) with its latent i replaced by quantiles of N(0, 1), each of the same share of the
+    prior; an odd number of steps has the median, 0, in the middle.
+    """
+    values = norm.ppf((np.arange(steps) + 0.5) / steps).astype("float32")
+    dimensions = np.arange(swept)
+    latents = np.tile(np.asarray(center, "float32"), (swept, steps, 1))
+    latents[dimensions, :, dimensions] = values
+    return latents, values

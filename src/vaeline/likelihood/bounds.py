@@ -6,7 +6,7 @@ greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the exp
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,46 +14,15 @@ from keras import ops
 from scipy.special import logsumexp
 from tqdm import tqdm
 
+from vaeline.evaluation.inference import BATCH, batches, encode, to_numpy
 from vaeline.evaluation.noise import latent_noise
 from vaeline.models.generative import GenerativeModel
 
-BATCH = 500
 ROWS_DECODED_AT_ONCE = 5000
 ROWS_WORTH_COMPILING = 100_000
 GRID_ROWS_AT_ONCE = 2048
 LEAST_EXTENT = 4.5
 LOG_2PI = math.log(2 * math.pi)
-
-
-def encode(
-    model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
-
-    A model that knows classes is told the `labels` (count,); without them it goes by its own guess.
-    """
-    known = labels is not None
-    parts = [model.encode(images[rows], labels[rows] if known else None) for rows in _batches(len(images), BATCH)]
-    z_mean, z_log_var = zip(*parts, strict=True)
-    return np.concatenate([_numpy(part) for part in z_mean]), np.concatenate([_numpy(part) for part in z_log_var])
-
-
-def decode(model: GenerativeModel, z: np.ndarray) -> np.ndarray:
-    """The expected images (…, height, width) of latents (…, latent_dim)."""
-    flat = z.reshape(-1, z.shape[-1])
-    images = np.concatenate([_numpy(model.decode(flat[rows])) for rows in _batches(len(flat), BATCH)])
-    return images.reshape(*z.shape[:-1], *images.shape[1:])
-
-
-def sample(model: GenerativeModel, count: int, seed: int, label: int | None = None) -> np.ndarray:
-    """`count` expected images (count, height, width) of z from the prior, of one class where the model knows them."""
-    return np.concatenate([_numpy(model.sample(size, part, label=label)) for size, part in sample_batches(count, seed)])
-
-
-def sample_batches(count: int, seed: int) -> Iterator[tuple[int, int]]:
-    """Sizes and seeds of the batches in which `sample` draws."""
-    seeds = np.random.SeedSequence(seed).generate_state(-(-count // BATCH)) >> 1
-    return ((rows.stop - rows.start, int(part)) for rows, part in zip(_batches(count, BATCH), seeds, strict=True))
 
 
 def elbo_scores(
@@ -77,13 +46,13 @@ def posterior_scores(
 ) -> dict[str, np.ndarray]:
     """`elbo_scores` of images whose posteriors, as `encode` gives them, are known."""
     parts: defaultdict[str, list[np.ndarray]] = defaultdict(list)
-    for rows in _batches(len(images), BATCH):
+    for rows in batches(len(images), BATCH):
         noise = latent_noise(seed, indices[rows], 1, model.noise_dim)[:, 0]
         z = model.reparameterize(z_mean[rows], z_log_var[rows], noise)
-        parts["reconstruction"].append(_numpy(model.likelihood.nll(images[rows], model.decode_logits(z))))
+        parts["reconstruction"].append(to_numpy(model.likelihood.nll(images[rows], model.decode_logits(z))))
         if model.has_bound:
-            parts["kl"].append(_numpy(model.rate(z, z_mean[rows], z_log_var[rows])))
-        squared_error = (_numpy(model.decode(z_mean[rows])) - images[rows]) ** 2
+            parts["kl"].append(to_numpy(model.rate(z, z_mean[rows], z_log_var[rows])))
+        squared_error = (to_numpy(model.decode(z_mean[rows])) - images[rows]) ** 2
         parts["mse"].append(squared_error.mean(axis=(1, 2)))
     scores = {name: np.concatenate(part).astype("float64") for name, part in parts.items()}
     return ({"neg_elbo": scores["reconstruction"] + scores["kl"]} if model.has_bound else {}) | scores
@@ -105,12 +74,12 @@ def importance_weighted_nll(
     log_joint = _log_joint_of(model, len(images) * samples)
     images_at_once = max(1, ROWS_DECODED_AT_ONCE // samples)
     bounds = []
-    for rows in tqdm(list(_batches(len(images), images_at_once)), desc=f"NLL, k = {samples}", disable=None):
+    for rows in tqdm(list(batches(len(images), images_at_once)), desc=f"NLL, k = {samples}", disable=None):
         noise = latent_noise(seed, indices[rows], samples, model.noise_dim)
         log_weights = np.concatenate(
             [
                 log_joint((images[rows], z_mean[rows], z_log_var[rows], noise[:, part]))
-                for part in _batches(samples, ROWS_DECODED_AT_ONCE)
+                for part in batches(samples, ROWS_DECODED_AT_ONCE)
             ],
             axis=1,
         )
@@ -142,12 +111,12 @@ def exact_nll(model: GenerativeModel, images: np.ndarray, points: int) -> np.nda
     extent = max(LEAST_EXTENT, float((np.abs(z_mean) + 3 * np.exp(0.5 * z_log_var)).max()))
     axis, spacing = np.linspace(-extent, extent, points, retstep=True)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
-    log_mass = _numpy(model.log_prior(grid)) + 2 * math.log(spacing)
+    log_mass = to_numpy(model.log_prior(grid)) + 2 * math.log(spacing)
     log_likelihood = np.full(len(images), -np.inf)
-    for rows in tqdm(list(_batches(len(grid), GRID_ROWS_AT_ONCE)), desc="exact NLL", disable=None):
+    for rows in tqdm(list(batches(len(grid), GRID_ROWS_AT_ONCE)), desc="exact NLL", disable=None):
         pairwise = model.likelihood.pairwise_nll(images, model.decode_logits(grid[rows]))
         part = ops.logsumexp(ops.convert_to_tensor(log_mass[rows]) - pairwise, axis=1)
-        log_likelihood = np.logaddexp(log_likelihood, _numpy(part).astype("float64"))
+        log_likelihood = np.logaddexp(log_likelihood, to_numpy(part).astype("float64"))
     return -log_likelihood
 
 
@@ -190,7 +159,7 @@ def _log_joint_of(model: GenerativeModel, rows: int) -> Callable[[tuple[np.ndarr
     """
     log_joint = LogJoint(model)
     if rows <= ROWS_WORTH_COMPILING:
-        return lambda inputs: _numpy(log_joint.call(inputs))
+        return lambda inputs: to_numpy(log_joint.call(inputs))
     log_joint.compile(jit_compile=keras.backend.backend() == "jax" or "conv" not in model.params.architecture)
     return log_joint.predict_on_batch
 
@@ -198,11 +167,3 @@ def _log_joint_of(model: GenerativeModel, rows: int) -> Callable[[tuple[np.ndarr
 def _log_normal(z: np.ndarray) -> np.ndarray:
     """log N(z; 0, I) over the last axis."""
     return -0.5 * (z**2 + np.float32(LOG_2PI)).sum(axis=-1)
-
-
-def _batches(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def _numpy(tensor) -> np.ndarray:
-    return ops.convert_to_numpy(tensor)

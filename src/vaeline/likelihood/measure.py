@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pandas as pd
 
-from vaeline.evaluation.likelihood import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.evaluation.noise import binary_pixels, subset
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.scorecard.subject import Part, Subject
 
 
 def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool = True) -> Part:

@@ -6,8 +6,9 @@ import numpy as np
 
 from vaeline.data.prepared import scale
 from vaeline.errors import VaelineError
-from vaeline.evaluation.likelihood import encode, posterior_scores
+from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
+from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
 
 SCORES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction", "kl": "KL"}

@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vaeline.data.prepared import scale
-from vaeline.evaluation.latents import plane_view
-from vaeline.figures.images import draw_hardest
-from vaeline.figures.monitoring import draw_effects, draw_latents, draw_mix, draw_scores
+from vaeline.latents.traversal import plane_view
+from vaeline.likelihood.figure import draw_hardest
 from vaeline.models.generative import GenerativeModel
 from vaeline.monitoring.decision import Judged
+from vaeline.monitoring.figure import draw_effects, draw_latents, draw_mix, draw_scores
 from vaeline.monitoring.observables import SCORES, UNIT, Observed
 from vaeline.monitoring.tests import TITLES, class_counts
 

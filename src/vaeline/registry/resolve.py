@@ -9,7 +9,7 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 
 if TYPE_CHECKING:
-    from vaeline.applications.reference import Reference
+    from vaeline.latents.reference import Reference
     from vaeline.models.generative import GenerativeModel
     from vaeline.registry.stored import StoredModel
 
@@ -77,7 +77,7 @@ def check_reference(found: "Reference", model_sha256: str, name: str) -> "Refere
 
 
 def _resolve_archive(path: Path) -> ResolvedModel:
-    from vaeline.applications.reference import read_reference
+    from vaeline.latents.reference import read_reference
     from vaeline.models.archive import load_model
 
     model = load_model(path)

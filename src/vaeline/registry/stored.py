@@ -29,7 +29,7 @@ from vaeline.registry.versions import (
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 
 if TYPE_CHECKING:
-    from vaeline.applications.reference import Reference
+    from vaeline.latents.reference import Reference
     from vaeline.models.generative import GenerativeModel
 
 REFERENCE = "evaluation/latent_reference.json"
@@ -52,7 +52,7 @@ class StoredModel:
 
     def read_reference(self) -> "Reference":
         """The latent reference that the run holds. Raises VaelineError."""
-        from vaeline.applications.reference import read_reference
+        from vaeline.latents.reference import read_reference
 
         with self.artifact(REFERENCE) as file:
             if file is None:

@@ -3,12 +3,10 @@
 Images are float32 (count, height, width) in [0, 1].
 """
 
-from collections.abc import Mapping
-
 import numpy as np
-import pandas as pd
 from scipy.ndimage import median_filter
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from vaeline.errors import VaelineError
 
 MEDIAN_SIDE = 3
 HOLE_GREY = 0.5
@@ -42,30 +40,25 @@ def median_filtered(images: np.ndarray) -> np.ndarray:
     return median_filter(images, size=(1, MEDIAN_SIDE, MEDIAN_SIDE), mode="nearest")
 
 
-def psnr(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of each image in dB, for a peak of 1, shape (count,)."""
-    pairs = zip(clean, images, strict=True)
-    return np.array([peak_signal_noise_ratio(one, other, data_range=1) for one, other in pairs])
-
-
-def ssim(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Structural similarity of each image, shape (count,), 1 for equal ones (Wang et al. 2004)."""
-    pairs = zip(clean, images, strict=True)
-    return np.array([structural_similarity(one, other, data_range=1) for one, other in pairs])
-
-
-def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
-    """Mean PSNR and SSIM with standard errors of images by (damage, method): one row each."""
-    rows = []
-    for (damage, method), images in versions.items():
-        row: dict[str, object] = {"damage": damage, "method": method}
-        for name, values in (("psnr", psnr(clean, images)), ("ssim", ssim(clean, images))):
-            row |= {name: values.mean(), f"{name}_se": values.std(ddof=1) / np.sqrt(len(values))}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
 def _places(rng: np.random.Generator, count: int, length: int, side: int) -> np.ndarray:
     center = (length - side) / 2
     spread = min(length // 8, center)
     return np.rint(center + rng.uniform(-spread, spread, count)).astype(int)
+
+
+def rectangle(shape: tuple[int, int], x: int, y: int, width: int, height: int) -> np.ndarray:
+    """A mask (height, width), bool, that is True within a rectangle; x and y count pixels from the top left corner.
+
+    Raises:
+        VaelineError: the rectangle is empty, does not lie within the image, or leaves nothing of it.
+    """
+    rows, columns = shape
+    inside = min(x, y) >= 0 and min(width, height) >= 1 and x + width <= columns and y + height <= rows
+    if not inside or width * height == rows * columns:
+        raise VaelineError(
+            f"the mask {x},{y},{width},{height} must lie within an image {columns} pixels wide and {rows} high, "
+            "and leave some of it"
+        )
+    mask = np.zeros(shape, bool)
+    mask[y : y + height, x : x + width] = True
+    return mask

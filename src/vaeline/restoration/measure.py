@@ -1,11 +1,17 @@
 """How well the model mends damaged images."""
 
-from vaeline.applications.restoration import denoise, inpaint
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered, quality_table
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.scorecard.subject import Part, Subject
+from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
+from vaeline.restoration.restore import denoise, inpaint
 
 
 def measure_restoration(subject: Subject, settings: EvaluateParams) -> Part:
@@ -37,3 +43,26 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Part:
         "unit": "psnr in dB for a peak of 1, ssim 0 to 1, means over images",
     }
     return Part(nested(table, ["damage", "method"]), protocol, table=table)
+
+
+def psnr(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio of each image in dB, for a peak of 1, shape (count,)."""
+    pairs = zip(clean, images, strict=True)
+    return np.array([peak_signal_noise_ratio(one, other, data_range=1) for one, other in pairs])
+
+
+def ssim(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Structural similarity of each image, shape (count,), 1 for equal ones (Wang et al. 2004)."""
+    pairs = zip(clean, images, strict=True)
+    return np.array([structural_similarity(one, other, data_range=1) for one, other in pairs])
+
+
+def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Mean PSNR and SSIM with standard errors of images by (damage, method): one row each."""
+    rows = []
+    for (damage, method), images in versions.items():
+        row: dict[str, object] = {"damage": damage, "method": method}
+        for name, values in (("psnr", psnr(clean, images)), ("ssim", ssim(clean, images))):
+            row |= {name: values.mean(), f"{name}_se": values.std(ddof=1) / np.sqrt(len(values))}
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from vaeline.evaluation.likelihood import decode, encode
-from vaeline.evaluation.restoration import add_noise, box_mask, cut_out, median_filtered
+from vaeline.evaluation.inference import decode, encode
 from vaeline.models.generative import GenerativeModel
+from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
 
 BATCH = 1000
 STEPS = 40

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vaeline.evaluation.codes import count_uses, perplexity
-from vaeline.evaluation.latents import class_grid, prior_grid
-from vaeline.evaluation.likelihood import decode, sample
-from vaeline.figures.charts import draw_codes
-from vaeline.figures.images import draw_class_manifolds, draw_interpolations, draw_manifold, draw_samples
+from vaeline.codes.figure import draw_codes
+from vaeline.codes.usage import count_uses, perplexity
+from vaeline.evaluation.inference import decode, sample
+from vaeline.figures.images import draw_rows
+from vaeline.latents.figure import draw_class_manifolds, draw_interpolations, draw_manifold
+from vaeline.latents.traversal import class_grid, prior_grid
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.plot import PlotParams
 
@@ -46,3 +47,9 @@ def _by_class(model, settings, z_mean, labels, classes, title) -> dict[str, Figu
         "manifold": draw_class_manifolds(grids, title("each class along its two main directions in latent space")),
         "samples": draw_interpolations(rows, classes, title("samples of each class")),
     }
+
+
+def draw_samples(images: np.ndarray, columns: int, title: str) -> Figure:
+    """Images (count, height, width), `columns` a row."""
+    rows = len(images) // columns
+    return draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title)

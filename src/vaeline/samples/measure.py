@@ -4,12 +4,12 @@ import numpy as np
 
 from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.data.prepared import scale
-from vaeline.evaluation.likelihood import decode, sample, sample_batches
+from vaeline.evaluation.inference import decode, sample, sample_batches
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.samples import KID_BLOCK, RESAMPLES, compare_samples
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.scorecard.subject import Part, Subject
+from vaeline.samples.distances import KID_BLOCK, RESAMPLES, compare_samples
 
 
 def measure_samples(subject: Subject, classifier: Classifier, classifier_sha256: str, settings: EvaluateParams) -> Part:

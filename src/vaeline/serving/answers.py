@@ -74,20 +74,20 @@ def as_lists(found: Answer) -> dict[str, list]:
 
 
 def _reconstruct(model, asks):
-    from vaeline.evaluation.likelihood import decode, encode
+    from vaeline.evaluation.inference import decode, encode
 
     return {"images": decode(model, encode(model, *_images(asks))[0])}
 
 
 def _encode(model, asks):
-    from vaeline.evaluation.likelihood import encode
+    from vaeline.evaluation.inference import encode
 
     z_mean, z_log_var = encode(model, *_images(asks))
     return {"z_mean": z_mean, "z_log_var": z_log_var}
 
 
 def _score(model, asks):
-    from vaeline.evaluation.likelihood import elbo_scores
+    from vaeline.likelihood.bounds import elbo_scores
 
     images, labels = _images(asks)
     rows = np.concatenate([np.arange(ask.size) for ask in asks])
@@ -95,7 +95,7 @@ def _score(model, asks):
 
 
 def _decode(model, asks):
-    from vaeline.evaluation.likelihood import decode
+    from vaeline.evaluation.inference import decode
 
     return {"images": decode(model, np.concatenate([ask.values for ask in asks]))}
 
@@ -103,7 +103,7 @@ def _decode(model, asks):
 def _sample(model, asks):
     from keras import ops
 
-    from vaeline.evaluation.likelihood import decode
+    from vaeline.evaluation.inference import decode
 
     drawn = [
         ops.convert_to_numpy(

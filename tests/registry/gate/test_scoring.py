@@ -8,6 +8,8 @@ import pytest
 from vaeline.classifier.network import Classifier
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import SCORES
+from vaeline.evaluation.subject import Subject
+from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.build import build_model
 from vaeline.models.vae import VAE
 from vaeline.params.model import ModelParams
@@ -21,8 +23,6 @@ from vaeline.registry.gate.scoring import (
     score_model,
 )
 from vaeline.registry.gate.statistics import FAIL, PASS
-from vaeline.scorecard.likelihood import measure_likelihood
-from vaeline.scorecard.subject import Subject
 
 TEST_DATA = {"images_sha256": "a", "labels_sha256": "b"}
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from serving.service.conftest import Host, Shelf, identity, png, read_png
 
-from vaeline.evaluation.likelihood import elbo_scores
+from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.vae import VAE
 from vaeline.serving.service.app import MODEL_PATHS, PAGE
 from vaeline.serving.service.service import Service

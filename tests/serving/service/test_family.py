@@ -7,8 +7,9 @@ import pytest
 from serving.service.conftest import Host, Shelf, png
 
 from vaeline.archive import save_archive
-from vaeline.evaluation.likelihood import decode, elbo_scores, encode
+from vaeline.evaluation.inference import decode, encode
 from vaeline.family import FAMILY
+from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.params.whole import parse_params

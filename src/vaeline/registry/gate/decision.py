@@ -13,6 +13,7 @@ from vaeline.classifier.network import Classifier
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import SCORES
+from vaeline.evaluation.subject import Subject
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import Params
 from vaeline.registry.gate.checks import Check, at_most, not_run
@@ -44,7 +45,6 @@ from vaeline.registry.gate.statistics import (
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
 from vaeline.registry.versions import ARCHIVE
-from vaeline.scorecard.subject import Subject
 from vaeline.tracking.lineage import data_behind, data_md5
 
 CLASSIFIER = Path("models/classifier.keras")

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vaeline.evaluation.comparison import SCORES
-from vaeline.evaluation.latents import prior_grid
-from vaeline.evaluation.likelihood import decode, sample
-from vaeline.figures.gate import draw_beside, draw_gains, draw_label_gains
+from vaeline.evaluation.inference import decode, sample
+from vaeline.latents.traversal import prior_grid
 from vaeline.registry.gate.decision import Decision
+from vaeline.registry.gate.figure import draw_beside, draw_gains, draw_label_gains
 from vaeline.registry.gate.policy import least_gain
 from vaeline.registry.gate.scoring import Scored
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vaeline.applications.anomaly import OneClass
+from vaeline.anomaly.measure import measure_anomalies
+from vaeline.anomaly.one_class import OneClass
 from vaeline.classifier.network import Classifier
+from vaeline.conditional.measure import measure_conditional
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import (
     SCORES,
@@ -17,19 +19,17 @@ from vaeline.evaluation.comparison import (
     require_same_images,
     require_score,
 )
-from vaeline.evaluation.likelihood import has_grid
 from vaeline.evaluation.noise import subset
+from vaeline.evaluation.subject import Part, Subject
+from vaeline.latents.measure import measure_latents
+from vaeline.likelihood.bounds import has_grid
+from vaeline.likelihood.measure import measure_likelihood
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import Params
 from vaeline.registry.gate.checks import Check, at_least, holds
 from vaeline.registry.gate.policy import evaluation_settings
-from vaeline.scorecard.anomalies import measure_anomalies
-from vaeline.scorecard.conditional import measure_conditional
-from vaeline.scorecard.latents import measure_latents
-from vaeline.scorecard.likelihood import measure_likelihood
-from vaeline.scorecard.samples import measure_samples
-from vaeline.scorecard.subject import Part, Subject
+from vaeline.samples.measure import measure_samples
 
 BOUND = "nll_bound"
 

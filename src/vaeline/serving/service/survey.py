@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from vaeline.evaluation.likelihood import decode
+from vaeline.evaluation.inference import decode
 from vaeline.models.generative import GenerativeModel
 
 DRAWN = 500

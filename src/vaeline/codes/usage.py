@@ -1,4 +1,4 @@
-"""How a codebook is used."""
+"""How often each code of a codebook is used."""
 
 import numpy as np
 from keras import ops

@@ -1,0 +1,25 @@
+"""Figure of how well each score tells OOD images from test images."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vaeline.figures.learning_curves import SCORE_NAMES
+
+
+def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
+    """AUROC by kind of strange images and score, with standard errors: columns kind, score, auroc, auroc_se."""
+    kinds, scores = table["kind"].unique(), table["score"].unique()
+    figure = Figure(figsize=(max(8, 1.3 * len(kinds) + 2), 5), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(scores)
+    for index, score in enumerate(scores):
+        rows = table[table["score"] == score].set_index("kind").loc[kinds]
+        places = np.arange(len(kinds)) + (index - (len(scores) - 1) / 2) * width
+        axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=SCORE_NAMES.get(score, score))
+    axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="chance")
+    axes.set_xticks(np.arange(len(kinds)), kinds)
+    axes.set(title=title, xlabel="kind of strange images, against test images", ylabel="AUROC", ylim=(0, 1.05))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores) + 1)
+    axes.grid(axis="y", alpha=0.3)
+    return figure

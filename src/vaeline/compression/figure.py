@@ -1,0 +1,22 @@
+"""Figure of the rate and the distortion of the latent code."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure:
+    """MSE against bits of the latent code at several precisions: columns step, code_bits, code_mse; PNG beside it."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(curve["code_bits"], curve["code_mse"], marker="o", label="latent code, rounded to multiples of …")
+    for row in curve.itertuples():
+        axes.annotate(
+            f"{row.step:g}", (row.code_bits, row.code_mse), xytext=(1, 5), textcoords="offset points", rotation=60
+        )
+    axes.axvline(png_bits, color="tab:red", linestyle="--", label=f"PNG, lossless: {png_bits:,.0f} bits")
+    axes.set_xscale("log")
+    axes.set(title=title, xlabel="bits per image", ylabel="mean squared error per pixel, greys 0 to 1")
+    axes.set_ylim(0, 1.1 * curve["code_mse"].max())
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure

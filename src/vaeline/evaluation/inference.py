@@ -1,0 +1,54 @@
+"""A model applied to many images or latents, batch by batch, from arrays to arrays.
+
+Images are float32 (count, height, width) in [0, 1], or binary where the model was trained on binary pixels.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from keras import ops
+
+from vaeline.models.generative import GenerativeModel
+
+BATCH = 500
+
+
+def encode(
+    model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
+
+    A model that knows classes is told the `labels` (count,); without them it goes by its own guess.
+    """
+    known = labels is not None
+    parts = [model.encode(images[rows], labels[rows] if known else None) for rows in batches(len(images), BATCH)]
+    z_mean, z_log_var = zip(*parts, strict=True)
+    return np.concatenate([to_numpy(part) for part in z_mean]), np.concatenate([to_numpy(part) for part in z_log_var])
+
+
+def decode(model: GenerativeModel, z: np.ndarray) -> np.ndarray:
+    """The expected images (…, height, width) of latents (…, latent_dim)."""
+    flat = z.reshape(-1, z.shape[-1])
+    images = np.concatenate([to_numpy(model.decode(flat[rows])) for rows in batches(len(flat), BATCH)])
+    return images.reshape(*z.shape[:-1], *images.shape[1:])
+
+
+def sample(model: GenerativeModel, count: int, seed: int, label: int | None = None) -> np.ndarray:
+    """`count` expected images (count, height, width) of z from the prior, of one class where the model knows them."""
+    return np.concatenate(
+        [to_numpy(model.sample(size, part, label=label)) for size, part in sample_batches(count, seed)]
+    )
+
+
+def sample_batches(count: int, seed: int) -> Iterator[tuple[int, int]]:
+    """Sizes and seeds of the batches in which `sample` draws."""
+    seeds = np.random.SeedSequence(seed).generate_state(-(-count // BATCH)) >> 1
+    return ((rows.stop - rows.start, int(part)) for rows, part in zip(batches(count, BATCH), seeds, strict=True))
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def to_numpy(tensor) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)

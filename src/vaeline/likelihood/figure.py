@@ -1,0 +1,71 @@
+"""Figures of the test loss: by class, reconstructions, the images with the highest loss; rate against distortion.
+
+Images are float arrays (count, height, width) in [0, 1].
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vaeline.figures.images import draw_rows
+from vaeline.figures.learning_curves import CURVES, NATS, SCORE_NAMES
+
+
+def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
+    """Reconstruction and KL of each class, stacked, with the standard error of their sum; or what of it there is."""
+    figure = Figure(figsize=(max(6, 0.7 * len(by_class) + 2), 5), layout="constrained")
+    axes = figure.subplots()
+    names = by_class.index.astype(str)
+    axes.bar(names, by_class["reconstruction"], label=CURVES["reconstruction"], color="tab:blue")
+    whole = "neg_elbo" if "neg_elbo" in by_class else "reconstruction"
+    if "kl" in by_class:
+        axes.bar(names, by_class["kl"], bottom=by_class["reconstruction"], label=CURVES["kl"], color="tab:orange")
+    label = f"{SCORE_NAMES[whole]} ± standard error"
+    errors = by_class[f"{whole}_se"]
+    axes.errorbar(names, by_class[whole], yerr=errors, fmt="none", color="black", capsize=4, label=label)
+    axes.set(title=title, xlabel="class", ylabel=NATS)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+    axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def draw_reconstructions(originals: np.ndarray, reconstructions: np.ndarray, columns: int, title: str) -> Figure:
+    """Originals (count, height, width) in the odd rows, and below each its reconstruction."""
+    rows = len(originals) // columns
+    pairs = np.stack([originals, reconstructions])[:, : rows * columns]
+    grid = pairs.reshape(2, rows, columns, *originals.shape[1:]).transpose(1, 0, 2, 3, 4)
+    names = ["original", "reconstruction"] * rows
+    return draw_rows(grid.reshape(2 * rows, columns, *originals.shape[1:]), names, title)
+
+
+def draw_hardest(originals: np.ndarray, reconstructions: np.ndarray, notes: Sequence[str], title: str) -> Figure:
+    """Originals (count, height, width) over their reconstructions, each with a note."""
+    figure = draw_rows(np.stack([originals, reconstructions]), ["original", "reconstruction"], title)
+    for axes, note in zip(figure.axes[: len(notes)], notes, strict=True):
+        axes.set_title(note, fontsize=8)
+    return figure
+
+
+def draw_rate_distortion(points: pd.DataFrame, title: str) -> Figure:
+    """Distortion against rate of models trained with different beta: columns beta, rate, distortion (nats per image).
+
+    Models on one of the dashed lines have the same −ELBO (Alemi et al. 2018, arXiv:1711.00464).
+    """
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(points["rate"], points["distortion"], marker="o", zorder=3)
+    for row in points.itertuples():
+        axes.annotate(f"β = {row.beta:g}", (row.rate, row.distortion), xytext=(8, 6), textcoords="offset points")
+    best = (points["rate"] + points["distortion"]).min()
+    rates = np.array([0, 1.15 * points["rate"].max()])
+    for level in range(4):
+        label = "equal −ELBO, 20 nats apart" if not level else None
+        axes.plot(rates, best + 20 * level - rates, color="gray", linewidth=0.8, linestyle="--", label=label)
+    low, high = points["distortion"].min(), points["distortion"].max()
+    axes.set(xlim=rates, ylim=(low - 0.15 * (high - low), high + 0.15 * (high - low)))
+    axes.set(title=title, xlabel=f"rate, {CURVES['kl']}, {NATS}", ylabel=f"distortion, {NATS}")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure
