@@ -1,12 +1,17 @@
-"""Ways from one latent to another."""
+"""Interpolation: paths from one latent to another."""
 
 import numpy as np
 from scipy.spatial import geometric_slerp
 
 from vaeline.errors import VaelineError
-from vaeline.latents.interpolation import latent_line
 
 NEARLY_OPPOSITE = -1 + 1e-6
+
+
+def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Latents (steps, latent_dim) on the straight line between two of them, both included."""
+    share = np.linspace(0, 1, steps, dtype="float32")[:, None]
+    return (1 - share) * start + share * end
 
 
 def latent_arc(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
@@ -35,9 +40,3 @@ def latent_arc(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
 
 
 PATHS = {"linear": latent_line, "spherical": latent_arc}
-
-
-def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Latents (steps, latent_dim) on the straight line between two of them, both included."""
-    share = np.linspace(0, 1, steps, dtype="float32")[:, None]
-    return (1 - share) * start + share * end
