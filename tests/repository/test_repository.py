@@ -24,6 +24,8 @@ WATCHED_ONLY = {  # these import the tracking package, which cannot change what 
 }
 WITHOUT_TENSORFLOW = ["fetch", "prepare", "validate", "register"]
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a downloaded copy has no list of tracked files")
+PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+FOLDERS = ("src", "pipeline", "tests", "benchmarks", "docs", "presets", "scripts", "data/profiles")
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -236,12 +238,11 @@ def test_the_committed_lock_is_that_of_the_default_run_on_mnist():
     assert lock["train"]["params"]["params.yaml"] == {key: parameters[key] for key in ("compute", "model", "train")}
 
 
-def test_the_readme_shows_the_committed_metrics():
+@pytest.mark.parametrize(("page", "least"), [("docs/evaluation.md", 31), ("README.md", 2)])
+def test_a_page_shows_the_committed_metrics(page, least):
     metrics = flatten(json.loads(Path("reports/metrics.json").read_text()))
-    rows = re.findall(
-        r"^\| `([a-z_]+/[\w.]+)` \| ([\d.]+)(?: ± ([\d.]+))? \|", Path("README.md").read_text(), re.MULTILINE
-    )
-    assert len(rows) > 30
+    rows = re.findall(r"^\| `([a-z_]+/[\w.]+)` \| ([\d.]+)(?: ± ([\d.]+))? \|", Path(page).read_text(), re.MULTILINE)
+    assert len(rows) >= least
     for name, value, error in rows:
         key = name.replace("/", ".")
         for shown, exact in ((value, metrics[key]), (error, metrics.get(f"{key}_se"))):
@@ -253,10 +254,11 @@ def test_the_readme_shows_the_committed_metrics():
 @pytest.mark.parametrize(
     ("page", "benchmark"),
     [
-        ("README.md", "benchmarks/quality/table.md"),
-        ("README.md", "benchmarks/drift/table.md"),
-        ("README.md", "benchmarks/half_year/table.md"),
+        ("docs/models.md", "benchmarks/quality/table.md"),
+        ("docs/monitoring.md", "benchmarks/drift/table.md"),
+        ("docs/retraining.md", "benchmarks/half_year/table.md"),
         ("docs/evaluation.md", "benchmarks/nll.md"),
+        ("docs/evaluation.md", "benchmarks/one_class.md"),
         ("docs/models.md", "benchmarks/rate_distortion.md"),
     ],
 )
@@ -267,7 +269,32 @@ def test_a_page_quotes_the_tables_that_the_benchmark_wrote(page, benchmark):
     assert not missing, f"{page} and {benchmark} differ"
 
 
-@pytest.mark.parametrize("page", [Path("README.md"), *Path("docs").glob("*.md")], ids=str)
+def test_the_readme_is_short_and_shows_commands_and_a_picture_first():
+    lines = Path("README.md").read_text().splitlines()
+    assert len(lines) <= 200
+    first_screen = "\n".join(lines[:20])
+    assert "make run" in first_screen
+    assert "make test" in first_screen
+    assert "docs/pictures/manifold.png" in first_screen
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_a_page_points_to_is_there(page):
-    links = re.findall(r"\]\((?!\w+:|#)([^)#]+)(?:#[^)]*)?\)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"""(?:\]\(|src=")((?!\w+:)[^)"#]*)(#[^)"]*)?""", page.read_text())
+    for file, anchor in links:
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not anchor or anchor[1:] in anchors(target), f"{file}{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *Path("data").glob("*/README.md")], ids=str)
+def test_a_path_that_a_page_names_is_in_the_repository(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    names = set(re.findall(rf"(?<![\w/`.-])`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", text))
+    assert {name for name in names if not Path(name).exists()} == set()
