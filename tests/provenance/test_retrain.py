@@ -19,7 +19,7 @@ from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.provenance import retrain as again
 from vaeline.provenance.evidence import ENVIRONMENT_TAG, KeptLock, lock_of
-from vaeline.provenance.retrain import Retrained, compare_retrained, other_kind, place_to_retrain, retrain
+from vaeline.provenance.retrain import Retrained, compare_retrained, other_kind, place_to_retrain, require_lock, retrain
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED
 from vaeline.tracking.history import lock_on_disk, recorded_locks
 from vaeline.tracking.lineage import machine_tags
@@ -149,7 +149,7 @@ def test_what_no_commit_holds_cannot_be_trained_again(project, client, run, lock
     with pytest.raises(VaelineError, match=f"trained from {home[:12]} with changes that no commit"):
         place_to_retrain(run, replace(lock, stages=changed), recorded_locks()[0])
     with pytest.raises(VaelineError, match=r"dvc\.lock of the run .* is lost"):
-        place_to_retrain(run, None, [])
+        require_lock(run, None)
 
 
 def test_the_pipeline_runs_in_a_checkout_from_the_recorded_images_and_leaves_nothing(project, client, run, lock):

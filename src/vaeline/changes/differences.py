@@ -49,8 +49,8 @@ def paired_comparison(base: State, present: State, score: str) -> Comparison | N
     Raises:
         VaelineError: both were not scored on the same test images, or `score` was measured in different ways.
     """
-    evaluations = [_evaluation(state) for state in (base, present)]
-    return None if None in evaluations else compare(evaluations, score)
+    before, after = _evaluation(base), _evaluation(present)
+    return None if before is None or after is None else compare([before, after], score)
 
 
 def changed_metrics(base: State, present: State, paired: set[str]) -> pd.DataFrame:
@@ -66,8 +66,9 @@ def changed_metrics(base: State, present: State, paired: set[str]) -> pd.DataFra
         old, new = before[name], after[name]
         if old == new:
             continue
-        errors = [figures.get(f"{name}{ERROR}") for figures in (before, after)]
-        half = None if None in errors else CRITICAL * math.hypot(*errors)
+        error_before, error_after = (figures.get(f"{name}{ERROR}") for figures in (before, after))
+        known = error_before is not None and error_after is not None
+        half = CRITICAL * math.hypot(error_before, error_after) if known else None
         decimals = 4 if not half else max(0, 1 - math.floor(math.log10(half)))
         low_high = "" if half is None else f"{new - old - half:+.{decimals}f} to {new - old + half:+.{decimals}f}"
         shown = "" if half is None else "yes" if abs(new - old) > half else "no"

@@ -63,7 +63,8 @@ def _compared(base: State, present: State) -> tuple[Comparison | None, str]:
     missing = [state.name for state in (base, present) if differences.SCORES not in state.outputs]
     if missing:
         return None, f"The scores of {' and '.join(missing)} are not at hand; `dvc fetch` brings them."
-    score = next((name for name in SCORES if name in present.table(differences.SCORES)), "")
+    measured = present.table(differences.SCORES)
+    score = next((name for name in SCORES if measured is not None and name in measured), "")
     try:
         return differences.paired_comparison(base, present, score), ""
     except VaelineError as error:
@@ -163,9 +164,10 @@ def _gate_report(present: State) -> dict[str, Any] | None:
 
 def _curves(base: State, present: State) -> list[Block]:
     histories = {state.name: state.table("reports/history.csv") for state in (base, present)}
-    if missing := [name for name, history in histories.items() if history is None]:
+    known = {name: history for name, history in histories.items() if history is not None}
+    if missing := [name for name in histories if name not in known]:
         return [Sentence(f"The history of {' and '.join(missing)} is not at hand; `dvc fetch` brings it.")]
-    figure = draw_curves_beside(histories, "validation loss by epoch")
+    figure = draw_curves_beside(known, "validation loss by epoch")
     return [Pictures([Picture("curves", "Validation loss by epoch, before and after", figure_png(figure))])]
 
 

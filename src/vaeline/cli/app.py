@@ -1,6 +1,6 @@
 """The root of the command `vaeline`, and how an error meant for the user leaves it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
@@ -9,7 +9,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="A VAE pipeli
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
+def sentences() -> Generator[None]:
     """An error meant for the user becomes one sentence and exit status 1."""
     from vaeline.errors import VaelineError
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +73,7 @@ def counted(number: int, noun: str) -> str:
 
 
 @contextmanager
-def pictures(paths: Sequence[Path], found: "ResolvedModel", invert: bool) -> Iterator["Pictures"]:
+def pictures(paths: Sequence[Path], found: "ResolvedModel", invert: bool) -> Generator["Pictures"]:
     """The pictures at `paths`; those that cannot be read are named on stderr, and make the exit status 1 at the end."""
     from vaeline.data.pictures import read_pictures
 
@@ -94,7 +94,7 @@ def check_out(out: Path, *endings: str) -> None:
 
 
 @contextmanager
-def writing(out: Path) -> Iterator[None]:
+def writing(out: Path) -> Generator[None]:
     """A disk or folder that cannot be written to becomes a sentence."""
     try:
         yield

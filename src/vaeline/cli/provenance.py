@@ -96,7 +96,7 @@ def _retrain(
     from vaeline.provenance.evidence import lock_of, run_of
 
     run = run_of(client, found)
-    lock = lock_of(client, run, recorded)
+    lock = again.require_lock(run, lock_of(client, run, recorded))
     commit = again.place_to_retrain(run, lock, recorded)
     typer.echo(f"training {run.info.run_name} again from the commit {commit[:12]}", err=True)
     if other := again.other_kind(run):

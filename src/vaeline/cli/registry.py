@@ -1,6 +1,6 @@
 """Commands about champions: promotion, rollback, their history, and the registry's health."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -162,7 +162,7 @@ def sign(
 
 
 @contextmanager
-def _registry() -> Iterator[tuple["MlflowClient", "Params"]]:
+def _registry() -> Generator[tuple["MlflowClient", "Params"]]:
     """The store, which must be there, and the parameters."""
     import os
 

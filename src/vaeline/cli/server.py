@@ -9,7 +9,7 @@ import typer
 from vaeline.cli.app import app, sentences
 
 if TYPE_CHECKING:
-    from vaeline.server.folder import Folder
+    from vaeline.server.folder import Address, Folder
 
 server = typer.Typer(no_args_is_help=True, help="A team's MLflow server on PostgreSQL, with users and rights.")
 app.add_typer(server, name="server")
@@ -46,7 +46,7 @@ def start(
 
     folder = _folder(data)
 
-    def ready(address: object) -> None:
+    def ready(address: "Address") -> None:
         typer.echo(f"MLflow is on {address.local}, its files in {folder.root}; Ctrl-C stops it")
         typer.echo(f"What users need is in {folder.private}: set -a; . {folder.credentials('trainer')}; set +a")
         if os.geteuid() == 0:

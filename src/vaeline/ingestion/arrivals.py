@@ -1,7 +1,7 @@
 """Where batches arrive: a folder here, or a URI; each child is a batch."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -41,7 +41,7 @@ def arrivals(source: str) -> list[Arrival]:
 
 
 @contextmanager
-def at_hand(arrival: Arrival, scratch: Path) -> Iterator[Path]:
+def at_hand(arrival: Arrival, scratch: Path) -> Generator[Path]:
     """The batch as a path to read; a copy of one from elsewhere is gone afterwards."""
     if arrival.path is not None:
         yield arrival.path

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from vaeline.registry.versions import SCHEME, artifact_copy, registered_version, uri_of
+from vaeline.registry.versions import SCHEME, artifact_copy, registered_version, run_id_of, uri_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import LOCK_FILE
@@ -38,7 +38,7 @@ class KeptLock:
 
 def run_of(client: MlflowClient, trained: ModelVersion | Run) -> Run:
     """The run itself, or that of a version."""
-    return trained if isinstance(trained, Run) else client.get_run(trained.run_id)
+    return trained if isinstance(trained, Run) else client.get_run(run_id_of(trained))
 
 
 def versions_of(client: MlflowClient, run: Run) -> list[ModelVersion]:
@@ -50,7 +50,8 @@ def versions_of(client: MlflowClient, run: Run) -> list[ModelVersion]:
 
 def copied_from(version: ModelVersion) -> str:
     """The version that this one is a copy of, as `models:/name/version`; empty for one that a trainer registered."""
-    return version.source if version.source.startswith(SCHEME) else ""
+    source = version.source or ""
+    return source if source.startswith(SCHEME) else ""
 
 
 def chain(client: MlflowClient, version: ModelVersion) -> list[ModelVersion]:

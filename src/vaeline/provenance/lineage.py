@@ -19,6 +19,7 @@ from vaeline.provenance.evidence import (
     about_commit,
     copied_from,
     lock_of,
+    run_of,
     versions_of,
 )
 from vaeline.provenance.graph import Edge, Graph, Node, make_graph
@@ -63,7 +64,7 @@ def lineage(client: MlflowClient, subject: Subject, recorded: Sequence[RecordedL
         return lineage_of_image(client, subject, read_prepared(Path(PREPARED)), recorded)
     if isinstance(subject, Run):
         return lineage_of_run(client, subject, run_node(subject), recorded)
-    return lineage_of_run(client, client.get_run(subject.run_id), version_node(subject), recorded)
+    return lineage_of_run(client, run_of(client, subject), version_node(subject), recorded)
 
 
 def lineage_of_run(client: MlflowClient, run: Run, subject: Node, recorded: Sequence[RecordedLock]) -> Graph:
@@ -104,7 +105,8 @@ def lineage_of_image(
     Raises:
         VaelineError: the split has no such row.
     """
-    subject, md5 = image_node(image, prepared), dvc_md5(disk_tree(Path(PREPARED)))
+    subject, tree = image_node(image, prepared), disk_tree(Path(PREPARED))
+    md5 = dvc_md5(tree) if tree else ""
     about = file_node(PREPARED, md5, {"data set": prepared.title, "splits": prepared.manifest["splits"]})
     parts = [([about], [Edge(about.id, subject.id, f"row {image.row} of {image.split}")])]
     parts += [
@@ -145,12 +147,12 @@ def _versions(client: MlflowClient, run: Run, md5: str) -> Parts:
 
 def _moves(client: MlflowClient, versions: Iterable[ModelVersion]) -> Parts:
     """The entries of the ledger by which any of the versions became champion."""
-    versions = {(version.name, str(version.version)): version_id(uri_of(version)) for version in versions}
+    ids = {(version.name, str(version.version)): version_id(uri_of(version)) for version in versions}
     crowned = [
-        (move_node(entry, name), versions[name, entry["to"]])
-        for name in dict.fromkeys(name for name, _ in versions)
+        (move_node(entry, name), ids[name, entry["to"]])
+        for name in dict.fromkeys(name for name, _ in ids)
         for entry in read_ledger(client, name)
-        if (name, entry.get("to")) in versions
+        if (name, entry.get("to")) in ids
     ]
     return [node for node, _ in crowned], [Edge(node.id, version, "made it champion") for node, version in crowned]
 

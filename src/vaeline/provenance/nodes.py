@@ -76,7 +76,7 @@ def run_node(run: Run, scores: Mapping[str, float] | None = None) -> Node:
         "metrics": {name: metrics[name] for name in metrics if name.startswith("test/") and not name.endswith("_se")},
         "scores of the image": dict(scores or {}),
     }
-    return Node(run_id(run), "run", run.info.run_name, tags.get(DIGEST_TAG, ""), known(facts))
+    return Node(run_id(run), "run", str(run.info.run_name), tags.get(DIGEST_TAG, ""), known(facts))
 
 
 def file_node(path: str, md5: str, facts: Mapping[str, Any] | None = None) -> Node:

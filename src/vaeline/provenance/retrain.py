@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from mlflow.entities import Run
 from ruamel.yaml import YAML
@@ -55,14 +55,19 @@ class Retrained:
     metrics: Mapping[str, float]
 
 
-def place_to_retrain(run: Run, lock: KeptLock | None, recorded: Sequence[RecordedLock]) -> str:
+def require_lock(run: Run, lock: KeptLock | None) -> KeptLock:
+    """The lock of a run that is to be trained again. Raises VaelineError where it is lost."""
+    if lock is None:
+        raise VaelineError(f"the dvc.lock of the run {run.info.run_name} is lost, so that it cannot be trained again")
+    return lock
+
+
+def place_to_retrain(run: Run, lock: KeptLock, recorded: Sequence[RecordedLock]) -> str:
     """The commit to train from: the one that recorded the run, with its evaluation, or else the training's own.
 
     Raises:
         VaelineError: no commit of this repository holds what was trained.
     """
-    if lock is None:
-        raise VaelineError(f"the dvc.lock of the run {run.info.run_name} is lost, so that it cannot be trained again")
     home = home_commit(run, lock, recorded)
     for commit in dict.fromkeys(filter(about_commit, filter(None, (lock.commit, home)))):
         if not differing(lock.stages, "train", commit):
@@ -130,7 +135,7 @@ def _near(name: str, recorded: float, found: float, tolerance: float) -> Check:
 
 
 @contextmanager
-def _checkout(commit: str) -> Iterator[tuple[Path, IO[str]]]:
+def _checkout(commit: str) -> Generator[tuple[Path, IO[str]]]:
     """The project as the commit has it, in a temporary folder that belongs to it alone, and the way to its `GUARD`."""
     scratch = Path(tempfile.mkdtemp(prefix="vaeline-retrain-")).resolve()
     top = scratch / "checkout"
@@ -150,7 +155,7 @@ def _checkout(commit: str) -> Iterator[tuple[Path, IO[str]]]:
         )
         if done.returncode:
             raise VaelineError(f"no checkout of {commit[:12]}: {done.stderr.strip().splitlines()[-1]}")
-        yield top / git("rev-parse", "--show-prefix"), guard.stdin
+        yield top / git("rev-parse", "--show-prefix"), cast("IO[str]", guard.stdin)
     finally:
         guard.communicate()
 
@@ -165,8 +170,9 @@ def _prepare(folder: Path, stages: Stages) -> None:
     pipeline, kept = yaml.load(folder / DVC_FILE), {}
     for stage in RESTORED:
         declared = pipeline["stages"].get(stage, {}).get("outs", [])
-        trees = {path: recorded_tree(path, md5) for path, md5 in outs(stages, stage).items() if path in declared}
-        if trees and None not in trees.values():
+        recorded = {path: md5 for path, md5 in outs(stages, stage).items() if path in declared}
+        trees = {path: tree for path, md5 in recorded.items() if (tree := recorded_tree(path, md5)) is not None}
+        if trees and len(trees) == len(recorded):
             for path, tree in trees.items():
                 write_tree(tree, folder / path)
             pipeline["stages"][stage]["frozen"] = True

@@ -106,7 +106,7 @@ def check_version(
         for source in chain(client, version)[1:]:
             yield compare(f"model digest of {uri_of(source)}", source.tags[DIGEST_TAG], own[DIGEST_TAG], "its copy")
     except VaelineError as error:
-        yield Check("version that it was copied from", UNCHECKED, version.source, "", str(error))
+        yield Check("version that it was copied from", UNCHECKED, version.source or "", "", str(error))
     place = client.get_model_version_download_uri(version.name, version.version)
     yield compare("place of the version's files", f"{run.info.artifact_uri}/model", place, "registry")
 

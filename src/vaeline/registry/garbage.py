@@ -17,7 +17,16 @@ from vaeline.artifacts import digest
 from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.moves import one_at_a_time, read_standing
 from vaeline.registry.stored import stored_version
-from vaeline.registry.versions import ARCHIVE, FOLDER, aliases_of, every_version, known_run, known_version, uri_of
+from vaeline.registry.versions import (
+    ARCHIVE,
+    FOLDER,
+    aliases_of,
+    every_version,
+    known_run,
+    known_version,
+    run_id_of,
+    uri_of,
+)
 from vaeline.tracking.branches import locked_models
 from vaeline.tracking.locks import MODEL
 from vaeline.tracking.runs import DIGEST_TAG
@@ -89,8 +98,8 @@ def collect(client: MlflowClient, dataset: str, untouched_for: timedelta) -> Ite
                 continue
             version = judged.version
             if judged.files:
-                root = client.get_run(version.run_id).info.artifact_uri
-                get_artifact_repository(root).delete_artifacts(FOLDER)
+                run = client.get_run(run_id_of(version))
+                get_artifact_repository(str(run.info.artifact_uri)).delete_artifacts(FOLDER)
             client.delete_model_version(version.name, str(version.version))
             yield judged
 
@@ -120,7 +129,7 @@ def _with_files(client: MlflowClient, judged: list[Judged]) -> list[Judged]:
     first: dict[str, Judged] = {}
     for item in judged:
         if not item.kept_by:
-            first.setdefault(item.version.run_id, item)
+            first.setdefault(str(item.version.run_id), item)
     freed = [
         item
         for run_id, item in first.items()

@@ -143,7 +143,7 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
         what = "its run is in MLflow's trash, and `mlflow gc` would delete the model's files"
         yield Finding(ERROR, where, what, f"`mlflow runs restore --run-id {version.run_id}`")
     place = client.get_model_version_download_uri(version.name, str(version.version))
-    if place.rstrip("/") != f"{run.info.artifact_uri.rstrip('/')}/{FOLDER}":
+    if place.rstrip("/") != f"{str(run.info.artifact_uri).rstrip('/')}/{FOLDER}":
         what = f"MLflow serves it from {place}, which is not where its run keeps it"
         yield Finding(ERROR, where, what, _replacement(version))
     facts = {DIGEST_TAG: run.data.tags.get(DIGEST_TAG), KEY_TAG: run.data.tags.get(KEY_TAG)}
@@ -162,7 +162,7 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
 
 def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     """Compare a served version with the candidate that it is a copy of, where that is still there."""
-    source = version.tags.get(SOURCE_TAG, version.source)
+    source = version.tags.get(SOURCE_TAG, version.source or "")
     parts = REGISTRY_URI.fullmatch(source)
     candidate = known_version(client, parts["name"], parts["version"]) if parts else None
     if candidate is None:

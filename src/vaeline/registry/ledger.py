@@ -119,7 +119,7 @@ def make_ledger(client: MlflowClient, name: str) -> str:
 
 def mark_done(client: MlflowClient, name: str, entry: Entry) -> None:
     """Note that the alias has followed the entry: a different alias is no longer a move that was interrupted."""
-    client.set_tag(_find_run(client, name), f"{DONE}{_key(entry['number'])}", entry_digest(entry))
+    client.set_tag(make_ledger(client, name), f"{DONE}{_key(entry['number'])}", entry_digest(entry))
 
 
 def done_digest(client: MlflowClient, name: str, number: int) -> str:

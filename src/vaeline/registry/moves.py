@@ -5,7 +5,7 @@ write, and everything after it can be done again from that entry: tags, then the
 A process that dies in between leaves an entry without its note; the next command that moves anything finishes it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ class Standing:
 
 
 @contextmanager
-def one_at_a_time(name: str) -> Iterator[None]:
+def one_at_a_time(name: str) -> Generator[None]:
     """Let the moves of this repository's processes wait for each other; between machines, the ledger decides alone."""
     with FileLock(state_directory() / f"{name}.lock"):
         yield

@@ -124,6 +124,8 @@ def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVe
         make_model(client, name, "Models that passed the gate; @champion is the one to serve.")
         copy_version(client, candidate, name)
     served = find_version(client, name, model_digest)
+    if served is None:
+        raise VaelineError(f"{name}: the copy of {uri_of(candidate)} was deleted at once; promote again")
     wanted = {tag: candidate.tags[tag] for tag in GATE_TAGS if tag != "vaeline.gate_sha256"}
     for key, value in (wanted | {SOURCE_TAG: uri_of(candidate)}).items():
         if served.tags.get(key) != value:

@@ -4,7 +4,7 @@ Keras is imported late: to find, check and move versions needs none of it.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ class StoredModel:
             return read_golden(file)
 
     @contextmanager
-    def archive(self) -> Iterator[Path]:
+    def archive(self) -> Generator[Path]:
         """A temporary copy of the archive, after its digest and, where a public key asks for one, its signature.
 
         Raises:
@@ -78,11 +78,10 @@ class StoredModel:
                 yield folder.parent / ARCHIVE
             return
         with self.artifact(ARCHIVE) as file:
-            self._check(file)
-            yield file
+            yield self._check(file)
 
     @contextmanager
-    def package(self, unsigned: bool = False) -> Iterator[Path]:
+    def package(self, unsigned: bool = False) -> Generator[Path]:
         """A temporary copy of the whole registered folder, checked as `archive` does it.
 
         Python's byte code is left out of it: MLflow leaves some in a folder that it serves from. `unsigned` asks for no
@@ -91,8 +90,8 @@ class StoredModel:
         Raises:
             VaelineError: the archive is missing or was changed, or the folder is not signed as it must be.
         """
-        with self.artifact(FOLDER) as folder:
-            self._check(folder.parent / ARCHIVE if folder else None)
+        with self.artifact(FOLDER) as copy:
+            folder = self._check(copy.parent / ARCHIVE if copy else None).parents[1]
             for cache in list(folder.rglob("__pycache__")):
                 shutil.rmtree(cache)
             if not unsigned and (key := public_key()):
@@ -100,7 +99,7 @@ class StoredModel:
             yield folder
 
     @contextmanager
-    def artifact(self, path: str) -> Iterator[Path | None]:
+    def artifact(self, path: str) -> Generator[Path | None]:
         """A temporary copy of an artifact of the run, which messages call by its lasting name; None where it is not."""
         with artifact_copy(self.client, self.run_id, path) as copy:
             try:
@@ -108,7 +107,8 @@ class StoredModel:
             except VaelineError as error:
                 raise VaelineError(str(error).replace(str(copy), f"{path} of {self.name}")) from error
 
-    def _check(self, archive: Path | None) -> None:
+    def _check(self, archive: Path | None) -> Path:
+        """The archive, which is there and has the digest of the model. Raises VaelineError."""
         if archive is None or not archive.is_file():
             raise VaelineError(
                 f"{self.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
@@ -118,6 +118,7 @@ class StoredModel:
             raise VaelineError(
                 f"{ARCHIVE} of {self.name}: SHA-256 is {found}, expected {self.model_sha256}; the file was changed"
             )
+        return archive
 
 
 def find_run_model(reference: str) -> StoredModel:

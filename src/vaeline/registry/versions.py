@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -37,7 +37,7 @@ def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
     if parts is None:
         raise VaelineError(f"{uri}: a registered model is called models:/name/version or models:/name@alias")
     try:
-        version = _find_version(client, **parts.groupdict())
+        version = _find_version(client, parts["name"], parts["version"], parts["alias"])
     except MlflowException as error:
         if error.error_code not in UNKNOWN:
             raise
@@ -57,7 +57,14 @@ def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion 
     return _known(lambda: client.get_model_version(name, number))
 
 
-def known_run(client: MlflowClient, run_id: str) -> Run | None:
+def run_id_of(version: ModelVersion) -> str:
+    """The id of the run that made a version. Raises VaelineError for a version without one."""
+    if not version.run_id:
+        raise VaelineError(f"{uri_of(version)}: has no run; vaeline registers no such version")
+    return version.run_id
+
+
+def known_run(client: MlflowClient, run_id: str | None) -> Run | None:
     """A run, deleted ones too; None where there is none, or none any more."""
     return _known(lambda: client.get_run(run_id)) if run_id else None
 
@@ -79,7 +86,7 @@ def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:
 
 
 @contextmanager
-def artifact_copy(client: MlflowClient, run_id: str, path: str) -> Iterator[Path | None]:
+def artifact_copy(client: MlflowClient, run_id: str, path: str) -> Generator[Path | None]:
     """A temporary copy of an artifact, a file or a folder, of a run; None where it is not."""
     with tempfile.TemporaryDirectory() as scratch:
         with reachable():
@@ -90,7 +97,7 @@ def artifact_copy(client: MlflowClient, run_id: str, path: str) -> Iterator[Path
 
 
 @contextmanager
-def present_store(but_first: str = "") -> Iterator[MlflowClient]:
+def present_store(but_first: str = "") -> Generator[MlflowClient]:
     """The store, which must be there: looking for a model creates no empty one.
 
     Raises:
@@ -104,7 +111,7 @@ def present_store(but_first: str = "") -> Iterator[MlflowClient]:
 
 
 @contextmanager
-def reachable() -> Iterator[None]:
+def reachable() -> Generator[None]:
     """A store that fails becomes a sentence."""
     try:
         yield
@@ -112,7 +119,7 @@ def reachable() -> Iterator[None]:
         raise unreachable(error) from error
 
 
-def _find_version(client: MlflowClient, name: str, version: str | None, alias: str | None) -> ModelVersion:
+def _find_version(client: MlflowClient, name: str, version: str | None, alias: str) -> ModelVersion:
     return client.get_model_version(name, version) if version else client.get_model_version_by_alias(name, alias)
 
 

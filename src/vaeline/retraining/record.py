@@ -36,7 +36,7 @@ def read_last(client: "MlflowClient", dataset: str) -> Retraining | None:
         if text := model.tags.get(TAG):
             try:
                 content = json.loads(text)
-                return Retraining(**{**content, "at": datetime.fromisoformat(content["at"])})
+                return Retraining(datetime.fromisoformat(content.pop("at")), **content)
             except (ValueError, KeyError, TypeError):
                 raise VaelineError(f"{name}: its tag {TAG} cannot be read; delete it, and retrain") from None
     return None

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,7 +48,7 @@ class Outcome:
 
 
 @contextmanager
-def alone() -> Iterator[bool]:
+def alone() -> Generator[bool]:
     """Whether no other retraining is at work in this repository; while the block lasts, none begins."""
     lock = FileLock(state_directory() / "retrain.lock")
     try:
@@ -84,7 +84,7 @@ def retrain(
     verdict = gate(number)
     tell(f"candidate {number}: the gate says {verdict}")
     refusal = why_not(client, params, champion, version, verdict)
-    if refusal:
+    if champion is None or refusal:
         return Outcome(CANDIDATE, f"candidate {number} waits: {refusal}", number, verdict)
     terms = Terms(timedelta(days=params.registry.report_days), policy(params), champion.version)
     promote(client, client.get_model_version(version.name, number), served_name(params.data.name), terms, tell=tell)

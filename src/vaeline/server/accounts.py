@@ -44,14 +44,18 @@ class Caller:
 
         Raises VaelineError.
         """
-        place = "params" if method == "GET" else "json"
+        query, body = (content, None) if method == "GET" else (None, content)
         with requests.Session() as session:
             session.trust_env = False  # no proxy and no .netrc between us and a port of this machine
             session.auth = (self.user, self.password)
             try:
-                return session.request(method, f"{self.server}{path}", timeout=SECONDS, **{place: content})
+                return session.request(method, f"{self.server}{path}", params=query, json=body, timeout=SECONDS)
             except requests.RequestException:
                 raise VaelineError(f"no server answers at {self.server}; `vaeline server start` starts it") from None
+
+    def read(self, path: str, **query: Any) -> dict[str, Any]:
+        """What is there, which must be. Raises VaelineError."""
+        return _content(self.send("GET", path, **query))
 
     def get(self, path: str, **query: Any) -> dict[str, Any] | None:
         """What is there; None if nothing is. Raises VaelineError."""
@@ -115,7 +119,7 @@ def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> 
     elif not _knows(Caller(admin.server, name, password)):
         admin.do("PATCH", f"{API}/users/update-password", username=name, password=password)
     write_credentials(folder, name, password, read_address(folder))
-    held = {role["name"] for role in admin.get(f"{RIGHTS_API}/users/roles/list", username=name)["roles"]}
+    held = {role["name"] for role in admin.read(f"{RIGHTS_API}/users/roles/list", username=name)["roles"]}
     for role in set(roles) - held:
         admin.make(f"{RIGHTS_API}/roles/assign", username=name, role_id=_role(admin, role)["id"])
     for role in held & set(RIGHTS) - set(roles):
@@ -125,7 +129,7 @@ def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> 
 def _known_datasets(admin: Caller) -> set[str]:
     """The data sets that the server has both registered models of."""
     question = {"filter": "name LIKE 'vae-%'", "max_results": 1000}
-    found = admin.get(f"{API}/registered-models/search", **question).get("registered_models", [])
+    found = admin.read(f"{API}/registered-models/search", **question).get("registered_models", [])
     names = {model["name"] for model in found}
     datasets = {name.removeprefix(served_name("")) for name in names}
     return {dataset for dataset in datasets if {candidate_name(dataset), served_name(dataset)} <= names}
@@ -149,27 +153,28 @@ def _set_rights(admin: Caller, role: str, wanted: Mapping[tuple[str, str], str])
 
 def _role(admin: Caller, name: str) -> dict[str, Any]:
     def find() -> dict[str, Any] | None:
-        roles = admin.get(f"{RIGHTS_API}/roles/list", workspace=WORKSPACE)["roles"]
+        roles = admin.read(f"{RIGHTS_API}/roles/list", workspace=WORKSPACE)["roles"]
         return next((role for role in roles if role["name"] == name), None)
 
-    if find() is None:
-        admin.make(f"{RIGHTS_API}/roles/create", name=name, workspace=WORKSPACE)
-    return find()
+    if known := find():
+        return known
+    admin.make(f"{RIGHTS_API}/roles/create", name=name, workspace=WORKSPACE)
+    if made := find():
+        return made
+    raise VaelineError(f"the server does not list the role {name}, which was just made; start the server again")
 
 
 def _experiment(admin: Caller, name: str) -> str:
-    def find() -> dict[str, Any] | None:
-        return admin.get(f"{API}/experiments/get-by-name", experiment_name=name)
-
-    if find() is None:
+    place = f"{API}/experiments/get-by-name"
+    if admin.get(place, experiment_name=name) is None:
         admin.make(f"{API}/experiments/create", name=name)
-    return find()["experiment"]["experiment_id"]
+    return admin.read(place, experiment_name=name)["experiment"]["experiment_id"]
 
 
 def _ledger(admin: Caller, name: str) -> str:
     """The experiment of a ledger, with its one run, as `ledger.make_ledger` makes it for those who may."""
     experiment = _experiment(admin, name)
-    tags = admin.get(f"{API}/experiments/get", experiment_id=experiment)["experiment"].get("tags", [])
+    tags = admin.read(f"{API}/experiments/get", experiment_id=experiment)["experiment"].get("tags", [])
     if RUN_TAG not in {tag["key"] for tag in tags}:
         run = admin.do("POST", f"{API}/runs/create", experiment_id=experiment, run_name=name)["run"]["info"]["run_id"]
         admin.do("POST", f"{API}/runs/update", run_id=run, status="FINISHED")

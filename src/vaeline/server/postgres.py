@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def create_cluster(programs: Path, cluster: Path, password: str) -> None:
 
 
 @contextmanager
-def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Iterator[subprocess.Popen]:
+def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Generator[subprocess.Popen]:
     """PostgreSQL on 127.0.0.1 for as long as the block runs; what it says goes to `log`. Raises VaelineError."""
     _end_orphan(cluster)
     options = ["-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="]
@@ -134,7 +134,7 @@ def _run(folder: Path, command: Sequence[str | Path], text: str = "") -> None:
 
 def _major_version(programs: Path) -> str:
     said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    return re.search(r"\d+", said)[0]
+    return re.findall(r"\d+", said)[0]
 
 
 def _stand_in() -> pwd.struct_passwd | None:

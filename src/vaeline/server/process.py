@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -17,7 +17,7 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def until_stopped() -> Iterator[None]:
+def until_stopped() -> Generator[None]:
     """The first Ctrl-C, SIGTERM or SIGHUP ends the block quietly; those that follow do not cut off its cleaning up."""
     previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
     try:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
@@ -109,7 +109,7 @@ def free_port() -> int:
 @contextmanager
 def _running_mlflow(
     folder: Folder, address: Address, name: str, environment: Mapping[str, str]
-) -> Iterator[subprocess.Popen]:
+) -> Generator[subprocess.Popen]:
     """MLflow's server while the block runs; it says what it has to say on our own stderr."""
     hosts = [f"{host}:{address.port}" for host in (LOOPBACK, "localhost")] + ([name] if name else [])
     options = {
@@ -189,7 +189,7 @@ def _make_folders(folder: Folder) -> None:
 
 
 @contextmanager
-def _only_one(folder: Folder) -> Iterator[None]:
+def _only_one(folder: Folder) -> Generator[None]:
     try:
         with FileLock(folder.root / "lock", timeout=0):
             yield

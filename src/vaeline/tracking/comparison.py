@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import KEYS, Evaluation
 from vaeline.tracking.lineage import is_current
-from vaeline.tracking.runs import runs_called, search_all
+from vaeline.tracking.runs import name_of, runs_called, search_all
 from vaeline.tracking.store import TRAINING_VIEW, public_uri
 from vaeline.tracking.sync import METRICS, NOT_IN_NAMES, PER_CLASS, SCORES, sync_run
 
@@ -45,7 +45,7 @@ def resolve_run(client: MlflowClient, text: str) -> tuple[Run, str]:
         raise VaelineError(f"{len(called)} runs have an id that begins with {text!r}: {fitting}; name one of them")
     if not called:
         newest = search_all(client, "attributes.status = 'FINISHED'", NAMES_SHOWN)
-        known = ", ".join(dict.fromkeys(run.info.run_name for run in newest)) or "none"
+        known = ", ".join(dict.fromkeys(map(name_of, newest))) or "none"
         raise VaelineError(f"no run {text!r} in {public_uri()}; the newest finished runs are: {known}")
     return called[0], ""
 
@@ -59,10 +59,9 @@ def read_evaluations(client: MlflowClient, runs: Sequence[Run]) -> list[Evaluati
     for run_id, times in Counter(run.info.run_id for run in runs).items():
         if times > 1:
             raise VaelineError(f"the run {run_id} is named {times} times; a comparison needs different runs")
-    names = Counter(run.info.run_name for run in runs)
+    names = Counter(map(name_of, runs))
     return [
-        read_evaluation(client, run, run.info.run_name if names[run.info.run_name] == 1 else _name_with_id(run))
-        for run in runs
+        read_evaluation(client, run, name_of(run) if names[name_of(run)] == 1 else _name_with_id(run)) for run in runs
     ]
 
 
@@ -131,7 +130,7 @@ def attach_comparison(client: MlflowClient, runs: Sequence[Run], files: Sequence
     Doing it again replaces the files.
     """
     newest = max(runs, key=lambda run: run.info.start_time)
-    folder = f"{COMPARISON}/{NOT_IN_NAMES.sub('_', runs[0].info.run_name)}"
+    folder = f"{COMPARISON}/{NOT_IN_NAMES.sub('_', name_of(runs[0]))}"
     for file in files:
         client.log_artifact(newest.info.run_id, str(file), folder)
     return newest, folder
@@ -160,7 +159,7 @@ def _newest_finished(runs: list[Run], name: str) -> tuple[Run, str]:
 
 
 def _name_with_id(run: Run) -> str:
-    return f"{run.info.run_name} {run.info.run_id[:8]}"
+    return f"{name_of(run)} {run.info.run_id[:8]}"
 
 
 def _test_data(run: Run) -> dict[str, Any]:

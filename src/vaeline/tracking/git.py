@@ -1,7 +1,7 @@
 """What git knows, read by its own commands; nothing, where git or a repository is missing."""
 
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -10,7 +10,7 @@ def git(*arguments: str, cwd: Path | None = None) -> str:
     return _run(arguments, cwd=cwd).decode(errors="replace").strip()
 
 
-def commit_trees(commit: str, paths: Iterable[str]) -> dict[str, dict[str, bytes] | None]:
+def commit_trees(commit: str, paths: Iterable[str]) -> dict[str, Mapping[str, bytes | Path] | None]:
     """Files and folders as the commit holds them, by path, as `trees.Tree`; None for those that it does not hold."""
     blobs = {}
     for entry in git("ls-tree", "-r", "-z", commit).split("\0"):

@@ -84,9 +84,10 @@ def recorded_key(stages: Stages, commit: str) -> str:
     recorded = code(stages, "train")
     trees = commit_trees(commit, recorded)
     trees |= {path: recorded_tree(path, md5) for path, md5 in deps(stages, "train").items() if path not in recorded}
-    if any(tree is None for tree in trees.values()) or differing_code(stages, "train", commit):
+    held = {path: tree for path, tree in trees.items() if tree is not None}
+    if len(held) < len(trees) or differing_code(stages, "train", commit):
         return ""
-    digests = {path: tree_digest(tree) for path, tree in trees.items()}
+    digests = {path: tree_digest(tree) for path, tree in held.items()}
     return key_of(stages["train"]["cmd"], params(stages, "train"), digests)
 
 

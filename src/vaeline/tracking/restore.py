@@ -33,6 +33,7 @@ from vaeline.tracking.runs import (
     log_history,
     log_metrics,
     log_params,
+    name_of,
     run_name,
     set_tags,
 )
@@ -105,7 +106,7 @@ def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[Recorded
         name, began = run_name(params(lock.stages), key or lock.model_md5), locks[0].time * 1000
         run = client.create_run(experiment_id(client, lock.experiment), start_time=began, run_name=name)
         client.set_terminated(run.info.run_id, end_time=began)
-    found = Restoration(run.info.run_name, run.info.run_id, lock.commit, outcome)
+    found = Restoration(name_of(run), run.info.run_id, lock.commit, outcome)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         found.outcome = "deleted"
     elif outcome == "rebuilt" or RESTORED in run.data.tags or _was_stopped(run):

@@ -82,6 +82,11 @@ def own_process_tags() -> dict[str, str]:
     }
 
 
+def name_of(run: Run) -> str:
+    """The name of a run; its id where MLflow keeps no name."""
+    return run.info.run_name or run.info.run_id
+
+
 def close_stale_runs(client: MlflowClient, experiment: str) -> list[str]:
     """End as KILLED what is RUNNING without a process of this machine; return the names."""
     closed = []
@@ -89,7 +94,7 @@ def close_stale_runs(client: MlflowClient, experiment: str) -> list[str]:
         tags = run.data.tags
         if tags.get("vaeline.host") == platform.node() and not _alive(tags):
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
-            closed.append(run.info.run_name)
+            closed.append(name_of(run))
     return closed
 
 

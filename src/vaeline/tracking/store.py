@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def holds_trainings(experiment: str) -> bool:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _one_at_a_time() -> Generator[None]:
     """Hold off this machine's other processes by a file, and those of others by a lock in the PostgreSQL they share."""
     with FileLock(state_directory() / "store.lock"), ExitStack() as held:
         if tracking_uri().startswith("postgresql"):

@@ -2,8 +2,9 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -54,29 +55,33 @@ class TrainingObserver:
         """Log one epoch and how long it took, unless the run has it already."""
         now = time.monotonic()
         seconds, self.epoch_began = now - self.epoch_began, now
-        self._attempt(self._log_history, [{**row, "epoch_seconds": seconds}])
+        self._attempt_on_run(lambda client, run_id: log_history(client, run_id, [{**row, "epoch_seconds": seconds}]))
 
     def go_on(self, history: Sequence[Mapping[str, float]]) -> None:
         """Log what the run lacks of an earlier process, which may have ended between its checkpoint and its log."""
-        self._attempt(self._log_history, history)
+        self._attempt_on_run(lambda client, run_id: log_history(client, run_id, history))
 
     def trained(self, model_digest: str) -> None:
         """Say which model came out of the run, even if the store was lost in between and is back."""
         self.lost = self.run is None
-        self._attempt(self._set_tags, {DIGEST_TAG: model_digest})
+        self._attempt_on_run(lambda client, run_id: set_tags(client, run_id, {DIGEST_TAG: model_digest}))
 
     def end(self, status: str, reason: str = "") -> None:
         """Close the run as FINISHED, FAILED or KILLED, even if the store was lost in between and is back."""
         self.lost = self.run is None
         if reason:
-            self._attempt(self._set_tags, {ENDED_BY: reason[:500]})
-        self._attempt(self._end, status)
+            self._attempt_on_run(lambda client, run_id: set_tags(client, run_id, {ENDED_BY: reason[:500]}))
+        self._attempt_on_run(lambda client, run_id: client.set_terminated(run_id, status))
 
-    def _attempt(self, action: Callable[..., None], *arguments: Any) -> None:
+    def _attempt_on_run(self, action: Callable[[MlflowClient, str], None]) -> None:
+        if self.client is not None and self.run is not None:
+            self._attempt(partial(action, self.client, self.run.info.run_id))
+
+    def _attempt(self, action: Callable[[], None]) -> None:
         if self.lost:
             return
         try:
-            action(*arguments)
+            action()
         except STORE_ERRORS as error:
             self.lost = True
             print(
@@ -86,35 +91,26 @@ class TrainingObserver:
             )
 
     def _begin(self) -> None:
-        self.client = open_store()
-        experiment = experiment_id(self.client, self.manifest["name"])
-        for name in close_stale_runs(self.client, experiment):
+        client = self.client = open_store()
+        experiment = experiment_id(client, self.manifest["name"])
+        for name in close_stale_runs(client, experiment):
             print(f"train: the run {name} had lost its process; it is now KILLED", flush=True)
         params = declared_params()
-        run = find_run(self.client, experiment, {KEY_TAG: self.key})
+        run = find_run(client, experiment, {KEY_TAG: self.key})
         if run is None:
-            run = self.client.create_run(experiment, run_name=run_name(params, self.key))
+            run = client.create_run(experiment, run_name=run_name(params, self.key))
         self.run = run
-        self.client.update_run(run.info.run_id, status="RUNNING")
+        client.update_run(run.info.run_id, status="RUNNING")
         about = data_tags(self.manifest["dataset"], read_validation())
-        self._set_tags(training_tags() | about | own_process_tags())
+        set_tags(client, run.info.run_id, training_tags() | about | own_process_tags())
         if ENDED_BY in run.data.tags:
-            self.client.delete_tag(run.info.run_id, ENDED_BY)
-        log_params(self.client, run, params)
-        log_dataset(self.client, run, self.manifest["name"], data_md5(), self.manifest["splits"])
-
-    def _log_history(self, history: Sequence[Mapping[str, float]]) -> None:
-        log_history(self.client, self.run.info.run_id, history)
-
-    def _set_tags(self, tags: Mapping[str, str]) -> None:
-        set_tags(self.client, self.run.info.run_id, tags)
-
-    def _end(self, status: str) -> None:
-        self.client.set_terminated(self.run.info.run_id, status)
+            client.delete_tag(run.info.run_id, ENDED_BY)
+        log_params(client, run, params)
+        log_dataset(client, run, self.manifest["name"], data_md5(), self.manifest["splits"])
 
 
 @contextmanager
-def watch_training(key: str, manifest: Mapping[str, Any]) -> Iterator[TrainingObserver]:
+def watch_training(key: str, manifest: Mapping[str, Any]) -> Generator[TrainingObserver]:
     """Open the run, and close it as what happened: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED."""
     observer = TrainingObserver(key, manifest)
     with raising(signal.SIGTERM):
@@ -132,7 +128,7 @@ def watch_training(key: str, manifest: Mapping[str, Any]) -> Iterator[TrainingOb
 
 
 @contextmanager
-def raising(*signals: signal.Signals) -> Iterator[None]:
+def raising(*signals: signal.Signals) -> Generator[None]:
     """Within the block, these signals raise `Terminated`, so that what is open is closed."""
     previous = {number: signal.signal(number, _terminate) for number in signals}
     try:
@@ -143,7 +139,7 @@ def raising(*signals: signal.Signals) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(lock_file: Path) -> Iterator[None]:
+def exclusive(lock_file: Path) -> Generator[None]:
     """Hold a lock against a second training in this workspace, such as the orphan of a killed `dvc`.
 
     Raises:

@@ -41,7 +41,8 @@ def cached_tree(md5: str) -> Tree | None:
         return {}
     if not all(map(RELATIVE.fullmatch, members)):
         return {}
-    return members if all(members.values()) else None
+    present = {name: file for name, file in members.items() if file is not None}
+    return present if len(present) == len(members) else None
 
 
 def recorded_tree(path: str, md5: str) -> Tree | None:
