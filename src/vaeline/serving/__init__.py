@@ -1,0 +1,1 @@
+"""An HTTP service that follows a model of the registry."""

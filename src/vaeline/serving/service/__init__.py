@@ -1,1 +1,0 @@
-"""An HTTP service that follows a model of the registry."""
