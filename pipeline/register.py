@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from vaeline.artifacts import digest, write_json
+from vaeline.closing_table import print_summary
 from vaeline.data.prepared import read_prepared, scale
 from vaeline.errors import run_stage
-from vaeline.registry.candidates import candidate_name, register_candidate
-from vaeline.registry.golden import IMAGES
-from vaeline.report import print_summary
+from vaeline.pyfunc.golden import IMAGES
+from vaeline.registry.candidates import register_candidate
+from vaeline.registry.names import candidate_name
 from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
 from vaeline.tracking.sync import sync_run
 

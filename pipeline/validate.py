@@ -9,7 +9,7 @@ from vaeline.errors import VaelineError, run_stage
 from vaeline.params.base import read_section
 from vaeline.params.data import DataParams
 from vaeline.params.validate import ValidateParams
-from vaeline.validation.gate import validate
+from vaeline.validation.checkpoint import validate
 from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
 from vaeline.validation.report import write_report
 

@@ -5,9 +5,9 @@ import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
 
+from vaeline.dvc_repro import apply_preset
 from vaeline.errors import VaelineError
 from vaeline.params.whole import read_params
-from vaeline.repro import apply_preset
 
 PRESETS = sorted(file.stem for file in (ROOT / "presets").glob("*.yaml"))
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from vaeline.params.base import flatten
 from vaeline.params.whole import change_params, read_params
-from vaeline.registry.candidates import candidate_name
+from vaeline.registry.names import candidate_name
 
 CLI = (sys.executable, "-m", "vaeline.cli")
 DVC = (sys.executable, "-m", "dvc")

@@ -9,7 +9,7 @@ from scipy import stats
 
 from vaeline.artifacts import atomic_file
 from vaeline.ingestion.simulation import KINDS
-from vaeline.monitoring.tests import TITLES
+from vaeline.monitoring.two_sample_tests import TITLES
 from vaeline.params.monitor import MonitorParams
 
 MOST_FALSE, LEAST_TRUE = 0.05, 0.95

@@ -20,8 +20,7 @@ from tqdm import tqdm
 
 from vaeline.artifacts import atomic_file
 from vaeline.evaluation.comparison import SCORES
-from vaeline.params.gate import GateParams
-from vaeline.registry.gate.statistics import (
+from vaeline.gate.statistics import (
     FAIL,
     PASS,
     Bound,
@@ -32,6 +31,7 @@ from vaeline.registry.gate.statistics import (
     overall,
     paired_gains,
 )
+from vaeline.params.gate import GateParams
 
 Rule = Callable[[np.ndarray, np.ndarray, Bound], str]
 BETTER_BY = 0.5

@@ -14,11 +14,11 @@ import numpy as np
 from vaeline.artifacts import atomic_file, canonical_json, write_json
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.evaluation.subject import Subject
+from vaeline.gate.policy import evaluation_settings
+from vaeline.gate.statistics import gain_of_chance, label_loss_of_chance
 from vaeline.likelihood.measure import measure_likelihood
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import Params
-from vaeline.registry.gate.policy import evaluation_settings
-from vaeline.registry.gate.statistics import gain_of_chance, label_loss_of_chance
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 

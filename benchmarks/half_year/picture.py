@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vaeline.artifacts import atomic_file
 from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED
-from vaeline.monitoring.tests import TITLES
+from vaeline.monitoring.two_sample_tests import TITLES
 
 COLORS = {QUIET: "#2a7f3f", VIOLATED: "#d08700", TRIGGERED: "#b3261e"}
 SHADES = {"rotated": ("#f6dfc8", "turned by 20°"), "class_mix": ("#dbe4f6", "other class mix")}

@@ -15,9 +15,9 @@ from vaeline.ingestion.batches import write_batch
 from vaeline.ingestion.held_back import held_back
 from vaeline.ingestion.simulation import simulate
 from vaeline.monitoring.report import QUIET, TRIGGERED, VIOLATED, outcome
-from vaeline.monitoring.tests import TITLES
+from vaeline.monitoring.two_sample_tests import TITLES
 from vaeline.params.whole import change_params, read_params
-from vaeline.registry.candidates import served_name
+from vaeline.registry.names import served_name
 from vaeline.retraining.work import CANDIDATE
 
 STATUS = {QUIET: 0, VIOLATED: 3, TRIGGERED: 4}

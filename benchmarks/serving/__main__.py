@@ -19,7 +19,7 @@ import numpy as np
 from load import JSON, Client, Pace, free_port, press, running
 
 from vaeline.artifacts import atomic_file
-from vaeline.registry.candidates import package_pyfunc
+from vaeline.pyfunc.package import package_pyfunc
 
 TABLE = Path(__file__).parent / "table.md"
 IMAGES = (1, 8, 64)

@@ -34,9 +34,9 @@ from vaeline.artifacts import atomic_file
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel
+from vaeline.pyfunc import answers
+from vaeline.pyfunc.answers import Ask
 from vaeline.registry.stored import ARCHIVE
-from vaeline.serving import answers
-from vaeline.serving.answers import Ask
 from vaeline.tracking.runs import DIGEST_TAG
 
 TABLE = Path(__file__).parent / "soak.md"

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from vaeline.cli import app
 from vaeline.params.whole import change_params
-from vaeline.serving.service import server
-from vaeline.serving.service.settings import Settings
+from vaeline.serving import server
+from vaeline.serving.settings import Settings
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from vaeline.registry.gate.statistics import gain_of_chance, label_loss_of_chance
+from vaeline.gate.statistics import gain_of_chance, label_loss_of_chance
 
 COUNT, SEEDS, SCATTER = 3000, 10, 0.4
 

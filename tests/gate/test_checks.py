@@ -1,7 +1,7 @@
 import pytest
 
-from vaeline.registry.gate.checks import NOT_RUN, at_least, at_most, holds, not_run
-from vaeline.registry.gate.statistics import FAIL, PASS
+from vaeline.gate.checks import NOT_RUN, at_least, at_most, holds, not_run
+from vaeline.gate.statistics import FAIL, PASS
 
 
 @pytest.mark.parametrize(

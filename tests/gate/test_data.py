@@ -8,8 +8,8 @@ import pytest
 
 from vaeline.artifacts import digest
 from vaeline.data.prepared import read_prepared, write_prepared
-from vaeline.registry.gate.data import TEST_TAG, VALIDATION_TAG, Facts, count_overlap, data_checks, look_at, rows_digest
-from vaeline.registry.gate.statistics import FAIL, PASS
+from vaeline.gate.data import TEST_TAG, VALIDATION_TAG, Facts, count_overlap, data_checks, look_at, rows_digest
+from vaeline.gate.statistics import FAIL, PASS
 
 MD5 = "a" * 32
 

@@ -8,10 +8,10 @@ import pytest
 
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
-from vaeline.registry.gate.checks import Check
-from vaeline.registry.gate.decision import Decision, improve, improvement_checks, worst_check
-from vaeline.registry.gate.policy import evaluation_settings, least_gain, policy, require_thresholds
-from vaeline.registry.gate.statistics import FAIL, INCONCLUSIVE, PASS
+from vaeline.gate.checks import Check
+from vaeline.gate.decision import Decision, improve, improvement_checks, worst_check
+from vaeline.gate.policy import evaluation_settings, least_gain, policy, require_thresholds
+from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS
 
 COUNT = 500
 RNG = np.random.default_rng(1)

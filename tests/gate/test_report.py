@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
-from vaeline.registry.gate.checks import Check
-from vaeline.registry.gate.decision import Contest, Decision, Improvement
-from vaeline.registry.gate.page import write_page
-from vaeline.registry.gate.publish import PAGE, REPORT, VERDICT_TAG, gate_tags, publish
-from vaeline.registry.gate.report import build_report, gate_digest
-from vaeline.registry.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound
+from vaeline.gate.checks import Check
+from vaeline.gate.contest import Contest
+from vaeline.gate.decision import Decision, Improvement
+from vaeline.gate.page import write_page
+from vaeline.gate.publish import PAGE, REPORT, VERDICT_TAG, gate_tags, publish
+from vaeline.gate.report import build_report, gate_digest
+from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 IN_CONTRACT = {

@@ -9,12 +9,8 @@ from vaeline.classifier.network import Classifier
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.subject import Subject
-from vaeline.likelihood.measure import measure_likelihood
-from vaeline.models.build import build_model
-from vaeline.models.vae import VAE
-from vaeline.params.model import ModelParams
-from vaeline.registry.gate.policy import evaluation_settings
-from vaeline.registry.gate.scoring import (
+from vaeline.gate.policy import evaluation_settings
+from vaeline.gate.scoring import (
     anomaly_check,
     collapse_checks,
     finite_check,
@@ -22,7 +18,11 @@ from vaeline.registry.gate.scoring import (
     paired_scores,
     score_model,
 )
-from vaeline.registry.gate.statistics import FAIL, PASS
+from vaeline.gate.statistics import FAIL, PASS
+from vaeline.likelihood.measure import measure_likelihood
+from vaeline.models.build import build_model
+from vaeline.models.vae import VAE
+from vaeline.params.model import ModelParams
 
 TEST_DATA = {"images_sha256": "a", "labels_sha256": "b"}
 
@@ -100,7 +100,7 @@ def test_a_score_that_is_no_number_is_found_and_named(
         return part
 
     well = score(small_model, prepared, classifier, gate_params, "well")
-    monkeypatch.setattr("vaeline.registry.gate.scoring.measure_likelihood", spoilt)
+    monkeypatch.setattr("vaeline.gate.scoring.measure_likelihood", spoilt)
     ill = score(small_model, prepared, classifier, gate_params, "ill")
     assert (well.nonfinite, ill.nonfinite) == (0, 1)
     assert finite_check([well]).verdict == PASS

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from vaeline.registry.gate import served
-from vaeline.registry.gate.checks import NOT_RUN
-from vaeline.registry.gate.served import Service, clean_environment, serve_and_ask, service_checks
-from vaeline.registry.gate.statistics import FAIL, PASS
-from vaeline.serving.pyfunc import MODES
+from vaeline.gate import served
+from vaeline.gate.checks import NOT_RUN
+from vaeline.gate.served import Service, clean_environment, serve_and_ask, service_checks
+from vaeline.gate.statistics import FAIL, PASS
+from vaeline.pyfunc.model import MODES
 
 QUESTIONS = {mode: {"inputs": [[1.0], [2.0]], "params": {"mode": mode}} for mode in MODES}
 ANSWERS = {mode: {"images": [1.0, 2.0]} for mode in MODES}

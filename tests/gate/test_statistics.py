@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vaeline.registry.gate.statistics import (
+from vaeline.gate.statistics import (
     FAIL,
     INCONCLUSIVE,
     PASS,
@@ -74,7 +74,7 @@ def test_a_class_with_a_single_image_is_refused():
 
 
 def test_large_classes_are_drawn_in_parts_with_every_resample_filled(monkeypatch):
-    monkeypatch.setattr("vaeline.registry.gate.statistics.DRAWS_AT_ONCE", 700)
+    monkeypatch.setattr("vaeline.gate.statistics.DRAWS_AT_ONCE", 700)
     draws = stratified_means(HARDNESS, LABELS, 333, np.random.default_rng(1))
     assert draws.shape == (333,)
     assert np.abs(draws - HARDNESS.mean()).max() < 12

@@ -21,7 +21,7 @@ from vaeline.ingestion.batches import read_batch
 from vaeline.ingestion.ingest import alone, ingest
 from vaeline.ingestion.quarantine import QUARANTINE
 from vaeline.ingestion.run import as_report, open_rules
-from vaeline.validation.gate import Failure, Verdict
+from vaeline.validation.checkpoint import Failure, Verdict
 
 TRACK = accept.track  # before the place puts a note there
 PASSES = Verdict("digits", 3, {"batch": 1}, [])

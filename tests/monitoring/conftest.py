@@ -16,7 +16,8 @@ from vaeline.ingestion.simulation import Simulated, simulate
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.monitor import MonitorParams
 from vaeline.params.whole import Params, change_params, read_params
-from vaeline.registry.candidates import register_candidate, served_name
+from vaeline.registry.candidates import register_candidate
+from vaeline.registry.names import served_name
 from vaeline.tracking.runs import DIGEST_TAG, log_dataset
 from vaeline.tracking.store import experiment_id, open_store
 

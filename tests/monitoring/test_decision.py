@@ -2,7 +2,7 @@ import pytest
 
 from vaeline.monitoring.decision import examine, is_triggered, is_violated, judge
 from vaeline.monitoring.observables import observe
-from vaeline.monitoring.tests import Finding
+from vaeline.monitoring.two_sample_tests import Finding
 
 
 def finding(name="kl", p=1e-6, effect=0.5):

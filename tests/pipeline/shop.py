@@ -16,8 +16,9 @@ from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.base import flatten
 from vaeline.params.whole import Params, change_params, parse_params, read_params
-from vaeline.registry.candidates import candidate_name, register_candidate, served_name
+from vaeline.registry.candidates import register_candidate
 from vaeline.registry.garbage import MD5_TAG
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.stored import REFERENCE
 from vaeline.tracking.runs import DIGEST_TAG, log_dataset, log_params
 from vaeline.tracking.store import experiment_id, open_store

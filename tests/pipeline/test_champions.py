@@ -16,17 +16,18 @@ from typer.testing import CliRunner
 from vaeline.artifacts import digest
 from vaeline.cli import app
 from vaeline.errors import VaelineError
+from vaeline.gate import decision as deciding
+from vaeline.gate.checks import NOT_RUN, Check
+from vaeline.gate.contest import Contest, require_contest
+from vaeline.gate.decision import Decision, decide
+from vaeline.gate.report import gate_digest
+from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import change_params, read_params
-from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.chain import broken_links
-from vaeline.registry.gate import decision as deciding
-from vaeline.registry.gate.checks import NOT_RUN, Check
-from vaeline.registry.gate.decision import Contest, Decision, decide
-from vaeline.registry.gate.entrants import find_candidate, find_champion, require_contest
-from vaeline.registry.gate.report import gate_digest
-from vaeline.registry.gate.statistics import FAIL, INCONCLUSIVE, PASS
 from vaeline.registry.ledger import read_ledger
+from vaeline.registry.lookup import find_candidate, find_champion
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.stored import GOLDEN_OUTPUTS
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import open_store

@@ -10,8 +10,9 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pipeline.server import NAME, TeamServer, acting_as, needs_postgres
 
-from vaeline.registry.candidates import candidate_name, copy_version, served_name
+from vaeline.registry.candidates import copy_version
 from vaeline.registry.ledger import append, ledger_name, mark_done, read_ledger
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.server.accounts import add_user, admin_of, grant
 from vaeline.server.folder import read_password
 from vaeline.tracking.runs import set_tags

@@ -24,7 +24,7 @@ from vaeline.cli import app
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
 from vaeline.params.whole import read_params
-from vaeline.registry.candidates import candidate_name, served_name
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.stored import ARCHIVE, find_registered
 from vaeline.server.accounts import API, RIGHTS, RIGHTS_API, add_user, admin_of, grant
 from vaeline.server.folder import new_password, read_password
@@ -41,7 +41,7 @@ WRITERS, EPOCHS = 8, 6
 CROWD = "crowd"  # a data set of its own: what it registers are no models
 WRITE = f"""
 import multiprocessing, os, pathlib, sys
-from vaeline.registry.candidates import candidate_name
+from vaeline.registry.names import candidate_name
 from vaeline.tracking.runs import log_history, set_tags
 from vaeline.tracking.store import experiment_id, open_store
 

@@ -15,8 +15,9 @@ from pipeline.workspace import Workspace, copy_workspace
 
 from vaeline.data.readers import ImageSet
 from vaeline.params.whole import read_params
-from vaeline.registry.candidates import candidate_name, copy_version, make_model, served_name
+from vaeline.registry.candidates import copy_version, make_model
 from vaeline.registry.moves import move, read_standing
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.retraining.due import judge, survey
 from vaeline.retraining.record import TAG
 from vaeline.tracking.runs import DIGEST_TAG

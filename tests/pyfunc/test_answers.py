@@ -5,7 +5,7 @@ import pytest
 
 from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.build import build_model
-from vaeline.serving.answers import MODES, Ask, UnanswerableError, answer, answer_all
+from vaeline.pyfunc.answers import MODES, Ask, UnanswerableError, answer, answer_all
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-5}
 

@@ -6,7 +6,7 @@ import pytest
 
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
-from vaeline.registry.golden import (
+from vaeline.pyfunc.golden import (
     IMAGES,
     answer_differences,
     golden_differences,
@@ -14,7 +14,7 @@ from vaeline.registry.golden import (
     read_golden,
     write_golden,
 )
-from vaeline.serving.pyfunc import MODES
+from vaeline.pyfunc.model import MODES
 
 
 @pytest.fixture(scope="module")

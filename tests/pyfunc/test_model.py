@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vaeline.serving.pyfunc import VAEModel
+from vaeline.pyfunc.model import VAEModel
 
 NOTHING = np.zeros((1, 1, 1))
 

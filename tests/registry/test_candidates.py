@@ -7,7 +7,8 @@ from mlflow.models import Model
 
 from vaeline.archive import save_archive
 from vaeline.models.vae import VAE
-from vaeline.registry.candidates import candidate_name, package_pyfunc, pinned_requirements
+from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
+from vaeline.registry.names import candidate_name
 
 
 def test_names_follow_the_data_set():

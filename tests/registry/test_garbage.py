@@ -5,9 +5,9 @@ import pytest
 from registry.vault import CANDIDATES, DATASET, SERVED
 
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import served_name
 from vaeline.registry.garbage import MD5_TAG, collect, judge_versions
 from vaeline.registry.health import check_registry
+from vaeline.registry.names import served_name
 from vaeline.registry.promotion import promote
 from vaeline.registry.stored import load_stored, stored_version
 from vaeline.registry.versions import ARCHIVE

@@ -29,7 +29,7 @@ from vaeline.errors import VaelineError
 from vaeline.params.whole import read_params
 from datetime import timedelta
 from vaeline.registry import moves
-from vaeline.registry.gate.policy import policy
+from vaeline.gate.policy import policy
 from vaeline.registry.promotion import promote
 from vaeline.registry.terms import Terms
 from vaeline.tracking.store import open_store

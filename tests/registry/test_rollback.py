@@ -7,13 +7,13 @@ from mlflow.pyfunc import PythonModel, save_model
 from registry.vault import SERVED
 
 from vaeline.errors import VaelineError
-from vaeline.registry import rollback, trial
+from vaeline.pyfunc.clean_process import answers_of
+from vaeline.pyfunc.golden import GOLDEN
+from vaeline.registry import rollback
 from vaeline.registry.chain import entry_digest
-from vaeline.registry.golden import GOLDEN
 from vaeline.registry.ledger import read_ledger
 from vaeline.registry.rollback import plan_rollback, roll_back
-from vaeline.registry.stored import stored_version
-from vaeline.registry.trial import answers_of, try_stored
+from vaeline.registry.stored import stored_version, try_stored
 from vaeline.registry.versions import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
@@ -118,7 +118,7 @@ def test_a_model_that_answers_as_it_did_when_it_was_registered_passes_its_trial(
     try_stored(stored)
     assert time.process_time() - began < 3  # it was loaded in another process
     other = json.loads(vault.file(vault.candidate(2), f"model/{GOLDEN}").read_text())["answers"]
-    monkeypatch.setattr(trial, "answers_of", lambda folder, questions, name: other)
+    monkeypatch.setattr("vaeline.registry.stored.answers_of", lambda folder, questions, name: other)
     with pytest.raises(VaelineError, match="candidates/1 does not reproduce its golden outputs: reconstruct: images"):
         try_stored(stored)
 

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from registry.vault import CANDIDATES, SERVED
 
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import package_pyfunc, register_candidate
+from vaeline.pyfunc.package import package_pyfunc
+from vaeline.registry.candidates import register_candidate
 from vaeline.registry.promotion import promote
 from vaeline.registry.rollback import roll_back
 from vaeline.registry.signing import SIGNATURE, sign_folder, verify_folder

@@ -15,12 +15,13 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest, write_json
+from vaeline.gate.policy import policy
+from vaeline.gate.publish import gate_tags
 from vaeline.models.vae import VAE
 from vaeline.params.model import ModelParams
 from vaeline.params.whole import read_params
-from vaeline.registry.candidates import candidate_name, register_candidate, served_name
-from vaeline.registry.gate.policy import policy
-from vaeline.registry.gate.publish import gate_tags
+from vaeline.registry.candidates import register_candidate
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.promotion import promote
 from vaeline.registry.terms import REQUIRED_TAGS, Terms
 from vaeline.tracking.runs import DIGEST_TAG

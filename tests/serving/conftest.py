@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from vaeline.models.generative import GenerativeModel
-from vaeline.serving.service.app import build_app
-from vaeline.serving.service.follower import Follower
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.settings import Settings
-from vaeline.serving.service.sighting import Identity, Sighting
+from vaeline.serving.app import build_app
+from vaeline.serving.follower import Follower
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.settings import Settings
+from vaeline.serving.sighting import Identity, Sighting
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[Any]]
 NEVER = 3600.0

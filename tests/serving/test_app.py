@@ -5,12 +5,12 @@ import tomllib
 import numpy as np
 import pytest
 from conftest import ROOT
-from serving.service.conftest import Host, Shelf, identity, png, read_png
+from serving.conftest import Host, Shelf, identity, png, read_png
 
 from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.vae import VAE
-from vaeline.serving.service.app import MODEL_PATHS, PAGE
-from vaeline.serving.service.service import Service
+from vaeline.serving.app import MODEL_PATHS, PAGE
+from vaeline.serving.service import Service
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}
 PIXEL = {"atol": 0.51 / 255}

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from serving.service.conftest import identity
+from serving.conftest import identity
 
-from vaeline.serving.answers import Ask, UnanswerableError, answer
-from vaeline.serving.service import batching
-from vaeline.serving.service.batching import Batcher, NoModelError
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.served import Served
+from vaeline.pyfunc.answers import Ask, UnanswerableError, answer
+from vaeline.serving import batching
+from vaeline.serving.batching import Batcher, NoModelError
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.served import Served
 
 LONG = 30.0
 MANY = 1000

@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from serving.service.conftest import Host, Shelf, png
+from serving.conftest import Host, Shelf, png
 
 from vaeline.archive import save_archive
 from vaeline.evaluation.inference import decode, encode
@@ -13,7 +13,7 @@ from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.params.whole import parse_params
-from vaeline.registry.golden import make_golden
+from vaeline.pyfunc.golden import make_golden
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 MEMBERS = {

@@ -3,16 +3,16 @@ import time
 
 import numpy as np
 import pytest
-from serving.service.conftest import CHAMPION, NEVER, Host, Shelf
+from serving.conftest import CHAMPION, NEVER, Host, Shelf
 
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
-from vaeline.registry.golden import make_golden
-from vaeline.serving.answers import Ask, answer
-from vaeline.serving.service import follower as module
-from vaeline.serving.service.follower import Follower
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.survey import survey_latents
+from vaeline.pyfunc.answers import Ask, answer
+from vaeline.pyfunc.golden import make_golden
+from vaeline.serving import follower as module
+from vaeline.serving.follower import Follower
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.survey import survey_latents
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from serving.service.conftest import png
+from serving.conftest import png
 
 PATHS = ("/reconstruct", "/encode", "/decode", "/score")
 KINDS = ("application/json", "image/png", "text/plain", "", "application/json; charset=utf-7", "image/png;" * 500)

@@ -3,13 +3,13 @@ import threading
 
 import numpy as np
 import pytest
-from serving.service.conftest import Host
+from serving.conftest import Host
 
 from vaeline.errors import VaelineError
-from vaeline.serving.service import batching, limits
-from vaeline.serving.service.limits import RateLimit, client_name, read_body
-from vaeline.serving.service.refusal import RefusalError
-from vaeline.serving.service.settings import Settings
+from vaeline.serving import batching, limits
+from vaeline.serving.limits import RateLimit, client_name, read_body
+from vaeline.serving.refusal import RefusalError
+from vaeline.serving.settings import Settings
 
 
 class Clock:

@@ -3,8 +3,8 @@ import socket
 import pytest
 
 from vaeline.errors import VaelineError
-from vaeline.serving.service.server import listening, serve
-from vaeline.serving.service.settings import Settings
+from vaeline.serving.server import listening, serve
+from vaeline.serving.settings import Settings
 
 
 def test_a_port_that_is_taken_is_one_sentence():

@@ -9,7 +9,7 @@ from conftest import ROOT
 from vaeline.data.prepared import Split
 from vaeline.data.statistics import image_statistics
 from vaeline.validation.batch import BATCH, batch_expectations
-from vaeline.validation.gate import validate
+from vaeline.validation.checkpoint import validate
 from vaeline.validation.profile import class_shares, make_profile, read_profile, rows_added, with_rows
 
 

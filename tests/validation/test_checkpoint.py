@@ -11,9 +11,9 @@ from conftest import MIRROR, ROOT, needs_mnist
 from vaeline.data.prepared import Split
 from vaeline.data.readers import read_image_set
 from vaeline.data.statistics import image_statistics
-from vaeline.validation import gate
+from vaeline.validation import checkpoint
+from vaeline.validation.checkpoint import validate
 from vaeline.validation.expectations import COLUMNS, build_expectations
-from vaeline.validation.gate import validate
 from vaeline.validation.profile import class_shares, read_profile
 from vaeline.validation.report import offenders, write_report
 
@@ -191,10 +191,12 @@ def test_nulls_in_the_table_and_missing_columns_are_failures(prepared, profile, 
 def test_an_expectation_that_is_misspelt_or_dropped_is_no_pass(prepared, profile, tmp_path, monkeypatch):
     table = image_statistics(prepared.splits)
     expected = build_expectations(profile, ["train"])
-    monkeypatch.setattr(gate, "build_expectations", lambda *_: [*expected, gate.Expected("odd", "ExpectMagic", {})])
+    monkeypatch.setattr(
+        checkpoint, "build_expectations", lambda *_: [*expected, checkpoint.Expected("odd", "ExpectMagic", {})]
+    )
     with pytest.raises(AttributeError, match="ExpectMagic"):
         validate(table, profile, tmp_path / "docs")
-    monkeypatch.setattr(gate, "build_expectations", lambda *_: expected)
+    monkeypatch.setattr(checkpoint, "build_expectations", lambda *_: expected)
     whole_suite = gx.ExpectationSuite
     monkeypatch.setattr(
         gx, "ExpectationSuite", lambda name, expectations: whole_suite(name, expectations=expectations[:-1])

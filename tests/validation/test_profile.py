@@ -5,7 +5,7 @@ from ruamel.yaml import YAML
 from vaeline.data.sources import SOURCES
 from vaeline.data.statistics import image_statistics
 from vaeline.errors import VaelineError
-from vaeline.validation.gate import validate
+from vaeline.validation.checkpoint import validate
 from vaeline.validation.profile import make_profile, profile_path, read_profile, write_profile
 
 

@@ -35,19 +35,20 @@ def gate(
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server ends with us
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from vaeline.gate.policy import require_thresholds
     from vaeline.params.whole import read_params
-    from vaeline.registry.gate.policy import require_thresholds
 
     with sentences():
         params = read_params()
         require_thresholds(params.gate)
         from vaeline.compute import fix_threads
         from vaeline.data.prepared import read_prepared
-        from vaeline.registry.gate.decision import Contest, decide
-        from vaeline.registry.gate.entrants import find_candidate, find_champion, require_contest
-        from vaeline.registry.gate.pictures import draw_figures
-        from vaeline.registry.gate.publish import publish
-        from vaeline.registry.gate.report import build_report
+        from vaeline.gate.contest import Contest, require_contest
+        from vaeline.gate.decision import decide
+        from vaeline.gate.pictures import draw_figures
+        from vaeline.gate.publish import publish
+        from vaeline.gate.report import build_report
+        from vaeline.registry.lookup import find_candidate, find_champion
         from vaeline.registry.versions import present_store
 
         dataset = read_prepared(PREPARED).manifest["name"]

@@ -57,7 +57,7 @@ def _show(verdict: dict[str, Any], out: Path) -> None:
 
     from vaeline.monitoring.record import PAGE, VERDICT
     from vaeline.monitoring.report import outcome, sentence
-    from vaeline.monitoring.tests import TITLES
+    from vaeline.monitoring.two_sample_tests import TITLES
 
     console = Console(width=None if Console().is_terminal else 120)
     table = Table(title=f"{verdict['window']['source']}, {verdict['window']['rows']:,} images", title_justify="left")

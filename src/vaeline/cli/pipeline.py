@@ -11,7 +11,7 @@ from vaeline.cli.app import app, sentences
 @app.command()
 def run(preset: Annotated[str, typer.Option(help="Write this preset into params.yaml first.")] = "") -> None:
     """Run the whole pipeline, as `dvc repro` does, and show its figures."""
-    from vaeline.repro import apply_preset, run_pipeline
+    from vaeline.dvc_repro import apply_preset, run_pipeline
 
     with sentences():
         if preset:
@@ -23,7 +23,7 @@ def run(preset: Annotated[str, typer.Option(help="Write this preset into params.
 @app.command()
 def preset(name: Annotated[str, typer.Argument(help="A file of presets/, without its ending.")]) -> None:
     """Write a preset into params.yaml, and run nothing."""
-    from vaeline.repro import apply_preset
+    from vaeline.dvc_repro import apply_preset
 
     with sentences():
         apply_preset(name)
@@ -34,10 +34,10 @@ def summary() -> None:
     """Show the figures of the model on disk and its registered version."""
     import json
 
+    from vaeline.closing_table import print_summary
+    from vaeline.dvc_repro import REGISTRATION
     from vaeline.errors import VaelineError
     from vaeline.registry.candidates import find_version
-    from vaeline.report import print_summary
-    from vaeline.repro import REGISTRATION
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
     from vaeline.tracking.sync import sync_run
 
@@ -63,8 +63,8 @@ def validate(
     """Check images against a reference profile; exit status 1 if they do not meet it."""
     from vaeline.data.statistics import image_statistics
     from vaeline.params.whole import read_params
+    from vaeline.validation.checkpoint import validate as check
     from vaeline.validation.expectations import build_expectations
-    from vaeline.validation.gate import validate as check
     from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
     from vaeline.validation.report import write_report
     from vaeline.validation.splits import read_splits

@@ -38,9 +38,9 @@ def promote(
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
-        from vaeline.registry.candidates import served_name
-        from vaeline.registry.gate.entrants import find_candidate
-        from vaeline.registry.gate.policy import policy
+        from vaeline.gate.policy import policy
+        from vaeline.registry.lookup import find_candidate
+        from vaeline.registry.names import champion_uri, served_name
         from vaeline.registry.promotion import plan_promotion, promote
         from vaeline.registry.terms import Terms
 
@@ -51,7 +51,7 @@ def promote(
         if dry_run:
             _would(plan_promotion(client, found, name, terms, reason).steps())
         elif entry := promote(client, found, name, terms, reason, typer.echo):
-            typer.echo(f"version {entry['to']} of {name} is champion: models:/{name}@champion")
+            typer.echo(f"version {entry['to']} of {name} is champion: {champion_uri(params.data.name)}")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -62,7 +62,7 @@ def rollback(
 ) -> None:
     """Make an earlier champion the champion again, once it has loaded and answered as it did when it was registered."""
     with sentences(), _registry() as (client, params):
-        from vaeline.registry.candidates import served_name
+        from vaeline.registry.names import champion_uri, served_name
         from vaeline.registry.rollback import plan_rollback, roll_back
 
         name = served_name(params.data.name)
@@ -70,7 +70,7 @@ def rollback(
             _would(plan_rollback(client, name, to or None).steps())
         else:
             entry = roll_back(client, name, reason, to or None, typer.echo)
-            typer.echo(f"version {entry['to']} of {name} is champion again: models:/{name}@champion")
+            typer.echo(f"version {entry['to']} of {name} is champion again: {champion_uri(params.data.name)}")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -83,9 +83,9 @@ def history(
     """Show every move of the champion, from the ledger; exit status 1 if its chain is broken."""
     with sentences(), _registry() as (client, params):
         from vaeline.errors import VaelineError
-        from vaeline.registry.candidates import served_name
         from vaeline.registry.chain import broken_links, export_ledger
         from vaeline.registry.ledger import done_digest, read_ledger
+        from vaeline.registry.names import served_name
 
         name = served_name(params.data.name)
         entries = read_ledger(client, name)
@@ -103,8 +103,8 @@ def check() -> None:
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
-        from vaeline.registry.candidates import candidate_name, served_name
         from vaeline.registry.health import ERROR, check_registry
+        from vaeline.registry.names import candidate_name, served_name
 
         findings = check_registry(client, params.data.name, timedelta(days=params.registry.stale_days))
     for finding in findings:
@@ -149,14 +149,14 @@ def sign(
     """Sign a version's files with the key in VAELINE_SIGNING_KEY, as registration does where there is a key."""
     with sentences(), _registry() as (_, params):
         from vaeline.errors import VaelineError
-        from vaeline.registry.candidates import candidate_name
+        from vaeline.registry.names import candidate_name, version_uri
         from vaeline.registry.signing import signing_key
         from vaeline.registry.stored import find_registered, sign_stored
 
         key = signing_key()
         if key is None:
             raise VaelineError("no key to sign with: VAELINE_SIGNING_KEY names a private key")
-        uri = f"models:/{candidate_name(params.data.name)}/{version}" if version.isdecimal() else version
+        uri = version_uri(candidate_name(params.data.name), version) if version.isdecimal() else version
         sign_stored(find_registered(uri), key)
         typer.echo(f"{uri} is signed")
 

@@ -65,7 +65,7 @@ def overdue() -> None:
 @app.command(rich_help_panel=PANEL)
 def push() -> None:
     """Push data, models and the run cache to the DVC remote, so that no other clone has to make them again."""
-    from vaeline.repro import push as push_all
+    from vaeline.dvc_repro import push as push_all
 
     with sentences():
         push_all()

@@ -41,14 +41,14 @@ def serve(
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with sentences():
-        from vaeline.registry.candidates import served_name
-        from vaeline.serving.service.server import serve as run
-        from vaeline.serving.service.settings import Settings
+        from vaeline.registry.names import champion_uri
+        from vaeline.serving.server import serve as run
+        from vaeline.serving.settings import Settings
 
         logging.basicConfig(format="vaeline: %(message)s", level=logging.WARNING)
         logging.getLogger("vaeline.serve").setLevel(logging.INFO)
         settings = Settings(
-            model or f"models:/{served_name(read_params().data.name)}@champion",
+            model or champion_uri(read_params().data.name),
             interval=interval,
             most_bytes=most_bytes,
             most_images=most_images,

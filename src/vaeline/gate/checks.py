@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from vaeline.registry.gate.statistics import FAIL, PASS
+from vaeline.gate.statistics import FAIL, PASS
 
 NOT_RUN = "not run"
 

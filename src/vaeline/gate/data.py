@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vaeline.artifacts import canonical_json, digest
 from vaeline.data.prepared import Prepared
-from vaeline.registry.gate.checks import Check, at_most, holds
-from vaeline.registry.gate.entrants import Entrant
+from vaeline.gate.checks import Check, at_most, holds
+from vaeline.registry.lookup import RegisteredVersion
 from vaeline.tracking.comparison import dataset_digests, split_digests
 from vaeline.tracking.lineage import VALIDATION, data_behind
 
@@ -60,7 +60,9 @@ def rows_digest(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(digests).encode()).hexdigest()
 
 
-def data_checks(candidates: Sequence[Entrant], champion: Entrant | None, facts: Facts) -> list[Check]:
+def data_checks(
+    candidates: Sequence[RegisteredVersion], champion: RegisteredVersion | None, facts: Facts
+) -> list[Check]:
     """Whether all seeds belong to this data, the data was validated, and the test rows are fair to all."""
     foreign = [reason for candidate in candidates for reason in _foreign_data(candidate, facts)]
     unvalidated = [reason for candidate in candidates for reason in _unvalidated(candidate, facts)]
@@ -75,7 +77,7 @@ def data_checks(candidates: Sequence[Entrant], champion: Entrant | None, facts: 
     return checks
 
 
-def _foreign_data(candidate: Entrant, facts: Facts) -> list[str]:
+def _foreign_data(candidate: RegisteredVersion, facts: Facts) -> list[str]:
     recorded = split_digests(candidate.run)
     if not recorded:
         return [f"the run of {candidate.title} does not say on which data it was trained"]
@@ -86,7 +88,7 @@ def _foreign_data(candidate: Entrant, facts: Facts) -> list[str]:
     ]
 
 
-def _unvalidated(candidate: Entrant, facts: Facts) -> list[str]:
+def _unvalidated(candidate: RegisteredVersion, facts: Facts) -> list[str]:
     reasons = []
     said = candidate.tags.get(VALIDATION_TAG, "nothing")
     if said != PASSED:
@@ -98,7 +100,7 @@ def _unvalidated(candidate: Entrant, facts: Facts) -> list[str]:
     return reasons
 
 
-def _other_test_rows(champion: Entrant, facts: Facts) -> list[str]:
+def _other_test_rows(champion: RegisteredVersion, facts: Facts) -> list[str]:
     recorded = split_digests(champion.run).get(TEST)
     if recorded is None:
         return [f"the run of {champion.title} does not say on which rows it was tested"]

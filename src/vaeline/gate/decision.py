@@ -14,13 +14,11 @@ from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.subject import Subject
-from vaeline.params.gate import GateParams
-from vaeline.params.whole import Params
-from vaeline.registry.gate.checks import Check, at_most, not_run
-from vaeline.registry.gate.data import TEST, Facts, data_checks, look_at
-from vaeline.registry.gate.entrants import Entrant
-from vaeline.registry.gate.policy import least_gain, require_thresholds
-from vaeline.registry.gate.scoring import (
+from vaeline.gate.checks import Check, at_most, not_run
+from vaeline.gate.contest import Contest
+from vaeline.gate.data import TEST, Facts, data_checks, look_at
+from vaeline.gate.policy import least_gain, require_thresholds
+from vaeline.gate.scoring import (
     Scored,
     anomaly_check,
     collapse_checks,
@@ -30,8 +28,8 @@ from vaeline.registry.gate.scoring import (
     sample_checks,
     score_model,
 )
-from vaeline.registry.gate.served import service_checks
-from vaeline.registry.gate.statistics import (
+from vaeline.gate.served import service_checks
+from vaeline.gate.statistics import (
     FAIL,
     INCONCLUSIVE,
     PASS,
@@ -42,6 +40,9 @@ from vaeline.registry.gate.statistics import (
     overall,
     paired_gains,
 )
+from vaeline.params.gate import GateParams
+from vaeline.params.whole import Params
+from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
 from vaeline.registry.versions import ARCHIVE
@@ -51,19 +52,6 @@ CLASSIFIER = Path("models/classifier.keras")
 MEBIBYTE = 2**20
 MEASURED = ("worst", "improvement", "slices", "precision", "recall", "auroc")
 SERVED = ("served", "golden", "latency")
-
-
-@dataclass(frozen=True)
-class Contest:
-    """Who is compared, on the prepared data in `directory`, by which thresholds.
-
-    candidates: one model, or several seeds of its configuration; the first is the version that would be promoted.
-    """
-
-    params: Params
-    directory: Path
-    candidates: Sequence[Entrant]
-    champion: Entrant | None
 
 
 @dataclass(frozen=True)
@@ -193,18 +181,18 @@ def _classes_check(table: pd.DataFrame, margin: float, unit: str) -> Check:
     return Check("slices", verdict, float(least["gain"]), -margin, sentence)
 
 
-def _size_check(candidate: Entrant, gate: GateParams) -> Check:
+def _size_check(candidate: RegisteredVersion, gate: GateParams) -> Check:
     with candidate.stored.artifact(ARCHIVE) as file:
         return at_most("size", "size of the archive, MiB,", file.stat().st_size / MEBIBYTE, gate.budget.mebibytes)
 
 
-def _anomaly_check(candidate: Entrant, scored: Scored, gate: GateParams) -> Check:
+def _anomaly_check(candidate: RegisteredVersion, scored: Scored, gate: GateParams) -> Check:
     stored = candidate.stored
     reference = check_reference(stored.read_reference(), stored.model_sha256, stored.name)
     return anomaly_check(scored, reference.densities, gate)
 
 
-def _service_checks(candidate: Entrant, before: Sequence[Check], gate: GateParams) -> list[Check]:
+def _service_checks(candidate: RegisteredVersion, before: Sequence[Check], gate: GateParams) -> list[Check]:
     if overall(check.verdict for check in before) == FAIL:
         return [not_run(name, "what has failed already is not served") for name in SERVED]
     try:
@@ -215,7 +203,9 @@ def _service_checks(candidate: Entrant, before: Sequence[Check], gate: GateParam
     return service_checks(candidate.uri, golden, gate.budget.milliseconds)
 
 
-def _score(entrant: Entrant, prepared: Prepared, facts: Facts, classifier: Classifier, params: Params) -> Scored:
+def _score(
+    entrant: RegisteredVersion, prepared: Prepared, facts: Facts, classifier: Classifier, params: Params
+) -> Scored:
     subject = Subject(load_stored(entrant.stored), prepared, params.evaluate.seed)
     return score_model(subject, entrant.title, facts.digests[TEST], classifier, params)
 

@@ -5,11 +5,11 @@ from matplotlib.figure import Figure
 
 from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.inference import decode, sample
+from vaeline.gate.decision import Decision
+from vaeline.gate.figure import draw_beside, draw_gains, draw_label_gains
+from vaeline.gate.policy import least_gain
+from vaeline.gate.scoring import Scored
 from vaeline.latents.traversal import prior_grid
-from vaeline.registry.gate.decision import Decision
-from vaeline.registry.gate.figure import draw_beside, draw_gains, draw_label_gains
-from vaeline.registry.gate.policy import least_gain
-from vaeline.registry.gate.scoring import Scored
 
 COLUMNS = 10
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.errors import VaelineError
 from vaeline.figures.canvas import save_figure
-from vaeline.registry.gate.data import TEST_TAG
-from vaeline.registry.gate.page import PICTURES, write_page
-from vaeline.registry.gate.report import gate_digest
+from vaeline.gate.data import TEST_TAG
+from vaeline.gate.page import PICTURES, write_page
+from vaeline.gate.report import gate_digest
 from vaeline.registry.stored import StoredModel
 
 FOLDER = "gate"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaeline.evaluation.comparison import SCORES
-from vaeline.registry.gate.policy import content_digest, least_gain, policy
+from vaeline.gate.policy import content_digest, least_gain, policy
 
 if TYPE_CHECKING:
-    from vaeline.registry.gate.decision import Decision
+    from vaeline.gate.decision import Decision
 
 GATE_VERSION = 1
 

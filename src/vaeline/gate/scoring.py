@@ -21,14 +21,14 @@ from vaeline.evaluation.comparison import (
 )
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
+from vaeline.gate.checks import Check, at_least, holds
+from vaeline.gate.policy import evaluation_settings
 from vaeline.latents.measure import measure_latents
 from vaeline.likelihood.bounds import has_grid
 from vaeline.likelihood.measure import measure_likelihood
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import Params
-from vaeline.registry.gate.checks import Check, at_least, holds
-from vaeline.registry.gate.policy import evaluation_settings
 from vaeline.samples.measure import measure_samples
 
 BOUND = "nll_bound"

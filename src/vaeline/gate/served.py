@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 import requests
 
-from vaeline.registry.gate.checks import Check, at_most, holds, not_run
-from vaeline.registry.golden import answer_differences
-from vaeline.serving.pyfunc import MODES
-from vaeline.tracking.store import tracking_uri
+from vaeline.gate.checks import Check, at_most, holds, not_run
+from vaeline.pyfunc.clean_process import clean_environment
+from vaeline.pyfunc.golden import answer_differences
+from vaeline.pyfunc.model import MODES
 
 LOCAL = "127.0.0.1"
 START_SECONDS = 300
 ANSWER_SECONDS = 60
 TIMED = 30
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -106,20 +105,6 @@ def served(uri: str, scratch: Path) -> Iterator[str]:
         yield f"http://{LOCAL}:{port}"
     finally:
         _end(process)
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without its code, with the same store, and with pickle forbidden."""
-    uri = tracking_uri()
-    if uri.startswith(SQLITE):
-        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
-    left_out = {"PYTHONPATH", "PYTHONHOME", "DVC_ROOT"}
-    return {name: value for name, value in os.environ.items() if name not in left_out} | {
-        "MLFLOW_TRACKING_URI": uri,
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PYTHONSAFEPATH": "1",
-    }
 
 
 def _ask(session: requests.Session, address: str, question: Mapping[str, Any]) -> requests.Response:

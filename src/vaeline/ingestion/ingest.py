@@ -25,7 +25,7 @@ from vaeline.ingestion.batches import Batch, UnreadableBatchError, read_batch
 from vaeline.ingestion.duplicates import known_contents, new_rows
 from vaeline.ingestion.quarantine import DOCS, QUARANTINE, folder_for, put, refused, remove
 from vaeline.validation.batch import BATCH, batch_expectations
-from vaeline.validation.gate import Verdict, validate
+from vaeline.validation.checkpoint import Verdict, validate
 from vaeline.validation.profile import Profile
 
 ACCEPTED, QUARANTINED, UNCHANGED = "accepted", "quarantined", "unchanged"

@@ -13,7 +13,7 @@ from vaeline.artifacts import write_json
 from vaeline.data.prepared import Split
 from vaeline.figures.canvas import save_figure
 from vaeline.validation.batch import BATCH
-from vaeline.validation.gate import Verdict
+from vaeline.validation.checkpoint import Verdict
 from vaeline.validation.report import ON_THE_SHEET, draw_contact_sheet, offenders
 
 QUARANTINE = Path("data/quarantine")

@@ -7,7 +7,7 @@ import numpy as np
 
 from vaeline.evaluation.comparison import holm
 from vaeline.monitoring.observables import SCORES, Observed
-from vaeline.monitoring.tests import Finding, compare
+from vaeline.monitoring.two_sample_tests import Finding, compare
 from vaeline.params.monitor import MonitorParams
 
 

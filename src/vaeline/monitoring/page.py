@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from vaeline.monitoring.report import VIOLATED, outcome, sentence
-from vaeline.monitoring.tests import EFFECTS, TITLES
+from vaeline.monitoring.two_sample_tests import EFFECTS, TITLES
 
 OTHERS = " They are not those that the champion's run names, so that the split may have changed since."
 STYLE = """

@@ -14,7 +14,7 @@ from vaeline.models.generative import GenerativeModel
 from vaeline.monitoring.decision import Judged
 from vaeline.monitoring.figure import draw_effects, draw_latents, draw_mix, draw_scores
 from vaeline.monitoring.observables import SCORES, UNIT, Observed
-from vaeline.monitoring.tests import TITLES, class_counts
+from vaeline.monitoring.two_sample_tests import TITLES, class_counts
 
 UNUSUAL = 16
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from vaeline.monitoring.decision import Judged, is_triggered, is_violated
 from vaeline.monitoring.record import Past, plain_history, with_window
-from vaeline.monitoring.tests import TITLES
+from vaeline.monitoring.two_sample_tests import TITLES
 from vaeline.monitoring.window import ReferenceImages, Window
 from vaeline.params.monitor import MonitorParams
-from vaeline.registry.gate.entrants import Entrant
+from vaeline.registry.lookup import RegisteredVersion
 
 MONITOR_VERSION = 1
 QUIET, VIOLATED, TRIGGERED = "quiet", "violated", "triggered"
 
 
 def build_verdict(
-    champion: Entrant,
+    champion: RegisteredVersion,
     dataset: str,
     window: Window,
     reference: ReferenceImages,

@@ -22,7 +22,7 @@ from vaeline.monitoring.report import build_verdict, outcome
 from vaeline.monitoring.window import VALIDATION, Window, reference_images
 from vaeline.params.monitor import MonitorParams
 from vaeline.params.whole import Params
-from vaeline.registry.gate.entrants import Entrant, find_champion
+from vaeline.registry.lookup import RegisteredVersion, find_champion
 from vaeline.registry.stored import load_stored
 
 
@@ -39,7 +39,7 @@ class Looked:
         return outcome(self.verdict)
 
 
-def find_watched(client: MlflowClient, prepared: Prepared) -> Entrant:
+def find_watched(client: MlflowClient, prepared: Prepared) -> RegisteredVersion:
     """The champion of the prepared data. Raises VaelineError if there is none."""
     champion = find_champion(client, prepared.manifest["name"])
     if champion is None:
@@ -47,7 +47,9 @@ def find_watched(client: MlflowClient, prepared: Prepared) -> Entrant:
     return champion
 
 
-def look_at(client: MlflowClient, champion: Entrant, prepared: Prepared, window: Window, params: Params) -> Looked:
+def look_at(
+    client: MlflowClient, champion: RegisteredVersion, prepared: Prepared, window: Window, params: Params
+) -> Looked:
     """Score the window and the reference by the champion, now, and compare them.
 
     Raises:

@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from vaeline.registry.versions import SCHEME, artifact_copy, registered_version, run_id_of, uri_of
+from vaeline.registry.names import SCHEME
+from vaeline.registry.versions import artifact_copy, registered_version, run_id_of, uri_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import LOCK_FILE

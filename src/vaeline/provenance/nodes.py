@@ -18,7 +18,8 @@ from vaeline.errors import VaelineError
 from vaeline.provenance.graph import Node
 from vaeline.provenance.subjects import ImageRow
 from vaeline.registry.ledger import Entry, entry_digest
-from vaeline.registry.versions import SCHEME, uri_of
+from vaeline.registry.names import SCHEME
+from vaeline.registry.versions import uri_of
 from vaeline.tracking.locks import RAW
 from vaeline.tracking.restore import PREPARED, RESTORED_FROM
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED

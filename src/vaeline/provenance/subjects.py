@@ -10,7 +10,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.data.prepared import SPLITS
 from vaeline.errors import VaelineError
-from vaeline.registry.versions import SCHEME, registered_version, uri_of
+from vaeline.registry.names import SCHEME
+from vaeline.registry.versions import registered_version, uri_of
 from vaeline.tracking.comparison import resolve_run
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.locks import Stages, deps, outs

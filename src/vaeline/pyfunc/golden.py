@@ -12,7 +12,7 @@ import numpy as np
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
-from vaeline.serving.pyfunc import DECIMALS, MODES, VAEModel
+from vaeline.pyfunc.model import DECIMALS, MODES, VAEModel
 
 if TYPE_CHECKING:
     from vaeline.models.generative import GenerativeModel

@@ -11,7 +11,7 @@ import mlflow
 import numpy as np
 from mlflow.models import set_model
 
-from vaeline.serving.answers import DECIMALS, MODES, Ask, UnanswerableError, answer, as_lists
+from vaeline.pyfunc.answers import DECIMALS, MODES, Ask, UnanswerableError, answer, as_lists
 
 __all__ = ["DECIMALS", "MODES", "VAEModel"]
 

@@ -1,12 +1,8 @@
 """Candidates: one registered version for each different model, however often it is registered."""
 
-import importlib.metadata
-import logging
-import os
 import tempfile
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
@@ -14,13 +10,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.pyfunc import save_model
-from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
-import vaeline
 from vaeline.artifacts import digest
-from vaeline.registry.golden import GOLDEN, make_golden, write_golden
+from vaeline.pyfunc.golden import make_golden
+from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
+from vaeline.registry.names import version_uri
 from vaeline.registry.signing import sign_folder, signing_key
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
@@ -28,33 +22,8 @@ from vaeline.tracking.store import state_directory
 if TYPE_CHECKING:
     from vaeline.models.generative import GenerativeModel
 
-PACKAGE = Path(vaeline.__file__).parent
-REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
-BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 MAIN_FIGURES = ("test/neg_elbo", "test/reconstruction", "test/kl", "test/nll")
 MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # on a server with users its administrator makes it
-SIGNATURE = ModelSignature(
-    inputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1))]),
-    params=ParamSchema(
-        [
-            ParamSpec("mode", "string", "reconstruct"),
-            ParamSpec("n", "long", 1),
-            ParamSpec("seed", "long", 1),
-            ParamSpec("temperature", "double", 1.0),
-            ParamSpec("label", "long", -1),
-        ]
-    ),
-)
-
-
-def candidate_name(dataset: str) -> str:
-    """The registered model that trainers write to."""
-    return f"vae-{dataset}-candidates"
-
-
-def served_name(dataset: str) -> str:
-    """The registered model that is served; its alias `champion` says which version."""
-    return f"vae-{dataset}"
 
 
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
@@ -106,41 +75,13 @@ def copy_version(client: MlflowClient, version: ModelVersion, name: str) -> Mode
     """
     return client.create_model_version(
         name,
-        source=f"models:/{version.name}/{version.version}",
+        source=version_uri(version.name, version.version),
         run_id=version.run_id,
         tags=version.tags,
         run_link=version.run_link,
         description=version.description,
         model_id=version.model_id,
     )
-
-
-def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> None:
-    """Write a self-contained MLflow model without pickle: the archive, this package's code and pinned requirements.
-
-    Beside them lie the golden outputs, if there are any.
-    """
-    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*input example was not provided")
-        save_model(
-            folder,
-            python_model=str(PACKAGE / "serving" / "pyfunc.py"),
-            artifacts={"model": str(archive)},
-            model_config={"model_digest": digest(archive)},
-            code_paths=[str(PACKAGE)],
-            signature=SIGNATURE,
-            pip_requirements=pinned_requirements(),
-        )
-    if golden is not None:
-        write_golden(golden, folder / GOLDEN)
-
-
-def pinned_requirements() -> list[str]:
-    """The installed versions of what serving needs, with the backend that Keras runs on."""
-    installed = {item.name.lower().replace("_", "-"): item.version for item in importlib.metadata.distributions()}
-    backend = BACKENDS[os.environ.get("KERAS_BACKEND", "tensorflow")]
-    return [f"{name}=={installed[name]}" for name in (*REQUIRED_TO_SERVE, *backend) if name in installed]
 
 
 def version_tags(run: Run) -> dict[str, str]:

@@ -14,8 +14,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from vaeline.artifacts import digest
-from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.moves import one_at_a_time, read_standing
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.stored import stored_version
 from vaeline.registry.versions import (
     ARCHIVE,

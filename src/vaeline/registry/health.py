@@ -10,24 +10,15 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.chain import Entry, broken_links
 from vaeline.registry.garbage import MD5_TAG
 from vaeline.registry.ledger import done_digest, read_ledger
 from vaeline.registry.moves import LEDGER_TAG, tags_of
+from vaeline.registry.names import CHAMPION, candidate_name, served_name, version_uri
 from vaeline.registry.promotion import SOURCE_TAG
 from vaeline.registry.stored import stored_version
 from vaeline.registry.terms import GATE_TAGS, read_report
-from vaeline.registry.versions import (
-    CHAMPION,
-    FOLDER,
-    REGISTRY_URI,
-    aliases_of,
-    every_version,
-    known_run,
-    known_version,
-    uri_of,
-)
+from vaeline.registry.versions import FOLDER, REGISTRY_URI, aliases_of, every_version, known_run, known_version, uri_of
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
@@ -119,13 +110,13 @@ def _moves(
     for number, wanted in expected.items():
         if number not in present:
             what, remedy = "was deleted, and the ledger names it", "it cannot be rolled back to; nothing brings it back"
-            yield Finding(WARNING, f"models:/{name}/{number}", what, remedy)
+            yield Finding(WARNING, version_uri(name, number), what, remedy)
             continue
         tags = present[number].tags
         marked = {key for key in tags if key.startswith(OF_MOVES) and key != SOURCE_TAG}
         for key in sorted(marked | set(wanted)):
             if tags.get(key) != wanted.get(key):
-                yield _tampered(f"models:/{name}/{number}", key, tags.get(key), wanted.get(key), "the ledger")
+                yield _tampered(version_uri(name, number), key, tags.get(key), wanted.get(key), "the ledger")
     for number, version in present.items():
         for key in sorted(version.tags) if number not in expected else []:
             if key.startswith(OF_MOVES) and key != SOURCE_TAG:

@@ -16,7 +16,8 @@ from mlflow.entities.model_registry import ModelVersion
 from vaeline.errors import VaelineError
 from vaeline.registry.chain import Entry, broken_links, entry_digest
 from vaeline.registry.ledger import append, done_digest, ledger_name, mark_done, read_ledger
-from vaeline.registry.versions import CHAMPION, aliases_of, known_version
+from vaeline.registry.names import CHAMPION
+from vaeline.registry.versions import aliases_of, known_version
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 

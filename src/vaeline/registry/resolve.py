@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.registry.names import SCHEME
 
 if TYPE_CHECKING:
     from vaeline.latents.reference import Reference
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from vaeline.registry.stored import StoredModel
 
 REFERENCE = Path("reports/latent_reference.json")
-REGISTRY_SCHEME = "models:/"
 ARCHIVE_ENDING = ".keras"
 
 
@@ -63,7 +63,7 @@ def find_stored(reference: str) -> "StoredModel":
     """The stored model called `reference`, which is no path. Raises VaelineError."""
     from vaeline.registry.stored import find_registered, find_run_model
 
-    return find_registered(reference) if reference.startswith(REGISTRY_SCHEME) else find_run_model(reference)
+    return find_registered(reference) if reference.startswith(SCHEME) else find_run_model(reference)
 
 
 def check_reference(found: "Reference", model_sha256: str, name: str) -> "Reference":

@@ -9,8 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 from vaeline.errors import VaelineError
 from vaeline.registry.chain import Entry, champions
 from vaeline.registry.moves import Standing, finish, move, one_at_a_time, read_standing
-from vaeline.registry.stored import stored_version
-from vaeline.registry.trial import try_stored
+from vaeline.registry.stored import stored_version, try_stored
 from vaeline.registry.versions import known_version
 from vaeline.tracking.origin import who
 from vaeline.tracking.runs import DIGEST_TAG

@@ -15,7 +15,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.registry.golden import GOLDEN, read_golden
+from vaeline.pyfunc.clean_process import answers_of
+from vaeline.pyfunc.golden import GOLDEN, answer_differences, read_golden
 from vaeline.registry.signing import SIGNATURE, public_key, sign_folder, verify_folder
 from vaeline.registry.versions import (
     ARCHIVE,
@@ -182,3 +183,18 @@ def sign_stored(stored: StoredModel, key: Path) -> None:
             verify_folder(folder, expected, stored.name)
         with reachable():
             stored.client.log_artifact(stored.run_id, str(folder / SIGNATURE), FOLDER)
+
+
+def try_stored(stored: StoredModel) -> None:
+    """Load the model in a clean process and compare its answers with its golden outputs; needs no data.
+
+    Raises:
+        VaelineError: the archive is missing or was changed, the model does not load, or it answers differently.
+    """
+    with stored.package() as folder:
+        if not (folder / GOLDEN).is_file():
+            raise VaelineError(f"{stored.name} has no golden outputs: it was registered before there were any")
+        golden = read_golden(folder / GOLDEN)
+        differences = answer_differences(golden, answers_of(folder, golden["questions"], stored.name))
+    if differences:
+        raise VaelineError(f"{stored.name} does not reproduce its golden outputs: {'; '.join(differences)}")

@@ -14,16 +14,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from vaeline.errors import VaelineError
+from vaeline.registry.names import SCHEME, version_uri
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
 Found = TypeVar("Found")
-CHAMPION = "champion"
 FOLDER = "model"
 ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
-REGISTRY_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
-SCHEME = "models:/"
+REGISTRY_URI = re.compile(SCHEME + r"(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 SQLITE = "sqlite:///"
 
 
@@ -49,7 +48,7 @@ def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
 
 def uri_of(version: ModelVersion) -> str:
     """What MLflow calls a version: `models:/name/version`."""
-    return f"{SCHEME}{version.name}/{version.version}"
+    return version_uri(version.name, version.version)
 
 
 def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion | None:

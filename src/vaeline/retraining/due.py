@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from vaeline.params.whole import Params
 from vaeline.provenance.evidence import lock_of
-from vaeline.registry.candidates import served_name
 from vaeline.registry.moves import read_standing
+from vaeline.registry.names import served_name
 from vaeline.registry.versions import known_run, known_version
 from vaeline.retraining.drift import newest_verdict
 from vaeline.retraining.inputs import Change, Inputs, changes, present_inputs, recorded_inputs

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import candidate_name
+from vaeline.registry.names import candidate_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from vaeline.dvc_repro import run_dvc
 from vaeline.errors import VaelineError
+from vaeline.gate.policy import SUPERIOR, policy
 from vaeline.params.whole import Params
-from vaeline.registry.candidates import candidate_name, served_name
-from vaeline.registry.gate.policy import SUPERIOR, policy
 from vaeline.registry.ledger import read_ledger
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.promotion import promote
 from vaeline.registry.terms import Terms
 from vaeline.registry.versions import every_version
-from vaeline.repro import run_dvc
 from vaeline.retraining.due import AGE, Champion
 from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
 from vaeline.tracking.lineage import locked_stages

@@ -8,8 +8,8 @@ from typing import Any
 import requests
 
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import candidate_name, served_name
 from vaeline.registry.ledger import RUN_TAG, ledger_name
+from vaeline.registry.names import candidate_name, served_name
 from vaeline.server.folder import (
     ADMIN,
     Folder,

@@ -16,14 +16,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vaeline.serving.answers import ANY_LABEL, MOST_SEED, MOST_TEMPERATURE
-from vaeline.serving.service import schema
-from vaeline.serving.service.follower import Follower
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.payloads import JSON, PNG, describe, read_images, read_latents
-from vaeline.serving.service.refusal import RefusalError
-from vaeline.serving.service.service import Service, name_headers
-from vaeline.serving.service.settings import Settings
+from vaeline.pyfunc.answers import ANY_LABEL, MOST_SEED, MOST_TEMPERATURE
+from vaeline.serving import schema
+from vaeline.serving.follower import Follower
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.payloads import JSON, PNG, describe, read_images, read_latents
+from vaeline.serving.refusal import RefusalError
+from vaeline.serving.service import Service, name_headers
+from vaeline.serving.settings import Settings
 
 PAGE = Path(__file__).parent / "page"
 MODEL_PATHS = ("/reconstruct", "/encode", "/decode", "/sample", "/score")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vaeline.serving.answers import Answer, Ask, UnanswerableError, answer_all
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.served import Served
-from vaeline.serving.service.sighting import Identity
+from vaeline.pyfunc.answers import Answer, Ask, UnanswerableError, answer_all
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.served import Served
+from vaeline.serving.sighting import Identity
 
 log = logging.getLogger("vaeline.serve")
 

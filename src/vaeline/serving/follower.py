@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vaeline.errors import VaelineError
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.served import Served, admit
-from vaeline.serving.service.sighting import Identity, Sighting, sight
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.served import Served, admit
+from vaeline.serving.sighting import Identity, Sighting, sight
 
 LONGEST_PAUSE = 300.0
 STOPPING = 5.0

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 
-from vaeline.serving.service.refusal import RefusalError
+from vaeline.serving.refusal import RefusalError
 
 MOST_CLIENTS = 10_000
 DRAINED = 16

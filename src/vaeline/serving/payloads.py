@@ -13,10 +13,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vaeline.data.pictures import UnusablePictureError, read_picture, to_uint8
-from vaeline.serving.answers import Answer, as_lists
-from vaeline.serving.service.refusal import RefusalError
-from vaeline.serving.service.settings import Settings
-from vaeline.serving.service.sighting import Identity
+from vaeline.pyfunc.answers import Answer, as_lists
+from vaeline.serving.refusal import RefusalError
+from vaeline.serving.settings import Settings
+from vaeline.serving.sighting import Identity
 
 JSON, PNG = "application/json", "image/png"
 SHOWN = 80

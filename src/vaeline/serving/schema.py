@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field
 
-from vaeline.serving.service.payloads import JSON, PNG
+from vaeline.serving.payloads import JSON, PNG
 
 DESCRIPTION = """\
 A variational autoencoder that follows an alias of the registry. Every answer names the model that made it, in the

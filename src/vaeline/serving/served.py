@@ -9,10 +9,10 @@ import numpy as np
 
 from vaeline.errors import VaelineError
 from vaeline.models.generative import GenerativeModel
-from vaeline.registry.golden import golden_differences
-from vaeline.serving.answers import Ask, UnanswerableError, answer
-from vaeline.serving.service.sighting import Identity, Sighting
-from vaeline.serving.service.survey import Axis, survey_latents
+from vaeline.pyfunc.answers import Ask, UnanswerableError, answer
+from vaeline.pyfunc.golden import golden_differences
+from vaeline.serving.sighting import Identity, Sighting
+from vaeline.serving.survey import Axis, survey_latents
 
 FIGURE_TAGS = "test."
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import uvicorn
 
 from vaeline.errors import VaelineError
-from vaeline.serving.service.app import build_app
-from vaeline.serving.service.follower import Follower, log
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.settings import Settings
+from vaeline.serving.app import build_app
+from vaeline.serving.follower import Follower, log
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.settings import Settings
 
 CONNECTIONS = 1000
 KEEP_ALIVE = 75

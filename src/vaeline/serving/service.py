@@ -12,16 +12,16 @@ import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from vaeline.serving.answers import Ask, UnanswerableError
-from vaeline.serving.service.batching import Answered, Batcher, NoModelError
-from vaeline.serving.service.follower import Follower, Situation
-from vaeline.serving.service.limits import RateLimit, client_name, read_body
-from vaeline.serving.service.metrics import Metrics
-from vaeline.serving.service.payloads import PNG, choose_kind, describe, write_json, write_sheet
-from vaeline.serving.service.refusal import RefusalError
-from vaeline.serving.service.served import Served
-from vaeline.serving.service.settings import Settings
-from vaeline.serving.service.sighting import Identity
+from vaeline.pyfunc.answers import Ask, UnanswerableError
+from vaeline.serving.batching import Answered, Batcher, NoModelError
+from vaeline.serving.follower import Follower, Situation
+from vaeline.serving.limits import RateLimit, client_name, read_body
+from vaeline.serving.metrics import Metrics
+from vaeline.serving.payloads import PNG, choose_kind, describe, write_json, write_sheet
+from vaeline.serving.refusal import RefusalError
+from vaeline.serving.served import Served
+from vaeline.serving.settings import Settings
+from vaeline.serving.sighting import Identity
 
 READERS = 2
 STALLED = 3

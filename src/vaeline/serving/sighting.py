@@ -9,9 +9,10 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
-from vaeline.registry.golden import read_golden
+from vaeline.pyfunc.golden import read_golden
 from vaeline.registry.resolve import find_stored, names_archive
 from vaeline.registry.stored import GOLDEN_OUTPUTS, StoredModel, load_stored
+from vaeline.registry.versions import uri_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def sight(reference: str) -> Sighting:
     stored = find_stored(reference)
     version = stored.version
     identity = (
-        Identity(f"models:/{version.name}/{version.version}", stored.model_sha256, version.name, str(version.version))
+        Identity(uri_of(version), stored.model_sha256, version.name, str(version.version))
         if version
         else Identity(f"runs:/{stored.run_id}", stored.model_sha256)
     )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import write_json
 from vaeline.data.prepared import Split
 from vaeline.figures.canvas import save_figure
-from vaeline.validation.gate import Verdict
+from vaeline.validation.checkpoint import Verdict
 
 ON_THE_SHEET = 100
 COLUMNS = 10

@@ -1,6 +1,7 @@
-"""A registered model, tried as a stranger would use it: a process of its own, its packaged code, no pickle."""
+"""A packaged model in a process of its own: it runs the code of its package, and nothing is unpickled."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.errors import VaelineError
-from vaeline.registry.gate.served import clean_environment
-from vaeline.registry.golden import GOLDEN, answer_differences, read_golden
-from vaeline.registry.stored import StoredModel
+from vaeline.tracking.store import tracking_uri
 
 SCRIPT = """
 import json, sys
@@ -22,22 +21,8 @@ asked = json.load(open(questions))
 json.dump({mode: model.predict(np.asarray(question["inputs"], "float32"), question["params"])
            for mode, question in asked.items()}, open(answers, "w"))
 """
+SQLITE = "sqlite:///"
 PATIENCE = 300  # seconds
-
-
-def try_stored(stored: StoredModel) -> None:
-    """Load the model in a clean process and compare its answers with its golden outputs; needs no data.
-
-    Raises:
-        VaelineError: the archive is missing or was changed, the model does not load, or it answers differently.
-    """
-    with stored.package() as folder:
-        if not (folder / GOLDEN).is_file():
-            raise VaelineError(f"{stored.name} has no golden outputs: it was registered before there were any")
-        golden = read_golden(folder / GOLDEN)
-        differences = answer_differences(golden, answers_of(folder, golden["questions"], stored.name))
-    if differences:
-        raise VaelineError(f"{stored.name} does not reproduce its golden outputs: {'; '.join(differences)}")
 
 
 def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -65,3 +50,17 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
             last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
             raise VaelineError(f"{name} does not load and answer in a clean process: {last[0][:300]}")
         return json.loads(answers.read_text(encoding="utf-8"))
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without its code, with the same store, and with pickle forbidden."""
+    uri = tracking_uri()
+    if uri.startswith(SQLITE):
+        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
+    left_out = {"PYTHONPATH", "PYTHONHOME", "DVC_ROOT"}
+    return {name: value for name, value in os.environ.items() if name not in left_out} | {
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",
+    }

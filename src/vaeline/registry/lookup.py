@@ -1,6 +1,5 @@
-"""Who stands before the gate: the candidate, further seeds of its configuration, and the champion."""
+"""Registered versions by their roles: the candidate that a person names, and the champion of a data set."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +9,20 @@ from mlflow.exceptions import MlflowException
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.registry.candidates import candidate_name, find_version, served_name
-from vaeline.registry.resolve import ARCHIVE_ENDING, REGISTRY_SCHEME
+from vaeline.registry.candidates import find_version
+from vaeline.registry.names import CHAMPION, SCHEME, candidate_name, served_name, version_uri
+from vaeline.registry.resolve import ARCHIVE_ENDING
 from vaeline.registry.stored import StoredModel, find_registered, find_run_model
 from vaeline.registry.versions import UNKNOWN
 
-CHAMPION = "champion"
 MODEL = Path("models/vae.keras")
 ON_DISK = (".", "local")
-FEWEST_SEEDS = 3
 CONFIGURATION = ("model.", "train.")
 SEED = "train.seed"
 
 
 @dataclass(frozen=True)
-class Entrant:
+class RegisteredVersion:
     """A registered version with the run that it came from."""
 
     stored: StoredModel
@@ -43,7 +41,7 @@ class Entrant:
     @property
     def uri(self) -> str:
         """The version, as MLflow calls it."""
-        return f"{REGISTRY_SCHEME}{self.name}/{self.number}"
+        return version_uri(self.name, self.number)
 
     @property
     def title(self) -> str:
@@ -71,7 +69,7 @@ class Entrant:
         }
 
 
-def find_candidate(client: MlflowClient, text: str, dataset: str) -> Entrant:
+def find_candidate(client: MlflowClient, text: str, dataset: str) -> RegisteredVersion:
     """The candidate called `text`: a version's number, `models:/…`, `.` for the model on disk, a file or a run.
 
     Raises:
@@ -79,21 +77,21 @@ def find_candidate(client: MlflowClient, text: str, dataset: str) -> Entrant:
     """
     name = candidate_name(dataset)
     if text.isdecimal():
-        uri = f"{REGISTRY_SCHEME}{name}/{text}"
-    elif text.startswith(REGISTRY_SCHEME):
+        uri = version_uri(name, text)
+    elif text.startswith(SCHEME):
         uri = text
     else:
         version = find_version(client, name, _digest_of(text))
         if version is None:
             raise VaelineError(f"{text} is no version of {name}: `dvc repro` registers the model on disk")
-        uri = f"{REGISTRY_SCHEME}{name}/{version.version}"
-    found = _entrant(find_registered(uri))
+        uri = version_uri(name, version.version)
+    found = _registered_version(find_registered(uri))
     if found.name != name:
         raise VaelineError(f"{text} is no candidate; candidates for the data here are versions of {name}")
     return found
 
 
-def find_champion(client: MlflowClient, dataset: str) -> Entrant | None:
+def find_champion(client: MlflowClient, dataset: str) -> RegisteredVersion | None:
     """The version that is served now; None before there was any.
 
     Raises:
@@ -107,32 +105,13 @@ def find_champion(client: MlflowClient, dataset: str) -> Entrant | None:
             raise
         return None
     if CHAMPION in aliases:
-        return _entrant(find_registered(f"{REGISTRY_SCHEME}{name}/{aliases[CHAMPION]}"))
+        return _registered_version(find_registered(version_uri(name, aliases[CHAMPION])))
     if client.search_model_versions(f"name = '{name}'", max_results=1):
         raise VaelineError(
             f"{name} has versions, but none of them is @{CHAMPION}: finish the promotion that was begun, or name the "
             "champion again with `vaeline rollback --to VERSION`"
         )
     return None
-
-
-def require_contest(candidates: Sequence[Entrant], champion: Entrant | None) -> None:
-    """Raise VaelineError unless these are one candidate, or several seeds of one, and none is the champion itself."""
-    first, *others = candidates
-    digests = {entrant.stored.model_sha256 for entrant in candidates}
-    if champion and champion.stored.model_sha256 in digests:
-        raise VaelineError(f"{champion.title} is the champion already, and one of the models that are to be compared")
-    if len(digests) < len(candidates):
-        raise VaelineError("one model is named twice; several seeds are different models")
-    if 1 < len(candidates) < FEWEST_SEEDS:
-        raise VaelineError(f"two seeds do not show how far seeds scatter; name one model, or {FEWEST_SEEDS} or more")
-    for other in others:
-        ours, theirs = first.configuration, other.configuration
-        if changed := [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]:
-            key = changed[0]
-            raise VaelineError(
-                f"{other.title} is no other seed of {first.title}: {key} is {theirs.get(key)}, not {ours.get(key)}"
-            )
 
 
 def _digest_of(text: str) -> str:
@@ -144,5 +123,5 @@ def _digest_of(text: str) -> str:
     return find_run_model(text).model_sha256
 
 
-def _entrant(stored: StoredModel) -> Entrant:
-    return Entrant(stored, stored.client.get_run(stored.run_id))
+def _registered_version(stored: StoredModel) -> RegisteredVersion:
+    return RegisteredVersion(stored, stored.client.get_run(stored.run_id))

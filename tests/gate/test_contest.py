@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from vaeline.errors import VaelineError
-from vaeline.registry.gate.entrants import Entrant, require_contest
+from vaeline.gate.contest import require_contest
+from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.stored import StoredModel
 
 PARAMS = {"model.beta": "1.0", "model.latent_dim": "2", "train.epochs": "24", "train.seed": "1", "evaluate.seed": "1"}
@@ -15,7 +16,7 @@ def entrant(number, sha256=None, **params):
     changed = PARAMS | {key.replace("__", "."): value for key, value in params.items()}
     version = SimpleNamespace(name="candidates", version=number, tags={})
     stored = StoredModel(None, "run", sha256 or f"{number}" * 64, f"models:/candidates/{number}", version)
-    return Entrant(stored, SimpleNamespace(data=SimpleNamespace(params=changed)))
+    return RegisteredVersion(stored, SimpleNamespace(data=SimpleNamespace(params=changed)))
 
 
 def seeds(*numbers):

@@ -1,0 +1,61 @@
+"""Write a model as a folder that MLflow serves: the archive, this package's code, pinned requirements, no pickle."""
+
+import importlib.metadata
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+
+import vaeline
+from vaeline.artifacts import digest
+from vaeline.pyfunc.golden import GOLDEN, write_golden
+
+PACKAGE = Path(vaeline.__file__).parent
+REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
+BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
+SIGNATURE = ModelSignature(
+    inputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1))]),
+    params=ParamSchema(
+        [
+            ParamSpec("mode", "string", "reconstruct"),
+            ParamSpec("n", "long", 1),
+            ParamSpec("seed", "long", 1),
+            ParamSpec("temperature", "double", 1.0),
+            ParamSpec("label", "long", -1),
+        ]
+    ),
+)
+
+
+def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> None:
+    """Write a self-contained MLflow model without pickle: the archive, this package's code and pinned requirements.
+
+    Beside them lie the golden outputs, if there are any.
+    """
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*input example was not provided")
+        save_model(
+            folder,
+            python_model=str(PACKAGE / "pyfunc" / "model.py"),
+            artifacts={"model": str(archive)},
+            model_config={"model_digest": digest(archive)},
+            code_paths=[str(PACKAGE)],
+            signature=SIGNATURE,
+            pip_requirements=pinned_requirements(),
+        )
+    if golden is not None:
+        write_golden(golden, folder / GOLDEN)
+
+
+def pinned_requirements() -> list[str]:
+    """The installed versions of what serving needs, with the backend that Keras runs on."""
+    installed = {item.name.lower().replace("_", "-"): item.version for item in importlib.metadata.distributions()}
+    backend = BACKENDS[os.environ.get("KERAS_BACKEND", "tensorflow")]
+    return [f"{name}=={installed[name]}" for name in (*REQUIRED_TO_SERVE, *backend) if name in installed]

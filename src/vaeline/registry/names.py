@@ -1,0 +1,24 @@
+"""What registered models, their versions and their aliases are called."""
+
+SCHEME = "models:/"
+CHAMPION = "champion"
+
+
+def candidate_name(dataset: str) -> str:
+    """The registered model that trainings write to."""
+    return f"vae-{dataset}-candidates"
+
+
+def served_name(dataset: str) -> str:
+    """The registered model that is served; its alias `champion` names the version."""
+    return f"vae-{dataset}"
+
+
+def version_uri(name: str, number: int | str) -> str:
+    """MLflow's address of a version: `models:/name/version`."""
+    return f"{SCHEME}{name}/{number}"
+
+
+def champion_uri(dataset: str) -> str:
+    """MLflow's address of the champion of a data set: `models:/name@champion`."""
+    return f"{SCHEME}{served_name(dataset)}@{CHAMPION}"
