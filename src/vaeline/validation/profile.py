@@ -30,9 +30,9 @@ IMAGE_STATISTICS = (
 AVERAGED_STATISTICS = ("mean", "std", "ink", "border", "roughness", "elongation")
 CLASS_STATISTICS = ("mean", "std", "ink", "elongation")
 HEADER = """\
-Thresholds that images must meet before a model is trained on them, made by `vaeline profile` and then reviewed:
-from here on they are written down, and never inferred from the data under test.
-Bands are [lowest, highest], both allowed; the statistics are explained in src/vaeline/data/statistics.py.
+Thresholds that images must meet before a model is trained on them. `vaeline profile` writes this file; review it.
+The thresholds are fixed from then on; they are never computed from the data that they check.
+Bands are [lowest, highest], both included. src/vaeline/data/statistics.py explains the statistics.
 """
 
 Band = Annotated[list[float], Len(2, 2)]
