@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from quality.trainings import DVC, RESULTS, ROOT, SEEDS, Result, read, run, scratch_clone
 
-from vaeline.anomaly.one_class import SCORES, anomaly_scores, fit_densities, image_statistics
+from vaeline.anomaly.one_class import anomaly_scores, fit_densities, image_statistics
 from vaeline.anomaly.separation import separation
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.compute import fix_threads
@@ -23,6 +23,7 @@ from vaeline.data.prepared import Split, read_prepared, scale
 from vaeline.params.model import ModelParams
 from vaeline.params.train import TrainParams
 from vaeline.params.whole import read_params
+from vaeline.scores import OOD_SCORES
 from vaeline.tracking.git import git
 from vaeline.tracking.lineage import machine_tags
 from vaeline.training.batches import Examples
@@ -40,8 +41,8 @@ epochs. The last two are Gaussian mixtures over statistics of the training image
 squared error and ink, `one_class_latent` over reconstruction, KL, ‖z_mean‖ and Σ log σ. Published means: Deep SVDD
 94.8, KDE 86.9, AnoGAN 91.3. Made by `python benchmarks/one_class.py`.
 
-| digit | {" | ".join(SCORES)} |
-|---|{"---|" * len(SCORES)}
+| digit | {" | ".join(OOD_SCORES)} |
+|---|{"---|" * len(OOD_SCORES)}
 """
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     results = [one_class(seed)["metrics"]["one_class"] for seed in SEEDS]
     lines = []
     for digit in [*DIGITS, "mean"]:
-        values = [[100 * found[digit][score] for found in results] for score in SCORES]
+        values = [[100 * found[digit][score] for found in results] for score in OOD_SCORES]
         cells = [f"{statistics.mean(seeds):.1f} ± {statistics.stdev(seeds):.1f}" for seeds in values]
         lines.append(f"| {digit} | {' | '.join(cells)} |")
     with atomic_file(TABLE) as temporary:
@@ -90,9 +91,9 @@ def measure(splits: dict[str, Split], noise: int, model_params: ModelParams, tra
         densities = fit_densities(image_statistics(model, images, np.arange(len(images)), noise), noise)
         scores = anomaly_scores(model, test, np.arange(len(test)), noise, densities)
         usual = labels == int(digit)
-        found[digit] = {name: separation(scores[name][usual], scores[name][~usual], 1)["auroc"] for name in SCORES}
+        found[digit] = {name: separation(scores[name][usual], scores[name][~usual], 1)["auroc"] for name in OOD_SCORES}
         print(f"{NAME}, seed {train_params.seed}, digit {digit}: {found[digit]}", flush=True)
-    found["mean"] = {name: statistics.mean(found[digit][name] for digit in DIGITS) for name in SCORES}
+    found["mean"] = {name: statistics.mean(found[digit][name] for digit in DIGITS) for name in OOD_SCORES}
     return {
         "commit": git("rev-parse", "HEAD", cwd=ROOT),
         "machine": machine_tags()["vaeline.machine"],

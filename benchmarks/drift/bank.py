@@ -11,7 +11,8 @@ from vaeline.artifacts import atomic_file, digest
 from vaeline.data.prepared import read_prepared
 from vaeline.ingestion.simulation import foreign_pictures, noisy, rotated, thicker
 from vaeline.models.archive import load_model
-from vaeline.monitoring.observables import SCORES, Observed, observe
+from vaeline.monitoring.observables import Observed, observe
+from vaeline.scores import ELBO_PARTS
 
 CLEAN, FOREIGN = "clean", "foreign"
 Bank = Mapping[str, Observed]
@@ -55,5 +56,5 @@ def _write(file: Path, found: Observed) -> None:
 
 def _read(file: Path) -> Observed:
     with np.load(file, allow_pickle=False) as archive:
-        scores = {name: archive[name] for name in SCORES if name in archive.files}
+        scores = {name: archive[name] for name in ELBO_PARTS if name in archive.files}
         return Observed(scores, archive["latents"], archive["labels"])

@@ -19,7 +19,6 @@ from scipy import stats
 from tqdm import tqdm
 
 from vaeline.artifacts import atomic_file
-from vaeline.evaluation.comparison import SCORES
 from vaeline.gate.statistics import (
     FAIL,
     PASS,
@@ -32,6 +31,7 @@ from vaeline.gate.statistics import (
     paired_gains,
 )
 from vaeline.params.gate import GateParams
+from vaeline.scores import SCORES
 
 Rule = Callable[[np.ndarray, np.ndarray, Bound], str]
 BETTER_BY = 0.5

@@ -1,64 +1,91 @@
 """What a run ends with on the terminal."""
 
+import re
+from collections.abc import Mapping
+
 from mlflow.entities import Run
 from rich.console import Console
 from rich.table import Table
 
-FIGURES = {"−ELBO": "neg_elbo", "reconstruction": "reconstruction", "KL": "kl", "NLL": "nll"}
-MORE = (
-    ("latents: {:.1%} of test images are named by their 5 nearest training images", "latents/knn_accuracy"),
-    (
+from vaeline.scores import HEADLINES, metric_of, title_of
+
+NOT_GROUPS = re.compile(r"train|validation|test(_class_.*)?")  # the table above the sentences, and the epochs
+MOST_FIGURES = 4
+SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and the metrics that it quotes
+    "latents": ("latents: {:.1%} of test images are named by their 5 nearest training images", "knn_accuracy"),
+    "samples": (
         "samples: Fréchet distance {:.1f} (real images: {:.1f}), precision {:.2f}, recall {:.2f}",
-        "samples/frechet",
-        "samples/floor_frechet",
-        "samples/precision",
-        "samples/recall",
+        "frechet",
+        "floor_frechet",
+        "precision",
+        "recall",
     ),
-    (
-        "classes: {:.1%} of samples are of the class they were drawn as, {:.1%} of test images told by Bayes' rule, "
+    "conditional": (
+        "classes: {:.1%} of samples are of the class they were drawn as, {:.1%} of test images named by Bayes' rule, "
         "{:.1%} by a classifier that saw samples alone",
-        "conditional/sample_accuracy",
-        "conditional/bayes_accuracy",
-        "conditional/cas_accuracy",
+        "sample_accuracy",
+        "bayes_accuracy",
+        "cas_accuracy",
     ),
-    (
-        "anomalies: the −ELBO tells mirrored images with AUROC {:.2f}, rotated ones with {:.2f}",
-        "ood/hflip.neg_elbo.auroc",
-        "ood/rotation.neg_elbo.auroc",
+    "ood": (
+        "anomalies: the −ELBO detects mirrored images with AUROC {:.2f}, rotated ones with {:.2f}",
+        "hflip.neg_elbo.auroc",
+        "rotation.neg_elbo.auroc",
     ),
-    (
+    "codes": (
         "codes: {:.0%} of {:.0f} used, perplexity {:.1f}; a code costs {:.2f} nats, MSE is {:.1%} of the variance",
-        "codes/usage",
-        "codes/codes",
-        "codes/perplexity",
-        "codes/nats_per_code",
-        "codes/mse_share",
+        "usage",
+        "codes",
+        "perplexity",
+        "nats_per_code",
+        "mse_share",
     ),
-    (
+    "compression": (
         "compression: {:.0f} bits an image with MSE {:.4f} (PNG: {:.0f} bits)",
-        "compression/code_bits",
-        "compression/code_mse",
-        "compression/png_bits",
+        "code_bits",
+        "code_mse",
+        "png_bits",
     ),
-)
+    "restoration": (),
+}
 
 
 def print_summary(run: Run, name: str, version: str | int) -> None:
-    """A short table of the run's test figures, where its pictures are, and what to try next."""
+    """Print a short table of the run's test figures, where its pictures are, and what to try next."""
     tags, metrics = run.data.tags, run.data.metrics
     table = Table(title=f"{run.info.run_name} on the test set of {tags['vaeline.dataset']}", title_justify="left")
-    shown = {title: f"test/{key}" for title, key in FIGURES.items() if f"test/{key}" in metrics}
-    for column in (*shown, "run", "version"):
+    shown = [score for score in HEADLINES if metric_of(score) in metrics]
+    for column in (*map(title_of, shown), "run", "version"):
         table.add_column(column, justify="right")
-    figures = [f"{metrics[name]:.2f} ± {metrics[f'{name}_se']:.2f}" for name in shown.values()]
+    figures = [f"{metrics[key]:.2f} ± {metrics[f'{key}_se']:.2f}" for key in map(metric_of, shown)]
     table.add_row(*figures, run.info.run_name, f"{name} v{version}")
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
     console.print("Nats per image, mean ± standard error; lower is better. From reports/metrics.json:", highlight=False)
-    for text, *names in MORE:
-        if metrics.keys() >= set(names):
-            console.print(f"  {text.format(*(metrics[name] for name in names))}", highlight=False)
+    for sentence in group_sentences(metrics):
+        console.print(f"  {sentence}", highlight=False)
     console.print("Pictures: reports/figures    Data checks: reports/validation/docs/index.html", highlight=False)
     console.print(
         "Next: make ui (compare runs in MLflow), make run PRESET=mlp-20d (a larger latent space)", highlight=False
     )
+
+
+def group_sentences(metrics: Mapping[str, float]) -> list[str]:
+    """A sentence for each group of figures in `metrics`, which MLflow names `group/figure`.
+
+    A group that `SENTENCES` does not have is shown by the first of its figures.
+    """
+    groups: dict[str, dict[str, float]] = {}
+    for key, value in metrics.items():
+        group, _, figure = key.partition("/")
+        if figure and not NOT_GROUPS.fullmatch(group):
+            groups.setdefault(group, {})[figure] = value
+    order = [*SENTENCES, *sorted(groups.keys() - SENTENCES.keys())]
+    return [sentence for group in order if group in groups and (sentence := _sentence(group, groups[group]))]
+
+
+def _sentence(group: str, figures: Mapping[str, float]) -> str:
+    if group not in SENTENCES:
+        return f"{group}: " + ", ".join(f"{name} {figures[name]:.4g}" for name in sorted(figures)[:MOST_FIGURES])
+    text, *names = SENTENCES[group] or ("",)
+    return text.format(*(figures[name] for name in names)) if figures.keys() >= set(names) else ""

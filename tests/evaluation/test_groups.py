@@ -12,7 +12,6 @@ from vaeline.classifier.network import Classifier
 from vaeline.codes.measure import measure_codes
 from vaeline.compression.measure import measure_compression
 from vaeline.conditional.measure import measure_conditional
-from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.evaluation.subject import Subject
@@ -25,6 +24,7 @@ from vaeline.params.base import flatten
 from vaeline.params.model import ModelParams
 from vaeline.restoration.measure import measure_restoration
 from vaeline.samples.measure import measure_samples
+from vaeline.scores import SCORES
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 
 from vaeline.classifier.network import Classifier
 from vaeline.errors import VaelineError
-from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.subject import Subject
 from vaeline.gate.policy import evaluation_settings
 from vaeline.gate.scoring import (
@@ -160,8 +159,3 @@ def test_strange_images_are_told_by_the_score_and_kind_that_were_asked_for(
     assert noise.value > 0.99 > mirrored.value
     assert noise.verdict == PASS
     assert "AUROC of kl on hflip" in mirrored.sentence
-
-
-def test_every_metric_that_may_be_chosen_is_a_score_with_a_better_direction(params):
-    choices = type(params.gate).model_fields["metric"].annotation.__args__
-    assert set(choices) == {name for name, known in SCORES.items() if known.better}

@@ -120,6 +120,7 @@ def test_imports_run_downwards_only():
         "family",
         "archive",
         "compute",
+        "scores",
         "params",
         "data",
         "models",

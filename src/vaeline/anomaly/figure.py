@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vaeline.figures.learning_curves import SCORE_NAMES
+from vaeline.scores import title_of
 
 
 def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
@@ -16,7 +16,7 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
     for index, score in enumerate(scores):
         rows = table[table["score"] == score].set_index("kind").loc[kinds]
         places = np.arange(len(kinds)) + (index - (len(scores) - 1) / 2) * width
-        axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=SCORE_NAMES.get(score, score))
+        axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=title_of(score))
     axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="chance")
     axes.set_xticks(np.arange(len(kinds)), kinds)
     axes.set(title=title, xlabel="kind of strange images, against test images", ylabel="AUROC", ylim=(0, 1.05))

@@ -11,12 +11,12 @@ from sklearn.mixture import GaussianMixture
 from vaeline.evaluation.inference import encode
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
+from vaeline.scores import OOD_SCORES
 
 DENSITIES = {
     "one_class": ("reconstruction", "mse", "ink"),
     "one_class_latent": ("reconstruction", "kl", "z_norm", "z_log_sigma"),
 }
-SCORES = ("neg_elbo", "reconstruction", "kl", *DENSITIES)
 COMPONENTS = 20
 REGULARIZATION = 1e-4
 LEAST_SCALE = 1e-5
@@ -90,7 +90,7 @@ def image_statistics(
 def anomaly_scores(
     model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int, densities: Mapping[str, OneClass]
 ) -> dict[str, np.ndarray]:
-    """Those of `SCORES` that the model has, each (count,): nats per image, and −log densities; higher is stranger."""
+    """Those of `OOD_SCORES` that the model has, each (count,), in nats per image; higher is more unusual."""
     statistics = image_statistics(model, images, indices, seed)
     scores = statistics | {name: density.score(statistics) for name, density in densities.items()}
-    return {name: scores[name] for name in SCORES if name in scores}
+    return {name: scores[name] for name in OOD_SCORES if name in scores}

@@ -11,14 +11,14 @@ from vaeline.changes import differences
 from vaeline.changes.page import Block, Heading, Picture, Pictures, Sentence, Table
 from vaeline.changes.state import State
 from vaeline.errors import VaelineError
-from vaeline.evaluation.comparison import Comparison, comparison_tables, score_title, score_unit
+from vaeline.evaluation.comparison import Comparison, comparison_tables
 from vaeline.figures.canvas import figure_png
 from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
+from vaeline.scores import LOSSES, title_of, unit_of
 
 GATE = Path("reports/gate.json")
 MONITOR = Path("reports/monitor.json")
-SCORES = ("neg_elbo", "reconstruction")
 BESIDE = {
     "manifold": "the latent space",
     "reconstructions": "reconstructions of test images",
@@ -64,7 +64,7 @@ def _compared(base: State, present: State) -> tuple[Comparison | None, str]:
     if missing:
         return None, f"The scores of {' and '.join(missing)} are not at hand; `dvc fetch` brings them."
     measured = present.table(differences.SCORES)
-    score = next((name for name in SCORES if measured is not None and name in measured), "")
+    score = next((name for name in LOSSES if measured is not None and name in measured), "")
     try:
         return differences.paired_comparison(base, present, score), ""
     except VaelineError as error:
@@ -80,7 +80,7 @@ def _summary(comparison: Comparison | None, why_not: str, same: bool, present: S
     else:
         row = comparison.overall[comparison.overall["score"] == comparison.score].iloc[0]
         lines.append(
-            f"{score_title(comparison.score)}, {score_unit(comparison.score)}: {row['baseline_mean']:.2f} before, "
+            f"{title_of(comparison.score)}, {unit_of(comparison.score)}: {row['baseline_mean']:.2f} before, "
             f"{row['mean']:.2f} now; difference {row['difference']:+.2f}, 95 % interval {row['low']:+.2f} to "
             f"{row['high']:+.2f}, on the same {row['images']:,} test images: {row['verdict']}."
         )
@@ -94,8 +94,8 @@ def _paired(comparison: Comparison | None) -> list[Block]:
     if comparison is None:
         return []
     overall = comparison.overall[comparison.overall["score"] == comparison.score].set_index("run")
-    title = f"{score_title(comparison.score)}: now minus {comparison.baseline}"
-    unit = score_unit(comparison.score)
+    title = f"{title_of(comparison.score)}: now minus {comparison.baseline}"
+    unit = unit_of(comparison.score)
     figure = draw_comparison(comparison.differences, overall, comparison.by_class, unit, title)
     blocks: list[Block] = []
     for caption, columns, rows in comparison_tables(comparison):

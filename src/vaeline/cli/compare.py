@@ -78,9 +78,9 @@ def _show(result: "Comparison", choices: list[str]) -> None:
 def _write(result: "Comparison", folder: Path) -> list[Path]:
     """Both tables as CSV and as one page of Markdown, and the figure."""
     from vaeline.artifacts import atomic_file
-    from vaeline.evaluation.comparison import score_title, score_unit
     from vaeline.figures.canvas import save_figure
     from vaeline.figures.comparison import draw_comparison
+    from vaeline.scores import title_of, unit_of
 
     texts = {
         "comparison.csv": result.overall.assign(baseline=result.baseline).to_csv(index=False),
@@ -91,8 +91,8 @@ def _write(result: "Comparison", folder: Path) -> list[Path]:
         with atomic_file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     overall = result.overall[result.overall["score"] == result.score].set_index("run")
-    title = f"{score_title(result.score)}: each run minus {result.baseline}, test set of {result.dataset}"
-    figure = draw_comparison(result.differences, overall, result.by_class, score_unit(result.score), title)
+    title = f"{title_of(result.score)}: each run minus {result.baseline}, test set of {result.dataset}"
+    figure = draw_comparison(result.differences, overall, result.by_class, unit_of(result.score), title)
     save_figure(figure, folder / "comparison.png")
     return [folder / name for name in (*texts, "comparison.png")]
 

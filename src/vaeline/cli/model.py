@@ -1,6 +1,7 @@
 """Commands that show what a trained model makes of pictures, or of nothing at all."""
 
 import zlib
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -33,6 +34,7 @@ from vaeline.cli.exchange import (
     writing,
 )
 from vaeline.errors import VaelineError
+from vaeline.scores import OOD_SCORES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from vaeline.latents.reference import Reference
     from vaeline.registry.resolve import ResolvedModel
 
+OodScore = StrEnum("OodScore", list(zip(OOD_SCORES, OOD_SCORES, strict=True)))
 Steps = Annotated[int, typer.Option(min=2, max=50, help="Images a row.")]
 
 
@@ -250,9 +253,9 @@ def restore(
 def anomaly(
     paths: PathsArgument,
     score: Annotated[
-        Literal["one_class", "one_class_latent", "neg_elbo", "reconstruction", "kl"],
+        OodScore,
         typer.Option(help="What to sort by."),
-    ] = "one_class",
+    ] = OodScore["one_class"],
     worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="How many the contact sheet shows.")] = 20,
     seed: SeedOption = 1,
     invert: InvertOption = False,

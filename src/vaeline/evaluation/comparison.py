@@ -9,7 +9,7 @@ some tens in a class. They speak of these two trained models on other images lik
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,45 +17,11 @@ from scipy import stats
 
 from vaeline.errors import VaelineError
 from vaeline.params.base import flatten
+from vaeline.scores import KEYS, MODEL_FREE, SCORES, better_direction, title_of
 
 CONFIDENCE = 0.95
-KEYS = ["image", "label"]
-NOT_SCORES = [*KEYS, "png_bits"]  # a PNG is the same for every model
+NOT_COMPARED = [*KEYS, *MODEL_FREE]
 BETTER, WORSE, NOT_SHOWN, NO_VERDICT = "better", "worse", "no difference shown", ""
-
-
-@dataclass(frozen=True)
-class Score:
-    """A column of `scores.parquet`.
-
-    protocol: the entries of the protocol in `metrics.json` that say how it was measured, `group.key`; where one of
-    them differs, so do the scores, whatever the models.
-    """
-
-    title: str
-    unit: str
-    better: Literal["lower", "higher", ""]
-    protocol: tuple[str, ...]
-
-
-ELBO = ("test.likelihood", "test.pixels", "test.z")
-SCORES = {
-    "neg_elbo": Score("−ELBO", "nats", "lower", ELBO),
-    "reconstruction": Score("reconstruction", "nats", "lower", ELBO),
-    "kl": Score("KL", "nats", "", ("test.pixels",)),
-    "nll": Score("NLL", "nats", "lower", ("test.nll_pixels", "test.nll", "test.nll_bound")),
-    "nll_bound": Score("NLL bound", "nats", "lower", ("test.nll_pixels", "test.nll_bound")),
-    "nll_neg_elbo": Score("−ELBO beside NLL", "nats", "lower", ("test.nll_pixels", "test.z")),
-    "mse": Score("MSE a pixel", "squared grey", "lower", ("test.pixels",)),
-    "knn_accuracy": Score("neighbours right", "share of images", "higher", ("latents.latents", "latents.knn")),
-    "probe_accuracy": Score("probe right", "share of images", "higher", ("latents.latents", "latents.probe")),
-    "bayes_accuracy": Score("Bayes' rule right", "share of images", "higher", ("conditional.bayes",)),
-    "guess_accuracy": Score("guess right", "share of images", "higher", ("conditional.guess",)),
-    "one_class": Score("one-class score", "nats", "", ("ood.pixels", "ood.one_class")),
-    "one_class_latent": Score("one-class, latent", "nats", "", ("ood.pixels", "ood.one_class_latent")),
-    "code_bits": Score("code, bits", "bits", "", ("compression.code_bits", "compression.code")),
-    "code_mse": Score("MSE of the code", "squared grey", "", ("compression.code_mse", "compression.code")),
-}
 
 
 @dataclass(frozen=True)
@@ -131,11 +97,11 @@ def comparison_tables(comparison: Comparison) -> list[tuple[str, list[str], list
     tables = []
     for run, overall in comparison.overall.groupby("run", sort=False):
         columns = ["score", "images", "baseline", "this run", "difference", "95 % interval", "improved", "verdict"]
-        names = [score_title(score) for score in overall["score"]]
+        names = [title_of(score) for score in overall["score"]]
         title = f"{run} against {comparison.baseline} on the test set of {comparison.dataset}"
         tables.append((title, columns, _cells(names, overall)))
         by_class = comparison.by_class[comparison.by_class["run"] == run]
-        title = f"{score_title(comparison.score)} by class: {run} against {comparison.baseline}"
+        title = f"{title_of(comparison.score)} by class: {run} against {comparison.baseline}"
         tables.append((title, ["class", *columns[1:]], _cells(by_class["class"], by_class)))
     return tables
 
@@ -143,7 +109,7 @@ def comparison_tables(comparison: Comparison) -> list[tuple[str, list[str], list
 def require_same_images(baseline: Evaluation, other: Evaluation) -> None:
     """Raise VaelineError unless both scored the same test images in the same order."""
     same = baseline.test_data == other.test_data and len(baseline.scores) == len(other.scores)
-    if not same or (baseline.scores[KEYS].to_numpy() != other.scores[KEYS].to_numpy()).any():
+    if not same or (baseline.scores[list(KEYS)].to_numpy() != other.scores[list(KEYS)].to_numpy()).any():
         both = " and ".join(f"{each.name} ({len(each.scores):,} of {each.dataset})" for each in (baseline, other))
         raise VaelineError(f"{both} were not scored on the same test images; compare runs of one data set and split")
 
@@ -156,7 +122,7 @@ def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, s
     ours, theirs = flatten(baseline.protocol), flatten(other.protocol)
     changed = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
     reasons = {}
-    for name in other.scores.columns.difference(NOT_SCORES, sort=False):
+    for name in other.scores.columns.difference(NOT_COMPARED, sort=False):
         own = [key for key in changed if name not in SCORES or key in SCORES[name].protocol]
         words = ", ".join(f"{key} is {theirs.get(key)!r}, not {ours.get(key)!r}" for key in own)
         if words:
@@ -167,7 +133,7 @@ def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, s
 def pair(baseline: pd.DataFrame, other: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Two arrays (images,) for each score that both have on at least one image; NaN in both where one has none."""
     paired = {}
-    for name in other.columns.difference(NOT_SCORES, sort=False).intersection(baseline.columns, sort=False):
+    for name in other.columns.difference(NOT_COMPARED, sort=False).intersection(baseline.columns, sort=False):
         ours, theirs = baseline[name].to_numpy("float64"), other[name].to_numpy("float64")
         scored = np.isfinite(ours) & np.isfinite(theirs)
         if scored.any():
@@ -265,23 +231,6 @@ def verdict(difference: float, shown: bool, better: str) -> str:
     if not shown:
         return NOT_SHOWN
     return BETTER if (difference < 0) == (better == "lower") else WORSE
-
-
-def score_title(score: str) -> str:
-    """What people call a score."""
-    return SCORES[score].title if score in SCORES else score
-
-
-def score_unit(score: str) -> str:
-    """The unit of a score, and which direction is better."""
-    known = SCORES.get(score)
-    better = f" ({known.better} is better)" if known and known.better else ""
-    return f"{known.unit}{better}" if known else "unit unknown"
-
-
-def better_direction(score: str) -> str:
-    """`lower`, `higher`, or nothing for a score that is unknown or has no better direction."""
-    return SCORES[score].better if score in SCORES else ""
 
 
 def _p_value(differences: np.ndarray) -> float:

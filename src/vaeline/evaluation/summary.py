@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-NOT_SCORES = ("image", "label")
+from vaeline.scores import KEYS
+
 DECIMALS = 5
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, float]:
     """Mean of every score and its standard error (`…_se`) over the images that have it (the others are nan)."""
-    table = scores.drop(columns=list(NOT_SCORES), errors="ignore").dropna(axis="columns", how="all")
+    table = scores.drop(columns=list(KEYS), errors="ignore").dropna(axis="columns", how="all")
     errors = table.sem(ddof=1).fillna(0.0).add_suffix("_se")
     return {name: round(float(value), DECIMALS) for name, value in pd.concat([table.mean(), errors]).items()}
 

@@ -6,15 +6,9 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-SCORE_NAMES = {
-    "neg_elbo": "−ELBO",
-    "reconstruction": "reconstruction",
-    "kl": "KL",
-    "one_class": "one-class",
-    "one_class_latent": "one-class, latent",
-}
-CURVES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction, −log p(x|z)", "kl": "KL(q(z|x) ‖ p(z))"}
-NATS = "nats per image"
+from vaeline.scores import ELBO_PARTS, NATS, SCORES
+
+CURVES = {name: SCORES[name].formula for name in ELBO_PARTS}
 LOSS = "loss"
 
 

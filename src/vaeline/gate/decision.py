@@ -12,7 +12,6 @@ from vaeline.artifacts import digest
 from vaeline.classifier.network import Classifier
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.errors import VaelineError
-from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.subject import Subject
 from vaeline.gate.checks import Check, at_most, not_run
 from vaeline.gate.contest import Contest
@@ -46,6 +45,7 @@ from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
 from vaeline.registry.versions import ARCHIVE
+from vaeline.scores import SCORES
 from vaeline.tracking.lineage import data_behind, data_md5
 
 CLASSIFIER = Path("models/classifier.keras")

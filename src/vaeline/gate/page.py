@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from vaeline.evaluation.comparison import SCORES
 from vaeline.gate.statistics import PASS
 from vaeline.params.base import flatten
+from vaeline.scores import SCORES
 
 PICTURES = {
     "gate_gains": "The gain of each image, and where the mean lies between failing and passing",

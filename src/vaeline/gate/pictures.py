@@ -3,13 +3,13 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from vaeline.evaluation.comparison import SCORES
 from vaeline.evaluation.inference import decode, sample
 from vaeline.gate.decision import Decision
 from vaeline.gate.figure import draw_beside, draw_gains, draw_label_gains
 from vaeline.gate.policy import least_gain
 from vaeline.gate.scoring import Scored
 from vaeline.latents.traversal import prior_grid
+from vaeline.scores import SCORES
 
 COLUMNS = 10
 

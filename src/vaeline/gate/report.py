@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vaeline.evaluation.comparison import SCORES
 from vaeline.gate.policy import content_digest, least_gain, policy
+from vaeline.scores import SCORES
 
 if TYPE_CHECKING:
     from vaeline.gate.decision import Decision

@@ -12,7 +12,6 @@ from vaeline.classifier.network import Classifier
 from vaeline.conditional.measure import measure_conditional
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import (
-    SCORES,
     Evaluation,
     pair,
     protocol_differences,
@@ -30,6 +29,7 @@ from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import Params
 from vaeline.samples.measure import measure_samples
+from vaeline.scores import ELBO_PARTS, SCORES
 
 BOUND = "nll_bound"
 
@@ -61,7 +61,7 @@ def score_model(
     """
     metric, settings = params.gate.metric, evaluation_settings(params)
     parts = {"test": measure_likelihood(subject, settings, exact=metric == "nll")}
-    group = SCORES[metric].protocol[0].partition(".")[0]
+    group = SCORES[metric].group
     if group == "latents":
         parts[group] = measure_latents(subject)
     if group == "conditional" and subject.model.is_conditional:
@@ -151,7 +151,7 @@ def _count_nonfinite(subject: Subject, columns: Mapping[str, np.ndarray], settin
     chosen = subset(len(subject.rows), settings.nll_images, subject.seed) if of_some else subject.rows
     wrong = np.zeros(len(subject.rows), bool)
     wrong[chosen] = ~np.isfinite(columns[metric][chosen])
-    for name in ("neg_elbo", "reconstruction", "kl"):
+    for name in ELBO_PARTS:
         if name in columns:
             wrong |= ~np.isfinite(columns[name])
     return int(wrong.sum())

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vaeline.figures.images import draw_rows
-from vaeline.figures.learning_curves import CURVES, NATS, SCORE_NAMES
+from vaeline.scores import NATS, SCORES, loss_of, title_of
 
 
 def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
@@ -18,11 +18,13 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
     figure = Figure(figsize=(max(6, 0.7 * len(by_class) + 2), 5), layout="constrained")
     axes = figure.subplots()
     names = by_class.index.astype(str)
-    axes.bar(names, by_class["reconstruction"], label=CURVES["reconstruction"], color="tab:blue")
-    whole = "neg_elbo" if "neg_elbo" in by_class else "reconstruction"
+    axes.bar(names, by_class["reconstruction"], label=SCORES["reconstruction"].formula, color="tab:blue")
+    whole = loss_of(by_class)
     if "kl" in by_class:
-        axes.bar(names, by_class["kl"], bottom=by_class["reconstruction"], label=CURVES["kl"], color="tab:orange")
-    label = f"{SCORE_NAMES[whole]} ± standard error"
+        axes.bar(
+            names, by_class["kl"], bottom=by_class["reconstruction"], label=SCORES["kl"].formula, color="tab:orange"
+        )
+    label = f"{title_of(whole)} ± standard error"
     errors = by_class[f"{whole}_se"]
     axes.errorbar(names, by_class[whole], yerr=errors, fmt="none", color="black", capsize=4, label=label)
     axes.set(title=title, xlabel="class", ylabel=NATS)
@@ -65,7 +67,7 @@ def draw_rate_distortion(points: pd.DataFrame, title: str) -> Figure:
         axes.plot(rates, best + 20 * level - rates, color="gray", linewidth=0.8, linestyle="--", label=label)
     low, high = points["distortion"].min(), points["distortion"].max()
     axes.set(xlim=rates, ylim=(low - 0.15 * (high - low), high + 0.15 * (high - low)))
-    axes.set(title=title, xlabel=f"rate, {CURVES['kl']}, {NATS}", ylabel=f"distortion, {NATS}")
+    axes.set(title=title, xlabel=f"rate, {SCORES['kl'].formula}, {NATS}", ylabel=f"distortion, {NATS}")
     axes.legend()
     axes.grid(alpha=0.3)
     return figure

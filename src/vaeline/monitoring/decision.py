@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vaeline.evaluation.comparison import holm
-from vaeline.monitoring.observables import SCORES, Observed
+from vaeline.monitoring.observables import Observed
 from vaeline.monitoring.two_sample_tests import Finding, compare
 from vaeline.params.monitor import MonitorParams
+from vaeline.scores import ELBO_PARTS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def judge(findings: Sequence[Finding], settings: MonitorParams) -> list[Judged]:
         Judged(
             **vars(finding),
             p_adjusted=float(p),
-            least_effect=(least_effect := least["scores" if finding.name in SCORES else finding.name]),
+            least_effect=(least_effect := least["scores" if finding.name in ELBO_PARTS else finding.name]),
             violated=bool(p < settings.alpha and finding.effect >= least_effect),
         )
         for finding, p in zip(findings, adjusted, strict=True)

@@ -10,9 +10,7 @@ from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
-
-SCORES = {"neg_elbo": "−ELBO", "reconstruction": "reconstruction", "kl": "KL"}
-UNIT = "nats per image"
+from vaeline.scores import ELBO_PARTS, loss_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Observed:
     @property
     def loss(self) -> str:
         """The score that says how unusual an image is: −ELBO, or the reconstruction where there is no bound."""
-        return next(iter(self.scores))
+        return loss_of(self.scores)
 
     def take(self, rows: np.ndarray) -> "Observed":
         """The same of some of the images."""
@@ -52,7 +50,7 @@ def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | Non
     pixels = binary_pixels(greys, seed, rows) if model.params.binarize else greys
     z_mean, z_log_var = encode(model, pixels)
     found = posterior_scores(model, pixels, z_mean, z_log_var, rows, seed)
-    scores = {name: found[name] for name in SCORES if name in found}
+    scores = {name: found[name] for name in ELBO_PARTS if name in found}
     wrong = ~np.isfinite(z_mean).all(axis=1) | ~np.isfinite(list(scores.values())).all(axis=0)
     if wrong.any():
         raise VaelineError(f"the champion has no finite score for {wrong.sum()} of {len(images)} images; look at them")

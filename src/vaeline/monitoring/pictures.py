@@ -13,8 +13,9 @@ from vaeline.likelihood.figure import draw_hardest
 from vaeline.models.generative import GenerativeModel
 from vaeline.monitoring.decision import Judged
 from vaeline.monitoring.figure import draw_effects, draw_latents, draw_mix, draw_scores
-from vaeline.monitoring.observables import SCORES, UNIT, Observed
+from vaeline.monitoring.observables import Observed
 from vaeline.monitoring.two_sample_tests import TITLES, class_counts
+from vaeline.scores import NATS, title_of
 
 UNUSUAL = 16
 
@@ -33,7 +34,7 @@ def draw_figures(
     points, names = plane_view(np.concatenate([reference.latents, window.latents]))
     figures = {
         "Effects": draw_effects(table, alpha, "how far the window is from the reference, and how far it may be"),
-        "Scores": draw_scores(reference.scores, window.scores, SCORES, UNIT, "what the champion makes of the images"),
+        "Scores": draw_scores(reference.scores, window.scores, TITLES, NATS, "what the champion makes of the images"),
         "Latents": draw_latents(points[: len(reference)], points[len(reference) :], names, "means of the posteriors"),
         "The most unusual images": _draw_unusual(model, window, images),
     }
@@ -47,7 +48,7 @@ def _draw_unusual(model: GenerativeModel, window: Observed, images: np.ndarray) 
     worst = np.argsort(-loss, kind="stable")[:UNUSUAL]
     shown = scale(images[worst])
     notes = [f"{loss[row]:.0f}" for row in worst]
-    title = f"highest {SCORES[window.loss]} of the window, {UNIT}"
+    title = f"highest {title_of(window.loss)} of the window, {NATS}"
     return draw_hardest(shown, np.asarray(model.reconstruct(shown)), notes, title)
 
 

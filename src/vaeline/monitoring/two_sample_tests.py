@@ -11,19 +11,20 @@ from scipy import stats
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
-from vaeline.monitoring.observables import SCORES, Observed
+from vaeline.monitoring.observables import Observed
+from vaeline.scores import ELBO_PARTS, title_of
 
 TAIL = 0.99
 LATENT_ROWS = 500
 PERMUTATIONS_AT_ONCE = 100
 UNUSUAL, LATENTS, CLASS_MIX, LABELS = "unusual", "latents", "class_mix", "labels"
-TITLES = SCORES | {
+TITLES = {name: title_of(name) for name in ELBO_PARTS} | {
     UNUSUAL: "unusual images",
     LATENTS: "latents",
     CLASS_MIX: "class mix",
     LABELS: "labels that fit",
 }
-EFFECTS = dict.fromkeys(SCORES, "Kolmogorov–Smirnov distance") | {
+EFFECTS = dict.fromkeys(ELBO_PARTS, "Kolmogorov–Smirnov distance") | {
     UNUSUAL: "share of images above the reference's 99 % quantile, beyond that of the reference",
     LATENTS: "energy coefficient, its root",
     CLASS_MIX: "total variation",

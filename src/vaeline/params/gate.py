@@ -1,10 +1,23 @@
 """Section `gate` of `params.yaml`: when a candidate may become champion."""
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from vaeline.params.base import Section, flatten
+from vaeline.params.base import Section, flatten, nearest
+from vaeline.scores import JUDGED, OOD_SCORES
+
+
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """A check that a value is one of `names`; the error names the nearest."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"this is not one of the scores that can be chosen here{nearest(value, names)}")
+        return value
+
+    return check
 
 
 class GateFloors(Section):
@@ -27,18 +40,7 @@ class GateBudget(Section):
 class GateParams(Section):
     """When a candidate may take the champion's place; a threshold that is null is one that nobody has set."""
 
-    metric: Literal[
-        "neg_elbo",
-        "reconstruction",
-        "nll",
-        "nll_bound",
-        "nll_neg_elbo",
-        "mse",
-        "knn_accuracy",
-        "probe_accuracy",
-        "bayes_accuracy",
-        "guess_accuracy",
-    ]
+    metric: Annotated[str, AfterValidator(_one_of(JUDGED))]
     mode: Literal["superior", "non_inferior"]
     nll_images: int = Field(ge=2)
     nll_samples: int = Field(ge=1)
@@ -50,7 +52,7 @@ class GateParams(Section):
     slice_margin: float | None = Field(ge=0)
     worst: float | None
     ood_kind: str
-    ood_score: Literal["neg_elbo", "reconstruction", "kl", "one_class", "one_class_latent"]
+    ood_score: Annotated[str, AfterValidator(_one_of(OOD_SCORES))]
     floors: GateFloors
     budget: GateBudget
 

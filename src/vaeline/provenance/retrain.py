@@ -21,6 +21,7 @@ from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, Check, compare, differing
+from vaeline.scores import metric_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import METRICS, RecordedLock
 from vaeline.tracking.lineage import DVC_FILE, ENVIRONMENT_LOCK, LOCK_FILE, machine_tags
@@ -33,7 +34,7 @@ from vaeline.tracking.trees import recorded_tree, write_tree
 
 LAST_STAGE = "evaluate"
 RESTORED = ("fetch", "classify")  # the source images, and the classifier that measures all models of a data set
-LOSSES = ("test/neg_elbo", "test/reconstruction", "test/nll_bound", "test/mse")
+REPEATED = tuple(map(metric_of, ("neg_elbo", "reconstruction", "nll_bound", "mse")))
 LEFT_OUT = ("MLFLOW_", "DVC_", "GIT_")
 GRACE_SECONDS = 10
 # Tidies up when the pipe to it is closed, be it that this process was shot: the last line on it is the process group
@@ -114,7 +115,7 @@ def compare_retrained(run: Run, lock: KeptLock, commit: str, found: Retrained, t
         recorded, made = (outs(stages, LAST_STAGE).get(METRICS, "") for stages in (lock.stages, found.stages))
         yield compare(f"retrained {METRICS}", recorded, made, "bit by bit")
     else:
-        for name in LOSSES:
+        for name in REPEATED:
             if name in run.data.metrics:
                 yield _near(name, run.data.metrics[name], found.metrics.get(name, math.nan), tolerance)
 

@@ -16,13 +16,13 @@ from vaeline.pyfunc.golden import make_golden
 from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
 from vaeline.registry.names import version_uri
 from vaeline.registry.signing import sign_folder, signing_key
+from vaeline.scores import HEADLINES, metric_of
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
 if TYPE_CHECKING:
     from vaeline.models.generative import GenerativeModel
 
-MAIN_FIGURES = ("test/neg_elbo", "test/reconstruction", "test/kl", "test/nll")
 MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # on a server with users its administrator makes it
 
 
@@ -89,7 +89,9 @@ def version_tags(run: Run) -> dict[str, str]:
     lineage = {key: value for key, value in run.data.tags.items() if key.startswith(("vaeline.", "mlflow.source.git"))}
     process = {"vaeline.host", "vaeline.pid", "vaeline.pid_started"}
     figures = {
-        name.replace("/", "."): f"{run.data.metrics[name]:.4f}" for name in MAIN_FIGURES if name in run.data.metrics
+        name.replace("/", "."): f"{run.data.metrics[name]:.4f}"
+        for name in map(metric_of, HEADLINES)
+        if name in run.data.metrics
     }
     packages = dict(requirement.split("==") for requirement in pinned_requirements())
     return {

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
-from vaeline.evaluation.comparison import KEYS, Evaluation
+from vaeline.evaluation.comparison import Evaluation
+from vaeline.scores import KEYS
 from vaeline.tracking.lineage import is_current
 from vaeline.tracking.runs import name_of, runs_called, search_all
 from vaeline.tracking.store import TRAINING_VIEW, public_uri
@@ -85,7 +86,7 @@ def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
             scores = pd.read_parquet(local[wanted[0]])
             protocol = json.loads(local[wanted[1]].read_text(encoding="utf-8"))["protocol"]
             classes = pd.read_csv(local[named[0]], dtype=str)["class"] if named else []
-            labels = np.unique(scores[KEYS]["label"]).tolist()
+            labels = np.unique(scores[list(KEYS)]["label"]).tolist()
         except KeyError as error:
             raise VaelineError(
                 f"the evaluation of the run {name} has no {error.args[0]}; evaluate it again: `dvc repro evaluate`"

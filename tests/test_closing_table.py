@@ -1,0 +1,39 @@
+from types import SimpleNamespace
+
+from vaeline.closing_table import group_sentences, print_summary
+
+METRICS = {
+    "train/loss": 100.0,
+    "validation/loss": 101.0,
+    "test/neg_elbo": 140.0,
+    "test/neg_elbo_se": 0.5,
+    "test_class_3/neg_elbo": 150.0,
+    "latents/knn_accuracy": 0.875,
+    "latents/probe_accuracy": 0.8,
+}
+
+
+def test_each_group_has_its_sentence_in_one_order_whatever_the_order_of_the_metrics():
+    found = group_sentences(
+        {"codes/usage": 1.0, "ood/hflip.neg_elbo.auroc": 0.75, "ood/rotation.neg_elbo.auroc": 1.0, **METRICS}
+    )
+    assert found == [
+        "latents: 87.5% of test images are named by their 5 nearest training images",
+        "anomalies: the −ELBO detects mirrored images with AUROC 0.75, rotated ones with 1.00",
+    ]
+
+
+def test_a_group_without_a_sentence_is_shown_by_its_figures():
+    assert group_sentences({"sharpness/mean": 0.25, "sharpness/edge": 12.5}) == ["sharpness: edge 12.5, mean 0.25"]
+    assert group_sentences({"restoration/box.damaged.psnr": 12.0}) == []
+
+
+def test_the_table_holds_the_headline_scores_that_the_model_has(capsys):
+    info = SimpleNamespace(run_name="vae-2d")
+    run = SimpleNamespace(info=info, data=SimpleNamespace(tags={"vaeline.dataset": "digits"}, metrics=METRICS))
+    print_summary(run, "vae-digits-candidates", 3)
+    output = capsys.readouterr().out
+    assert "140.00 ± 0.50" in output
+    assert "−ELBO" in output
+    assert "NLL" not in output
+    assert "vae-digits-candidates v3" in output
