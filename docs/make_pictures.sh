@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the pictures of docs/commands.md with the model in models/, in the activated environment, at the root.
+# Makes the pictures of docs/commands.md with the model in models/. Run it at the root, in the activated environment.
 set -eu
 pictures=$PWD/docs/pictures/commands
 scratch=$(mktemp -d)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Add what a lock names to the .venv that bootstrap.sh made: add_lock.sh LOCK.
+# Install the packages of a lock into the .venv that bootstrap.sh made: add_lock.sh LOCK.
 set -eu
 lock=$1
 cd "$(dirname "$0")/.."

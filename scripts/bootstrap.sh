@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make .venv from the hashed locks. Needs Python 3.11-3.13 and nothing else; uses uv when it is on the PATH.
-# PY=/path/to/python picks an interpreter.
+# Create .venv from the locks, which have hashes. Needs only Python 3.11 to 3.13; uses uv if it is on the PATH.
+# PY=/path/to/python chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -44,5 +44,5 @@ else
   "$@" --no-build-isolation -e .
 fi
 
-# A downloaded zip has no git history; DVC has to be told.
+# A downloaded zip has no git history, and DVC needs a setting for that.
 if [ ! -e .git ]; then .venv/bin/dvc config --local core.no_scm true; fi

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a retraining changed, handed from the job that computes (secrets, no right to write) to the one that proposes
-# (the right to write, no secrets): proposal.sh make|take PATH...
-# The patch is all that crosses over. It may change the named paths and nothing else, wherever it comes from.
+# Pass the changes of a retraining from the job that computes (it has secrets and may not write) to the job that proposes
+# (it may write and has no secrets): proposal.sh make|take PATH...
+# Only a patch is passed. It may change the named paths and nothing else, wherever it comes from.
 set -eu
 cd "$(dirname "$0")/.."
 action=$1

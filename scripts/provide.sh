@@ -1,6 +1,6 @@
 #!/bin/sh
-# A program that some tests need: provide.sh PACKAGE TESTS PROGRAM... installs Debian's package where none of the
-# programs is there. Where it cannot, it says so and ends well: those tests skip.
+# Provide a program that some tests need: provide.sh PACKAGE TESTS PROGRAM... installs Debian's package if none of the
+# programs is there. If it cannot install it, it says so and ends with status 0, and the tests skip.
 set -eu
 package=$1 tests=$2
 shift 2

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The way out of a merge or rebase that stopped at dvc.lock. A lock is written, never merged: whichever side is taken,
-# `dvc repro --pull` makes what is not as the merged code, parameters and data want it, from the run cache of either side
-# if one of them has done it, else anew. So merge those by hand first, and then run this.
+# Resolve a conflict in dvc.lock in a merge or rebase. DVC writes the lock; git must not merge it. First merge code,
+# parameters and data by hand, then run this script. It takes one side's lock and runs `dvc repro --pull`, which redoes what
+# does not fit the merged inputs: from the run cache if one side has done it, else by running the stage.
 set -eu
 cd "$(dirname "$0")/.."
 written="dvc.lock reports/metrics.json"

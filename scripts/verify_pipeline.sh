@@ -1,5 +1,5 @@
 #!/bin/sh
-# Is dvc.lock up to date with code, parameters and data, and has the DVC remote everything that it names? Needs no data.
+# Check that dvc.lock is up to date with code, parameters and data, and that the DVC remote has all its files. Needs no data.
 set -eu
 cd "$(dirname "$0")/.."
 
