@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
 from vaeline.changes.differences import changed_inputs, changed_metrics, changed_params
-from vaeline.changes.page import Heading, Picture, Pictures, Sentence, Table, write_html, write_markdown
 from vaeline.changes.report import build_report
 from vaeline.changes.state import State, committed_state, present_state
 from vaeline.cli import app
 from vaeline.errors import VaelineError
+from vaeline.pages import Heading, Picture, Pictures, Sentence, Table, write_html, write_markdown
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -8,16 +8,9 @@ from conftest import ROOT
 from scipy import stats
 
 from vaeline.errors import VaelineError
-from vaeline.evaluation.comparison import (
-    SCORES,
-    Evaluation,
-    compare,
-    compare_classes,
-    holm,
-    mean_interval,
-    summarize_pairs,
-)
+from vaeline.evaluation.comparison import Evaluation, compare, compare_classes, holm, mean_interval, summarize_pairs
 from vaeline.params.base import flatten
+from vaeline.scores import SCORES
 
 COUNT = 1000
 GENERATOR = np.random.default_rng(0)

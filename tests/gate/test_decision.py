@@ -8,9 +8,10 @@ import pytest
 
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
-from vaeline.gate.checks import Check
-from vaeline.gate.decision import Decision, improve, improvement_checks, worst_check
+from vaeline.gate.checks import Check, improvement_checks, worst_check
+from vaeline.gate.decision import Decision
 from vaeline.gate.policy import evaluation_settings, least_gain, policy, require_thresholds
+from vaeline.gate.scores import gain_over_worst, improve
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS
 
 COUNT = 500
@@ -35,7 +36,7 @@ def gate(params):
 
 
 def verdicts(candidates, champion, gate):
-    checks = improvement_checks(improve(candidates, champion, gate), candidates, champion, gate)
+    checks = improvement_checks(improve(candidates, champion, gate), candidates[0].evaluation.name, gate)
     return {check.name: check.verdict for check in checks}
 
 
@@ -69,7 +70,7 @@ def test_a_higher_accuracy_is_a_gain(gate):
 def test_the_sentence_of_an_improvement_has_its_bounds_and_what_is_asked(gate):
     champion, candidate = scored(HARDNESS), scored(HARDNESS - 2 + NOISE - NOISE.mean())
     found = improve([candidate], champion, gate)
-    check = improvement_checks(found, [candidate], champion, gate)[0]
+    check = improvement_checks(found, "model", gate)[0]
     assert (check.value, check.limit) == (pytest.approx(2.0), 1.0)
     assert check.sentence == (
         f"gain +2 nats, above {found.gain.low:+.4g} and below {found.gain.high:+.4g} with 95 % confidence each; a pass "
@@ -80,7 +81,7 @@ def test_the_sentence_of_an_improvement_has_its_bounds_and_what_is_asked(gate):
 
 def test_a_better_mean_does_not_buy_the_loss_of_a_digit(gate):
     champion, candidate = scored(HARDNESS), scored(HARDNESS - 5 + NOISE + 20 * (LABELS == 4))
-    checks = improvement_checks(improve([candidate], champion, gate), [candidate], champion, gate)
+    checks = improvement_checks(improve([candidate], champion, gate), "model", gate)
     by_name = {check.name: check for check in checks}
     assert (by_name["improvement"].verdict, by_name["slices"].verdict) == (PASS, FAIL)
     assert by_name["slices"].sentence.startswith(
@@ -106,7 +107,7 @@ def test_several_seeds_are_judged_by_their_mean_and_the_first_by_itself_too(gate
 @pytest.mark.parametrize(("mean", "verdict"), [(120, PASS), (140, INCONCLUSIVE), (160, FAIL)])
 def test_no_version_may_be_worse_than_the_worst_champion_or_not(gate, mean, verdict):
     values = HARDNESS - HARDNESS.mean() + mean
-    check = worst_check([scored(values)], gate)
+    check = worst_check(*gain_over_worst([scored(values)], gate), gate)
     assert (check.verdict, check.limit) == (verdict, 140.0)
     assert check.value == pytest.approx(mean)
     assert "a pass takes better than 140 with 95 % confidence" in check.sentence
@@ -123,7 +124,7 @@ def test_a_class_of_one_scored_image_is_refused_with_what_to_do(gate):
 def test_the_verdict_follows_from_the_checks():
     def decision(*words):
         checks = [Check(str(index), word, None, None, "") for index, word in enumerate(words)]
-        return Decision(None, None, [], None, None, checks)
+        return Decision(None, None, None, checks)
 
     assert decision(PASS, PASS).verdict == PASS
     assert decision(PASS, INCONCLUSIVE).verdict == INCONCLUSIVE

@@ -8,7 +8,15 @@ import pytest
 
 from vaeline.artifacts import digest
 from vaeline.data.prepared import read_prepared, write_prepared
-from vaeline.gate.data import TEST_TAG, VALIDATION_TAG, Facts, count_overlap, data_checks, look_at, rows_digest
+from vaeline.gate.checks import data_checks
+from vaeline.gate.facts import (
+    TEST_TAG,
+    VALIDATION_TAG,
+    DataFacts,
+    count_overlap,
+    read_data_facts,
+    rows_digest,
+)
 from vaeline.gate.statistics import FAIL, PASS
 
 MD5 = "a" * 32
@@ -17,8 +25,8 @@ MD5 = "a" * 32
 @pytest.fixture
 def facts(prepared_directory, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    found = look_at(prepared_directory, read_prepared(prepared_directory))
-    return Facts(found.digests, found.overlap, MD5)
+    found = read_data_facts(prepared_directory, read_prepared(prepared_directory))
+    return DataFacts(found.digests, found.overlap, MD5)
 
 
 def entrant(digests, md5=MD5, **tags):
@@ -52,7 +60,7 @@ def test_a_test_image_that_is_trained_or_chosen_on_is_counted(digits, tmp_path):
     write_prepared(tmp_path / "prepared", sources, about)
     assert count_overlap(read_prepared(tmp_path / "prepared")) == 3
     check = data_checks(
-        [entrant({})], None, Facts({"test": {}}, count_overlap(read_prepared(tmp_path / "prepared")), MD5)
+        [entrant({})], None, DataFacts({"test": {}}, count_overlap(read_prepared(tmp_path / "prepared")), MD5)
     )
     assert {item.name: item.verdict for item in check}["overlap"] == FAIL
 
@@ -90,7 +98,7 @@ def test_a_candidate_without_a_word_about_its_data_fails(facts):
 )
 def test_validation_must_have_passed_for_this_data(facts, tag, validated, md5, sentence):
     candidate = entrant(facts.digests, md5, **{VALIDATION_TAG: tag})
-    checks = data_checks([candidate], None, Facts(facts.digests, 0, validated))
+    checks = data_checks([candidate], None, DataFacts(facts.digests, 0, validated))
     (check,) = (check for check in checks if check.name == "validation")
     assert check.verdict == FAIL
     assert sentence in check.sentence
@@ -118,4 +126,4 @@ def test_a_validation_counts_that_passed_and_is_the_one_that_dvc_recorded(
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"validate": {"cmd": "", "deps": [dep], "outs": [out]}}}))
     if changed:
         report.write_text(json.dumps({"status": status, "more": 1}))
-    assert look_at(prepared_directory, read_prepared(prepared_directory)).validated == validated
+    assert read_data_facts(prepared_directory, read_prepared(prepared_directory)).validated == validated

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeline.gate.figure import draw_beside, draw_gains, draw_label_gains
+from vaeline.gate.figures import draw_beside, draw_gains, draw_label_gains
 
 
 def gains_figure(bound=(1.4, 1.2, 1.6), least=1.0, margin=0.5, verdict="pass"):

@@ -15,11 +15,12 @@ from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
 from vaeline.gate.checks import Check
 from vaeline.gate.contest import Contest
-from vaeline.gate.decision import Decision, Improvement
-from vaeline.gate.page import write_page
+from vaeline.gate.decision import Decision
 from vaeline.gate.publish import PAGE, REPORT, VERDICT_TAG, gate_tags, publish
-from vaeline.gate.report import build_report, gate_digest
+from vaeline.gate.report import build_report, gate_digest, page_blocks
+from vaeline.gate.scores import Improvement, Scores
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound
+from vaeline.pages import write_markdown
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 IN_CONTRACT = {
@@ -53,7 +54,7 @@ def entrant(name, number):
 
 def scored(name, mean):
     evaluation = Evaluation(name, "digits", {}, {"test": {"nll_bound": "k"}}, pd.DataFrame())
-    return SimpleNamespace(evaluation=evaluation, mean=mean, subject=SimpleNamespace(rows=np.arange(300)))
+    return SimpleNamespace(evaluation=evaluation, mean=mean, nonfinite=0, subject=SimpleNamespace(rows=np.arange(300)))
 
 
 def decision(params, champion=True, verdict=PASS, seeds=1, low=1.5):
@@ -66,12 +67,18 @@ def decision(params, champion=True, verdict=PASS, seeds=1, low=1.5):
     checks = [Check("kl", verdict, 3.0, 2.0, "KL | is 3"), Check("slices", PASS, float("nan"), -5.0, "fine")]
     return Decision(
         Contest(params, None, candidates, entrant("vae-digits", "4") if champion else None),
-        SimpleNamespace(test_sha256="t" * 64),
-        [scored(f"vae-digits-candidates v{5 + index}", 130.0 + index) for index in range(seeds)],
-        scored("vae-digits v4", 132.0) if champion else None,
-        improvement,
+        SimpleNamespace(data=SimpleNamespace(test_sha256="t" * 64)),
+        Scores(
+            [scored(f"vae-digits-candidates v{5 + index}", 130.0 + index) for index in range(seeds)],
+            scored("vae-digits v4", 132.0) if champion else None,
+            improvement=improvement,
+        ),
         checks,
     )
+
+
+def write_page(report, pictures):
+    return write_markdown(page_blocks(report, pictures))
 
 
 def test_a_report_has_what_promotion_reads_and_no_figure_that_json_does_not_know(params):

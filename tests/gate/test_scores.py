@@ -8,15 +8,9 @@ import pytest
 from vaeline.classifier.network import Classifier
 from vaeline.errors import VaelineError
 from vaeline.evaluation.subject import Subject
+from vaeline.gate.checks import anomaly_check, collapse_checks, finite_check
 from vaeline.gate.policy import evaluation_settings
-from vaeline.gate.scoring import (
-    anomaly_check,
-    collapse_checks,
-    finite_check,
-    metric_scores,
-    paired_scores,
-    score_model,
-)
+from vaeline.gate.scores import anomaly_auroc, metric_scores, paired_scores, score_model
 from vaeline.gate.statistics import FAIL, PASS
 from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.build import build_model
@@ -99,7 +93,7 @@ def test_a_score_that_is_no_number_is_found_and_named(
         return part
 
     well = score(small_model, prepared, classifier, gate_params, "well")
-    monkeypatch.setattr("vaeline.gate.scoring.measure_likelihood", spoilt)
+    monkeypatch.setattr("vaeline.gate.scores.measure_likelihood", spoilt)
     ill = score(small_model, prepared, classifier, gate_params, "ill")
     assert (well.nonfinite, ill.nonfinite) == (0, 1)
     assert finite_check([well]).verdict == PASS
@@ -153,7 +147,8 @@ def test_strange_images_are_told_by_the_score_and_kind_that_were_asked_for(
     scored = score(small_model, prepared, classifier, gate_params)
 
     def auroc(**changes):
-        return anomaly_check(scored, {}, gate_params.gate.model_copy(update=changes))
+        gate = gate_params.gate.model_copy(update=changes)
+        return anomaly_check(anomaly_auroc(scored, {}, gate), gate)
 
     noise, mirrored = auroc(ood_kind="noise", ood_score="neg_elbo"), auroc(ood_kind="hflip", ood_score="kl")
     assert noise.value > 0.99 > mirrored.value

@@ -17,11 +17,13 @@ from vaeline.artifacts import digest
 from vaeline.cli import app
 from vaeline.errors import VaelineError
 from vaeline.gate import decision as deciding
-from vaeline.gate.checks import NOT_RUN, Check
+from vaeline.gate.checks import NOT_RUN
+from vaeline.gate.checks import SERVED as SERVED_CHECKS
 from vaeline.gate.contest import Contest, require_contest
 from vaeline.gate.decision import Decision, decide
 from vaeline.gate.report import gate_digest
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS
+from vaeline.gate.trial import ServiceTrial
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import change_params, read_params
 from vaeline.registry.chain import broken_links
@@ -124,7 +126,7 @@ def test_a_better_model_passes_with_its_interval_and_takes_the_place(told, works
 def test_a_model_that_has_collapsed_fails_by_name_is_not_served_and_not_promoted(told):
     found = checks(told.reports[C])
     assert {found[name]["verdict"] for name in ("kl", "active_units", "improvement")} == {FAIL}
-    assert {found[name]["verdict"] for name in deciding.SERVED} == {NOT_RUN}
+    assert {found[name]["verdict"] for name in SERVED_CHECKS} == {NOT_RUN}
     assert "KL, nats per image, is " in found["kl"]["sentence"]
     assert found["kl"]["value"] < 0.1
     refusal = told.said("vaeline promote 3")
@@ -220,8 +222,8 @@ def hold(client, *names: str, gate: GateParams | None = None) -> Decision:
     champion = find_champion(client, DATASET)
     require_contest(found, champion)
     with pytest.MonkeyPatch.context() as patch:
-        served = [Check(name, PASS, None, None, "") for name in deciding.SERVED]
-        patch.setattr(deciding, "service_checks", lambda uri, golden, most: served)
+        well = lambda uri, golden: ServiceTrial(golden["answers"], [], [1.0])  # noqa: E731
+        patch.setattr(deciding, "serve_and_ask", well)
         params = read_params()
         params = params.model_copy(update={"gate": gate or params.gate})
         return decide(Contest(params, Path("data/prepared"), found, champion))
@@ -241,7 +243,7 @@ def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_finds_the_sam
     assert found["served"].verdict == NOT_RUN
     assert found["golden"].sentence.endswith("/2 has no golden outputs: it was registered before there were any")
     again = {
-        key: round(value, 6) for key, value in decision.improvement.gain._asdict().items()
+        key: round(value, 6) for key, value in decision.scores.improvement.gain._asdict().items()
     }  # as the report has them
     assert again == {key: told.reports[B]["improvement"][key] for key in again}, "the same rows and noise"
 
@@ -271,7 +273,7 @@ def test_every_check_of_the_page_is_run_and_fails_by_its_name_where_its_threshol
     failed = {name for name, verdict in found.items() if verdict == FAIL}
     assert failed == {"size", "kl", "active_units", "worst", "precision", "recall", "auroc"}
     assert found["improvement"] == INCONCLUSIVE
-    assert {found[name] for name in deciding.SERVED} == {NOT_RUN}
+    assert {found[name] for name in SERVED_CHECKS} == {NOT_RUN}
 
 
 @pytest.mark.parametrize(

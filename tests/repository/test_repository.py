@@ -128,6 +128,7 @@ def test_imports_run_downwards_only():
         "classifier",
         "evaluation",
         "figures",
+        "pages",
         "likelihood",
         "anomaly",
         "latents",

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from vaeline.changes import differences
-from vaeline.changes.page import Block, Heading, Picture, Pictures, Sentence, Table
 from vaeline.changes.state import State
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Comparison, comparison_tables
 from vaeline.figures.canvas import figure_png
 from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
+from vaeline.pages import Block, Heading, Picture, Pictures, Sentence, Table
 from vaeline.scores import LOSSES, title_of, unit_of
 
 GATE = Path("reports/gate.json")

@@ -45,7 +45,7 @@ def gate(
         from vaeline.data.prepared import read_prepared
         from vaeline.gate.contest import Contest, require_contest
         from vaeline.gate.decision import decide
-        from vaeline.gate.pictures import draw_figures
+        from vaeline.gate.figures import draw_figures
         from vaeline.gate.publish import publish
         from vaeline.gate.report import build_report
         from vaeline.registry.lookup import find_candidate, find_champion

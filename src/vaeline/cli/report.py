@@ -25,9 +25,9 @@ def report(
     """
     with sentences():
         from vaeline.artifacts import atomic_directory
-        from vaeline.changes.page import write_html, write_markdown
         from vaeline.changes.report import build_report, pictures_of
         from vaeline.changes.state import committed_state, present_state
+        from vaeline.pages import write_html, write_markdown
 
         states = [committed_state(base), present_state()]
         blocks = build_report(*states, _minutes(states))

@@ -1,30 +1,41 @@
-"""The data that a contest is about, looked at now: what the rows are, and what was said of them before."""
+"""Everything that a contest is decided from, read once: the prepared data, the models, and what is stored with them."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
+from vaeline.anomaly.one_class import OneClass
+from vaeline.archive import load_archive
 from vaeline.artifacts import canonical_json, digest
-from vaeline.data.prepared import Prepared
-from vaeline.gate.checks import Check, at_most, holds
+from vaeline.classifier.network import Classifier
+from vaeline.data.prepared import Prepared, read_prepared
+from vaeline.errors import VaelineError
+from vaeline.gate.contest import Contest
+from vaeline.models.generative import GenerativeModel
 from vaeline.registry.lookup import RegisteredVersion
-from vaeline.tracking.comparison import dataset_digests, split_digests
-from vaeline.tracking.lineage import VALIDATION, data_behind
+from vaeline.registry.resolve import check_reference
+from vaeline.registry.stored import load_stored
+from vaeline.registry.versions import ARCHIVE
+from vaeline.tracking.lineage import VALIDATION, data_behind, data_md5
 
 TEST = "test"
+PASSED = "passed"
 TEST_TAG = "vaeline.gate_test_sha256"
 VALIDATION_TAG = "vaeline.validation"
-PASSED = "passed"
+CLASSIFIER = Path("models/classifier.keras")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Facts:
+class DataFacts:
     """Prepared data as it lies on disk.
 
-    digests: SHA-256 of images and labels by split, of the files themselves. overlap: how many test images are training
-    or validation images, too. validated: DVC's md5 of the data that the present validation is about, if that passed.
+    digests: SHA-256 of the image file and the label file, by split. overlap: number of test images that are training or
+    validation images too. validated: DVC's md5 of the data that the present validation report is about, "" unless that
+    validation passed.
     """
 
     digests: dict[str, dict[str, str]]
@@ -37,17 +48,74 @@ class Facts:
         return rows_digest(self.digests[TEST])
 
 
-def look_at(directory: Path, prepared: Prepared) -> Facts:
+@dataclass(frozen=True)
+class Facts:
+    """What the gate reads before it scores anything.
+
+    models: the loaded candidates, in their order. champion: the loaded champion, or None. archive_bytes: the size of
+    the first candidate's archive. densities, golden: what was stored with the first candidate; where one is None,
+    `no_densities` or `no_golden` says why.
+    """
+
+    data: DataFacts
+    prepared: Prepared
+    classifier: Classifier
+    classifier_sha256: str
+    models: Sequence[GenerativeModel]
+    champion: GenerativeModel | None
+    archive_bytes: int
+    densities: Mapping[str, OneClass] | None
+    no_densities: str
+    golden: Mapping[str, Any] | None
+    no_golden: str
+
+
+def gather_facts(contest: Contest) -> Facts:
+    """Read the data, the classifier, the models, and what is stored with the first candidate.
+
+    Raises:
+        VaelineError: the data, the classifier or a model is missing, or they do not belong together.
+    """
+    prepared = read_prepared(contest.directory)
+    first = contest.candidates[0].stored
+    classifier = load_classifier()
+    densities, no_densities = _read_if_stored(lambda: _read_densities(contest.candidates[0]))
+    golden, no_golden = _read_if_stored(first.read_golden)
+    with first.artifact(ARCHIVE) as file:
+        archive_bytes = file.stat().st_size
+    return Facts(
+        data=read_data_facts(contest.directory, prepared),
+        prepared=prepared,
+        classifier=classifier,
+        classifier_sha256=digest(CLASSIFIER),
+        models=[load_stored(candidate.stored) for candidate in contest.candidates],
+        champion=load_stored(contest.champion.stored) if contest.champion else None,
+        archive_bytes=archive_bytes,
+        densities=densities,
+        no_densities=no_densities,
+        golden=golden,
+        no_golden=no_golden,
+    )
+
+
+def read_data_facts(directory: Path, prepared: Prepared) -> DataFacts:
     """The facts about the prepared data in `directory`."""
     digests = {
         name: {f"{part}_sha256": digest(directory / f"{name}_{part}.npy") for part in ("images", "labels")}
         for name in prepared.splits
     }
-    return Facts(digests, count_overlap(prepared), _validated())
+    return DataFacts(digests, count_overlap(prepared), _validated_data())
+
+
+def load_classifier() -> Classifier:
+    """The classifier that `dvc.lock` records for the data on disk. Raises VaelineError where it is another."""
+    if data_behind("classify", CLASSIFIER) not in {data_md5()} - {""}:
+        raise VaelineError(f"{CLASSIFIER} was not trained on the data here; run `dvc repro classify`")
+    return load_archive(CLASSIFIER, Classifier)
 
 
 def count_overlap(prepared: Prepared) -> int:
-    """How many test images occur, pixel by pixel, among those that models are trained or chosen on."""
+    """How many test images occur, pixel by pixel, in another split."""
     test = [image.tobytes() for image in prepared.splits[TEST].images]
     wanted = set(test)
     others = (split.images for name, split in prepared.splits.items() if name != TEST)
@@ -60,55 +128,19 @@ def rows_digest(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(digests).encode()).hexdigest()
 
 
-def data_checks(
-    candidates: Sequence[RegisteredVersion], champion: RegisteredVersion | None, facts: Facts
-) -> list[Check]:
-    """Whether all seeds belong to this data, the data was validated, and the test rows are fair to all."""
-    foreign = [reason for candidate in candidates for reason in _foreign_data(candidate, facts)]
-    unvalidated = [reason for candidate in candidates for reason in _unvalidated(candidate, facts)]
-    checks = [
-        holds("data", foreign, "what is judged was trained on the data that lies here"),
-        holds("validation", unvalidated, "the data here passed its validation"),
-        at_most("overlap", "test images that are training or validation images, too: their number", facts.overlap, 0),
-    ]
-    if champion:
-        reasons = _other_test_rows(champion, facts)
-        checks.append(holds("test_rows", reasons, "the test rows are those that the champion was tested on"))
-    return checks
+def _read_densities(candidate: RegisteredVersion) -> Mapping[str, OneClass]:
+    stored = candidate.stored
+    return check_reference(stored.read_reference(), stored.model_sha256, stored.name).densities
 
 
-def _foreign_data(candidate: RegisteredVersion, facts: Facts) -> list[str]:
-    recorded = split_digests(candidate.run)
-    if not recorded:
-        return [f"the run of {candidate.title} does not say on which data it was trained"]
-    return [
-        f"the {name} split of {candidate.title} is not the one that lies here"
-        for name in facts.digests
-        if recorded.get(name) != facts.digests[name]
-    ]
+def _read_if_stored(read: Callable[[], Found]) -> tuple[Found | None, str]:
+    """What `read` gives, or None and the sentence of its VaelineError: the checks say what a missing file means."""
+    try:
+        return read(), ""
+    except VaelineError as error:
+        return None, str(error)
 
 
-def _unvalidated(candidate: RegisteredVersion, facts: Facts) -> list[str]:
-    reasons = []
-    said = candidate.tags.get(VALIDATION_TAG, "nothing")
-    if said != PASSED:
-        reasons.append(f"the data validation of {candidate.title} says {said}, not {PASSED}")
-    if not facts.validated:
-        reasons.append(f"{VALIDATION} says of the data here that it passed nothing; run `dvc repro validate`")
-    elif facts.validated not in dataset_digests(candidate.run):
-        reasons.append(f"{VALIDATION} is about other data than that of {candidate.title}")
-    return reasons
-
-
-def _other_test_rows(champion: RegisteredVersion, facts: Facts) -> list[str]:
-    recorded = split_digests(champion.run).get(TEST)
-    if recorded is None:
-        return [f"the run of {champion.title} does not say on which rows it was tested"]
-    tagged = champion.tags.get(TEST_TAG, facts.test_sha256)
-    same = rows_digest(recorded) == facts.test_sha256 == tagged
-    return [] if same else [f"{champion.title} was tested on other rows than those that lie here"]
-
-
-def _validated() -> str:
+def _validated_data() -> str:
     passed = VALIDATION.is_file() and json.loads(VALIDATION.read_text(encoding="utf-8")).get("status") == PASSED
     return data_behind("validate", VALIDATION) if passed else ""

@@ -1,4 +1,4 @@
-"""Figures of a gate: how a candidate's gains over a champion scatter, and what both models draw."""
+"""Figures of a decision: the gains of a candidate over the champion, and images of both models."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,41 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vaeline.evaluation.inference import decode, sample
+from vaeline.gate.decision import Decision
+from vaeline.gate.policy import least_gain
+from vaeline.gate.scores import ModelScores
+from vaeline.latents.traversal import prior_grid
+from vaeline.scores import SCORES
+
 BINS = 81
 INNER = (0.5, 99.5)
 COLORS = {"pass": "tab:green", "inconclusive": "tab:orange", "fail": "tab:red"}
+COLUMNS = 10
+
+
+def draw_figures(decision: Decision) -> dict[str, Figure]:
+    """The pictures of the page, by file name without its ending."""
+    gate, known = decision.contest.params.gate, SCORES[decision.contest.params.gate.metric]
+    candidate, champion = decision.scores.candidates[0], decision.scores.champion
+    shown = [champion, candidate] if champion else [candidate]
+    figures = {}
+    if champion and decision.scores.improvement:
+        names = f"{candidate.evaluation.name} against {champion.evaluation.name}"
+        gain = decision.scores.improvement
+        verdict = next(check.verdict for check in decision.checks if check.name == "improvement")
+        least = least_gain(gate)
+        title = f"{known.title}: gain of {names}"
+        figures["gate_gains"] = draw_gains(gain.gains, gain.gain, least, gate.margin, verdict, known.unit, title)
+        figures["gate_classes"] = draw_label_gains(gain.classes, gate.slice_margin, known.unit, f"{title}, by class")
+    seed, size = decision.contest.params.plot.seed, decision.contest.params.plot.manifold_size
+    drawn = {_titled(model): _samples(model, seed) for model in shown}
+    figures["gate_samples"] = draw_beside(drawn, "samples from the prior, equal seeds")
+    if all(_has_plane(model) for model in shown):
+        planes = {_titled(model): _plane(model, size) for model in shown}
+        what = "latent space through the quantiles of the prior: two latents, others at 0"
+        figures["gate_manifolds"] = draw_beside(planes, what)
+    return figures
 
 
 def draw_gains(
@@ -105,3 +137,26 @@ def _draw_decision(
     axes.set(xlabel=f"mean gain, {unit}", yticks=[], xlim=(start, end), ylim=(-1, 1))
     axes.legend(loc="lower center", ncols=2)
     axes.grid(axis="x", alpha=0.3)
+
+
+def _titled(model: ModelScores) -> str:
+    return f"{model.evaluation.name} ({model.subject.model.title})"
+
+
+def _samples(model: ModelScores, seed: int) -> np.ndarray:
+    """Samples (rows, columns, height, width), of each class in turn where the model knows classes."""
+    network = model.subject.model
+    if not network.is_conditional:
+        images = sample(network, COLUMNS**2, seed)
+        return images.reshape(COLUMNS, COLUMNS, *images.shape[1:])
+    return np.stack([sample(network, COLUMNS, seed, label) for label in reversed(range(network.classes))])
+
+
+def _plane(model: ModelScores, side: int) -> np.ndarray:
+    """The latent space decoded (side, side, height, width), or the two latents of it that vary most."""
+    grid, _, _ = prior_grid(side, model.subject.latents)
+    return decode(model.subject.model, grid)
+
+
+def _has_plane(model: ModelScores) -> bool:
+    return not (model.subject.model.is_conditional or model.subject.model.has_codes)

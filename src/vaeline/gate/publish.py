@@ -1,4 +1,4 @@
-"""A decision written down: in the candidate's run, in the tags of its version, and in `reports`."""
+"""Write a decision into the candidate's run, into the tags of its version, and into `reports`."""
 
 import tempfile
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.errors import VaelineError
 from vaeline.figures.canvas import save_figure
-from vaeline.gate.data import TEST_TAG
-from vaeline.gate.page import PICTURES, write_page
-from vaeline.gate.report import gate_digest
+from vaeline.gate.facts import TEST_TAG
+from vaeline.gate.report import PICTURES, gate_digest, page_blocks
+from vaeline.pages import write_markdown
 from vaeline.registry.stored import StoredModel
 
 FOLDER = "gate"
@@ -23,16 +23,16 @@ VERDICT_TAG = "vaeline.gate_verdict"
 def publish(stored: StoredModel, report: Mapping[str, Any], figures: Mapping[str, Figure], target: Path) -> list[Path]:
     """Write report, page and pictures: to the store first, then into the folder `target`; return the files.
 
-    An earlier verdict is taken back before anything else is written, and the new one is the last word, both in the
-    store and on disk: what breaks off in between leaves a version without a verdict.
+    An earlier verdict is removed first, and the new one is written last, both in the store and on disk. So a failure in
+    between leaves a version without a verdict.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, figure in figures.items():
             save_figure(figure, folder / f"{name}.png")
-        (folder / PAGE).write_text(write_page(dict(report), figures), encoding="utf-8")
+        (folder / PAGE).write_text(write_markdown(page_blocks(report, figures)), encoding="utf-8")
         write_json(folder / REPORT, report)
-        _tell_store(stored, report, folder)
+        _write_to_store(stored, report, folder)
         try:
             return _place(folder, target)
         except OSError as error:
@@ -41,7 +41,7 @@ def publish(stored: StoredModel, report: Mapping[str, Any], figures: Mapping[str
 
 
 def gate_tags(report: Mapping[str, Any]) -> dict[str, str]:
-    """What the version says of its gate; the verdict comes last."""
+    """The tags of the version; the verdict comes last."""
     champion, gain = report["champion"], report["improvement"]
     return {
         "vaeline.gate_sha256": gate_digest(dict(report)),
@@ -55,7 +55,7 @@ def gate_tags(report: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _tell_store(stored: StoredModel, report: Mapping[str, Any], folder: Path) -> None:
+def _write_to_store(stored: StoredModel, report: Mapping[str, Any], folder: Path) -> None:
     client, version = stored.client, stored.version
     if VERDICT_TAG in client.get_model_version(version.name, version.version).tags:
         client.delete_model_version_tag(version.name, version.version, VERDICT_TAG)

@@ -1,4 +1,4 @@
-"""Models scored now, on the same rows with the same noise, by what the stage `evaluate` scores them with."""
+"""All models scored now, on the same rows with the same noise, as the stage `evaluate` scores them, and compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,18 @@ from vaeline.evaluation.comparison import (
 )
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
-from vaeline.gate.checks import Check, at_least, holds
+from vaeline.gate.contest import Contest
+from vaeline.gate.facts import TEST, Facts
 from vaeline.gate.policy import evaluation_settings
+from vaeline.gate.statistics import Bound, judge_labels, mean_gain, paired_gains
 from vaeline.latents.measure import measure_latents
 from vaeline.likelihood.bounds import has_grid
 from vaeline.likelihood.measure import measure_likelihood
+from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams
 from vaeline.params.whole import Params
+from vaeline.registry.lookup import RegisteredVersion
 from vaeline.samples.measure import measure_samples
 from vaeline.scores import ELBO_PARTS, SCORES
 
@@ -35,12 +39,12 @@ BOUND = "nll_bound"
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a model came to.
+class ModelScores:
+    """The scores of one model.
 
     evaluation: its scores of every test image, nan where an image was not to be scored. mean: of the metric. kl: nats
-    per image, those that tell a label left out; None where the model has none. nonfinite: how many images have a score
-    that is no number.
+    per image, without those that encode a label; None where the model has no KL. nonfinite: number of images with a
+    score that is not finite.
     """
 
     subject: Subject
@@ -51,10 +55,74 @@ class Scored:
     nonfinite: int
 
 
+@dataclass(frozen=True)
+class Improvement:
+    """The candidates' gain over the champion.
+
+    gain: its mean with bounds. gains: of every image (images,), the mean over seeds. classes: a row for each class.
+    first: the gain of the first candidate alone, None where there is only one.
+    """
+
+    gain: Bound
+    gains: np.ndarray
+    classes: pd.DataFrame
+    first: Bound | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the checks judge, all of it numbers and arrays.
+
+    mean, worst: the mean score of the candidates, and its gain over `gate.worst`. improvement: None without a champion.
+    samples: precision and recall of samples. auroc: of OOD detection. All of these are None where a score of a model is
+    not finite, because nothing can be compared then.
+    """
+
+    candidates: Sequence[ModelScores]
+    champion: ModelScores | None
+    mean: float | None = None
+    worst: Bound | None = None
+    improvement: Improvement | None = None
+    samples: Mapping[str, float] | None = None
+    auroc: float | None = None
+
+    @property
+    def models(self) -> Sequence[ModelScores]:
+        """All models: the candidates, then the champion."""
+        return [*self.candidates, *([self.champion] if self.champion else [])]
+
+    @property
+    def finite(self) -> bool:
+        """Whether every score of every model is finite."""
+        return not any(model.nonfinite for model in self.models)
+
+
+def take_scores(facts: Facts, contest: Contest) -> Scores:
+    """Score all models on the same test rows with the same noise, and compare them.
+
+    Raises:
+        VaelineError: a model has no such score as the metric, or the scores do not compare.
+    """
+    params, gate = contest.params, contest.params.gate
+    pairs = zip(facts.models, contest.candidates, strict=True)
+    candidates = [_scores_of(model, version, facts, params) for model, version in pairs]
+    champion = _scores_of(facts.champion, contest.champion, facts, params) if contest.champion else None
+    plain = Scores(candidates, champion)
+    if not plain.finite:
+        return plain
+    mean, worst = gain_over_worst(candidates, gate)
+    improvement = improve(candidates, champion, gate) if champion else None
+    samples = sample_figures(candidates[0], facts, params)
+    if facts.densities is None:
+        raise VaelineError(facts.no_densities)
+    auroc = anomaly_auroc(candidates[0], facts.densities, gate)
+    return Scores(candidates, champion, mean, worst, improvement, samples, auroc)
+
+
 def score_model(
     subject: Subject, name: str, test_data: Mapping[str, str], classifier: Classifier, params: Params
-) -> Scored:
-    """`Scored` of a model that messages call `name`, on the test rows with the digests `test_data`.
+) -> ModelScores:
+    """The scores of a model that messages call `name`, on the test rows with the digests `test_data`.
 
     Raises:
         VaelineError: the model has no such score as the metric.
@@ -70,7 +138,7 @@ def score_model(
     if metric not in columns:
         raise VaelineError(f"{name} ({subject.model.title}) has no score {metric}, by which gate.metric judges")
     figures = parts["test"].figures
-    return Scored(
+    return ModelScores(
         subject=subject,
         evaluation=Evaluation(
             name=name,
@@ -87,7 +155,7 @@ def score_model(
     )
 
 
-def paired_scores(champion: Scored, candidates: Sequence[Scored], metric: str) -> tuple[np.ndarray, ...]:
+def paired_scores(champion: ModelScores, candidates: Sequence[ModelScores], metric: str) -> tuple[np.ndarray, ...]:
     """The metric of the champion (images,) and the candidates (seeds, images), and the labels (images,), where scored.
 
     Raises:
@@ -103,50 +171,60 @@ def paired_scores(champion: Scored, candidates: Sequence[Scored], metric: str) -
     return ours[0], theirs, labels
 
 
-def metric_scores(models: Sequence[Scored], metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """The metric (models, images) and the labels (images,) of the images that it was to be taken of."""
+def metric_scores(models: Sequence[ModelScores], metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The metric (models, images) and the labels (images,) of the images that all models were scored on."""
     values = np.stack([model.evaluation.scores[metric].to_numpy("float64") for model in models])
     scored = np.isfinite(values).all(axis=0)
     return values[:, scored], models[0].subject.labels[scored]
 
 
-def finite_check(models: Sequence[Scored]) -> Check:
-    """Whether all scores are numbers: an image without one would fall out of the comparison."""
-    reasons = [
-        f"{model.evaluation.name} has {model.nonfinite} images with a score that is no number"
-        for model in models
-        if model.nonfinite
-    ]
-    return holds("finite", reasons, "every score of every model is a number")
+def sample_figures(model: ModelScores, facts: Facts, params: Params) -> Mapping[str, float]:
+    """Precision and recall of samples, as the stage `evaluate` measures them; without a figure that has no value."""
+    settings = evaluation_settings(params)
+    return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).figures
 
 
-def collapse_checks(candidate: Scored, gate: GateParams) -> list[Check]:
-    """Whether the posterior says something of the image."""
-    return [
-        at_least("kl", "KL, nats per image,", candidate.kl, gate.floors.kl),
-        at_least("active_units", "number of active units", candidate.active_units, gate.floors.active_units),
-    ]
+def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: GateParams) -> float | None:
+    """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score."""
+    part: Part = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
+    return part.figures[gate.ood_kind].get(gate.ood_score, {}).get("auroc")
 
 
-def sample_checks(candidate: Scored, classifier: Classifier, classifier_sha256: str, params: Params) -> list[Check]:
-    """Whether samples are like data, and data like samples."""
-    figures = measure_samples(candidate.subject, classifier, classifier_sha256, evaluation_settings(params)).figures
-    floors = params.gate.floors
-    return [
-        at_least("precision", "precision of samples", figures.get("precision"), floors.precision),
-        at_least("recall", "recall of samples", figures.get("recall"), floors.recall),
-    ]
+def improve(candidates: Sequence[ModelScores], champion: ModelScores, gate: GateParams) -> Improvement:
+    """The gain of the candidates' seeds over the champion. Raises VaelineError where their scores do not compare."""
+    ours, theirs, labels = paired_scores(champion, candidates, gate.metric)
+    gains = paired_gains(ours, theirs, SCORES[gate.metric].better)
+    table = judge_labels(gains, labels, gate.slice_margin, gate.confidence)
+    names = [champion.subject.classes[label] for label in table["label"]]
+    return Improvement(
+        gain=_mean_gain(gains, labels, gate),
+        gains=gains.mean(axis=0),
+        classes=table.assign(**{"class": names}),
+        first=_mean_gain(gains[:1], labels, gate) if len(candidates) > 1 else None,
+    )
 
 
-def anomaly_check(candidate: Scored, densities: Mapping[str, OneClass], gate: GateParams) -> Check:
-    """Whether strange images are told from test images."""
-    part: Part = measure_anomalies(candidate.subject, densities, {}, [gate.ood_kind])
-    found = part.figures[gate.ood_kind].get(gate.ood_score, {})
-    return at_least("auroc", f"AUROC of {gate.ood_score} on {gate.ood_kind}", found.get("auroc"), gate.floors.auroc)
+def gain_over_worst(candidates: Sequence[ModelScores], gate: GateParams) -> tuple[float, Bound]:
+    """The mean score of the candidates, and its gain over `gate.worst` with bounds."""
+    values, labels = metric_scores(candidates, gate.metric)
+    gains = paired_gains(gate.worst, values, SCORES[gate.metric].better)
+    return float(values.mean()), _mean_gain(gains, labels, gate)
+
+
+def _mean_gain(gains: np.ndarray, labels: np.ndarray, gate: GateParams) -> Bound:
+    try:
+        return mean_gain(gains, labels, gate.confidence, gate.resamples, np.random.default_rng(gate.seed))
+    except ValueError as error:
+        raise VaelineError(f"the test rows cannot be drawn again: {error}; raise gate.nll_images") from None
+
+
+def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: Facts, params: Params) -> ModelScores:
+    subject = Subject(model, facts.prepared, params.evaluate.seed)
+    return score_model(subject, version.title, facts.data.digests[TEST], facts.classifier, params)
 
 
 def _count_nonfinite(subject: Subject, columns: Mapping[str, np.ndarray], settings: EvaluateParams, metric: str) -> int:
-    """Images whose metric or loss is no number; a bound is asked of its own images alone."""
+    """Number of images whose metric or loss is not finite; a bound counts only on the images it is taken of."""
     of_some = metric == BOUND or (metric == "nll" and not has_grid(subject.model))
     chosen = subset(len(subject.rows), settings.nll_images, subject.seed) if of_some else subject.rows
     wrong = np.zeros(len(subject.rows), bool)

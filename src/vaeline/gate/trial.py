@@ -1,4 +1,4 @@
-"""A registered version, served by MLflow in a clean process without pickle, and asked what it was asked before."""
+"""The trial of a registered version: MLflow serves it in a clean process without pickle, and it is asked over HTTP."""
 
 import os
 import signal
@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import requests
 
-from vaeline.gate.checks import Check, at_most, holds, not_run
 from vaeline.pyfunc.clean_process import clean_environment
-from vaeline.pyfunc.golden import answer_differences
 from vaeline.pyfunc.model import MODES
 
 LOCAL = "127.0.0.1"
@@ -28,30 +25,16 @@ TIMED = 30
 
 
 @dataclass(frozen=True)
-class Service:
-    """What came of serving: answers by mode, sentences about what went wrong, milliseconds of one image's answers."""
+class ServiceTrial:
+    """Answers by mode, a sentence for each problem, and milliseconds of each answer about one image."""
 
     answers: dict[str, dict[str, list]]
     problems: list[str]
     milliseconds: list[float]
 
 
-def service_checks(uri: str, golden: Mapping[str, Any], most_milliseconds: float) -> list[Check]:
-    """Whether `uri` loads and answers every mode, answers as it did when it was registered, and does so in time."""
-    service = serve_and_ask(uri, golden)
-    served = holds("served", service.problems, "it loads in a clean process without pickle and answers every mode")
-    if service.problems:
-        return [served, *(not_run(name, "the model was not served") for name in ("golden", "latency"))]
-    what = "95th percentile of one image's answer over HTTP, milliseconds,"
-    return [
-        served,
-        holds("golden", answer_differences(golden, service.answers), "it answers as when it was registered"),
-        at_most("latency", what, float(np.percentile(service.milliseconds, 95)), most_milliseconds),
-    ]
-
-
-def serve_and_ask(uri: str, golden: Mapping[str, Any]) -> Service:
-    """Serve a registered version, ask the golden questions, and then one image again and again."""
+def serve_and_ask(uri: str, golden: Mapping[str, Any]) -> ServiceTrial:
+    """Serve a registered version, ask the golden questions, and then ask about one image many times."""
     answers: dict[str, dict[str, list]] = {}
     problems: list[str] = []
     milliseconds: list[float] = []
@@ -74,7 +57,7 @@ def serve_and_ask(uri: str, golden: Mapping[str, Any]) -> Service:
             problems.append(str(error))
         except (requests.RequestException, ValueError, KeyError) as error:
             problems.append(f"the server gave no answer that can be read ({type(error).__name__}: {error})")
-    return Service(answers, problems, milliseconds)
+    return ServiceTrial(answers, problems, milliseconds)
 
 
 class ServerError(Exception):
