@@ -1,11 +1,14 @@
 """What several tests need: real data, small and prepared, and small models."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forking.programs import OWNER, SHARED
 from xdist.scheduler import LoadScopeScheduling
 
 from vaeline.archive import save_archive
@@ -32,6 +35,17 @@ TOGETHER = {
 needs_mnist = pytest.mark.skipif(
     not (MIRROR / "t10k-images-idx3-ubyte.gz").is_file(), reason="no MNIST mirror: set VAELINE_MIRROR to a folder"
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all workers share; they are children of this process and find it in the environment."""
+    if not hasattr(config, "workerinput"):
+        os.environ |= {SHARED: tempfile.mkdtemp(prefix="vaeline-tests-"), OWNER: str(os.getpid())}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[SHARED], ignore_errors=True)
 
 
 class SharedFixtures(LoadScopeScheduling):

@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from pipeline.workspace import Workspace, copy_workspace, make_workspace
@@ -22,6 +23,12 @@ def validated(tmp_path_factory) -> Workspace:
 
 @pytest.fixture
 def workspace(validated, tmp_path) -> Workspace:
+    """A copy whose commands are processes of their own, to be killed."""
+    return replace(copy_workspace(validated, tmp_path), forked=False)
+
+
+@pytest.fixture
+def forked_workspace(validated, tmp_path) -> Workspace:
     return copy_workspace(validated, tmp_path)
 
 
@@ -116,34 +123,34 @@ def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace, 
     assert_every_epoch_once(workspace, run)
 
 
-def test_a_broken_training_is_failed_and_leaves_no_model(workspace):
-    workspace.change(train__learning_rate=1e30, train__learning_rate_warmup=0.0, train__epochs=3)
-    output = workspace.repro(check=False)
+def test_a_broken_training_is_failed_and_leaves_no_model(forked_workspace):
+    forked_workspace.change(train__learning_rate=1e30, train__learning_rate_warmup=0.0, train__epochs=3)
+    output = forked_workspace.repro(check=False)
     assert "lower train.learning_rate" in output
     assert "Traceback" not in output
     assert "Running stage 'evaluate'" not in output
-    (run,) = workspace.runs()
+    (run,) = forked_workspace.runs()
     assert run.info.status == "FAILED"
     assert "loss" in run.data.tags["vaeline.ended_by"]
-    assert not (workspace.root / "models/vae.keras").exists()
+    assert not (forked_workspace.root / "models/vae.keras").exists()
 
 
-def test_a_collapsed_posterior_is_failed(workspace):
-    workspace.change(model__beta=500.0, train__epochs=2, train__min_kl=0.5)
-    assert "the posterior has collapsed" in workspace.repro("train", check=False)
-    assert workspace.runs()[0].info.status == "FAILED"
+def test_a_collapsed_posterior_is_failed(forked_workspace):
+    forked_workspace.change(model__beta=500.0, train__epochs=2, train__min_kl=0.5)
+    assert "the posterior has collapsed" in forked_workspace.repro("train", check=False)
+    assert forked_workspace.runs()[0].info.status == "FAILED"
 
 
-def test_a_store_that_is_down_loses_no_training_and_sync_fills_it_in(workspace):
-    workspace.change(train__epochs=2)
+def test_a_store_that_is_down_loses_no_training_and_sync_fills_it_in(forked_workspace):
+    forked_workspace.change(train__epochs=2)
     down = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    output = workspace.repro("plot", **down)
+    output = forked_workspace.repro("plot", **down)
     assert output.count("The training is not affected") == 1
-    assert "cannot be used" in workspace.repro(check=False, **down)
-    assert (workspace.root / "reports/figures/manifold.png").is_file()
-    output = workspace.repro()
+    assert "cannot be used" in forked_workspace.repro(check=False, **down)
+    assert (forked_workspace.root / "reports/figures/manifold.png").is_file()
+    output = forked_workspace.repro()
     assert "Running stage 'train'" not in output
-    (run,) = workspace.runs()
+    (run,) = forked_workspace.runs()
     assert run.data.tags["vaeline.restored"] == "true"
-    assert len(workspace.client().get_metric_history(run.info.run_id, "train/kl")) == 2
+    assert len(forked_workspace.client().get_metric_history(run.info.run_id, "train/kl")) == 2
     assert "test/nll" in run.data.metrics

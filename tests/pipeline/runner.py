@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forking.programs import forked_programs
 from pipeline.expressions import FUNCTIONS, condition, interpolate
 from ruamel.yaml import YAML
 
@@ -210,7 +211,8 @@ def checkout(runner: Runner, workspace: Path, values: Mapping[str, str], here: M
 def setup_python(runner: Runner, workspace: Path, values: Mapping[str, str], here: Mapping[str, Any]) -> dict[str, str]:
     """Lend this test's environment, in the place of the one that `make` would install from the locks."""
     (workspace / ".venv").mkdir()
-    for part in ("bin", "include", "lib", "lib64", "pyvenv.cfg"):
+    (workspace / ".venv/bin").symlink_to(forked_programs())
+    for part in ("include", "lib", "lib64", "pyvenv.cfg"):
         if (Path(sys.prefix) / part).exists():
             (workspace / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     (workspace / ".venv/.locked").touch()

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from champions.story import AGAIN, CLI, A, B, C, Place, Story, tell
 from conftest import ROOT
+from forking.programs import forked_programs
 from pipeline.workspace import Workspace, copy_workspace
 from playwright.sync_api import expect
 from screenshots import find_browser, open_page, serving
@@ -67,11 +69,12 @@ def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 class Desk(Place):
-    """A place where the short commands of `vaeline` run in this process, and the gate, DVC and git in their own."""
+    """A place where the short commands of `vaeline` run in this process, the gate and DVC as forks."""
 
     def execute(self, *command: str) -> tuple[int, str]:
         if command[: len(CLI)] != CLI or command[len(CLI)] == "gate":
-            return super().execute(*command)
+            python = str(forked_programs() / "python")
+            return super().execute(*(python if word == sys.executable else word for word in command))
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.root)
             for name in os.environ.keys() - self.environment.keys():

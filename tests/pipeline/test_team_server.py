@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -256,7 +257,7 @@ def test_a_viewer_sees_the_runs_in_a_browser(team_server):
 def test_a_server_that_is_shot_in_mid_training_and_started_again_loses_nothing(team_server, clone, monkeypatch):
     trainer = team_server.environment("trainer")
     clone.change(train__epochs=EPOCHS, train__patience=EPOCHS, train__batch_size=4)
-    training = clone.start(*TRAIN, **trainer, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    training = replace(clone, forked=False).start(*TRAIN, **trainer, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     read_until(training, "epoch 2/")
     with held(training):
         assert team_server.serving.end(signal.SIGKILL) == -signal.SIGKILL

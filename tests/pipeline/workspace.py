@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
+from forking.programs import forked_programs
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -45,9 +46,14 @@ NOT_COPIED = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """A copy of the repository; commands run in it as a user would run them."""
+    """A copy of the repository; commands run in it as a user would run them.
+
+    With `forked`, `python`, `dvc` and `vaeline` are forks of a process that has imported the libraries. Where the
+    process itself is what a test is about, it is false.
+    """
 
     root: Path
+    forked: bool = True
 
     def run(self, *command: str, check: bool = True, cwd: Path | None = None, **environment: str) -> str:
         """Run a command of the environment and return its output; `check` demands exit status 0."""
@@ -72,9 +78,9 @@ class Workspace:
     def environment(self, **more: str) -> dict[str, str]:
         """This process's environment without what would lead out of the workspace."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "GIT_"))}
-        binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        programs = forked_programs() if self.forked else Path(sys.executable).parent
         quiet = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "2"}
-        return kept | quiet | {"PATH": binaries, "VAELINE_MIRROR": ""} | more
+        return kept | quiet | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "VAELINE_MIRROR": ""} | more
 
     def repro(self, *arguments: str, check: bool = True, **environment: str) -> str:
         """`dvc repro`."""
@@ -120,7 +126,7 @@ def make_workspace(root: Path, dataset: str = "digits", git: bool = True, **para
 def copy_workspace(workspace: Workspace, folder: Path, name: str = "copy") -> Workspace:
     """A copy of a workspace in `folder`, with all that was made there."""
     workspace.run("cp", "-a", str(workspace.root), str(folder / name))
-    return Workspace(folder / name)
+    return replace(workspace, root=folder / name)
 
 
 def _ignored(directory: str, names: list[str]) -> set[str]:
