@@ -137,6 +137,8 @@ def test_imports_run_downwards_only():
         "restoration",
         "compression",
         "conditional",
+        "groups",
+        "plots",
         "validation",
         "tracking",
         "ingestion",

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from vaeline.figures.drawing import Drawing
 from vaeline.scores import title_of
 
 
@@ -23,3 +24,8 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores) + 1)
     axes.grid(axis="y", alpha=0.3)
     return figure
+
+
+def anomaly_figures(drawing: Drawing) -> dict[str, Figure]:
+    """The figure of OOD detection, by name."""
+    return {"anomalies": draw_anomalies(drawing.table("anomaly.csv"), drawing.title("strange images told apart"))}

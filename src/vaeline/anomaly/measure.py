@@ -6,6 +6,7 @@ import numpy as np
 
 from vaeline.anomaly.one_class import DENSITIES, OneClass, anomaly_scores
 from vaeline.anomaly.separation import ALTERATIONS, RESAMPLES, alter, separation_table
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
 
@@ -34,3 +35,10 @@ def measure_anomalies(
         "errors": f"auroc: DeLong; average_precision: {RESAMPLES} resamplings",
     }
     return Part(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in densities}, table)
+
+
+OOD = Group(
+    "ood",
+    lambda inputs: measure_anomalies(inputs.subject, inputs.densities, inputs.ood_images),
+    csv="anomaly.csv",
+)

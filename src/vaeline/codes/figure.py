@@ -3,6 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from vaeline.codes.usage import count_uses, perplexity
+from vaeline.figures.drawing import Drawing
+
 
 def draw_codes(uses: np.ndarray, perplexity: float, title: str) -> Figure:
     """How often each code is used, counts (codes,), as shares, the most used first, and what an even use would be."""
@@ -16,3 +19,11 @@ def draw_codes(uses: np.ndarray, perplexity: float, title: str) -> Figure:
     axes.legend()
     axes.grid(axis="y", alpha=0.3)
     return figure
+
+
+def code_figures(drawing: Drawing) -> dict[str, Figure]:
+    """The figure of the codebook, by name; none for a model without one."""
+    if not drawing.model.has_codes:
+        return {}
+    uses = count_uses(drawing.model, drawing.z_mean)
+    return {"codes": draw_codes(uses, perplexity(uses), drawing.title("how often the test set uses each code"))}

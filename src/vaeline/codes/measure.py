@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vaeline.codes.usage import count_uses, perplexity
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.likelihood.bounds import posterior_scores
@@ -34,3 +35,6 @@ def measure_codes(subject: Subject) -> Part:
         "mse": "of the decoded codes per pixel; mse_share: over the variance of the test images' greys",
     }
     return Part(figures, protocol)
+
+
+CODES = Group("codes", lambda inputs: measure_codes(inputs.subject), applies=lambda model: model.has_codes)

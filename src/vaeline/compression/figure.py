@@ -3,6 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from vaeline.figures.drawing import Drawing
+
 
 def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure:
     """MSE against bits of the latent code at several precisions: columns step, code_bits, code_mse; PNG beside it."""
@@ -20,3 +22,12 @@ def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure
     axes.legend()
     axes.grid(alpha=0.3)
     return figure
+
+
+def compression_figures(drawing: Drawing) -> dict[str, Figure]:
+    """The figure of the latent code, by name; none for a model that has no such code."""
+    curve = drawing.table("compression.csv")
+    if curve.empty:
+        return {}
+    title = drawing.title("latent code as compression")
+    return {"compression": draw_compression(curve, drawing.scores["png_bits"].mean(), title)}

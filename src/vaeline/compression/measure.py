@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import decode
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
@@ -41,3 +42,10 @@ def _cost(subject: Subject, step: float) -> dict[str, np.ndarray]:
     codes = quantize(subject.latents, step)
     squared_error = (decode(subject.model, dequantize(codes, step)) - subject.greys) ** 2
     return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2)).astype("float64")}
+
+
+COMPRESSION = Group(
+    "compression",
+    lambda inputs: measure_compression(inputs.subject, inputs.settings),
+    csv="compression.csv",
+)

@@ -6,6 +6,7 @@ import pandas as pd
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.data.prepared import scale
+from vaeline.evaluation.group import Group, Inputs
 from vaeline.evaluation.inference import encode, sample
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
@@ -84,3 +85,11 @@ def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.n
             figures |= {f"{prefix}distance": distance, f"{prefix}distance_se": error}
         found[label] = {name: round(float(value), DECIMALS) for name, value in figures.items()}
     return found
+
+
+def _measure(inputs: Inputs) -> Part:
+    nll_bound = inputs.earlier["test"].columns["nll_bound"]
+    return measure_conditional(inputs.subject, inputs.classifier, inputs.training, nll_bound)
+
+
+CONDITIONAL = Group("conditional", _measure, applies=lambda model: model.is_conditional)

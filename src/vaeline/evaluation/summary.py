@@ -1,9 +1,10 @@
 """Per-image scores summed up: means with standard errors, overall and by class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from vaeline.evaluation.subject import Part, Subject
 from vaeline.scores import KEYS
 
 DECIMALS = 5
@@ -29,3 +30,9 @@ def nested(table: pd.DataFrame, keys: Sequence[str]) -> dict[str, dict[str, dict
         figures = {name: round(float(value), DECIMALS) for name, value in row.items() if name not in keys}
         found.setdefault(row[first], {})[row[second]] = figures
     return found
+
+
+def scores_table(subject: Subject, parts: Mapping[str, Part]) -> pd.DataFrame:
+    """A row for each test image: its number, its label, and its scores of all groups."""
+    columns = {name: values for part in parts.values() for name, values in part.columns.items()}
+    return pd.DataFrame({"image": subject.rows, "label": subject.labels}).assign(**columns)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from vaeline.figures.drawing import Drawing
 from vaeline.scores import ELBO_PARTS, NATS, SCORES
 
 CURVES = {name: SCORES[name].formula for name in ELBO_PARTS}
@@ -43,3 +44,8 @@ def draw_curves_beside(histories: Mapping[str, pd.DataFrame], title: str) -> Fig
         axes.grid(alpha=0.3)
     figure.suptitle(title)
     return figure
+
+
+def learning_figures(drawing: Drawing) -> dict[str, Figure]:
+    """The figure of the training, by name."""
+    return {"learning_curves": draw_learning_curves(drawing.table("history.csv"), drawing.title("training"))}

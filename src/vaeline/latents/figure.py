@@ -9,9 +9,14 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from vaeline.evaluation.inference import decode
+from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows, tile
+from vaeline.latents.interpolation import latent_line
+from vaeline.latents.traversal import class_grid, plane_view, prior_grid
 
 MANIFOLDS_A_ROW = 5
+LEAST_IMAGES = 3
 
 
 def draw_latent_space(
@@ -68,3 +73,42 @@ def draw_class_manifolds(grids: Mapping[str, np.ndarray], title: str) -> Figure:
 def draw_interpolations(paths: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Decoded straight lines between latents (paths, steps, height, width), one a row."""
     return draw_rows(paths, names, title)
+
+
+def latent_figures(drawing: Drawing) -> dict[str, Figure]:
+    """The figures of latent space, by name; no manifold for a model of codes."""
+    model, z_mean, labels = drawing.model, drawing.z_mean, drawing.labels
+    points, axis_names = plane_view(z_mean[:, : model.latent_dim - model.label_dim])
+    title = drawing.title("test set in latent space, z_mean by label")
+    found = {
+        "interpolations": _interpolations(drawing),
+        "latent_space": draw_latent_space(points, axis_names, labels, drawing.classes, title),
+    }
+    if model.is_conditional:
+        return found | {"manifold": _class_manifolds(drawing)}
+    return found if model.has_codes else found | {"manifold": _manifold(drawing)}
+
+
+def _interpolations(drawing: Drawing) -> Figure:
+    """Lines from the first test image of each class to that of the next."""
+    labels, classes, z_mean = drawing.labels, drawing.classes, drawing.z_mean
+    firsts = [np.flatnonzero(labels == label)[0] for label in np.unique(labels)]
+    pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
+    lines = [latent_line(z_mean[start], z_mean[end], drawing.settings.steps) for start, end in pairs]
+    paths = np.stack([decode(drawing.model, line) for line in lines])
+    names = [f"{classes[labels[start]]} to {classes[labels[end]]}" for start, end in pairs]
+    return draw_interpolations(paths, names, drawing.title("lines in latent space between test images"))
+
+
+def _manifold(drawing: Drawing) -> Figure:
+    latent_dim = drawing.model.latent_dim
+    grid, quantiles, names = prior_grid(drawing.settings.manifold_size, drawing.z_mean)
+    what = "latent manifold" if latent_dim <= 2 else f"2-D slice of {latent_dim} latents, the others at 0"
+    return draw_manifold(decode(drawing.model, grid), quantiles, drawing.title(what), names)
+
+
+def _class_manifolds(drawing: Drawing) -> Figure:
+    side, present = -(-drawing.settings.manifold_size // 3), np.flatnonzero(np.bincount(drawing.labels) >= LEAST_IMAGES)
+    of_class = {label: drawing.z_mean[drawing.labels == label] for label in present}
+    grids = {drawing.classes[label]: decode(drawing.model, class_grid(side, z)) for label, z in of_class.items()}
+    return draw_class_manifolds(grids, drawing.title("each class along its two main directions in latent space"))

@@ -7,6 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import summarize
@@ -47,3 +48,6 @@ def probe_correct(
     """Whether multinomial logistic regression on standardized latents names an image's label, shape (n,)."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train_latents, train_labels)
     return model.predict(latents) == labels
+
+
+LATENTS = Group("latents", lambda inputs: measure_latents(inputs.subject))

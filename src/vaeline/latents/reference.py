@@ -11,6 +11,8 @@ from vaeline.anomaly.one_class import DENSITIES, OneClass, fit_densities, image_
 from vaeline.artifacts import write_json
 from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import encode
+from vaeline.evaluation.noise import subset
+from vaeline.evaluation.subject import Subject
 from vaeline.latents.attributes import ATTRIBUTES, attribute_direction
 from vaeline.models.generative import GenerativeModel
 
@@ -107,3 +109,10 @@ def draw_around(
     z, scale = z_mean[rows].astype("float32"), temperature * np.exp(0.5 * z_log_var[rows])
     z[:, : scale.shape[1]] += scale * rng.standard_normal(scale.shape)
     return z
+
+
+def write_reference_of(subject: Subject, model_sha256: str, count: int, path: Path) -> None:
+    """Fit the reference of a model over up to `count` training images, drawn by the seed, and write it."""
+    rows = subset(len(subject.train_labels), count, subject.seed)
+    images, labels = subject.train_images(rows), subject.train_labels[rows]
+    write_reference(fit_reference(subject.model, model_sha256, images, labels, subject.classes, subject.seed), path)

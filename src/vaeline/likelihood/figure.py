@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from vaeline.evaluation.inference import decode
+from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows
 from vaeline.scores import NATS, SCORES, loss_of, title_of
 
@@ -71,3 +73,28 @@ def draw_rate_distortion(points: pd.DataFrame, title: str) -> Figure:
     axes.legend()
     axes.grid(alpha=0.3)
     return figure
+
+
+def likelihood_figures(drawing: Drawing) -> dict[str, Figure]:
+    """The figures of the test loss, by name."""
+    by_class = drawing.table("per_class.csv").set_index("class")
+    return {
+        "reconstructions": draw_reconstructions(
+            drawing.images[drawing.chosen],
+            decode(drawing.model, drawing.z_mean[drawing.chosen]),
+            drawing.settings.columns,
+            drawing.title("test images and their reconstructions"),
+        ),
+        "hardest": _hardest(drawing),
+        "class_losses": draw_class_losses(by_class, drawing.title("test loss by class")),
+    }
+
+
+def _hardest(drawing: Drawing) -> Figure:
+    loss = loss_of(drawing.scores)
+    hardest = drawing.scores.nlargest(drawing.settings.columns, loss)
+    rows = hardest["image"].to_numpy()
+    losses = zip(hardest["label"], hardest[loss], strict=True)
+    notes = [f"{drawing.classes[label]}, {nats:.0f} nats" for label, nats in losses]
+    title = drawing.title(f"test images with the highest {title_of(loss)}, label and {title_of(loss)}")
+    return draw_hardest(drawing.images[rows], decode(drawing.model, drawing.z_mean[rows]), notes, title)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import binary_pixels, subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
@@ -65,3 +66,6 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
         "nll": f"latent grid, {settings.grid_points} points a side, all images" if exact else "nll_bound",
     }
     return columns, protocol
+
+
+LIKELIHOOD = Group("test", lambda inputs: measure_likelihood(inputs.subject, inputs.settings))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
@@ -66,3 +67,10 @@ def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarr
             row |= {name: values.mean(), f"{name}_se": values.std(ddof=1) / np.sqrt(len(values))}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+RESTORATION = Group(
+    "restoration",
+    lambda inputs: measure_restoration(inputs.subject, inputs.settings),
+    csv="restoration.csv",
+)

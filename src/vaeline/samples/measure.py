@@ -4,6 +4,7 @@ import numpy as np
 
 from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.data.prepared import scale
+from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import decode, sample, sample_batches
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
@@ -46,3 +47,9 @@ def measure_samples(subject: Subject, classifier: Classifier, classifier_sha256:
         "errors": f"frechet: {RESAMPLES} resamplings; kid: blocks of {KID_BLOCK:,}; the others: over rows",
     }
     return Part({name: round(float(value), DECIMALS) for name, value in figures.items()}, protocol)
+
+
+SAMPLES = Group(
+    "samples",
+    lambda inputs: measure_samples(inputs.subject, inputs.classifier, inputs.classifier_sha256, inputs.settings),
+)

@@ -1,0 +1,68 @@
+"""What the figures of a run are drawn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vaeline.data.prepared import Prepared, scale
+from vaeline.evaluation.inference import encode
+from vaeline.models.generative import GenerativeModel
+from vaeline.params.plot import PlotParams
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A model, its data, and the tables that earlier stages wrote to `reports`.
+
+    sigma, box: the damage that the figure of restored images shows, as standard deviation of the noise and side of the
+    hole in pixels. Images are float32 (count, height, width) in [0, 1].
+    """
+
+    model: GenerativeModel
+    prepared: Prepared
+    settings: PlotParams
+    sigma: float
+    box: int
+    reports: Path
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the labels."""
+        return self.prepared.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the test images, (count,)."""
+        return self.prepared.splits["test"].labels
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """The test images."""
+        return scale(self.prepared.splits["test"].images)
+
+    @cached_property
+    def z_mean(self) -> np.ndarray:
+        """Posterior means of the test images (count, latent_dim), given their labels."""
+        return encode(self.model, self.images, self.labels)[0]
+
+    @cached_property
+    def chosen(self) -> np.ndarray:
+        """Four rows of test images, drawn by the seed."""
+        return np.random.default_rng(self.settings.seed).permutation(len(self.images))[: 4 * self.settings.columns]
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The per-image scores of the test images."""
+        return pd.read_parquet(self.reports / "scores.parquet")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table in `reports`; one without rows says that the model was not measured in this way."""
+        return pd.read_csv(self.reports / name)
+
+    def title(self, what: str) -> str:
+        """A figure's title: the data set, what is shown, and the model."""
+        return f"{self.prepared.title}: {what} ({self.model.title})"
