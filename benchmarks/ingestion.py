@@ -1,4 +1,4 @@
-"""How often `vaeline ingest` refuses a clean batch, and how often a drifted or poisoned one, by the rows of a batch.
+"""Measure how often `vaeline ingest` refuses clean, drifted and poisoned batches of several sizes.
 
 python benchmarks/ingestion.py      writes benchmarks/ingestion.md; needs data/prepared
 """
@@ -24,9 +24,9 @@ SIZES = (50, 200, 1000)
 TRIALS = {"clean": 40}
 FEWER = 5
 HEAD = """\
-Batches refused by `vaeline ingest`, in percent: of {clean} clean ones of each size, drawn with their labels from the
-5,000 validation images of MNIST, and of {drifted} of each other kind, as strong as `vaeline simulate` makes it by
-itself. In brackets, the 95 % interval (Clopper and Pearson). Made by `python benchmarks/ingestion.py`.
+The share of batches that `vaeline ingest` refuses, in percent. There are {clean} clean batches of each size, drawn with
+their labels from the 5,000 validation images of MNIST, and {drifted} of each other kind, with the default strength of
+`vaeline simulate`. Brackets hold the 95 % interval (Clopper and Pearson). Made by `python benchmarks/ingestion.py`.
 
 | batch | {sizes} |
 |---|{rules}
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def refusals(rules: Rules, kind: str, rows: int) -> int:
-    """How many of the batches of a kind are refused."""
+    """The number of refused batches of a kind."""
     pool = rules.prepared.splits["validation"]
     with tempfile.TemporaryDirectory() as scratch:
         return sum(is_refused(rules, pool, kind, rows, seed, Path(scratch)) for seed in range(TRIALS.get(kind, FEWER)))

@@ -1,8 +1,8 @@
-"""What the importance-weighted bound costs: minutes for 10,000 images and peak memory, by network and k.
+"""Measure the cost of the importance-weighted bound: minutes for 10,000 images and peak memory, by network and k.
 
-Where it is compiled (dense networks), the same without compiling stands beside it.
+For dense networks, which are compiled, the time without compiling is measured too.
 
-python benchmarks/nll.py      writes benchmarks/nll.md; each measurement is a process of its own
+python benchmarks/nll.py      writes benchmarks/nll.md; each measurement runs in its own process
 """
 
 import json
@@ -28,8 +28,9 @@ SAMPLES = (50, 500, 5000)
 DECODED = {"mlp": 200_000, "resmlp": 200_000, "conv": 20_000}
 AS_USUAL, OP_BY_OP = "as usual", "op by op"
 HEAD = """\
-The importance-weighted bound on 2 threads: minutes for 10,000 images, from a part of them, and peak memory of the whole
-process, compiling included. Weights are random: the cost does not depend on them. Made by `python benchmarks/nll.py`.
+The cost of the importance-weighted bound on 2 threads: minutes for 10,000 images (extrapolated from a part of them),
+and peak memory of the whole process. Compiling is included. Weights are random, because the cost does not depend on
+them. Made by `python benchmarks/nll.py`.
 
 | network | latents | k | minutes for 10,000 images | time ÷ op by op | peak memory, MiB | memory ÷ k = 50 |
 |---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""One-class MNIST: ten models, each trained on one digit, tell it from the other nine on the whole test set.
+"""One-class MNIST: ten models are each trained on one digit, and separate it from the other nine on the test set.
 
 python benchmarks/one_class.py      writes benchmarks/one_class.md
 """
@@ -35,11 +35,12 @@ DIGITS = [str(digit) for digit in range(10)]
 MODEL = {"architecture": "mlp", "latent_dim": 20}
 TRAIN = {"epochs": 40, "learning_rate": 0.002, "jit_compile": True}
 HEAD = f"""\
-AUROC in percent (mean ± standard deviation over {len(SEEDS)} seeds) on MNIST's 10,000 test images of models trained on
-one digit each, that digit against the other nine: `{MODEL["architecture"]}-{MODEL["latent_dim"]}d`, {TRAIN["epochs"]}
-epochs. The last two are Gaussian mixtures over statistics of the training images: `one_class` over reconstruction,
-squared error and ink, `one_class_latent` over reconstruction, KL, ‖z_mean‖ and Σ log σ. Published means: Deep SVDD
-94.8, KDE 86.9, AnoGAN 91.3. Made by `python benchmarks/one_class.py`.
+AUROC in percent (mean ± standard deviation over {len(SEEDS)} seeds) of models that are each trained on one digit: that
+digit against the other nine, on MNIST's 10,000 test images. The model is
+`{MODEL["architecture"]}-{MODEL["latent_dim"]}d` with {TRAIN["epochs"]} epochs. The last two scores are Gaussian
+mixtures over statistics of the training images: `one_class` over reconstruction, squared error and ink,
+`one_class_latent` over reconstruction, KL, ‖z_mean‖ and Σ log σ. Published means: Deep SVDD 94.8, KDE 86.9, AnoGAN
+91.3. Made by `python benchmarks/one_class.py`.
 
 | digit | {" | ".join(OOD_SCORES)} |
 |---|{"---|" * len(OOD_SCORES)}
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def one_class(seed: int) -> Result:
-    """AUROC of ten models by digit and score, from the seed's file if that was made with the same parameters."""
+    """AUROC of ten models by digit and score; read from the seed's file if it was made with the same parameters."""
     params = read_params(ROOT / "params.yaml")
     model_params = params.model.model_copy(update=MODEL)
     train_params = params.train.model_copy(update={**TRAIN, "seed": seed})
@@ -76,7 +77,7 @@ def one_class(seed: int) -> Result:
 
 
 def measure(splits: dict[str, Split], noise: int, model_params: ModelParams, train_params: TrainParams) -> Result:
-    """Train the ten, and let each score the whole test set, with noise of this seed."""
+    """Train the ten models, and score the whole test set with each, with the noise seed `noise`."""
     test, labels = scale(splits["test"].images), splits["test"].labels
     found, seconds, parameters = {}, 0.0, 0
     for digit in DIGITS:

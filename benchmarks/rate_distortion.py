@@ -1,4 +1,4 @@
-"""What beta does: rate against distortion of one network trained with six of them, as table and figure.
+"""Measure the effect of β: rate and distortion of one network that is trained with six values of β.
 
 python benchmarks/rate_distortion.py      writes benchmarks/rate_distortion.md and docs/pictures/rate_distortion.png
 """
@@ -22,8 +22,8 @@ RESULTS = ROOT / "benchmarks/rate_distortion"
 TABLE = ROOT / "benchmarks/rate_distortion.md"
 FIGURE = ROOT / "docs/pictures/rate_distortion.png"
 HEAD = f"""\
-`{PRESET}`, {EPOCHS} epochs, trained on reconstruction + β · KL; 10,000 test images of MNIST, nats per image, one
-seed; −ELBO with β = 1. Fréchet distance of samples from N(0, I). Made by `python benchmarks/rate_distortion.py`.
+`{PRESET}`, {EPOCHS} epochs, trained on reconstruction + β · KL. 10,000 test images of MNIST, nats per image, one
+seed; −ELBO with β = 1; Fréchet distance of samples from N(0, I). Made by `python benchmarks/rate_distortion.py`.
 
 | β | rate (KL) | distortion (reconstruction) | −ELBO | active units | MSE | kNN, % | Fréchet |
 |---|---|---|---|---|---|---|---|

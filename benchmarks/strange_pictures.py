@@ -1,4 +1,4 @@
-"""A folder to try `vaeline anomaly` on: test digits, and among them twenty pictures that are no digits.
+"""Make a folder to try `vaeline anomaly` on: test digits, and twenty pictures of other things.
 
 python benchmarks/strange_pictures.py FOLDER [SEED]      writes a new FOLDER, for `vaeline anomaly FOLDER`
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def strange_pictures(rng: np.random.Generator) -> dict[str, Image.Image]:
-    """Twenty pictures that are no digits, by name."""
+    """Twenty pictures that are not digits, by name."""
     y, x = np.indices((28, 28))
     patterns = {
         "stripes-vertical": x // 3 % 2,
@@ -76,7 +76,7 @@ def _shapes() -> dict[str, Image.Image]:
 
 
 def like_mnist(picture: Image.Image) -> Image.Image:
-    """The ink scaled into 20×20 pixels and centred by its mass in 28×28, as MNIST's makers did."""
+    """Scale the ink to 20×20 pixels and centre its mass in 28×28, as in MNIST."""
     ink = picture.crop(picture.getbbox())
     scale = 20 / max(ink.size)
     ink = ink.resize([max(1, round(side * scale)) for side in ink.size], Image.Resampling.LANCZOS)

@@ -1,8 +1,8 @@
-"""Seconds an epoch of the training loop with and without XLA, and of `fit` on a generator with XLA, side by side.
+"""Measure the seconds of an epoch: the training loop with and without XLA, and `fit` on a generator with XLA.
 
     python benchmarks/training_loop.py [ARCHITECTURE ...]      needs data/prepared (dvc repro prepare)
 
-Each way runs in a process of its own: TensorFlow's generator op changes how the whole process gives memory back.
+Each runs in its own process, because TensorFlow's generator op changes how the whole process returns memory.
 """
 
 import statistics

@@ -1,9 +1,9 @@
-"""A, a better B, a collapsed C, back to A, and A with another seed: the life of a champion on real MNIST.
+"""Play the life of a champion on the real MNIST: A, a better B, a collapsed C, back to A, and A with another seed.
 
-python benchmarks/champions      four trainings of the default preset's size; writes benchmarks/champions/table.md
+python benchmarks/champions      trains four models of the default preset's size; writes benchmarks/champions/table.md
 
-It runs in a clone of this repository, as it was committed, with the data of this repository's DVC cache but a store and
-a cache of its own: every model is trained anew.
+It runs in a clone of the last commit. The data come from this repository's DVC cache. The clone has its own store and
+cache, so every model is trained from the start.
 """
 
 import os
@@ -23,8 +23,8 @@ CHANGES = {
     AGAIN: {"train.seed": 2},
 }
 HEAD = """\
-What happened on real MNIST, command by command, in one clone of the commit `{commit}`: A is the default preset, B, C
-and the second A change of it what the table says; the thresholds are those of `params.yaml`. Made by
+The life of a champion on the real MNIST, command by command, in one clone of the commit `{commit}`. A is the default
+preset. B, C and the second A differ from it as the table says. The thresholds are those of `params.yaml`. Made by
 `python benchmarks/champions` in {minutes:.0f} minutes on {cpus} CPUs.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, without what would lead out of the clone."""
+    """This process's environment, without variables that point to places outside the clone."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "GIT_"))}
     quiet = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "2"}
     return kept | quiet | {"PYTHONPATH": "src"}

@@ -1,7 +1,7 @@
-"""The life of a champion, told by the commands that a person types: trained, judged, promoted, beaten, gone back to.
+"""The life of a champion, by the commands that a person types: train, judge, promote, replace, roll back.
 
-The same story is told of the default preset on real MNIST (`python benchmarks/champions`) and of small models on the
-digits (tests/pipeline/test_champions.py). A command that ends otherwise than it must ends the story.
+The same story runs with the default preset on the real MNIST (`python benchmarks/champions`) and with small models on
+the digits (tests/pipeline/test_champions.py). It stops when a command ends with an unexpected status.
 """
 
 import json
@@ -38,12 +38,12 @@ Report = dict[str, Any]
 
 
 class StoryError(Exception):
-    """Something went otherwise than it must; the text says what."""
+    """A command or a result was not as expected; the text says which."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A command, or the service that follows: what was done, what came of it, in how many seconds; all that it said."""
+    """One step: the command (or the service that follows), its outcome, its seconds and its whole output."""
 
     command: str
     outcome: str
@@ -53,28 +53,28 @@ class Scene:
 
 @dataclass
 class Story:
-    """What happened: every scene in order, the gate's reports, and which version the service answered with."""
+    """All scenes in order, the gate's reports, and the versions that the service answered with."""
 
     scenes: list[Scene] = field(default_factory=list)
     reports: dict[str, Report] = field(default_factory=dict)
     served: list[str] = field(default_factory=list)
 
     def said(self, command: str) -> str:
-        """The output of the one command that is written so."""
+        """The output of the command that is written like this; it must occur once."""
         (scene,) = (scene for scene in self.scenes if scene.command == command)
         return scene.output
 
 
 @dataclass(frozen=True)
 class Place:
-    """A repository in which the data is prepared, and no model is trained yet; where and how its commands run."""
+    """A repository with prepared data and no trained model; where and how its commands run."""
 
     root: Path
     environment: Mapping[str, str]
     changes: Mapping[str, Changes]
 
     def run(self, *command: str, statuses: tuple[int, ...] = (0,)) -> tuple[str, float]:
-        """Run a command; its output and seconds. Raises StoryError where it ends with another status."""
+        """Run a command; return its output and seconds. Raises StoryError if it ends with another status."""
         began = time.perf_counter()
         status, output = self.execute(*command)
         if status not in statuses:
@@ -84,7 +84,7 @@ class Place:
         return output, time.perf_counter() - began
 
     def execute(self, *command: str) -> tuple[int, str]:
-        """Run a command to its end; its exit status and output."""
+        """Run a command to its end; return its exit status and output."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -98,12 +98,12 @@ class Place:
 
 
 def tell(place: Place, announce: Callable[[Scene], None] = lambda scene: None) -> Story:
-    """Train A, promote it; a better B takes its place; C has collapsed; back to A, which another seed does not beat.
+    """Train A and promote it; replace it by a better B; reject a collapsed C; roll back to A; reject another seed of A.
 
-    `place.changes` says what B, C and the other seed change of A's parameters, which are those of params.yaml.
+    A has the parameters of params.yaml. `place.changes` says what B, C and the other seed change.
 
     Raises:
-        StoryError: a verdict, a refusal or the version that is served is not what it must be.
+        StoryError: a verdict, a refusal or the served version is not as expected.
     """
     story = Story()
 
@@ -156,7 +156,7 @@ def tell(place: Place, announce: Callable[[Scene], None] = lambda scene: None) -
 
 
 def train(place: Place, model: str, first: Changes) -> Scene:
-    """Train and register a model by the pipeline, from a commit of its parameters to one of its `dvc.lock`."""
+    """Train and register a model with the pipeline; commit its parameters before and its `dvc.lock` after."""
     changes = place.changes.get(model, {})
     change_params({**first, **changes}, place.root / "params.yaml")
     commit(place, f"Try {model}")
@@ -173,13 +173,13 @@ def train(place: Place, model: str, first: Changes) -> Scene:
 
 
 def commit(place: Place, message: str) -> None:
-    """Commit all that changed, or nothing."""
+    """Commit all changes; the commit may be empty."""
     place.run("git", "add", "--all")
     place.run("git", *AUTHOR, "commit", "--quiet", "--allow-empty", "--message", message)
 
 
 def verdict_in_words(report: Report) -> str:
-    """The verdict, the gain with its interval, and what did not pass, by name."""
+    """The verdict, the gain with its interval, and the names of the checks that did not pass."""
     parts = [report["verdict"]]
     if gain := report["improvement"]:
         parts.append(f"gain {gain['mean']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f}) {report['unit']}")
@@ -193,7 +193,7 @@ def verdict_in_words(report: Report) -> str:
 
 @contextmanager
 def serving(place: Place) -> Iterator[str]:
-    """The address of `vaeline serve`, which waits for a champion and follows it, until the block ends."""
+    """Run `vaeline serve` until the block ends, and give its address. It waits for a champion and follows it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -216,7 +216,7 @@ def serving(place: Place) -> Iterator[str]:
 
 
 def wait_for_version(address: str, version: str) -> tuple[str, float]:
-    """Wait until the service answers with this version; its answer, and how many seconds that took."""
+    """Wait until the service answers with this version; return its answer and the seconds that this took."""
     began = time.perf_counter()
     said = "it never answered"
     while time.perf_counter() - began < PATIENCE:
@@ -234,7 +234,7 @@ def wait_for_version(address: str, version: str) -> tuple[str, float]:
 
 
 def write_table(file: Path, story: Story, head: str) -> None:
-    """The scenes as a Markdown table."""
+    """Write the scenes as a Markdown table."""
     lines = [head, "| command | what came of it | seconds |", "|---|---|---|"]
     lines += [f"| `{scene.command}` | {scene.outcome} | {scene.seconds:.1f} |" for scene in story.scenes]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -249,7 +249,7 @@ def _moves(history: str) -> str:
 
 
 def _origin(lineage: str) -> str:
-    """The run, the commit and the data that a lineage goes back to."""
+    """The run, the commit and the data at the start of a lineage."""
     parts = []
     for kind in ("run", "commit", "data data/prepared"):
         found = re.search(rf"← {kind}(.*?) ([0-9a-f]{{12}})[0-9a-f]*", lineage)

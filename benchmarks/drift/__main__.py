@@ -1,11 +1,11 @@
-"""How often the monitor cries wolf, and how soon it sees a drift: `vaeline monitor`'s rule on simulated windows.
+"""Measure how often `vaeline monitor` raises a false alarm, and how soon it detects a drift, on simulated windows.
 
-python benchmarks/drift                 the model on disk on its validation rows; writes benchmarks/drift/table.md
-python benchmarks/drift --clean 20 --drifted 4 --out try      to see it work
+python benchmarks/drift                 uses the model on disk and its validation rows; writes benchmarks/drift/table.md
+python benchmarks/drift --clean 20 --drifted 4 --out try      a short trial
 
-All validation images are scored once under every drift (benchmarks/drift/scores), and windows are drawn from the
-scores. Ends with status 1 where the table misses what the monitor promises: at most 5 % of clean stretches of n windows
-trigger, and every drift at its default strength triggers within n windows of monitor.window_rows, 19 times in 20.
+All validation images are scored once under each drift (benchmarks/drift/scores), and windows are drawn from the scores.
+The exit status is 1 unless at most 5 % of clean stretches of n windows trigger, and each drift of default strength
+triggers within n windows of monitor.window_rows in at least 19 of 20 stretches.
 """
 
 import argparse

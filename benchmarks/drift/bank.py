@@ -1,4 +1,4 @@
-"""The champion's scores of every validation image, as it is and under every drift, taken once and kept on disk."""
+"""The champion's scores of all validation images, clean and under each drift; computed once and kept on disk."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,9 +19,9 @@ Bank = Mapping[str, Observed]
 
 
 def scored_bank(archive: Path, data: Path, strengths: Mapping[str, Sequence[float]], seed: int, folder: Path) -> Bank:
-    """`Observed` of all validation rows by `clean`, `foreign` (no digits in their place) and `kind-strength`.
+    """`Observed` of all validation rows by `clean`, `foreign` (other pictures instead of digits) and `kind-strength`.
 
-    What lies in `folder` for this model is not scored again.
+    Scores that `folder` has for this model are not computed again.
     """
     split = read_prepared(data).splits["validation"]
     images, labels = np.asarray(split.images), split.labels.astype("int64")
@@ -45,7 +45,7 @@ def scored_bank(archive: Path, data: Path, strengths: Mapping[str, Sequence[floa
 
 
 def name_of(kind: str, strength: float) -> str:
-    """What the bank calls the images of a kind of drift at a strength."""
+    """The key in the bank for a kind of drift at a strength."""
     return f"{kind}-{strength:g}"
 
 

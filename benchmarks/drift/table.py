@@ -1,4 +1,4 @@
-"""What the trials come to, as a page, and whether it is what the monitor promises."""
+"""The results of the trials as a page, and whether the monitor keeps its promise."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from vaeline.params.monitor import MonitorParams
 MOST_FALSE, LEAST_TRUE = 0.05, 0.95
 SHOWN = 2
 HEAD = """\
-`vaeline monitor`'s rule on windows drawn from the validation images, against a reference of {reference:,} others, drawn
-anew for every stretch of {n} windows. A window is violated where a test has a corrected p-value below {alpha:g} and an
-effect that matters; {k} of {n} violated windows trigger. Made by `python benchmarks/drift`.
+`vaeline monitor` on windows that are drawn from the validation images. The reference is {reference:,} other validation
+images, drawn again for each stretch of {n} windows. A window is violated if a test has a corrected p-value below
+{alpha:g} and an effect that matters; {k} of {n} violated windows trigger. Made by `python benchmarks/drift`.
 
 ## Clean windows
 
-What is violated is a false alarm. In brackets, the 95 % interval of a binomial share (Clopper and Pearson).
+Each violation is a false alarm. Brackets hold the 95 % interval of the share (Clopper and Pearson).
 
 | window, images | labels | windows violated | stretches of {n} that trigger | tests that erred |
 |---|---|---|---|---|
@@ -30,9 +30,8 @@ POWER = """
 
 ## Drifted windows
 
-For each size of a window: the share of windows violated, and of stretches of {n} drifted windows that trigger, in
-percent, over {windows} windows in {stretches} stretches each. A star marks the strength that `vaeline simulate`
-takes by itself.
+For each window size: the share of windows that are violated, and of stretches of {n} drifted windows that trigger, in
+percent, over {windows} windows in {stretches} stretches each. A star marks the default strength of `vaeline simulate`.
 
 | drift | strength | {sizes} | loudest tests |
 |---|---|{rules}|---|
@@ -43,7 +42,7 @@ Results = Mapping[Cell, Sequence[Outcome]]
 def write_table(
     file: Path, results: Results, sizes: Sequence[int], drifts: Sequence[tuple[str, float]], settings: MonitorParams
 ) -> None:
-    """False alarms, and power by strength and size."""
+    """Write the false alarms, and the detections by strength and size."""
     head = HEAD.format(reference=settings.reference_rows, **settings.model_dump(include={"k", "n", "alpha"}))
     clean = [_clean_row(cell, found) for cell, found in results.items() if cell.kind == CLEAN]
     first = next(found for cell, found in results.items() if cell.kind != CLEAN)
@@ -62,7 +61,7 @@ def write_table(
 
 
 def keeps_its_promise(results: Results, settings: MonitorParams) -> bool:
-    """Whether clean windows seldom trigger, whatever their size, and default drifts in full windows nearly always."""
+    """Whether clean windows of each size trigger seldom, and full windows with default drifts nearly always."""
     false = [triggered_share(found) for cell, found in results.items() if cell.kind == CLEAN]
     true = [
         triggered_share(results[Cell(kind, drift.strength, settings.window_rows)])

@@ -1,7 +1,7 @@
-"""Windows drawn from the bank, clean or drifted from some strength on, and what the monitor says of them.
+"""Windows that are drawn from the bank, clean or drifted, and the monitor's verdicts on them.
 
-A trial draws the reference and n windows from the validation rows, no row for both: they stand to each other as a
-champion's reference to new images of the same source. The reference is drawn anew for every trial.
+A trial draws a reference and n windows from the validation rows. No row is in both, so that the windows are like new
+images from the source of the reference. Each trial draws a new reference.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from vaeline.params.monitor import MonitorParams
 
 @dataclass(frozen=True)
 class Cell:
-    """A kind of drift at a strength, in windows of some size."""
+    """A kind of drift, its strength and the window size."""
 
     kind: str
     strength: float
@@ -42,7 +42,7 @@ class Outcome:
 def run_cells(
     bank: Bank, cells: Sequence[tuple[Cell, int]], settings: MonitorParams, workers: int
 ) -> list[list[Outcome]]:
-    """The outcomes of each cell, as many as it asks for."""
+    """The outcomes of each cell; the number beside a cell says how many trials it gets."""
     jobs = [(cell, trial) for cell, trials in cells for trial in range(trials)]
     fresh = get_context("spawn")  # a fork of TensorFlow's threads may hang
     with ProcessPoolExecutor(workers, fresh, initializer=threadpool_limits, initargs=(1,)) as pool:
@@ -52,7 +52,7 @@ def run_cells(
 
 
 def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Outcome:
-    """One reference, and n windows after each other."""
+    """Run one trial: one reference and n windows in a row."""
     rng = np.random.default_rng([settings.seed, trial, cell.rows])
     order = rng.permutation(len(bank[CLEAN]))
     reference = bank[CLEAN].take(order[: settings.reference_rows])
@@ -60,7 +60,7 @@ def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Ou
     violated = []
     for number in range(settings.n):
         own = rest[number * cell.rows : (number + 1) * cell.rows]
-        spare = rest if cell.kind == "class_mix" else own  # other shares of the classes take more rows to draw from
+        spare = rest if cell.kind == "class_mix" else own  # a changed class mix needs more rows to draw from
         window = draw_window(bank, spare, cell, int(rng.integers(2**31)))
         tests = examine(reference, window, settings)
         violated.append(tuple(test.name for test in tests if test.violated))
@@ -68,7 +68,7 @@ def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Ou
 
 
 def draw_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed:
-    """A window of the bank's `rows`, drifted as the cell says."""
+    """A window from the bank's `rows`, with the drift of the cell."""
     if cell.kind in ("class_mix", "poisoned"):
         window = _drawn_window(bank, rows, cell, seed)
     else:
@@ -77,7 +77,7 @@ def draw_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed
 
 
 def _drawn_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed:
-    """What `simulate` makes of the rows: which it draws, their labels, and foreign pictures in the place of some."""
+    """A window as `simulate` makes it: the drawn rows, their labels, and foreign pictures instead of some rows."""
     clean, blank = bank[CLEAN].take(rows), np.zeros((len(rows), 28, 28), "uint8")
     drawn = simulate(cell.kind, blank, clean.labels, cell.rows, seed, cell.strength)
     foreign = drawn.altered & (drawn.labels == clean.labels[drawn.rows])
@@ -87,13 +87,13 @@ def _drawn_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observ
 
 
 def violated_share(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """How many windows were violated, of how many."""
+    """The number of violated windows, and of all windows."""
     windows = [bool(names) for each in outcomes for names in each.violated]
     return sum(windows), len(windows)
 
 
 def triggered_share(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """How many trials triggered, of how many."""
+    """The number of trials that triggered, and of all trials."""
     return sum(each.triggered for each in outcomes), len(outcomes)
 
 

@@ -1,14 +1,14 @@
-"""How often the gate errs: seeds of one configuration against each other, and models that are better by a known amount.
+"""Measure how often the gate errs: on seeds of one configuration, and on models that are better by a known amount.
 
-python benchmarks/gate      ten seeds of the default preset; those in benchmarks/gate/scores are not trained again
+python benchmarks/gate      ten seeds of the default preset; seeds in benchmarks/gate/scores are not trained again
 python benchmarks/gate --seeds 12 --preset mlp-20d --out mlp-20d
-python benchmarks/gate --seeds 4 --set train.epochs=1 model.width=32 --out try      to see it work
+python benchmarks/gate --seeds 4 --set train.epochs=1 model.width=32 --out try      a short trial
 
-Writes seeds.json (every seed's mean, and which min_gain and slice_margin follow from their spread) and table.md (the
-gate's rule, with the thresholds of params.yaml, on pairs of these seeds).
+Writes seeds.json (the mean of each seed, and the min_gain and slice_margin that follow from their spread) and table.md
+(the gate's rule with the thresholds of params.yaml, on pairs of these seeds).
 
-Ends with status 1 where the table misses what the gate promises: at most 5 % of equal configurations promoted, at least
-90 % of those that are better by min_gain + 0.5.
+The exit status is 1 unless at most 5 % of equal models are promoted, and at least 90 % of models that are better by
+min_gain + 0.5.
 """
 
 import argparse
@@ -49,17 +49,19 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10, help="how many trainings, of the seeds 1, 2, …")
-    parser.add_argument("--preset", default="default", help="whose configuration")
+    parser.add_argument("--seeds", type=int, default=10, help="number of trainings, with the seeds 1, 2, …")
+    parser.add_argument("--preset", default="default", help="the configuration")
     parser.add_argument("--data", type=Path, default=ROOT / "data/prepared", help="prepared data")
-    parser.add_argument("--pairs", type=int, default=360, help="at least as many trials")
-    parser.add_argument("--out", type=Path, default=HERE, help="where scores, seeds.json and table.md go")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other parameters, to try it")
+    parser.add_argument("--pairs", type=int, default=360, help="the least number of trials")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder for scores, seeds.json and table.md")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="changed parameters, for a short trial"
+    )
     return parser.parse_args()
 
 
 def preset_params(preset: str, changes: list[str]) -> Params:
-    """params.yaml with a preset of the model, which starts from the default one, and changes `key=value`."""
+    """params.yaml with a preset of the model, on top of the default preset, and with changes `key=value`."""
     yaml = YAML(typ="safe")
     values = flatten(read_params(ROOT / "params.yaml").model_dump(by_alias=True))
     for name in ("default", preset):

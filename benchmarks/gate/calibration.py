@@ -1,10 +1,11 @@
-"""The gate's rule on pairs whose truth is known: promoted how often?
+"""How often the gate's rule promotes, on pairs of models whose true difference is known.
 
-A pair are two seeds of one configuration, which nobody should tell apart, on a test set that is drawn again from the
-test images with replacement: what the scores of all images say is the truth, and each draw is another test set. To be
-better by a known amount, the candidate's scores are all lowered by what the truth lacks of it. That makes this one
-model better. A better configuration is another thing: there the scores are lowered by the whole amount, whatever luck
-these two seeds had, and a rule that sees one seed of it is wrong more often.
+A pair is two seeds of one configuration, on a test set that is drawn with replacement from the test images. The mean
+over all images is the truth, and each draw is another test set. No rule should promote one of the two over the other.
+
+A better model has a known true gain: its scores are all lowered by the difference between this gain and the present
+one. For a better configuration, the scores are lowered by the whole amount, whatever gain these two seeds have by
+chance. A rule that sees only one seed of such a configuration errs more often.
 """
 
 import itertools
@@ -43,11 +44,11 @@ GATE = "the gate"
 HELD_OUT = "the gate, `min_gain` from the other seeds alone"
 SEEDS = "the gate, the candidate as three seeds"
 HEAD = """\
-Verdicts on {pairs} pairs of trainings of one configuration: {count} seeds, {distinct} different pairs either way
-round, each time on {images:,} test images drawn again. *Equal*: another seed, and nothing else. *Better model*: this
-very candidate's true gain exceeds `min_gain` by {better} {unit}. *Better configuration*: that of all its seeds does,
-and the candidate's own may be less. In brackets, Wilson's 95 % intervals as if the pairs were independent, which pairs
-of the same seeds are not quite. Made by `python benchmarks/gate`.
+Verdicts on {pairs} pairs of trainings of one configuration: {count} seeds give {distinct} different pairs, in both
+orders, each time on {images:,} test images that are drawn again. *Equal*: only the seed differs. *Better model*: the
+true gain of this candidate exceeds `min_gain` by {better} {unit}. *Better configuration*: the mean gain of all its
+seeds does; the candidate's own gain may be less. Brackets hold Wilson's 95 % intervals for independent pairs; pairs
+with a common seed are not quite independent. Made by `python benchmarks/gate`.
 
 - {metric}: {mean:.2f} {unit}, standard deviation over seeds {deviation:.2f}; this suggests a `min_gain` of
   {suggested:.2f} and a `slice_margin` of {suggested_slice:.2f}
@@ -61,7 +62,7 @@ of the same seeds are not quite. Made by `python benchmarks/gate`.
 
 @dataclass(frozen=True)
 class Row:
-    """What a rule said of pairs that are equal, and of the same pairs with a better model or configuration."""
+    """A rule's verdicts on equal pairs, and on the same pairs with a better model or configuration."""
 
     rule: str
     equal: list[str] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Trial:
-    """Gains (seeds, images) on one test set with its labels, their bounds there, and their true mean."""
+    """Gains (seeds, images) on one test set, its labels, the bounds of the gains, and their true mean."""
 
     gains: np.ndarray
     labels: np.ndarray
@@ -80,7 +81,7 @@ class Trial:
 
 
 def calibrate(scores: Scores, gate: GateParams, pairs: int) -> list[Row]:
-    """Every rule on at least `pairs` pairs; each ordered pair of seeds comes up equally often."""
+    """Apply every rule to at least `pairs` pairs; each ordered pair of seeds occurs equally often."""
     rng = np.random.default_rng(gate.seed)
     order = list(itertools.permutations(range(len(scores.seeds)), 2))
     rows = {name: Row(name) for name in (NAIVE, UNAIDED, GATE, HELD_OUT, SEEDS)}
@@ -110,7 +111,7 @@ def draw_trial(
     gate: GateParams,
     rng: np.random.Generator,
 ) -> Trial:
-    """Candidates against a champion on the images `drawn`; the truth is that of all images and of `configuration`."""
+    """Compare candidates with a champion on the images `drawn`; the truth uses all images of `configuration`."""
     better = SCORES[gate.metric].better
     gains = paired_gains(scores.values[champion, drawn], scores.values[list(candidates)][:, drawn], better)
     truth = paired_gains(scores.values[champion], scores.values[list(configuration)], better).mean()
@@ -119,9 +120,9 @@ def draw_trial(
 
 
 def judge(row: Row, trial: Trial, rule: Rule, min_gain: float) -> None:
-    """Ask `rule` about the pair as it is, and with as much added to every gain as makes it truly better.
+    """Apply `rule` to the pair as it is, and with a constant added to every gain, which makes it truly better.
 
-    As seeds of one configuration gain nothing over each other on average, the whole amount makes that one better.
+    Seeds of one configuration have a mean gain of 0, so adding the whole amount makes the configuration better.
     """
     wanted = min_gain + BETTER_BY
     for verdicts, added in (
@@ -133,7 +134,7 @@ def judge(row: Row, trial: Trial, rule: Rule, min_gain: float) -> None:
 
 
 def superior(gate: GateParams, min_gain: float) -> Rule:
-    """What the gate asks of a candidate's scores for a promotion, overall and in every class."""
+    """The gate's rule for a promotion on a candidate's scores, overall and in every class."""
 
     def rule(gains: np.ndarray, labels: np.ndarray, bound: Bound) -> str:
         classes = judge_labels(gains, labels, gate.slice_margin, gate.confidence)["verdict"]
@@ -143,14 +144,14 @@ def superior(gate: GateParams, min_gain: float) -> Rule:
 
 
 def keeps_its_promise(rows: Sequence[Row]) -> bool:
-    """Whether the gate promotes few that are equal, and nearly all that are better."""
+    """Whether the gate promotes few equal models, and nearly all better ones."""
     (row,) = (row for row in rows if row.rule == GATE)
     promoted, of = row.equal.count(PASS), len(row.equal)
     return promoted <= MOST_FALSE * of and row.better.count(PASS) >= LEAST_TRUE * of
 
 
 def write_table(file: Path, rows: Sequence[Row], scores: Scores, gate: GateParams, found: Spread) -> None:
-    """The rules beside each other, and under what they were tried."""
+    """Write the rules side by side, with the settings of the trials."""
     count = len(scores.seeds)
     head = HEAD.format(
         pairs=len(rows[0].equal),
@@ -176,7 +177,7 @@ def write_table(file: Path, rows: Sequence[Row], scores: Scores, gate: GateParam
 
 
 def share(verdicts: Sequence[str], word: str) -> str:
-    """How often a verdict was `word`, in percent."""
+    """The share of verdicts that are `word`, in percent, with its interval."""
     found = stats.binomtest(verdicts.count(word), len(verdicts))
     low, high = found.proportion_ci(method="wilson")
     return f"{100 * found.statistic:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"

@@ -1,4 +1,4 @@
-"""The same configuration trained with several seeds, and how far their scores of the same test images scatter."""
+"""Train one configuration with several seeds, and measure the spread of their scores on the same test images."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ SCORING = {"seed", "nll_images", "nll_samples", "grid_points"}
 
 @dataclass(frozen=True)
 class Scores:
-    """The metric of the test images for every seed (seeds, images), lower is better, and the labels (images,)."""
+    """The metric of each test image for every seed (seeds, images), and the labels (images,). Lower is better."""
 
     seeds: list[int]
     values: np.ndarray
@@ -38,7 +38,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Spread:
-    """What follows from the means of the seeds: their mean and deviation, and the thresholds to set."""
+    """The mean and deviation of the seeds' means, and the thresholds that follow from them."""
 
     mean: float
     deviation: float
@@ -47,7 +47,7 @@ class Spread:
 
 
 def trained_seeds(params: Params, directory: Path, seeds: Iterable[int], cache: Path) -> Scores:
-    """The scores of every seed; one that `cache` has for this configuration and data is not trained again."""
+    """The scores of every seed. A seed that `cache` has for this configuration and data is not trained again."""
     prepared = read_prepared(directory)
     data = {name: split["images_sha256"] for name, split in prepared.manifest["splits"].items()}
     stored = [_stored(params, prepared, data, seed, cache) for seed in seeds]
@@ -58,7 +58,7 @@ def trained_seeds(params: Params, directory: Path, seeds: Iterable[int], cache: 
 
 
 def spread(scores: Scores, gate: GateParams) -> Spread:
-    """The spread over seeds, and the thresholds that hold it off with the gate's confidence."""
+    """The spread over seeds, and the thresholds that it seldom exceeds, with the gate's confidence."""
     means = scores.values.mean(axis=1)
     by_class = means_by_class(scores.values, scores.labels)
     return Spread(
@@ -75,7 +75,7 @@ def means_by_class(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def write_seeds(file: Path, preset: str, params: Params, scores: Scores, found: Spread) -> None:
-    """Write down every seed's mean, overall and by class, and how it came about."""
+    """Write the mean of every seed, overall and by class, with the settings that gave it."""
     by_class = means_by_class(scores.values, scores.labels)
     content = {
         "preset": preset,
@@ -121,7 +121,7 @@ def _train_and_score(params: Params, prepared: Prepared, seed: int) -> tuple[np.
 
 
 def _key(params: Params, data: dict[str, str]) -> str:
-    """What the scores of a seed depend on, in twelve letters."""
+    """Twelve hex digits that identify all inputs of a seed's scores."""
     content = {
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude={"seed"}),

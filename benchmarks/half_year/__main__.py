@@ -1,9 +1,9 @@
-"""Half a year of a champion on real MNIST: weekly windows, new data, two drifts, poison, a worse model, a rollback.
+"""Play half a year on the real MNIST: weekly windows, new data, two drifts, poison, a worse model, a rollback.
 
-python benchmarks/half_year      writes table.md here and docs/pictures/half_year.png; three trainings
+python benchmarks/half_year      trains three models; writes table.md here and docs/pictures/half_year.png
 
-It runs in a clone of this repository, as it was committed, that begins with 25,000 training images: the others are held
-back, and come as windows and batches (`vaeline simulate`). The store and the cache are its own.
+It runs in a clone of the last commit, with its own store and cache. The clone starts with 25,000 training images. The
+others are held back, and arrive as windows and batches (`vaeline simulate`).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The half year in one figure: how loud each window is, what came of it, and which version was champion."""
+"""The half year in one figure: the effects of each window, what followed, and which version was champion."""
 
 from collections.abc import Sequence
 from pathlib import Path

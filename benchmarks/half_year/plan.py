@@ -1,4 +1,4 @@
-"""What the half year brings, week by week, and what has to come of it."""
+"""What happens in each week of the half year, and what must follow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,11 +27,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Week:
-    """A window of served images of a kind, what else happens, and the words that must follow.
+    """A window of served images of a kind, what else happens, and the results that must follow.
 
-    changes: parameters that are committed before the night; None takes the last such commit back. rolled_back: why the
-    champion is, if it is. monitor: the words that will do; one clean window may be violated by chance, and that must
-    trigger nothing. retrain: "" is what the monitor's word asks for.
+    changes: parameters that are committed before the night; None undoes the last such commit.
+    rolled_back: the reason for a rollback; empty if there is none.
+    monitor: the accepted verdicts; one clean window may be violated by chance, and must not trigger.
+    retrain: the expected outcome; "" means the one that follows from the monitor's verdict.
     """
 
     told: str = ""
@@ -43,7 +44,7 @@ class Week:
     retrain: str = ""
 
     def answer(self, word: str) -> str:
-        """What retraining must come to after the monitor's word."""
+        """The outcome that retraining must have after this verdict of the monitor."""
         return self.retrain or (UNCHANGED if word == TRIGGERED else NOT_DUE)
 
 
@@ -73,5 +74,5 @@ EVENTS: Mapping[int, Week] = {
 
 
 def week_of(number: int) -> Week:
-    """The plan for a week, 1 to 26; most are clean and bring nothing."""
+    """The plan for a week, 1 to 26. Most weeks have a clean window and no event."""
     return EVENTS.get(number, Week())

@@ -1,4 +1,4 @@
-"""The half year as a Markdown table: weeks in a row that went alike are one row."""
+"""The half year as a Markdown table: consecutive weeks with the same result are one row."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from half_year.year import Night
 from vaeline.artifacts import atomic_file
 
 HEAD = """\
-Half a year on real MNIST, from the commit `{commit}`: every week a window of 500 served images through
-`vaeline monitor`, `vaeline ingest` where a batch has arrived, and `vaeline retrain --if-due`. It begins with 25,000
-training images; `retrain.promote` is true, and the classifier takes 4 epochs. In brackets, the loudest test's effect in
-units of the least that matters: below 1 is no violation. Made by `python benchmarks/half_year` in {minutes:.0f} minutes
-on {cpus} CPUs.
+Half a year on the real MNIST, from the commit `{commit}`. Each week, `vaeline monitor` gets a window of 500 served
+images, `vaeline ingest` runs if a batch has arrived, and then `vaeline retrain --if-due`. The first week has
+25,000 training images; `retrain.promote` is true, and the classifier trains for 4 epochs. Brackets hold the largest
+effect, in units of the least effect that matters: below 1 is no violation. Made by `python benchmarks/half_year`
+in {minutes:.0f} minutes on {cpus} CPUs.
 
 | week | what happens | monitor | new data | `vaeline retrain --if-due` | champion |
 |---|---|---|---|---|---|
@@ -30,7 +30,7 @@ def write_table(file: Path, nights: Sequence[Night], beginning: float, commit: s
 
 
 def rows(nights: Sequence[Night]) -> Iterator[str]:
-    """The rows; weeks in a row that went alike are one."""
+    """The rows; consecutive weeks with the same result are one row."""
     for (told, word, ingested, answer, champion), stretch in groupby(nights, key=_course):
         together = list(stretch)
         first, last = together[0], together[-1]
@@ -43,7 +43,7 @@ def rows(nights: Sequence[Night]) -> Iterator[str]:
 
 
 def _course(night: Night) -> tuple[str, str, str, str, str]:
-    """How a week went, in words."""
+    """The result of a week, in words."""
     return night.week.told, night.word, night.ingested, _answer(night), night.champion
 
 

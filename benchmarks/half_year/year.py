@@ -1,4 +1,4 @@
-"""Twenty-six weeks in a repository, by the commands that a scheduled job and two people type."""
+"""Twenty-six weeks in a repository, with the commands of a scheduled job and of two people."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ BATCHES = {"clean": "accepted", "poisoned": "quarantined"}
 
 @dataclass(frozen=True)
 class Night:
-    """What one week came to: the plan, verdicts of monitor, ingestion and retraining, the champion that night."""
+    """The result of one week: plan, verdicts of monitor, ingestion and retraining, and the champion."""
 
     number: int
     week: Week
@@ -40,12 +40,12 @@ class Night:
 
     @property
     def loudness(self) -> dict[str, float]:
-        """Each test's effect over the least that matters."""
+        """The effect of each test, divided by the least effect that matters."""
         return {test["name"]: test["effect"] / test["least_effect"] for test in self.monitor["tests"]}
 
     @property
     def loudest(self) -> tuple[str, float]:
-        """The test of the largest effect, in units of the least that matters."""
+        """The test with the largest effect, in units of the least effect that matters."""
         return max(self.loudness.items(), key=lambda item: item[1])
 
     @property
@@ -55,13 +55,13 @@ class Night:
 
     @property
     def monitored(self) -> str:
-        """The monitor's word, and the loudest test."""
+        """The monitor's verdict, and the test with the largest effect."""
         name, effect = self.loudest
         return f"{self.word} ({TITLES[name]} {effect:.1f})"
 
     @property
     def deed(self) -> str:
-        """What was done to data or models in a few words; "" is nothing."""
+        """What happened to data or models, in a few words; "" if nothing did."""
         if self.week.rolled_back:
             return "rolled back"
         if self.ingested:
@@ -73,7 +73,7 @@ class Night:
 
 
 def begin(place: Place) -> float:
-    """Train the first model, and let a person make it champion; in how many seconds."""
+    """Train the first model and promote it, as a person would; return the seconds."""
     _, training = place.run(*CLI, "retrain")
     report = _json(place, "reports/retrain.json")
     _expect("the first retraining", report["outcome"], CANDIDATE)
@@ -84,7 +84,7 @@ def begin(place: Place) -> float:
 
 
 def live(place: Place, announce: Callable[[Night], None]) -> list[Night]:
-    """All weeks, one after the other. Raises StoryError where one ends otherwise than it must."""
+    """Run all weeks in order. Raises StoryError if one has an unexpected result."""
     nights = []
     for number in range(1, WEEKS + 1):
         nights.append(night(place, number, week_of(number)))
@@ -93,7 +93,7 @@ def live(place: Place, announce: Callable[[Night], None]) -> list[Night]:
 
 
 def night(place: Place, number: int, week: Week) -> Night:
-    """One week: what happens, the window through the monitor, new batches, and the question whether to train again."""
+    """Run one week: its events, the monitor on its window, new batches, and `vaeline retrain --if-due`."""
     seconds = 0.0
 
     def vaeline(*arguments: str, statuses: tuple[int, ...] = (0,)) -> None:
@@ -122,14 +122,14 @@ def night(place: Place, number: int, week: Week) -> Night:
 
 
 def draw(target: Path, kind: str, rows: int, offset: int) -> None:
-    """What `vaeline simulate` writes, without the seconds that a command takes to start."""
+    """Write what `vaeline simulate` writes, without the time to start a command."""
     images, labels, classes = held_back(read_params())
     batch = simulate(kind, images, labels, rows, SEED, offset=offset)
     write_batch(target, batch.images, batch.labels, classes)
 
 
 def ingest(place: Place, vaeline: Callable[..., None], batch: Batch) -> str:
-    """Let a batch arrive, and take it in; a line about what became of it."""
+    """Let a batch arrive and ingest it; return a line with the result."""
     with chdir(place.root):
         draw(Path(f"data/incoming/{batch.name}.npz"), batch.kind, batch.rows, batch.offset)
     vaeline("ingest")
@@ -139,7 +139,7 @@ def ingest(place: Place, vaeline: Callable[..., None], batch: Batch) -> str:
 
 
 def take_back(place: Place) -> None:
-    """Undo the last two commits, the change of parameters and the night after it, in what git and DVC keep."""
+    """Undo the last two commits (the change of parameters and the night after it) in git and DVC."""
     place.run("git", "checkout", "--quiet", "HEAD~2", "--", *TRACKED)
     commit(place, "Take the change back")
     place.run(*DVC, "checkout", "--quiet")

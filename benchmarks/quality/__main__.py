@@ -1,6 +1,6 @@
-"""The presets on real MNIST, three seeds each, beside what others have published.
+"""Train the presets on the real MNIST with three seeds each, and compare them with published figures.
 
-python benchmarks/quality [PRESET ...]     trains what is missing in benchmarks/quality/results, writes table.md
+python benchmarks/quality [PRESET ...]     trains what benchmarks/quality/results lacks; writes table.md
 """
 
 import statistics
@@ -21,8 +21,8 @@ TABLE = RESULTS.parent / "table.md"
 PICTURES = ROOT / "docs/pictures/family"
 HEAD = """\
 MNIST, 10,000 test images; mean ± standard deviation over the seeds of the training. Likelihoods in nats per image, NLL
-on seeded binary pixels. Minutes are those of the training alone, on {machine}, the fewest of its seeds: what
-else runs on a machine adds to them. A preset is run by `make run PRESET=…`, the table by `python benchmarks/quality`.
+on seeded binary pixels. Minutes are those of the training alone, on {machine}, for the fastest seed, because
+other work on the machine adds to them. `make run PRESET=…` runs a preset; `python benchmarks/quality` makes the table.
 
 | preset | measure | published | goal | reached | seeds | minutes | parameters |
 |---|---|---|---|---|---|---|---|
@@ -30,7 +30,7 @@ else runs on a machine adds to them. A preset is run by `make run PRESET=…`, t
 
 
 def main() -> None:
-    # Before a trained model is loaded for its parameters: TensorFlow has threads of its own from then on.
+    # Must come before a model is loaded to count its parameters: TensorFlow fixes its threads then.
     fix_threads(read_params(ROOT / "params.yaml").compute.threads)
     for seed in SEEDS:
         for preset in sys.argv[1:] or dict.fromkeys(row.preset for row in ROWS):
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def train(preset: str, seed: int) -> Result:
-    """One training of a preset, measured as its rows need it."""
+    """Train a preset once, and measure it as its rows need it."""
     if preset == one_class.NAME:
         return one_class.one_class(seed)
     needs = {key: value for row in ROWS if row.preset == preset for key, value in row.needs.items()}
@@ -49,7 +49,7 @@ def train(preset: str, seed: int) -> Result:
 
 
 def write_table() -> None:
-    """The rows of what has been trained, now or before."""
+    """Write the rows of all presets that have been trained, now or before."""
     results = [read(file) for file in sorted(RESULTS.glob("*.json"))]
     machine = ", ".join(sorted({found["machine"] for found in results}))
     lines = [line for row in ROWS if (line := write_row(row, results))]
@@ -58,7 +58,7 @@ def write_table() -> None:
 
 
 def write_row(row: Row, results: list[Result]) -> str:
-    """A line of the table; empty while the preset has not been trained."""
+    """A line of the table; empty if the preset has not been trained."""
     by_seed = {
         name: {found["params"]["train"]["seed"]: found for found in results if found["preset"] == name}
         for name in (row.preset, row.against)

@@ -1,4 +1,4 @@
-"""The quality table: what is measured, what others have reached, and what we set out to reach."""
+"""The quality table: what is measured, what others have published, and our goals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from quality.trainings import Result
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of a preset; `against` names another preset that it is set beside, seed by seed.
+    """One figure of a preset. `against` names another preset to compare with, seed by seed.
 
-    `needs` are the parameters that the figure is measured with, where they are not those of the preset.
+    `needs` are parameters of the measurement that differ from those of the preset.
     """
 
     preset: str
@@ -37,7 +37,7 @@ def metric(group: str, *path: str, scale: float = 1.0) -> Callable[[Result], flo
 
 
 def gain(group: str, *path: str) -> Callable[[Result, Result], float]:
-    """How much lower a figure is than in the other result."""
+    """How much lower a figure is than that of the other result."""
     read = metric(group, *path)
     return lambda result, other: read(other) - read(result)
 

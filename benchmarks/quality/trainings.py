@@ -1,4 +1,4 @@
-"""One training: the whole pipeline by its own command, in a clone of its own, and what came of it."""
+"""One training: the whole pipeline by its own command in a separate clone, and its results."""
 
 import json
 import os
@@ -27,11 +27,9 @@ Result = dict[str, Any]
 
 
 def result(preset: str, changes: dict[str, Any], file: Path, picture: Path | None = None) -> Result:
-    """What `preset` with `changes` came to, from `file` if that was made with the same parameters.
+    """The results of `preset` with `changes`; read from `file` if it was made with the same parameters.
 
-    A figure of its samples goes to `picture`.
-
-    Training is done anew: a model from the cache would say nothing of minutes.
+    Otherwise the model is trained; one from the cache would have no minutes. A figure of its samples goes to `picture`.
     """
     with scratch_clone() as clone:
         run(clone, *CLI, "preset", preset)
@@ -51,7 +49,7 @@ def result(preset: str, changes: dict[str, Any], file: Path, picture: Path | Non
 
 @contextmanager
 def scratch_clone() -> Iterator[Path]:
-    """A clone that is gone afterwards; by this repository's DVC cache, fetching and preparing are done once."""
+    """A clone that is deleted afterwards. It uses this repository's DVC cache, so fetching and preparing run once."""
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "vaeline"
         run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
@@ -60,7 +58,7 @@ def scratch_clone() -> Iterator[Path]:
 
 
 def run(folder: Path, *command: str) -> None:
-    """A command that imports the code of `folder`, not of a checkout that is being edited."""
+    """Run a command with the code in `folder`, not with that of a checkout that is being edited."""
     subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(folder / "src")})
 
 

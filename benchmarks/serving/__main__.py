@@ -1,8 +1,8 @@
-"""`vaeline serve` beside `mlflow models serve`, with the same model, the same requests and in the same minutes.
+"""Compare `vaeline serve` with `mlflow models serve`: the same model, the same requests, at the same time of day.
 
     python benchmarks/serving [--model models/vae.keras] [--seconds 5] [--rounds 3]      writes table.md here
 
-Arrays in JSON are reconstructed. The servers take turns, and a figure is the median over the rounds.
+The requests reconstruct arrays in JSON. The servers take turns, and each figure is the median over the rounds.
 """
 
 import argparse
@@ -26,9 +26,9 @@ IMAGES = (1, 8, 64)
 CLIENTS = (1, 8)
 CLOSE = 1e-4
 HEAD = """\
-`POST` of greys in JSON to be reconstructed by {title} ({digest}…), on {machine}, the clients on the same machine;
-each client has one request under way. {seconds:g} seconds, the median of {rounds} rounds in turn; × says how many times
-better vaeline is.
+Requests to reconstruct greys (`POST`, JSON) with the model {title} ({digest}…), on {machine}. The clients run on the
+same machine, each with one request at a time. Each measurement takes {seconds:g} seconds; figures are the median of
+{rounds} rounds in turns. × is the factor by which vaeline is better.
 Made by `python benchmarks/serving`.
 
 | images a request | clients | requests/s | | | p50, ms | | | p99, ms | | |
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> tuple[dict[str, Any], list[str]]:
-    """What `/version` says of the model, and the rows of the table."""
+    """The answer of `/version`, and the rows of the table."""
     package_pyfunc(model, scratch / "package")
     theirs, ours = free_port(), free_port()
     package = ["-m", str(scratch / "package"), "--env-manager", "local", "-p", str(theirs)]
@@ -83,14 +83,14 @@ def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> tuple[di
 
 
 def make_bodies(images: int) -> tuple[bytes, bytes]:
-    """The same images (images, 28, 28), as MLflow and as vaeline take them."""
+    """The same images (images, 28, 28) as a request to MLflow and as one to vaeline."""
     greys = np.random.default_rng(images).random((images, 28, 28)).round(4).tolist()
     theirs = {"inputs": greys, "params": {"mode": "reconstruct"}}
     return json.dumps(theirs).encode(), json.dumps({"images": greys}).encode()
 
 
 def check(theirs: int, ours: int, their_body: bytes, our_body: bytes) -> None:
-    """Both must give the same images: else they are not compared."""
+    """Check that both give the same images; otherwise a comparison makes no sense."""
     expected = json.loads(Client(theirs).ask("POST", "/invocations", their_body, JSON).body)["predictions"]["images"]
     found = json.loads(Client(ours).ask("POST", "/reconstruct", our_body, JSON).body)["images"]
     np.testing.assert_allclose(found, expected, atol=CLOSE)

@@ -1,4 +1,4 @@
-"""Servers to press, and hands that press them."""
+"""Start servers, and send them requests from several clients."""
 
 import http.client
 import socket
@@ -23,7 +23,7 @@ PYTHON = (sys.executable, "-m")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one request, and after how many seconds."""
+    """The response to one request, and its seconds."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Pace:
-    """Requests a second, and the milliseconds that half of the requests, and 99 of 100, took at most."""
+    """Requests a second, and the 50th and 99th percentile of their milliseconds."""
 
     rate: float
     p50: float
@@ -49,7 +49,7 @@ class Client:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send and wait; what fails raises."""
+        """Send a request and wait for the response; raises if it fails."""
         began = time.perf_counter()
         self._connection.request(method, path, body, dict(headers or {}))
         response = self._connection.getresponse()
@@ -58,7 +58,7 @@ class Client:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
+    """A free port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -68,7 +68,7 @@ def free_port() -> int:
 def running(
     command: list[str], healthy: str, log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen]:
-    """A server from when it answers `healthy` well until the block ends."""
+    """Run a server; the block starts when `healthy` answers, and the server stops when the block ends."""
     with log.open("w") as output:
         process = subprocess.Popen([*PYTHON, *command], stdout=output, stderr=output, env=environment)
     try:
@@ -80,7 +80,7 @@ def running(
 
 
 def press(port: int, path: str, body: bytes, clients: int, seconds: float) -> Pace:
-    """The pace at which `clients` connections, each with one request at a time, are answered for `seconds`."""
+    """Send requests for `seconds` from `clients` connections, one at a time each; return the pace of the answers."""
     times: list[list[float]] = [[] for _ in range(clients)]
     began = time.perf_counter()
 

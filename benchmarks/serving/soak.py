@@ -1,10 +1,10 @@
-"""Requests of all kinds while the champion moves: every one must be answered, whole, by the version that it names.
+"""Send requests of all kinds while the champion moves: each answer must come completely from the version it names.
 
     python benchmarks/serving/soak.py [--model models/vae.keras] [--requests 10000] [--moves 20] [--clients 8]
 
-Writes soak.md here; the exit status is 1 if one was not. The model and two untrained ones take turns behind the alias
-of a store of its own. What each answers to each request is computed here, beforehand, and every image of every answer
-is compared with it.
+Writes soak.md here; the exit status is 1 if an answer is wrong. The model and two untrained ones take turns behind the
+alias, in a separate store. The right answer of each model to each request is computed here before, and every image of
+every answer is compared with it.
 """
 
 import argparse
@@ -48,8 +48,8 @@ OTHERS = {
 CLOSE = 2e-4
 NEAR_A_MOVE = 3.0
 HEAD = """\
-Requests of every path and form from {clients} clients, one each under way, while the alias moves; version 1 is
-{title}, 2 and 3 are smaller; {machine}, the clients on the same machine.
+Requests of every path and form from {clients} clients, each with one request at a time, while the alias moves. Version
+1 is {title}; versions 2 and 3 are smaller. {machine}; the clients run on the same machine.
 Made by `python benchmarks/serving/soak.py`.
 
 | | |
@@ -59,7 +59,7 @@ Made by `python benchmarks/serving/soak.py`.
 
 @dataclass(frozen=True)
 class Question:
-    """A request, and what each version's answer to it holds, by name; None where it must refuse (422)."""
+    """A request, and the right answer of each version to it; None if the version must refuse (422)."""
 
     method: str
     path: str
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def soak(folder: Path, archive: Path, requests: int, moves: int, clients: int) -> int:
-    """Write what happened; 1 if a request failed, an answer was wrong or a move was not followed."""
+    """Run the test and write its results; 1 if a request failed, an answer was wrong or a move was not followed."""
     store, port = f"sqlite:///{folder}/mlflow.db", free_port()
     registry = MlflowClient(store)
     models = fill(registry, folder, archive)
@@ -121,7 +121,7 @@ def soak(folder: Path, archive: Path, requests: int, moves: int, clients: int) -
 
 
 def fill(registry: MlflowClient, folder: Path, archive: Path) -> dict[str, GenerativeModel]:
-    """Three registered versions, and the models in them."""
+    """Register three versions; return their models."""
     registry.create_registered_model(NAME)
     experiment = registry.create_experiment("soak", (folder / "mlruns").as_uri())
     own = load_model(archive)
@@ -139,7 +139,7 @@ def fill(registry: MlflowClient, folder: Path, archive: Path) -> dict[str, Gener
 
 
 def ask_beforehand(models: dict[str, GenerativeModel]) -> list[Question]:
-    """Requests of every path and form, with what each model answers."""
+    """Requests of every path and form, with the right answer of each model."""
     rng = np.random.default_rng(1)
     greys = rng.random((16, 28, 28)).round(4).astype("float32")
     pictures = np.rint(255 * greys).astype("uint8")
@@ -167,7 +167,7 @@ def ask_beforehand(models: dict[str, GenerativeModel]) -> list[Question]:
 def question(
     method: str, path: str, body: bytes | None, headers: dict[str, str], asked: Ask, models: dict[str, GenerativeModel]
 ) -> Question:
-    """A question, `asked` being what the request means."""
+    """A question; `asked` is the meaning of the request."""
     expected = {}
     for version, model in models.items():
         (found,) = answers.answer_all(model, [asked])
@@ -177,7 +177,7 @@ def question(
 
 
 def check_apart(found: list[answers.Answer]) -> None:
-    """Something in each image's answer must tell any two models apart, or nothing mixed could be seen."""
+    """Check that the answers of two models differ for each image; otherwise a mixed answer could not be seen."""
     for one, other in itertools.combinations(found, 2):
         told = [differs(one[name], other[name]) for name in one if one[name].shape == other[name].shape]
         if told and not np.any(told, axis=0).all():
@@ -185,7 +185,7 @@ def check_apart(found: list[answers.Answer]) -> None:
 
 
 def differs(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """In which rows values lie well beyond what counts as equal."""
+    """The rows in which values differ by clearly more than the tolerance."""
     beyond = np.abs(values - others) > 5 * (CLOSE + CLOSE * np.abs(others))
     return beyond.reshape(len(values), -1).any(axis=1)
 
@@ -216,7 +216,7 @@ COUNTING = threading.Lock()
 
 
 def find_wrong(chosen: Question, answer: Answer, record: Record) -> str:
-    """What is wrong with an answer; nothing, if all of it is what the version that it names answers."""
+    """What is wrong with an answer; empty if it is completely the answer of the version that it names."""
     content = json.loads(answer.body)
     named = content.get("model")
     if not named:
@@ -237,7 +237,7 @@ def find_wrong(chosen: Question, answer: Answer, record: Record) -> str:
 
 
 def move(registry: MlflowClient, record: Record, requests: int, moves: int, port: int) -> None:
-    """Move the alias at equal steps of the requests, each time once the move before has been followed."""
+    """Move the alias after equal numbers of requests, and only when the service has followed the move before."""
     turns = itertools.cycle(["2", "3", "1"])
     for number, version in zip(range(1, moves + 1), turns, strict=False):
         while len(record.seconds) < number * requests // (moves + 1):
@@ -253,14 +253,14 @@ def move(registry: MlflowClient, record: Record, requests: int, moves: int, port
 
 
 def count_swaps(port: int) -> int:
-    """What the service says of it."""
+    """The number of swaps in the service's metrics."""
     text = Client(port).ask("GET", "/metrics").body.decode()
     (line,) = [line for line in text.splitlines() if line.startswith("vaeline_model_swaps_total ")]
     return int(float(line.split()[1]))
 
 
 def write_record(record: Record, swaps: int, memory: list[int], status: int) -> str:
-    """What happened, as rows of a table."""
+    """The results as rows of a table."""
     times = np.array(record.seconds)
     near = np.array([any(0 <= when - moved < NEAR_A_MOVE for moved in record.moves) for when, _ in record.seconds])
     by_version = ", ".join(f"{count} by version {version}" for version, count in sorted(record.versions.items()))
@@ -278,7 +278,7 @@ def write_record(record: Record, swaps: int, memory: list[int], status: int) -> 
 
 
 def write_percentiles(seconds: np.ndarray) -> str:
-    """Half of the requests, and 99 of 100, took no longer."""
+    """The 50th and 99th percentile, in milliseconds."""
     return ", ".join(f"{1000 * value:.0f}" for value in np.percentile(seconds, (50, 99))) if len(seconds) else "none"
 
 
