@@ -12,6 +12,7 @@ FORKED = ("python", "python3", "dvc", "vaeline")
 SHARED, OWNER = "VAELINE_TESTS_FOLDER", "VAELINE_TESTS_PID"
 HERE = Path(__file__).parent
 REAL = Path(sys.executable).parent
+CAN_FORK = hasattr(os, "pidfd_open")
 
 
 def shared_folder() -> Path:
@@ -25,7 +26,7 @@ def forked_programs() -> Path:
 
     The first call starts the server. A system without `pidfd_open`, which Linux has, gets the programs themselves.
     """
-    if not hasattr(os, "pidfd_open"):
+    if not CAN_FORK:
         return REAL
     folder = shared_folder() / "fork server"
     with FileLock(folder.with_suffix(".lock")):

@@ -5,12 +5,12 @@ import sys
 from dataclasses import replace
 
 import pytest
-from forking.programs import REAL, forked_programs
+from forking.programs import CAN_FORK
 from pipeline.workspace import Workspace
 
 from vaeline.artifacts import digest
 
-pytestmark = pytest.mark.skipif(forked_programs() == REAL, reason="forks take Linux")
+pytestmark = pytest.mark.skipif(not CAN_FORK, reason="forks take Linux")
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
 SLEEP = "import signal; print('ready', flush=True); signal.pause()"
 ABOUT = "import os, sys; print(os.getcwd(), sys.argv[1:], os.environ['WORD'], sys.path[1], vaeline.__file__)"
