@@ -11,7 +11,7 @@ from vaeline.artifacts import atomic_file, digest
 from vaeline.data.prepared import read_prepared
 from vaeline.ingestion.simulation import foreign_pictures, noisy, rotated, thicker
 from vaeline.models.archive import load_model
-from vaeline.monitoring.observables import Observed, observe
+from vaeline.monitoring.scores import Observed, observe
 from vaeline.scores import ELBO_PARTS
 
 CLEAN, FOREIGN = "clean", "foreign"

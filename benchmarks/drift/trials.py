@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from vaeline.ingestion.simulation import simulate
-from vaeline.monitoring.decision import examine, is_triggered
-from vaeline.monitoring.observables import Observed
+from vaeline.monitoring.checks import check_window, is_triggered
+from vaeline.monitoring.scores import Observed
 from vaeline.params.monitor import MonitorParams
 
 
@@ -62,7 +62,7 @@ def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Ou
         own = rest[number * cell.rows : (number + 1) * cell.rows]
         spare = rest if cell.kind == "class_mix" else own  # a changed class mix needs more rows to draw from
         window = draw_window(bank, spare, cell, int(rng.integers(2**31)))
-        tests = examine(reference, window, settings)
+        tests = check_window(reference, window, settings)
         violated.append(tuple(test.name for test in tests if test.violated))
     return Outcome(tuple(violated), is_triggered([bool(names) for names in violated], settings.k, settings.n))
 

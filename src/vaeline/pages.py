@@ -94,13 +94,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Gallery:
     """Pictures beside each other."""
 
     pictures: Sequence[Picture]
 
 
-Block = Heading | Sentence | Listing | Table | Pictures
+Block = Heading | Sentence | Listing | Table | Gallery
 
 
 def write_markdown(blocks: Sequence[Block]) -> str:
@@ -129,7 +129,7 @@ def _markdown(block: Block) -> str:
         case Table(frame):
             rows = [[_markdown_cell(cell) for cell in row] for row in (frame.columns, *frame.itertuples(index=False))]
             return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
-        case Pictures(pictures):
+        case Gallery(pictures):
             return "\n\n".join(f"![{_markdown_text(each.caption)}]({each.name}.png)" for each in pictures)
 
 
@@ -159,7 +159,7 @@ def _html(block: Block) -> str:
             return "<ul>\n" + "\n".join(f"<li>{_html_text(item)}</li>" for item in items) + "\n</ul>"
         case Table():
             return _html_table(block)
-        case Pictures(pictures):
+        case Gallery(pictures):
             return '<div class="pair">\n' + "\n".join(_html_figure(picture) for picture in pictures) + "\n</div>"
 
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from vaeline.artifacts import digest
 from vaeline.changes.differences import changed_inputs, changed_metrics, changed_params
 from vaeline.changes.report import build_report
-from vaeline.changes.state import State, committed_state, present_state
+from vaeline.changes.state import PipelineState, committed_state, present_state
 from vaeline.cli import app
 from vaeline.errors import VaelineError
-from vaeline.pages import Heading, Picture, Pictures, Sentence, Table, write_html, write_markdown
+from vaeline.pages import Gallery, Heading, Picture, Sentence, Table, write_html, write_markdown
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -129,8 +129,8 @@ def test_the_command_writes_a_page_with_its_pictures_inside_and_one_with_them_be
     assert CliRunner().invoke(app, ["report", "--base", "nowhere"]).exit_code == 1
 
 
-def state(metrics=None, params=None, stages=None) -> State:
-    return State("now", stages or {}, params or {}, metrics or {}, {})
+def state(metrics=None, params=None, stages=None) -> PipelineState:
+    return PipelineState("now", stages or {}, params or {}, metrics or {}, {})
 
 
 def test_a_difference_has_the_interval_of_both_errors_and_is_shown_only_beyond_it():
@@ -171,7 +171,7 @@ def test_a_page_escapes_what_it_quotes():
         Heading("<b>", 1),
         Sentence("a < b & c"),
         Table(pd.DataFrame({"x": ["<script>"]})),
-        Pictures([Picture("p", 'a "quoted" one', PNG)]),
+        Gallery([Picture("p", 'a "quoted" one', PNG)]),
     ]
     text = write_html(blocks, "<title>")
     assert "<script>" not in text

@@ -18,7 +18,7 @@ from vaeline.gate.contest import Contest
 from vaeline.gate.decision import Decision
 from vaeline.gate.publish import PAGE, REPORT, VERDICT_TAG, gate_tags, publish
 from vaeline.gate.report import build_report, gate_digest, page_blocks
-from vaeline.gate.scores import Improvement, Scores
+from vaeline.gate.scores import ContestScores, Improvement
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound
 from vaeline.pages import write_markdown
 
@@ -68,7 +68,7 @@ def decision(params, champion=True, verdict=PASS, seeds=1, low=1.5):
     return Decision(
         Contest(params, None, candidates, entrant("vae-digits", "4") if champion else None),
         SimpleNamespace(data=SimpleNamespace(test_sha256="t" * 64)),
-        Scores(
+        ContestScores(
             [scored(f"vae-digits-candidates v{5 + index}", 130.0 + index) for index in range(seeds)],
             scored("vae-digits v4", 132.0) if champion else None,
             improvement=improvement,

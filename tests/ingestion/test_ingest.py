@@ -21,11 +21,11 @@ from vaeline.ingestion.batches import read_batch
 from vaeline.ingestion.ingest import alone, ingest
 from vaeline.ingestion.quarantine import QUARANTINE
 from vaeline.ingestion.run import as_report, open_rules
-from vaeline.validation.checkpoint import Failure, Verdict
+from vaeline.validation.checkpoint import FailedExpectation, Verdict
 
 TRACK = accept.track  # before the place puts a note there
 PASSES = Verdict("digits", 3, {"batch": 1}, [])
-FAILS = Verdict("digits", 3, {"batch": 1}, [Failure("border of every image", "1 of 60", {}, 1, ["batch/2"])])
+FAILS = Verdict("digits", 3, {"batch": 1}, [FailedExpectation("border of every image", "1 of 60", {}, 1, ["batch/2"])])
 
 
 def send(name, images, labels=None):

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from vaeline.ingestion.simulation import KINDS
-from vaeline.monitoring.observables import Observed
+from vaeline.monitoring.scores import Observed
 
 with pytest.MonkeyPatch.context() as patch:  # the benchmark's modules are no part of the package
     patch.syspath_prepend(str(ROOT / "benchmarks"))

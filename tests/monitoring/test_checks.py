@@ -1,12 +1,12 @@
 import pytest
 
-from vaeline.monitoring.decision import examine, is_triggered, is_violated, judge
-from vaeline.monitoring.observables import observe
-from vaeline.monitoring.two_sample_tests import Finding
+from vaeline.monitoring.checks import check_window, is_triggered, is_violated, judge
+from vaeline.monitoring.scores import observe
+from vaeline.monitoring.two_sample_tests import TwoSampleResult
 
 
 def finding(name="kl", p=1e-6, effect=0.5):
-    return Finding(name, 1.0, p, effect)
+    return TwoSampleResult(name, 1.0, p, effect)
 
 
 def test_a_violation_takes_a_test_and_an_effect(settings):
@@ -48,7 +48,7 @@ def test_every_drift_is_told_from_a_clean_window(kind, small_model, digits, batc
     verdicts = {}
     for name, drift in ((kind, strength), ("clean", None)):
         drawn = batch(name, 300, 3, drift)
-        verdicts[name] = examine(reference, observe(small_model, drawn.images, drawn.labels, 1), settings)
+        verdicts[name] = check_window(reference, observe(small_model, drawn.images, drawn.labels, 1), settings)
     assert is_violated(verdicts[kind])
     assert not is_violated(verdicts["clean"])
     expected = {"class_mix": "class_mix", "poisoned": "labels"}.get(kind, "neg_elbo")
@@ -57,4 +57,4 @@ def test_every_drift_is_told_from_a_clean_window(kind, small_model, digits, batc
 
 def test_the_same_window_has_the_same_verdict(small_model, digits, settings):
     reference, window = (observe(small_model, digits.images[rows], None, 1) for rows in (slice(600), slice(600, 800)))
-    assert examine(reference, window, settings) == examine(reference, window, settings)
+    assert check_window(reference, window, settings) == check_window(reference, window, settings)

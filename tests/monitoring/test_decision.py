@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from vaeline import compute
 from vaeline.cli import app
 from vaeline.errors import VaelineError
-from vaeline.monitoring import pictures, run
+from vaeline.monitoring import decision, figures
 from vaeline.monitoring.record import MONITORING, read_history
 from vaeline.tracking.comparison import resolve_run
 from vaeline.tracking.store import open_store
@@ -24,7 +24,7 @@ CONTRACT = {"champion", "window", "tests", "violated", "history", "triggered", "
 def _in_the_shop(shop, monkeypatch):
     monkeypatch.chdir(shop)
     monkeypatch.setattr(compute, "fix_threads", lambda threads: None)  # TensorFlow may run already
-    monkeypatch.setattr(run, "draw_figures", lambda *arguments: {})  # they take longer than all the rest
+    monkeypatch.setattr(decision, "draw_figures", lambda *arguments: {})  # they take longer than all the rest
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_the_verdict_is_what_the_contract_names(monitor, shop):
 
 
 def test_the_page_needs_no_other_file(monitor, monkeypatch):
-    monkeypatch.setattr(run, "draw_figures", pictures.draw_figures)
+    monkeypatch.setattr(decision, "draw_figures", figures.draw_figures)
     monitor("poisoned", 1)
     page = Path("reports/monitor.html").read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from vaeline.monitoring import two_sample_tests
-from vaeline.monitoring.observables import Observed
+from vaeline.monitoring.scores import Observed
 
 
 def normal(rows, seed, shift=0.0, scale=1.0, dims=2):

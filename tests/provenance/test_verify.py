@@ -9,7 +9,7 @@ import pytest
 from tracking.project import Project
 
 from vaeline.provenance.subjects import find_trained
-from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, Check, verify
+from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, verify
 from vaeline.tracking.history import lock_on_disk, recorded_locks
 from vaeline.tracking.runs import log_metrics, set_tags
 from vaeline.tracking.trees import disk_tree, dvc_md5
@@ -18,17 +18,17 @@ CANDIDATE, CHAMPION = "models:/vae-digits-candidates/2", "models:/vae-digits@cha
 
 
 @pytest.fixture
-def check(client) -> Callable[[str], list[Check]]:
+def check(client) -> Callable[[str], list[LineageCheck]]:
     """All checks of a version or run."""
 
-    def checked(name: str) -> list[Check]:
+    def checked(name: str) -> list[LineageCheck]:
         recorded = [*recorded_locks()[0], *lock_on_disk()]
         return verify(client, find_trained(client, name), recorded)
 
     return checked
 
 
-def named(checks: list[Check], verdict: str) -> set[str]:
+def named(checks: list[LineageCheck], verdict: str) -> set[str]:
     return {item.name for item in checks if item.verdict == verdict}
 
 

@@ -6,7 +6,7 @@ import pytest
 from vaeline.errors import VaelineError
 from vaeline.retraining.drift import REPORTS, VERDICT, newest_verdict
 
-NO_RUNS = SimpleNamespace(search_experiments=lambda filter_string: [])
+NO_RUNS = SimpleNamespace(get_experiment_by_name=lambda name: None)
 
 
 @pytest.fixture(autouse=True)

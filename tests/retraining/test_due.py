@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from retraining.test_inputs import THEN
 
-from vaeline.retraining.due import Champion, Situation, judge
+from vaeline.retraining.due import Champion, DueFacts, judge
 from vaeline.retraining.record import Retraining
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 CHAMPION = Champion("3", "d" * 64, NOW - 5 * DAY, THEN)
-FRESH = Situation(THEN, CHAMPION, None, None, 30 * DAY, NOW)
+FRESH = DueFacts(THEN, CHAMPION, None, None, 30 * DAY, NOW)
 OTHER = replace(THEN, params={"train.epochs": 30, "train.seed": 1})
 TRIGGERED = {"created": (NOW - DAY).isoformat(), "triggered": True, "tests": [{"name": "kl", "violated": True}]}
 

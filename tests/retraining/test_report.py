@@ -64,3 +64,16 @@ def test_a_page_without_reasons_says_why_not():
     page = write_page(report(due=False, reasons=[], otherwise=["no drift"], outcome="not_due").as_dict())
     assert "# Retraining: not due" in page
     assert "- no drift" in page
+
+
+def test_a_vertical_line_in_a_sentence_does_not_break_the_table():
+    checks = [{"name": "kl", "verdict": "pass", "sentence": "KL | q(z|x) is 3"}]
+    gate = {"candidate": {"version": "7"}, "verdict": "pass", "checks": checks}
+    page = write_page(report(candidate="7").as_dict(), gate)
+    assert "| kl | pass | KL \\| q(z\\|x) is 3 |" in page
+
+
+def test_a_batch_cannot_bring_markup_into_the_page():
+    ingested = {"quarantined": [{"name": "<img src=x>.npz", "why": "two\nlines"}]}
+    page = write_page(report().as_dict(), None, ingested)
+    assert "- \\<img src=x>.npz: two lines" in page

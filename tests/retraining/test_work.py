@@ -33,7 +33,7 @@ class Stage:
     ledger: list[dict[str, str]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
 
-    def play(self, patch: pytest.MonkeyPatch, champion=CHAMPION, reasons=(DATA,)) -> work.Outcome:
+    def play(self, patch: pytest.MonkeyPatch, champion=CHAMPION, reasons=(DATA,)) -> work.RetrainingResult:
         version = SimpleNamespace(name="vae-mnist-candidates", version="7", tags={DIGEST_TAG: self.digest})
         client = SimpleNamespace(get_model_version=lambda name, number: version)
         patch.setattr(work, "run_dvc", lambda *arguments: self.done.append(" ".join(arguments)))

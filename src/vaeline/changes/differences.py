@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeline.changes.state import PREPARED, State
+from vaeline.changes.state import PREPARED, PipelineState
 from vaeline.evaluation.comparison import Comparison, Evaluation, compare
 from vaeline.params.base import flatten
 from vaeline.tracking.locks import MODEL, code, deps, outs
@@ -21,14 +21,14 @@ MEBIBYTE = 2**20
 ABSENT = "–"
 
 
-def changed_params(base: State, present: State) -> pd.DataFrame:
+def changed_params(base: PipelineState, present: PipelineState) -> pd.DataFrame:
     """Parameters that are not the same: `parameter`, `base`, `now`."""
     keys = [key for key in {**base.params, **present.params} if base.params.get(key) != present.params.get(key)]
     rows = [(key, base.params.get(key, ABSENT), present.params.get(key, ABSENT)) for key in keys]
     return pd.DataFrame(rows, columns=["parameter", "base", "now"]).astype(str)
 
 
-def changed_inputs(base: State, present: State) -> pd.DataFrame:
+def changed_inputs(base: PipelineState, present: PipelineState) -> pd.DataFrame:
     """Data and code that stages took in otherwise: `path`, `what`, `stages`."""
     stages: dict[tuple[str, str], list[str]] = {}
     for stage in present.stages:
@@ -43,7 +43,7 @@ def changed_inputs(base: State, present: State) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["path", "what", "went into"]).iloc[::-1]
 
 
-def paired_comparison(base: State, present: State, score: str) -> Comparison | None:
+def paired_comparison(base: PipelineState, present: PipelineState, score: str) -> Comparison | None:
     """The test images scored by both models, image by image; None where the scores of one are not at hand.
 
     Raises:
@@ -53,7 +53,7 @@ def paired_comparison(base: State, present: State, score: str) -> Comparison | N
     return None if before is None or after is None else compare([before, after], score)
 
 
-def changed_metrics(base: State, present: State, paired: set[str]) -> pd.DataFrame:
+def changed_metrics(base: PipelineState, present: PipelineState, paired: set[str]) -> pd.DataFrame:
     """Figures that differ and are not among the `paired` scores: `figure`, `base`, `now`, `difference`, `interval`.
 
     The 95 % interval is that of two independent figures with their standard errors; empty where there are none.
@@ -76,7 +76,7 @@ def changed_metrics(base: State, present: State, paired: set[str]) -> pd.DataFra
     return pd.DataFrame(rows, columns=["figure", "base", "now", "difference", "95 % interval", "shown"])
 
 
-def costs(base: State, present: State, minutes: Mapping[str, float]) -> pd.DataFrame:
+def costs(base: PipelineState, present: PipelineState, minutes: Mapping[str, float]) -> pd.DataFrame:
     """What both took: MiB of model and data, epochs, and `minutes` of training by the state's name."""
     rows = {
         "model, MiB": [_mebibytes(state, "train", MODEL) for state in (base, present)],
@@ -90,7 +90,7 @@ def costs(base: State, present: State, minutes: Mapping[str, float]) -> pd.DataF
     return pd.DataFrame([(name, *values) for name, values in rows.items()], columns=["cost", "base", "now"])
 
 
-def _evaluation(state: State) -> Evaluation | None:
+def _evaluation(state: PipelineState) -> Evaluation | None:
     scores, per_class = state.table(SCORES), state.table(PER_CLASS)
     if scores is None:
         return None
@@ -113,16 +113,16 @@ def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in flat.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
-def _mebibytes(state: State, stage: str, path: str) -> str:
+def _mebibytes(state: PipelineState, stage: str, path: str) -> str:
     sizes = {entry["path"]: entry.get("size") for entry in state.stages.get(stage, {}).get("outs", [])}
     return f"{sizes[path] / MEBIBYTE:.1f}" if sizes.get(path) else ABSENT
 
 
-def _rows(state: State) -> str:
+def _rows(state: PipelineState) -> str:
     report = state.document(VALIDATION)
     return f"{report['rows']['train']:,}" if report and "train" in report.get("rows", {}) else ABSENT
 
 
-def _epochs(state: State) -> str:
+def _epochs(state: PipelineState) -> str:
     history = state.table("reports/history.csv")
     return ABSENT if history is None else str(len(history))

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from vaeline.changes import differences
-from vaeline.changes.state import State
+from vaeline.changes.state import PipelineState
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Comparison, comparison_tables
 from vaeline.figures.canvas import figure_png
 from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
-from vaeline.pages import Block, Heading, Picture, Pictures, Sentence, Table
+from vaeline.pages import Block, Gallery, Heading, Picture, Sentence, Table
 from vaeline.scores import LOSSES, title_of, unit_of
 
 GATE = Path("reports/gate.json")
@@ -28,7 +28,7 @@ BESIDE = {
 NOTHING = "Nothing."
 
 
-def build_report(base: State, present: State, minutes: Mapping[str, float]) -> list[Block]:
+def build_report(base: PipelineState, present: PipelineState, minutes: Mapping[str, float]) -> list[Block]:
     """The page's blocks. `minutes`: how long each state was trained, by its name, where that is known."""
     comparison, why_not = _compared(base, present)
     return [
@@ -55,10 +55,10 @@ def build_report(base: State, present: State, minutes: Mapping[str, float]) -> l
 
 def pictures_of(blocks: Sequence[Block]) -> list[Picture]:
     """All pictures of a page."""
-    return [picture for block in blocks if isinstance(block, Pictures) for picture in block.pictures]
+    return [picture for block in blocks if isinstance(block, Gallery) for picture in block.pictures]
 
 
-def _compared(base: State, present: State) -> tuple[Comparison | None, str]:
+def _compared(base: PipelineState, present: PipelineState) -> tuple[Comparison | None, str]:
     """Both models on the same test images, or why that cannot be said."""
     missing = [state.name for state in (base, present) if differences.SCORES not in state.outputs]
     if missing:
@@ -71,7 +71,7 @@ def _compared(base: State, present: State) -> tuple[Comparison | None, str]:
         return None, f"The test images cannot be compared: {error}."
 
 
-def _summary(comparison: Comparison | None, why_not: str, same: bool, present: State) -> list[Block]:
+def _summary(comparison: Comparison | None, why_not: str, same: bool, present: PipelineState) -> list[Block]:
     lines = []
     if comparison is None:
         lines.append(why_not)
@@ -101,10 +101,10 @@ def _paired(comparison: Comparison | None) -> list[Block]:
     for caption, columns, rows in comparison_tables(comparison):
         blocks += [Sentence(f"{caption}:"), Table(pd.DataFrame(rows, columns=columns))]
     notes = [Sentence(f"{note}.") for note in comparison.notes]
-    return [*blocks, *notes, Pictures([Picture("differences", title, figure_png(figure))])]
+    return [*blocks, *notes, Gallery([Picture("differences", title, figure_png(figure))])]
 
 
-def _others(base: State, present: State, comparison: Comparison | None) -> list[Block]:
+def _others(base: PipelineState, present: PipelineState, comparison: Comparison | None) -> list[Block]:
     paired = set() if comparison is None else set(comparison.overall["score"])
     return [
         Sentence("Other figures, as independent measurements (shown: the interval leaves out 0)."),
@@ -112,7 +112,7 @@ def _others(base: State, present: State, comparison: Comparison | None) -> list[
     ]
 
 
-def _validation(present: State) -> str:
+def _validation(present: PipelineState) -> str:
     report = present.document(differences.VALIDATION)
     if report is None:
         return "Data validation: its report is not at hand."
@@ -144,7 +144,7 @@ def _drift_tests() -> list[Block]:
     ]
 
 
-def _gate(present: State) -> list[Block]:
+def _gate(present: PipelineState) -> list[Block]:
     report = _gate_report(present)
     if report is None:
         return [Sentence("reports/gate.json is not there, or is about another model: `vaeline gate .` asks it.")]
@@ -157,21 +157,21 @@ def _gate(present: State) -> list[Block]:
     ]
 
 
-def _gate_report(present: State) -> dict[str, Any] | None:
+def _gate_report(present: PipelineState) -> dict[str, Any] | None:
     report = _read(GATE)
     return report if report and report["candidate"]["model_digest"] == present.model_sha256 else None
 
 
-def _curves(base: State, present: State) -> list[Block]:
+def _curves(base: PipelineState, present: PipelineState) -> list[Block]:
     histories = {state.name: state.table("reports/history.csv") for state in (base, present)}
     known = {name: history for name, history in histories.items() if history is not None}
     if missing := [name for name in histories if name not in known]:
         return [Sentence(f"The history of {' and '.join(missing)} is not at hand; `dvc fetch` brings it.")]
     figure = draw_curves_beside(known, "validation loss by epoch")
-    return [Pictures([Picture("curves", "Validation loss by epoch, before and after", figure_png(figure))])]
+    return [Gallery([Picture("curves", "Validation loss by epoch, before and after", figure_png(figure))])]
 
 
-def _beside(base: State, present: State) -> list[Block]:
+def _beside(base: PipelineState, present: PipelineState) -> list[Block]:
     before, after = base.figures(), present.figures()
     blocks: list[Block] = []
     for name, what in BESIDE.items():
@@ -181,7 +181,7 @@ def _beside(base: State, present: State) -> list[Block]:
             if name in figures
         ]
         if shown:
-            blocks.append(Pictures(shown))
+            blocks.append(Gallery(shown))
     missing = [state.name for state, figures in ((base, before), (present, after)) if not figures]
     if missing:
         blocks.append(Sentence(f"The pictures of {' and '.join(missing)} are not at hand; `dvc fetch` brings them."))

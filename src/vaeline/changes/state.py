@@ -24,7 +24,7 @@ FIGURES = "reports/figures"
 
 
 @dataclass(frozen=True)
-class State:
+class PipelineState:
     """The stages of its `dvc.lock`, its parameters with dotted keys, and its committed metrics.
 
     outputs: what the lock records, as far as the disk or DVC's cache has it, by path.
@@ -60,7 +60,7 @@ class State:
         return digest(content) if isinstance(content, Path) else ""
 
 
-def committed_state(revision: str) -> State:
+def committed_state(revision: str) -> PipelineState:
     """What `revision` holds, and of what its `dvc.lock` records the part that DVC's cache has.
 
     Raises:
@@ -77,7 +77,7 @@ def committed_state(revision: str) -> State:
     return _state(name, held, {METRICS: {"": held[METRICS]}})
 
 
-def present_state() -> State:
+def present_state() -> PipelineState:
     """What lies in the working tree.
 
     Raises:
@@ -89,7 +89,7 @@ def present_state() -> State:
     return _state("now", {str(file): file.read_bytes() for file in files}, None)
 
 
-def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] | None) -> State:
+def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] | None) -> PipelineState:
     try:
         stages = read_lock(held[str(LOCK_FILE)])
         params = flatten(YAML(typ="safe").load(held[str(PARAMS_FILE)]))
@@ -98,7 +98,9 @@ def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] |
         raise VaelineError(f"{name}: dvc.lock, params.yaml or {METRICS} cannot be read ({error})") from None
     recorded = {path: md5 for stage in stages for path, md5 in outs(stages, stage).items()}
     found = {path: _at_hand(path, md5, committed) for path, md5 in recorded.items()}
-    return State(name, stages, params, metrics, {path: tree for path, tree in found.items() if tree is not None})
+    return PipelineState(
+        name, stages, params, metrics, {path: tree for path, tree in found.items() if tree is not None}
+    )
 
 
 def _at_hand(path: str, md5: str, committed: Mapping[str, Tree] | None) -> Tree | None:

@@ -35,7 +35,9 @@ def monitor(
         params = read_params()
         from vaeline.compute import fix_threads
         from vaeline.data.prepared import read_prepared
-        from vaeline.monitoring.run import find_watched, look_at, publish
+        from vaeline.monitoring.decision import look_at
+        from vaeline.monitoring.facts import find_watched
+        from vaeline.monitoring.publish import publish
         from vaeline.monitoring.window import read_window
         from vaeline.registry.versions import present_store
 

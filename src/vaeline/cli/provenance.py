@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from vaeline.provenance.graph import Graph, Node
-    from vaeline.provenance.verify import Check
+    from vaeline.provenance.verify import LineageCheck
     from vaeline.tracking.history import RecordedLock
 
 DIGEST = re.compile(r"[0-9a-f]{32,64}(\.dir)?")
@@ -91,7 +91,7 @@ def verify(
 
 def _retrain(
     client: "MlflowClient", found: "ModelVersion | Run", recorded: "Sequence[RecordedLock]", tolerance: float
-) -> "list[Check]":
+) -> "list[LineageCheck]":
     from vaeline.provenance import retrain as again
     from vaeline.provenance.evidence import lock_of, run_of
 
@@ -104,7 +104,7 @@ def _retrain(
     return list(again.compare_retrained(run, lock, commit, again.retrain(lock, commit), tolerance))
 
 
-def _show_checks(checks: "Sequence[Check]") -> None:
+def _show_checks(checks: "Sequence[LineageCheck]") -> None:
     """A table of the checks, those that differ in full, and a line that counts them."""
     from rich.console import Console
     from rich.table import Table

@@ -9,7 +9,7 @@ import typer
 from vaeline.cli.app import app, sentences
 
 if TYPE_CHECKING:
-    from vaeline.changes.state import State
+    from vaeline.changes.state import PipelineState
 
 
 @app.command()
@@ -40,7 +40,7 @@ def report(
     typer.echo(f"{out}/change.html, {out}/change.md")
 
 
-def _minutes(states: "list[State]") -> Mapping[str, float]:
+def _minutes(states: "list[PipelineState]") -> Mapping[str, float]:
     """How long each was trained, as far as the store knows; what it does not know is no error here."""
     from vaeline.errors import VaelineError
     from vaeline.registry.versions import present_store

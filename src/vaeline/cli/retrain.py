@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from vaeline.params.whole import Params
-    from vaeline.retraining.due import Due, Situation
+    from vaeline.retraining.due import Due, DueFacts
     from vaeline.retraining.report import Report
 
 PANEL = "Keep it fresh"
@@ -101,7 +101,7 @@ def _retrain(client: "MlflowClient", params: "Params", if_due: bool, dry_run: bo
     typer.echo(f"{report.sentence}; see {reports.PAGE}")
 
 
-def _remember(client: "MlflowClient", params: "Params", seen: "Situation", report: "Report") -> None:
+def _remember(client: "MlflowClient", params: "Params", seen: "DueFacts", report: "Report") -> None:
     """Keep what was done: the next call finds these inputs answered."""
     from datetime import UTC, datetime
 

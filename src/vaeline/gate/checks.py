@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from vaeline.gate.contest import Contest
-from vaeline.gate.facts import PASSED, TEST, TEST_TAG, VALIDATION_TAG, DataFacts, Facts, rows_digest
+from vaeline.gate.facts import PASSED, TEST, TEST_TAG, VALIDATION_TAG, ContestFacts, DataFacts, rows_digest
 from vaeline.gate.policy import least_gain
-from vaeline.gate.scores import Improvement, ModelScores, Scores
+from vaeline.gate.scores import ContestScores, Improvement, ModelScores
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound, judge_gain, overall
 from vaeline.gate.trial import ServiceTrial
 from vaeline.params.gate import GateParams
@@ -61,7 +61,7 @@ def not_run(name: str, reason: str) -> Check:
     return Check(name, NOT_RUN, None, None, reason)
 
 
-def model_checks(contest: Contest, facts: Facts, scores: Scores) -> list[Check]:
+def model_checks(contest: Contest, facts: ContestFacts, scores: ContestScores) -> list[Check]:
     """All checks but those of the service."""
     gate = contest.params.gate
     return [
@@ -73,7 +73,7 @@ def model_checks(contest: Contest, facts: Facts, scores: Scores) -> list[Check]:
     ]
 
 
-def measured_checks(scores: Scores, gate: GateParams) -> list[Check]:
+def measured_checks(scores: ContestScores, gate: GateParams) -> list[Check]:
     """The checks of scores, which must all be finite."""
     if scores.improvement is None:
         against = [Check("champion", PASS, None, None, "no champion: only absolute floors were asked for")]
@@ -153,7 +153,7 @@ def anomaly_check(auroc: float | None, gate: GateParams) -> Check:
     return at_least("auroc", f"AUROC of {gate.ood_score} on {gate.ood_kind}", auroc, gate.floors.auroc)
 
 
-def service_checks(facts: Facts, trial: ServiceTrial | None, failed: bool, gate: GateParams) -> list[Check]:
+def service_checks(facts: ContestFacts, trial: ServiceTrial | None, failed: bool, gate: GateParams) -> list[Check]:
     """Whether the served model answers every mode, as it did when it was registered, and in time.
 
     trial: None where the model was not served, because a check has `failed` or there are no golden outputs.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vaeline.gate.checks import Check, model_checks, service_checks
 from vaeline.gate.contest import Contest
-from vaeline.gate.facts import Facts, gather_facts
+from vaeline.gate.facts import ContestFacts, gather_facts
 from vaeline.gate.policy import require_thresholds
-from vaeline.gate.scores import Scores, take_scores
+from vaeline.gate.scores import ContestScores, take_scores
 from vaeline.gate.statistics import FAIL, overall
 from vaeline.gate.trial import serve_and_ask
 
@@ -17,8 +17,8 @@ class Decision:
     """A contest with its facts, scores and checks; the verdict follows from the checks alone."""
 
     contest: Contest
-    facts: Facts
-    scores: Scores
+    facts: ContestFacts
+    scores: ContestScores
     checks: Sequence[Check]
 
     @property

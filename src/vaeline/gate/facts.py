@@ -49,7 +49,7 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ContestFacts:
     """What the gate reads before it scores anything.
 
     models: the loaded candidates, in their order. champion: the loaded champion, or None. archive_bytes: the size of
@@ -70,7 +70,7 @@ class Facts:
     no_golden: str
 
 
-def gather_facts(contest: Contest) -> Facts:
+def gather_facts(contest: Contest) -> ContestFacts:
     """Read the data, the classifier, the models, and what is stored with the first candidate.
 
     Raises:
@@ -83,7 +83,7 @@ def gather_facts(contest: Contest) -> Facts:
     golden, no_golden = _read_if_stored(first.read_golden)
     with first.artifact(ARCHIVE) as file:
         archive_bytes = file.stat().st_size
-    return Facts(
+    return ContestFacts(
         data=read_data_facts(contest.directory, prepared),
         prepared=prepared,
         classifier=classifier,

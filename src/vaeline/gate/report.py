@@ -14,7 +14,7 @@ import pandas as pd
 
 from vaeline.gate.policy import content_digest, least_gain, policy
 from vaeline.gate.statistics import PASS
-from vaeline.pages import Block, Code, Heading, Listing, Picture, Pictures, Sentence, Strong, Table
+from vaeline.pages import Block, Code, Gallery, Heading, Listing, Picture, Sentence, Strong, Table
 from vaeline.params.base import flatten
 from vaeline.scores import SCORES
 
@@ -86,7 +86,7 @@ def page_blocks(report: Mapping[str, Any], pictures: Collection[str]) -> list[Bl
         Heading("Checks"),
         _table(["check", "verdict", "found", "asked for", "in words"], checks),
         Heading("Pictures"),
-        Pictures([Picture(name, caption) for name, caption in PICTURES.items() if name in pictures]),
+        Gallery([Picture(name, caption) for name, caption in PICTURES.items() if name in pictures]),
         Heading("By which thresholds"),
         _table(["parameter", "value"], [[f"gate.{key}", _number(value)] for key, value in thresholds.items()]),
         Sentence(

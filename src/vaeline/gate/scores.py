@@ -21,7 +21,7 @@ from vaeline.evaluation.comparison import (
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.gate.contest import Contest
-from vaeline.gate.facts import TEST, Facts
+from vaeline.gate.facts import TEST, ContestFacts
 from vaeline.gate.policy import evaluation_settings
 from vaeline.gate.statistics import Bound, judge_labels, mean_gain, paired_gains
 from vaeline.latents.measure import measure_latents
@@ -70,7 +70,7 @@ class Improvement:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ContestScores:
     """What the checks judge, all of it numbers and arrays.
 
     mean, worst: the mean score of the candidates, and its gain over `gate.worst`. improvement: None without a champion.
@@ -97,7 +97,7 @@ class Scores:
         return not any(model.nonfinite for model in self.models)
 
 
-def take_scores(facts: Facts, contest: Contest) -> Scores:
+def take_scores(facts: ContestFacts, contest: Contest) -> ContestScores:
     """Score all models on the same test rows with the same noise, and compare them.
 
     Raises:
@@ -107,7 +107,7 @@ def take_scores(facts: Facts, contest: Contest) -> Scores:
     pairs = zip(facts.models, contest.candidates, strict=True)
     candidates = [_scores_of(model, version, facts, params) for model, version in pairs]
     champion = _scores_of(facts.champion, contest.champion, facts, params) if contest.champion else None
-    plain = Scores(candidates, champion)
+    plain = ContestScores(candidates, champion)
     if not plain.finite:
         return plain
     mean, worst = gain_over_worst(candidates, gate)
@@ -116,7 +116,7 @@ def take_scores(facts: Facts, contest: Contest) -> Scores:
     if facts.densities is None:
         raise VaelineError(facts.no_densities)
     auroc = anomaly_auroc(candidates[0], facts.densities, gate)
-    return Scores(candidates, champion, mean, worst, improvement, samples, auroc)
+    return ContestScores(candidates, champion, mean, worst, improvement, samples, auroc)
 
 
 def score_model(
@@ -178,7 +178,7 @@ def metric_scores(models: Sequence[ModelScores], metric: str) -> tuple[np.ndarra
     return values[:, scored], models[0].subject.labels[scored]
 
 
-def sample_figures(model: ModelScores, facts: Facts, params: Params) -> Mapping[str, float]:
+def sample_figures(model: ModelScores, facts: ContestFacts, params: Params) -> Mapping[str, float]:
     """Precision and recall of samples, as the stage `evaluate` measures them; without a figure that has no value."""
     settings = evaluation_settings(params)
     return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).figures
@@ -218,7 +218,7 @@ def _mean_gain(gains: np.ndarray, labels: np.ndarray, gate: GateParams) -> Bound
         raise VaelineError(f"the test rows cannot be drawn again: {error}; raise gate.nll_images") from None
 
 
-def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: Facts, params: Params) -> ModelScores:
+def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: ContestFacts, params: Params) -> ModelScores:
     subject = Subject(model, facts.prepared, params.evaluate.seed)
     return score_model(subject, version.title, facts.data.digests[TEST], facts.classifier, params)
 

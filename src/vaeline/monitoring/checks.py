@@ -1,4 +1,4 @@
-"""What the tests of a window come to, and those of the last windows."""
+"""The checks of a window: pure functions of scores and thresholds, and the trigger over the last windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from vaeline.evaluation.comparison import holm
-from vaeline.monitoring.observables import Observed
-from vaeline.monitoring.two_sample_tests import Finding, compare
+from vaeline.monitoring.scores import Observed
+from vaeline.monitoring.two_sample_tests import TwoSampleResult, compare
 from vaeline.params.monitor import MonitorParams
 from vaeline.scores import ELBO_PARTS
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A finding, its p-value corrected for the number of tests (Holm), and whether it is a violation."""
+class DriftCheck:
+    """A two-sample test with its p-value corrected for the number of tests (Holm), and whether it is a violation."""
 
     name: str
     statistic: float
@@ -25,28 +25,28 @@ class Judged:
     violated: bool
 
 
-def examine(reference: Observed, window: Observed, settings: MonitorParams) -> list[Judged]:
-    """All tests of a window; the permutations are those of `monitor.seed`."""
+def check_window(reference: Observed, window: Observed, settings: MonitorParams) -> list[DriftCheck]:
+    """All tests of a window; `monitor.seed` draws the permutations."""
     rng = np.random.default_rng(settings.seed)
     return judge(compare(reference, window, settings.permutations, settings.neighbours, rng), settings)
 
 
-def judge(findings: Sequence[Finding], settings: MonitorParams) -> list[Judged]:
-    """Which findings are violations: those that chance does not explain *and* that are large enough to matter."""
+def judge(results: Sequence[TwoSampleResult], settings: MonitorParams) -> list[DriftCheck]:
+    """Which tests are violations: the corrected p-value is below alpha, and the effect reaches its least effect."""
     least = settings.least_effects.model_dump()
-    adjusted = holm([finding.p for finding in findings])
+    adjusted = holm([result.p for result in results])
     return [
-        Judged(
-            **vars(finding),
+        DriftCheck(
+            **vars(result),
             p_adjusted=float(p),
-            least_effect=(least_effect := least["scores" if finding.name in ELBO_PARTS else finding.name]),
-            violated=bool(p < settings.alpha and finding.effect >= least_effect),
+            least_effect=(least_effect := least["scores" if result.name in ELBO_PARTS else result.name]),
+            violated=bool(p < settings.alpha and result.effect >= least_effect),
         )
-        for finding, p in zip(findings, adjusted, strict=True)
+        for result, p in zip(results, adjusted, strict=True)
     ]
 
 
-def is_violated(tests: Sequence[Judged]) -> bool:
+def is_violated(tests: Sequence[DriftCheck]) -> bool:
     """Whether any test is."""
     return any(test.violated for test in tests)
 

@@ -1,15 +1,45 @@
-"""Figures of a window of new images beside the reference."""
+"""Figures of a window of new images beside the reference, and all those of the page."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from vaeline.data.prepared import scale
+from vaeline.latents.traversal import plane_view
+from vaeline.likelihood.figure import draw_hardest
+from vaeline.models.generative import GenerativeModel
+from vaeline.monitoring.checks import DriftCheck
+from vaeline.monitoring.facts import WindowFacts
+from vaeline.monitoring.scores import Observed, WindowScores
+from vaeline.monitoring.two_sample_tests import TITLES, class_counts
+from vaeline.scores import NATS, title_of
+
 BINS = 60
 INNER, USUAL = (0.5, 99.5), (2, 95)
 REFERENCE, WINDOW = "tab:gray", "tab:blue"
 COLORS = {True: "tab:red", False: "tab:green"}
+UNUSUAL = 16
+
+
+def draw_figures(
+    facts: WindowFacts, scores: WindowScores, checks: Sequence[DriftCheck], alpha: float
+) -> dict[str, Figure]:
+    """The figures of the page by their titles."""
+    reference, window = scores.reference, scores.window
+    table = pd.DataFrame([asdict(test) for test in checks]).assign(title=[TITLES[test.name] for test in checks])
+    points, names = plane_view(np.concatenate([reference.latents, window.latents]))
+    figures = {
+        "Effects": draw_effects(table, alpha, "how far the window is from the reference, and how far it may be"),
+        "Scores": draw_scores(reference.scores, window.scores, TITLES, NATS, "what the champion makes of the images"),
+        "Latents": draw_latents(points[: len(reference)], points[len(reference) :], names, "means of the posteriors"),
+        "The most unusual images": _draw_unusual(facts.model, window, scores.images),
+    }
+    if window.labels is not None:
+        figures["Class mix"] = _draw_mix(reference.labels, window.labels, facts.classes)
+    return figures
 
 
 def draw_effects(table: pd.DataFrame, alpha: float, title: str) -> Figure:
@@ -80,3 +110,20 @@ def draw_mix(reference: np.ndarray, window: np.ndarray, names: Sequence[str], ti
     axes.legend()
     axes.grid(axis="y", alpha=0.3)
     return figure
+
+
+def _draw_unusual(model: GenerativeModel, window: Observed, images: np.ndarray) -> Figure:
+    loss = window.scores[window.loss]
+    worst = np.argsort(-loss, kind="stable")[:UNUSUAL]
+    shown = scale(images[worst])
+    notes = [f"{loss[row]:.0f}" for row in worst]
+    title = f"highest {title_of(window.loss)} of the window, {NATS}"
+    return draw_hardest(shown, np.asarray(model.reconstruct(shown)), notes, title)
+
+
+def _draw_mix(reference: np.ndarray, window: np.ndarray, classes: Sequence[str]) -> Figure:
+    counts = class_counts(reference, window)
+    present = np.unique(np.concatenate([reference, window]))
+    names = [classes[label] if label < len(classes) else f"unknown {label - len(classes) + 1}" for label in present]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return draw_mix(shares[0], shares[1], names, "which classes the labels say")

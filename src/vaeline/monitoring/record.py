@@ -33,15 +33,19 @@ class Past:
     violated: bool
 
 
-def read_history(client: MlflowClient, champion_sha256: str) -> list[Past]:
-    """The windows of a champion, the oldest first; one that was looked at again keeps its place."""
+def window_runs(client: MlflowClient, champion_sha256: str, most: int = MOST) -> list[Run]:
+    """The finished runs of the windows of a champion, the newest first, at most so many."""
     found = client.get_experiment_by_name(MONITORING)
     if found is None:
         return []
     wanted = f"tags.`{CHAMPION_TAG}` = '{champion_sha256}' and attributes.status = 'FINISHED'"
     newest_first = ["attributes.start_time DESC"]
-    runs = client.search_runs([found.experiment_id], wanted, max_results=MOST, order_by=newest_first)
-    return [_past(run) for run in reversed(runs)]
+    return client.search_runs([found.experiment_id], wanted, max_results=most, order_by=newest_first)
+
+
+def read_history(client: MlflowClient, champion_sha256: str) -> list[Past]:
+    """The windows of a champion, the oldest first; one that was looked at again keeps its place."""
+    return [_past(run) for run in reversed(window_runs(client, champion_sha256))]
 
 
 def with_window(history: Sequence[Past], window: Past) -> list[Past]:

@@ -1,4 +1,4 @@
-"""What the champion says of images, one figure an image: how probable it finds them, and where it puts them."""
+"""The champion's scores and latents of the images of a window and of the reference."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
+from vaeline.monitoring.facts import WindowFacts
+from vaeline.params.monitor import MonitorParams
 from vaeline.scores import ELBO_PARTS, loss_of
 
 
@@ -17,7 +19,7 @@ from vaeline.scores import ELBO_PARTS, loss_of
 class Observed:
     """Scores by name, each (count,), in nats per image; `z_mean` (count, latent_dim); labels (count,) or None.
 
-    A model that bounds nothing has the reconstruction alone.
+    A model without a bound has the reconstruction alone.
     """
 
     scores: dict[str, np.ndarray]
@@ -41,10 +43,10 @@ class Observed:
 def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None, seed: int) -> Observed:
     """`Observed` of uint8 images (count, height, width), with the noise of (seed, row) for every set of images.
 
-    Labels are kept and not told to the model, so that a wrong one cannot change what it says of an image.
+    Labels are kept, but the model is not conditioned on them: a wrong label must not change an image's scores.
 
     Raises:
-        VaelineError: a score is no number.
+        VaelineError: a score is not finite.
     """
     rows, greys = np.arange(len(images)), scale(np.asarray(images))
     pixels = binary_pixels(greys, seed, rows) if model.params.binarize else greys
@@ -55,3 +57,23 @@ def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | Non
     if wrong.any():
         raise VaelineError(f"the champion has no finite score for {wrong.sum()} of {len(images)} images; look at them")
     return Observed(scores, z_mean, labels)
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """What the checks compare; `images` (count, height, width) uint8 are those of the window that were scored."""
+
+    reference: Observed
+    window: Observed
+    images: np.ndarray
+
+
+def take_scores(facts: WindowFacts, settings: MonitorParams) -> WindowScores:
+    """Score images of the reference and of the window, both drawn by `monitor.seed`.
+
+    Raises:
+        VaelineError: a score is not finite.
+    """
+    reference = observe(facts.model, *facts.reference.draw(settings), settings.seed)
+    images, labels = facts.window.draw(settings)
+    return WindowScores(reference, observe(facts.model, images, labels, settings.seed), images)

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
-from vaeline.monitoring.observables import Observed
+from vaeline.monitoring.scores import Observed
 from vaeline.scores import ELBO_PARTS, title_of
 
 TAIL = 0.99
@@ -33,7 +33,7 @@ EFFECTS = dict.fromkeys(ELBO_PARTS, "Kolmogorov–Smirnov distance") | {
 
 
 @dataclass(frozen=True)
-class Finding:
+class TwoSampleResult:
     """A test's statistic, its p-value (not corrected), and the effect size."""
 
     name: str
@@ -42,25 +42,27 @@ class Finding:
     effect: float
 
 
-def compare_scores(name: str, reference: np.ndarray, window: np.ndarray) -> Finding:
+def compare_scores(name: str, reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
     """Kolmogorov and Smirnov's test of two sets of scores (m,) and (n,).
 
     The effect is the statistic: by how much the share of images below some value differs at most.
     """
     found = stats.ks_2samp(window, reference, method="asymp")
-    return Finding(name, float(found.statistic), float(found.pvalue), float(found.statistic))
+    return TwoSampleResult(name, float(found.statistic), float(found.pvalue), float(found.statistic))
 
 
-def compare_tails(reference: np.ndarray, window: np.ndarray) -> Finding:
+def compare_tails(reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
     """Fisher's exact test of more losses (n,) above the 99 % quantile of the reference's losses (m,), on one side.
 
-    A few pictures of something else leave the bulk of the scores as it is, and stand out here.
+    A few OOD images hardly change the distribution of the scores, but they show here.
     """
     bar = np.quantile(reference, TAIL)
     return _compare_shares(UNUSUAL, reference > bar, window > bar)
 
 
-def compare_latents(reference: np.ndarray, window: np.ndarray, permutations: int, rng: np.random.Generator) -> Finding:
+def compare_latents(
+    reference: np.ndarray, window: np.ndarray, permutations: int, rng: np.random.Generator
+) -> TwoSampleResult:
     """The energy distance of two sets of latents (m, d) and (n, d), with a permutation p-value.
 
     All pairs of rows count, so that of a larger set 500 rows are drawn: an effect of 0.1 shows with those.
@@ -78,10 +80,10 @@ def compare_latents(reference: np.ndarray, window: np.ndarray, permutations: int
         drawn = rng.permuted(np.repeat(member, min(PERMUTATIONS_AT_ONCE, permutations - done), axis=0), axis=1)
         as_large += int((_energies(distances, sums, drawn)[0] >= statistic).sum())
     effect = float(np.sqrt(max(statistic, 0) / between)) if between else 0.0
-    return Finding(LATENTS, float(statistic), (1 + as_large) / (1 + permutations), effect)
+    return TwoSampleResult(LATENTS, float(statistic), (1 + as_large) / (1 + permutations), effect)
 
 
-def compare_mix(reference: np.ndarray, window: np.ndarray) -> Finding:
+def compare_mix(reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
     """Pearson's test of homogeneity of two sets of labels (m,) and (n,); the effect is the total variation distance.
 
     A label that one of the two lacks counts like any other.
@@ -90,12 +92,12 @@ def compare_mix(reference: np.ndarray, window: np.ndarray) -> Finding:
     shares = counts / counts.sum(axis=1, keepdims=True)
     effect = float(np.abs(shares[0] - shares[1]).sum() / 2)
     if counts.shape[1] == 1:
-        return Finding(CLASS_MIX, 0.0, 1.0, effect)
+        return TwoSampleResult(CLASS_MIX, 0.0, 1.0, effect)
     found = stats.chi2_contingency(counts, correction=False)
-    return Finding(CLASS_MIX, float(found.statistic), float(found.pvalue), effect)
+    return TwoSampleResult(CLASS_MIX, float(found.statistic), float(found.pvalue), effect)
 
 
-def compare_labels(reference: Observed, window: Observed, neighbours: int) -> Finding:
+def compare_labels(reference: Observed, window: Observed, neighbours: int) -> TwoSampleResult:
     """Fisher's exact test of fewer labels that fit, on one side.
 
     A label fits if it is the most frequent one among the nearest reference images in latent space, of which a
@@ -107,7 +109,7 @@ def compare_labels(reference: Observed, window: Observed, neighbours: int) -> Fi
 
 def compare(
     reference: Observed, window: Observed, permutations: int, neighbours: int, rng: np.random.Generator
-) -> list[Finding]:
+) -> list[TwoSampleResult]:
     """All tests that the window allows: those of labels only where it has any."""
     found = [compare_scores(name, reference.scores[name], window.scores[name]) for name in reference.scores]
     found.append(compare_tails(reference.scores[reference.loss], window.scores[window.loss]))
@@ -135,11 +137,13 @@ def _energies(distances: np.ndarray, sums: np.ndarray, members: np.ndarray) -> t
     return between - within / n**2 - others / m**2, between
 
 
-def _compare_shares(name: str, reference: np.ndarray, window: np.ndarray) -> Finding:
+def _compare_shares(name: str, reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
     """Whether a larger share of the window (n,) than of the reference (m,) is true; the effect is by how much."""
     table = [[window.sum(), (~window).sum()], [reference.sum(), (~reference).sum()]]
     found = stats.fisher_exact(table, alternative="greater")
-    return Finding(name, float(window.mean()), float(found.pvalue), float(max(0.0, window.mean() - reference.mean())))
+    return TwoSampleResult(
+        name, float(window.mean()), float(found.pvalue), float(max(0.0, window.mean() - reference.mean()))
+    )
 
 
 def _label_fits(reference: Observed, images: Observed, neighbours: int) -> np.ndarray:

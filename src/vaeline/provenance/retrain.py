@@ -20,7 +20,7 @@ from vaeline.artifacts import digest
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
-from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, Check, compare, differing
+from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, compare, differing
 from vaeline.scores import metric_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import METRICS, RecordedLock
@@ -97,7 +97,9 @@ def retrain(lock: KeptLock, commit: str) -> Retrained:
         return Retrained(stages, digest(folder / MODEL), grouped_metrics(metrics))
 
 
-def compare_retrained(run: Run, lock: KeptLock, commit: str, found: Retrained, tolerance: float) -> Iterator[Check]:
+def compare_retrained(
+    run: Run, lock: KeptLock, commit: str, found: Retrained, tolerance: float
+) -> Iterator[LineageCheck]:
     """The repeated training against the run: bit by bit on the same kind of machine, else by its test losses.
 
     `tolerance` is a share of the recorded loss.
@@ -110,7 +112,9 @@ def compare_retrained(run: Run, lock: KeptLock, commit: str, found: Retrained, t
         replace(exact, note="bit by bit") if by_bits else replace(exact, verdict=UNCHECKED, note=f"other bits: {kind}")
     )
     if differing(lock.stages, LAST_STAGE, commit):
-        yield Check("retrained losses", UNCHECKED, note=f"{commit[:12]} evaluates otherwise than the run was evaluated")
+        yield LineageCheck(
+            "retrained losses", UNCHECKED, note=f"{commit[:12]} evaluates otherwise than the run was evaluated"
+        )
     elif by_bits:
         recorded, made = (outs(stages, LAST_STAGE).get(METRICS, "") for stages in (lock.stages, found.stages))
         yield compare(f"retrained {METRICS}", recorded, made, "bit by bit")
@@ -129,10 +133,10 @@ def other_kind(run: Run) -> str:
     )
 
 
-def _near(name: str, recorded: float, found: float, tolerance: float) -> Check:
+def _near(name: str, recorded: float, found: float, tolerance: float) -> LineageCheck:
     near = abs(found - recorded) <= tolerance * abs(recorded)
     note = f"within {tolerance:.1%} of the recorded"
-    return Check(f"retrained {name}", AGREES if near else DIFFERS, f"{recorded:.4f}", f"{found:.4f}", note)
+    return LineageCheck(f"retrained {name}", AGREES if near else DIFFERS, f"{recorded:.4f}", f"{found:.4f}", note)
 
 
 @contextmanager

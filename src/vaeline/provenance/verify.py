@@ -67,7 +67,7 @@ SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Check:
+class LineageCheck:
     """One claim: what was recorded, what was found, and the verdict; `note` says where, or why there is none."""
 
     name: str
@@ -77,7 +77,7 @@ class Check:
     note: str = ""
 
 
-def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence[RecordedLock]) -> list[Check]:
+def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence[RecordedLock]) -> list[LineageCheck]:
     """All checks of a version, or of a run; `recorded` are the locks of git's history and that on disk."""
     run = run_of(client, subject)
     lock = lock_of(client, run, recorded)
@@ -95,7 +95,7 @@ def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence
 
 def check_version(
     client: MlflowClient, version: ModelVersion, run: Run, recorded: Sequence[RecordedLock]
-) -> Iterable[Check]:
+) -> Iterable[LineageCheck]:
     """The version against its run and, if it is a copy, against the version that it is a copy of."""
     own, tags = version.tags, run.data.tags
     yield compare("model digest of the version", own[DIGEST_TAG], tags.get(DIGEST_TAG, ""), "tag of the run")
@@ -106,12 +106,12 @@ def check_version(
         for source in chain(client, version)[1:]:
             yield compare(f"model digest of {uri_of(source)}", source.tags[DIGEST_TAG], own[DIGEST_TAG], "its copy")
     except VaelineError as error:
-        yield Check("version that it was copied from", UNCHECKED, version.source or "", "", str(error))
+        yield LineageCheck("version that it was copied from", UNCHECKED, version.source or "", "", str(error))
     place = client.get_model_version_download_uri(version.name, version.version)
     yield compare("place of the version's files", f"{run.info.artifact_uri}/model", place, "registry")
 
 
-def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registered: bool) -> Iterable[Check]:
+def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registered: bool) -> Iterable[LineageCheck]:
     """The archive in the store against the tag of the run, the package around it and `dvc.lock`.
 
     A run has one once it is `registered`; then it must.
@@ -119,7 +119,7 @@ def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registe
     claimed = run.data.tags.get(DIGEST_TAG, "")
     with artifact_copy(client, run.info.run_id, ARCHIVE) as file:
         if file is None:
-            yield Check(
+            yield LineageCheck(
                 "archive in the store", DIFFERS if registered else UNCHECKED, claimed, "", f"the run has no {ARCHIVE}"
             )
             return
@@ -134,13 +134,13 @@ def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registe
             yield compare("archive that the package loads", claimed, demanded, PACKAGE)
 
 
-def check_lock(run: Run, lock: KeptLock) -> Iterable[Check]:
+def check_lock(run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
     """`dvc.lock` against the tags, the parameters and the data set of the run, and whether a commit holds it."""
     tags, stages = run.data.tags, lock.stages
     if lock.commit:
-        yield Check("dvc.lock in git", AGREES, lock.digest, lock.digest, f"commit {lock.commit[:12]}")
+        yield LineageCheck("dvc.lock in git", AGREES, lock.digest, lock.digest, f"commit {lock.commit[:12]}")
     else:
-        yield Check("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch holds it")
+        yield LineageCheck("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch holds it")
     locked = {tag: value for tag, value in lock_tags(stages).items() if tag in tags and tag != LOCK_TAG}
     yield _all_equal("digests of the training", locked, tags, "tags of the run")
     asked = {key: tags.get(f"vaeline.now.{key}", value) for key, value in run.data.params.items()}
@@ -150,19 +150,19 @@ def check_lock(run: Run, lock: KeptLock) -> Iterable[Check]:
         yield compare("data set of the run", item.dataset.digest, outs(stages, "prepare").get(PREPARED, ""), "dvc.lock")
 
 
-def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[Check]:
+def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[LineageCheck]:
     """Code, parameters and environment of every stage, and the train key, against git."""
     tags, claimed = run.data.tags, run.data.tags.get(COMMIT_TAG, "")
     if not claimed:
-        yield Check("commit", UNCHECKED, "", "", "the training was not in a git repository")
+        yield LineageCheck("commit", UNCHECKED, "", "", "the training was not in a git repository")
         return
     if not about_commit(claimed):
-        yield Check("commit", UNCHECKED, claimed, "", "this repository does not hold it")
+        yield LineageCheck("commit", UNCHECKED, claimed, "", "this repository does not hold it")
         return
     note = "clean" if tags.get(DIRTY_TAG) == "false" else "with uncommitted changes"
     if home and home != claimed:
         note += f", which {home[:12]} holds"
-    yield Check("commit", AGREES, claimed, claimed, note)
+    yield LineageCheck("commit", AGREES, claimed, claimed, note)
     commit = home or claimed
     for stage in lock.stages:
         if stage != "register":
@@ -176,11 +176,11 @@ def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[Check]:
         yield (
             compare("train key", tags[KEY_TAG], key, commit[:12])
             if key
-            else Check("train key", UNCHECKED, tags[KEY_TAG], "", why)
+            else LineageCheck("train key", UNCHECKED, tags[KEY_TAG], "", why)
         )
 
 
-def check_outputs(lock: KeptLock) -> Iterable[Check]:
+def check_outputs(lock: KeptLock) -> Iterable[LineageCheck]:
     """What the stages made, on disk where it should be and in DVC's cache."""
     here = locked_stages()
     for stage in lock.stages:
@@ -193,13 +193,13 @@ def check_outputs(lock: KeptLock) -> Iterable[Check]:
             found = {place: dvc_md5(tree) for place, tree in places.items() if tree is not None}
             wrong = {place: other for place, other in found.items() if other != md5}
             if not found:
-                yield Check(path, UNCHECKED, md5, "", NOT_AT_HAND)
+                yield LineageCheck(path, UNCHECKED, md5, "", NOT_AT_HAND)
             else:
                 where = wrong or found
                 yield compare(path, md5, next(iter(where.values())), ", ".join(where))
 
 
-def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable[Check]:
+def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
     """The run's own files and metrics against what `dvc.lock` says of its evaluation and of the gate."""
     stages = lock.stages
     for stage in ("validate", "evaluate"):
@@ -209,7 +209,7 @@ def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable
                 if file is None:
                     continue
                 if stage == "evaluate" and not is_about_its_model(stages, stage):
-                    yield Check(artifact, UNCHECKED, md5, "", "dvc.lock records the evaluation of another model")
+                    yield LineageCheck(artifact, UNCHECKED, md5, "", "dvc.lock records the evaluation of another model")
                     continue
                 yield compare(artifact, md5, digest(file, "md5"), "file of the run")
                 if path == METRICS:
@@ -221,39 +221,43 @@ def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable
                     yield compare("validation of the data", verdict, report.get("status", "unknown"), artifact)
 
 
-def compare(name: str, recorded: str, found: str, note: str = "") -> Check:
+def compare(name: str, recorded: str, found: str, note: str = "") -> LineageCheck:
     """A check of two values that must be equal."""
-    return Check(name, AGREES if recorded == found else DIFFERS, recorded, found, note)
+    return LineageCheck(name, AGREES if recorded == found else DIFFERS, recorded, found, note)
 
 
-def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], where: str) -> Check:
+def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], where: str) -> LineageCheck:
     """A check of many values, of which those that differ are named."""
     wrong = [key for key, value in claims.items() if truth.get(key) != value]
     shown = ", ".join(f"{key} {truth.get(key)}" for key in wrong[:SHOWN])
     claimed = ", ".join(f"{key} {claims[key]}" for key in wrong[:SHOWN]) or f"{len(claims)} values"
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-    return Check(name, DIFFERS if wrong else AGREES, claimed + more, shown or f"{len(claims)} values", where)
+    return LineageCheck(name, DIFFERS if wrong else AGREES, claimed + more, shown or f"{len(claims)} values", where)
 
 
-def _check_lock_tag(client: MlflowClient, name: str, tagged: str, run: Run, recorded: Sequence[RecordedLock]) -> Check:
+def _check_lock_tag(
+    client: MlflowClient, name: str, tagged: str, run: Run, recorded: Sequence[RecordedLock]
+) -> LineageCheck:
     """A tagged `dvc.lock` is one that the run keeps, for it keeps those of all its evaluations, or one in git."""
     with artifact_copy(client, run.info.run_id, kept_lock(tagged)) as file:
         if file is not None:
             return compare(name, tagged, lock_digest(read_lock(file.read_bytes())), "kept by the run")
     if any(lock.digest == tagged for lock in recorded):
-        return Check(name, AGREES, tagged, tagged, "the run keeps no copy, a commit or this folder does")
+        return LineageCheck(name, AGREES, tagged, tagged, "the run keeps no copy, a commit or this folder does")
     if client.list_artifacts(run.info.run_id, LOCKS):
-        return Check(name, DIFFERS, tagged, "", "the run keeps none with this digest")
-    return Check(name, UNCHECKED, tagged, "", "neither the run, nor a commit, nor this folder holds it")
+        return LineageCheck(name, DIFFERS, tagged, "", "the run keeps none with this digest")
+    return LineageCheck(name, UNCHECKED, tagged, "", "neither the run, nor a commit, nor this folder holds it")
 
 
-def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> Check:
+def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> LineageCheck:
     """Code and parameters of a stage against the commits that may be its home: a later evaluation is at home later."""
     found = {commit: differing(stages, stage, commit) for commit in commits if commit}
     commit = next((commit for commit, wrong in found.items() if not wrong), commits[0])
     counted = f"{len(code(stages, stage))} files and folders, {len(params(stages, stage))} parameters"
     wrong = ", ".join(found[commit])
-    return Check(f"stage {stage}", DIFFERS if wrong else AGREES, counted, wrong or counted, f"commit {commit[:12]}")
+    return LineageCheck(
+        f"stage {stage}", DIFFERS if wrong else AGREES, counted, wrong or counted, f"commit {commit[:12]}"
+    )
 
 
 def differing(stages: Stages, stage: str, commit: str) -> list[str]:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaeline.errors import VaelineError
-from vaeline.monitoring.record import CHAMPION_TAG, VERDICT
+from vaeline.monitoring.record import VERDICT, window_runs
 from vaeline.registry.versions import artifact_copy
-from vaeline.tracking.store import MONITORING
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,13 +24,10 @@ def newest_verdict(client: "MlflowClient", model_sha256: str) -> dict[str, Any] 
     """
     here = REPORTS / VERDICT
     found = [_parse(here.read_text(encoding="utf-8"), str(here))] if here.is_file() else []
-    for experiment in client.search_experiments(filter_string=f"name = '{MONITORING}'"):
-        wanted = f"tags.`{CHAMPION_TAG}` = '{model_sha256}' and attributes.status = 'FINISHED'"
-        runs = client.search_runs([experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"])
-        for run in runs[:1]:
-            with artifact_copy(client, run.info.run_id, VERDICT) as file:
-                if file is not None:
-                    found.append(_parse(file.read_text(encoding="utf-8"), f"the run {run.info.run_name}"))
+    for run in window_runs(client, model_sha256, 1):
+        with artifact_copy(client, run.info.run_id, VERDICT) as file:
+            if file is not None:
+                found.append(_parse(file.read_text(encoding="utf-8"), f"the run {run.info.run_name}"))
     about = [verdict for verdict in found if verdict["champion"]["digest"] == model_sha256]
     return max(about, key=lambda verdict: verdict["created"], default=None)
 

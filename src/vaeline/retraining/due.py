@@ -37,7 +37,7 @@ class Champion:
 
 
 @dataclass(frozen=True)
-class Situation:
+class DueFacts:
     """All that the question depends on."""
 
     inputs: Inputs
@@ -71,11 +71,11 @@ class Due:
         return bool(self.reasons)
 
 
-def survey(client: "MlflowClient", params: Params) -> Situation:
+def survey(client: "MlflowClient", params: Params) -> DueFacts:
     """Look at everything, in seconds. Raises VaelineError where the registry or a verdict cannot be read."""
     standing = read_standing(client, served_name(params.data.name))
     champion = _champion(client, standing.name, standing.champion, standing.digest) if standing.champion else None
-    return Situation(
+    return DueFacts(
         inputs=present_inputs(),
         champion=champion,
         drift=newest_verdict(client, champion.digest) if champion else None,
@@ -85,7 +85,7 @@ def survey(client: "MlflowClient", params: Params) -> Situation:
     )
 
 
-def judge(seen: Situation) -> Due:
+def judge(seen: DueFacts) -> Due:
     """Whether a retraining is due, and why."""
     reasons, otherwise = [], []
     for reason, sentence in (_changed(seen), _drifted(seen), _aged(seen)):
@@ -94,7 +94,7 @@ def judge(seen: Situation) -> Due:
     return Due(reasons, otherwise)
 
 
-def _changed(seen: Situation) -> tuple[list[Change], str]:
+def _changed(seen: DueFacts) -> tuple[list[Change], str]:
     if seen.champion is None:
         found = [Change(NO_CHAMPION, "there is no champion yet")]
     elif seen.champion.inputs is None:
@@ -108,7 +108,7 @@ def _changed(seen: Situation) -> tuple[list[Change], str]:
     return found, "" if found else "data, code, parameters and dependencies are those of the champion's training"
 
 
-def _drifted(seen: Situation) -> tuple[list[Change], str]:
+def _drifted(seen: DueFacts) -> tuple[list[Change], str]:
     if seen.drift is None:
         return [], "no window was compared with what the champion knows" if seen.champion else ""
     at = datetime.fromisoformat(seen.drift["created"])
@@ -120,7 +120,7 @@ def _drifted(seen: Situation) -> tuple[list[Change], str]:
     return [Change(DRIFT, f"drift has triggered on {_day(at)}{': ' if violated else ''}{', '.join(violated)}")], ""
 
 
-def _aged(seen: Situation) -> tuple[list[Change], str]:
+def _aged(seen: DueFacts) -> tuple[list[Change], str]:
     if seen.champion is None:
         return [], ""
     age, allowed = seen.now - seen.confirmed, f"{seen.max_age / DAY:g}"

@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from vaeline.artifacts import atomic_file, write_json
+from vaeline.pages import Block, Heading, Listing, Sentence, Strong, Table, write_markdown
 from vaeline.retraining.inputs import Change
 from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
 from vaeline.tracking.git import git
@@ -67,19 +70,24 @@ def write_page(
     report: Mapping[str, Any], gate: Mapping[str, Any] | None = None, ingested: Mapping[str, Any] | None = None
 ) -> str:
     """The report in Markdown; `gate`: the gate's report on its candidate, `ingested`: that of `vaeline ingest`."""
-    lines = [f"# Retraining: {report['outcome'].replace('_', ' ')}", "", f"{_upper(report['sentence'])}.", ""]
-    lines += ["Due, because" if report["due"] else "Not due:", ""]
-    lines += [f"- {reason['sentence']}" for reason in report["reasons"]] if report["due"] else []
-    lines += [f"- {sentence}" for sentence in ([] if report["due"] else report["otherwise"])]
+    reasons = [reason["sentence"] for reason in report["reasons"]] if report["due"] else report["otherwise"]
+    blocks: list[Block] = [
+        Heading(f"Retraining: {report['outcome'].replace('_', ' ')}", 1),
+        Sentence(f"{_upper(report['sentence'])}."),
+        Sentence("Due, because" if report["due"] else "Not due:"),
+        Listing(reasons),
+    ]
     for status in ("accepted", "quarantined"):
         if batches := (ingested or {}).get(status):
-            lines += ["", f"New batches, {status}:", "", *(f"- {batch['name']}: {batch['why']}" for batch in batches)]
+            blocks.append(Sentence(f"New batches, {status}:"))
+            blocks.append(Listing([f"{batch['name']}: {batch['why']}" for batch in batches]))
     if gate:
-        lines += ["", f"Gate of candidate {report['candidate']}: **{gate['verdict']}**", ""]
-        lines += ["| check | verdict | in words |", "|---|---|---|"]
-        lines += [f"| {check['name']} | {check['verdict']} | {check['sentence']} |" for check in gate["checks"]]
-    lines += ["", f"Champion when it began: {report['champion'] or 'none'}. {report['started']} to {report['ended']}."]
-    return "\n".join(lines) + "\n"
+        checks = pd.DataFrame(gate["checks"])[["name", "verdict", "sentence"]]
+        blocks.append(Sentence([f"Gate of candidate {report['candidate']}: ", Strong(gate["verdict"])]))
+        blocks.append(Table(checks.rename(columns={"name": "check", "sentence": "in words"})))
+    began = report["champion"] or "none"
+    blocks.append(Sentence(f"Champion when it began: {began}. {report['started']} to {report['ended']}."))
+    return write_markdown(blocks)
 
 
 def _gate_of(report: Report) -> dict[str, Any] | None:

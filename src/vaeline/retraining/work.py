@@ -38,7 +38,7 @@ UNCHANGED, CANDIDATE, PROMOTED = "unchanged", "candidate", "promoted"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RetrainingResult:
     """What came of a retraining, in a word and in a sentence; verdict "" where there was nothing to judge."""
 
     word: str
@@ -68,7 +68,7 @@ def retrain(
     champion: Champion | None,
     reasons: list[Change],
     tell: Callable[[str], None],
-) -> Outcome:
+) -> RetrainingResult:
     """Run the pipeline, hold its model to the gate, and promote it where all of that is allowed.
 
     Results of other machines are taken from the DVC remote. Raises VaelineError where a step fails; the champion is
@@ -80,15 +80,17 @@ def retrain(
     if champion and version.tags[DIGEST_TAG] == champion.digest:
         advice = "; drift is answered by new labelled data" if not any(r.kind in REMAKES for r in reasons) else ""
         sentence = f"the pipeline made champion {champion.version} again, bit by bit{advice}"
-        return Outcome(UNCHANGED, sentence, number)
+        return RetrainingResult(UNCHANGED, sentence, number)
     verdict = gate(number)
     tell(f"candidate {number}: the gate says {verdict}")
     refusal = why_not(client, params, champion, version, verdict)
     if champion is None or refusal:
-        return Outcome(CANDIDATE, f"candidate {number} waits: {refusal}", number, verdict)
+        return RetrainingResult(CANDIDATE, f"candidate {number} waits: {refusal}", number, verdict)
     terms = Terms(timedelta(days=params.registry.report_days), policy(params), champion.version)
     promote(client, client.get_model_version(version.name, number), served_name(params.data.name), terms, tell=tell)
-    return Outcome(PROMOTED, f"candidate {number} took the place of champion {champion.version}", number, verdict)
+    return RetrainingResult(
+        PROMOTED, f"candidate {number} took the place of champion {champion.version}", number, verdict
+    )
 
 
 def run_pipeline(force: bool = False) -> None:

@@ -15,7 +15,7 @@ OFFENDERS_SHOWN = 1000
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedExpectation:
     """An expectation that does not hold: its name, what was found, and the images that show it.
 
     `by_itself` says that each of those images breaks it; without that they are those that pull an average most.
@@ -41,7 +41,7 @@ class Verdict:
     profile: str
     expectations: int
     rows: dict[str, int]
-    failures: list[Failure]
+    failures: list[FailedExpectation]
 
     @property
     def passed(self) -> bool:
@@ -109,7 +109,7 @@ def _add_docs_site(context, docs: Path) -> None:
     context.add_data_docs_site("local", {**site, "store_backend": store})
 
 
-def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
+def _failure(item: Expected, result, table: pd.DataFrame) -> FailedExpectation:
     found = result.result
     by_itself = "unexpected_index_list" in found
     if by_itself:
@@ -125,7 +125,7 @@ def _failure(item: Expected, result, table: pd.DataFrame) -> Failure:
         messages = [info.get("exception_message") for info in (result.exception_info or {}).values() if info]
         image_ids, observed = [], f"could not be evaluated: {next(filter(None, messages), 'no reason given')}"
     expected = {**item.arguments, **({"where": "{} = {}".format(*item.where)} if item.where else {})}
-    return Failure(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN], by_itself)
+    return FailedExpectation(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN], by_itself)
 
 
 def _short(value: object) -> str:

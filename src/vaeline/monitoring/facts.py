@@ -1,0 +1,54 @@
+"""Everything that a look at a window reads, once: the champion's model, the reference images, and its last windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+
+from vaeline.data.prepared import Prepared
+from vaeline.errors import VaelineError
+from vaeline.models.generative import GenerativeModel
+from vaeline.monitoring.record import Past, read_history
+from vaeline.monitoring.window import VALIDATION, ReferenceImages, Window, reference_images
+from vaeline.params.monitor import MonitorParams
+from vaeline.registry.lookup import RegisteredVersion, find_champion
+from vaeline.registry.stored import load_stored
+
+
+@dataclass(frozen=True)
+class WindowFacts:
+    """A window, the champion with its model, the images to compare with, and the champion's windows so far."""
+
+    champion: RegisteredVersion
+    model: GenerativeModel
+    dataset: str
+    classes: Sequence[str]
+    window: Window
+    reference: ReferenceImages
+    history: Sequence[Past]
+
+
+def find_watched(client: MlflowClient, prepared: Prepared) -> RegisteredVersion:
+    """The champion of the prepared data. Raises VaelineError if there is none."""
+    champion = find_champion(client, prepared.manifest["name"])
+    if champion is None:
+        raise VaelineError(f"no model of {prepared.manifest['name']} is served yet; `vaeline promote` makes a champion")
+    return champion
+
+
+def gather_facts(
+    client: MlflowClient, champion: RegisteredVersion, prepared: Prepared, window: Window, settings: MonitorParams
+) -> WindowFacts:
+    """Read the model, the reference images and the history.
+
+    Raises:
+        VaelineError: the champion cannot be loaded, takes other images, or has too few validation images.
+    """
+    model = load_stored(champion.stored)
+    if window.images.shape[1:] != tuple(model.image_shape):
+        raise VaelineError(f"{champion.title} takes images of {model.image_shape}, not of {window.images.shape[1:]}")
+    reference = reference_images(prepared.splits[VALIDATION], champion.run)
+    if len(reference.images) < settings.least_rows:
+        raise VaelineError(f"{len(reference.images)} validation images are too few to compare with")
+    history = read_history(client, champion.stored.model_sha256)
+    return WindowFacts(champion, model, prepared.manifest["name"], prepared.classes, window, reference, history)
