@@ -9,7 +9,7 @@ export PRESET ?=
 
 PROPOSED := dvc.lock reports/metrics.json data/accepted data/batches
 
-.PHONY: help setup run evaluate-full test test-jax browser postgres lint lock serve ui server clean
+.PHONY: help setup run evaluate-full test test-jax browser postgres lint deps lock serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
 
@@ -52,6 +52,9 @@ lint: $(VENV)/.locked ## ruff, yamllint, the schemas of workflows and dependabot
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --offline --quiet --strict-collection .github
+
+deps: ## write into dvc.yaml which files of src each stage imports
+	@$(VENV)/bin/python tests/repository/stage_code.py
 
 lock: ## resolve pyproject.toml into the three locks again (needs uv)
 	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \

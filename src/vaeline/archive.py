@@ -32,16 +32,21 @@ def save_archive(model: keras.Model, path: Path) -> str:
     return digest(path)
 
 
-def load_archive(path: Path, kind: type[Model], expected_digest: str | None = None) -> Model:
-    """Load an archive in Keras' safe mode, after its SHA-256 was compared with `expected_digest`.
-
-    Raises:
-        VaelineError: there is no such file, it is not the expected one, or it holds no `kind`.
-    """
+def check_archive(path: Path, expected_digest: str | None = None) -> None:
+    """Raises VaelineError where there is no such file, or its SHA-256 is not `expected_digest`."""
     if not path.is_file():
         raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
     if expected_digest is not None and digest(path) != expected_digest:
         raise VaelineError(f"{path}: SHA-256 is {digest(path)}, expected {expected_digest}; the file was changed")
+
+
+def load_archive(path: Path, kind: type[Model]) -> Model:
+    """Load an archive in Keras' safe mode.
+
+    Raises:
+        VaelineError: there is no such file, or it holds no `kind`.
+    """
+    check_archive(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:

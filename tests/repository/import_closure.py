@@ -1,15 +1,16 @@
-"""Which files of this repository a script imports, directly or through others, read without running it."""
+"""Which files of `src` a script imports, directly or through others, read without running it."""
 
 import ast
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SOURCE = Path("src")
 
 
-def import_closure(script: Path, leave_out: tuple[str, ...] = ()) -> set[Path]:
-    """Files below `src` that `script` reaches; modules in `leave_out` and what only they import do not count."""
+def import_closure(*scripts: Path, leave_out: tuple[str, ...] = ()) -> set[Path]:
+    """Files below `src` that the scripts reach; modules in `leave_out` and what only they import do not count."""
     found: set[Path] = set()
-    waiting = [script]
+    waiting = list(scripts)
     while waiting:
         for file in _imported_files(waiting.pop()):
             if file not in found and not any(file.is_relative_to(SOURCE / path) for path in leave_out):
@@ -18,9 +19,15 @@ def import_closure(script: Path, leave_out: tuple[str, ...] = ()) -> set[Path]:
     return found
 
 
+def has_code(file: Path) -> bool:
+    """Whether a file holds more than its docstring."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
 def _imported_files(script: Path) -> set[Path]:
     files: set[Path] = set()
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+    for node in _nodes_that_run([ast.parse(script.read_text(encoding="utf-8"))]):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -33,3 +40,11 @@ def _imported_files(script: Path) -> set[Path]:
                 module = SOURCE.joinpath(*parts[:depth])
                 files.update(file for file in (module.with_suffix(".py"), module / "__init__.py") if file.is_file())
     return files
+
+
+def _nodes_that_run(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All nodes, without those under `if TYPE_CHECKING`: what only annotations need is never imported."""
+    for node in nodes:
+        yield node
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        yield from _nodes_that_run(node.orelse if typing_only else ast.iter_child_nodes(node))

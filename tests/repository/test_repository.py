@@ -11,17 +11,13 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from repository.import_closure import import_closure
+from repository.stage_code import CHOSEN_KIND, KINDS, stage_code, with_deps
 from ruamel.yaml import YAML
 
 from vaeline.params.base import flatten
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 ORDER = ["fetch", "prepare", "validate", "classify", "train", "evaluate", "plot", "register"]
-WATCHED_ONLY = {  # these import the tracking package, which cannot change what they write
-    "train": "observes: the train key names the checkpoint's folder, the rest goes to MLflow",
-    "evaluate": "records the metrics after they are written",
-    "plot": "records the figures after they are written",
-}
 WITHOUT_TENSORFLOW = ["fetch", "prepare", "validate", "register"]
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a downloaded copy has no list of tracked files")
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
@@ -34,11 +30,6 @@ def _in_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def has_code(file: Path) -> bool:
-    body = ast.parse(file.read_text()).body
-    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
-
-
 def tracked_files() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
     return [Path(name) for name in listed.stdout.split("\0") if name and Path(name).is_file()]
@@ -49,21 +40,37 @@ def test_the_stages_stand_in_their_order():
 
 
 @pytest.mark.parametrize("stage", ORDER)
-def test_all_that_a_stage_imports_is_among_its_deps(stage):
-    leave_out = ("vaeline/tracking",) if stage in WATCHED_ONLY else ()
-    deps = [Path(dep) for dep in STAGES[stage]["deps"]]
-    reached = {file for file in import_closure(Path(f"pipeline/{stage}.py"), leave_out) if has_code(file)}
-    missing = {file for file in reached if not any(file.is_relative_to(dep) for dep in deps)}
-    assert not missing
-    source = {dep for dep in deps if dep.is_relative_to("src")}
-    idle = {dep for dep in source if not any(file.is_relative_to(dep) for file in reached)}
-    assert not idle, "these deps rerun the stage for nothing"
+def test_a_stage_depends_on_exactly_the_code_that_it_imports(stage):
+    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")}
+    code = stage_code(stage)
+    assert declared - code == set(), "these deps rerun the stage for nothing; `make deps` writes them anew"
+    assert code - declared == set(), "the stage would not run again when these change; `make deps` writes them"
+    assert f"pipeline/{stage}.py" in STAGES[stage]["deps"]
+
+
+def test_a_kind_imports_no_other_kind_so_that_a_stage_needs_the_code_of_its_own_alone():
+    for folder in (folder for folder in KINDS.iterdir() if (folder / "model.py").is_file()):
+        reached = {file for file in import_closure(*folder.glob("*.py")) if file.is_relative_to(KINDS)}
+        assert all(file.parent in (folder, KINDS) for file in reached), folder
+
+
+def test_deps_are_written_anew_and_all_else_stays():
+    text = Path("dvc.yaml").read_text()
+    assert with_deps(text, {}) == text
+    assert with_deps(text, {stage: stage_code(stage) for stage in ORDER}) == text
+    changed = with_deps(text, {"train": {"src/new.py", CHOSEN_KIND}})
+    assert YAML(typ="safe").load(changed)["stages"] == STAGES | {
+        "train": STAGES["train"]
+        | {"deps": ["data/prepared", "pipeline/train.py", "reports/validation.json", "src/new.py", CHOSEN_KIND]}
+    }
 
 
 def test_the_closure_sees_a_new_import(tmp_path):
     script = tmp_path / "stage.py"
     script.write_text("def late():\n    from vaeline.evaluation import summary\n")
     assert Path("src/vaeline/evaluation/summary.py") in import_closure(script)
+    script.write_text("if TYPE_CHECKING:\n    from vaeline.evaluation import summary\n")
+    assert import_closure(script) == set()
 
 
 def params_read(script: Path) -> set[str]:
@@ -113,15 +120,21 @@ def test_importing_is_light(module):
     subprocess.run([sys.executable, "-c", check], env={"PYTHONPATH": "src", "PATH": ""}, check=True)
 
 
+def without_typing(file: Path) -> str:
+    """The text of a module without what it imports for annotations alone."""
+    return re.sub(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)+", "", file.read_text(), flags=re.MULTILINE)
+
+
 def test_imports_run_downwards_only():
     layers = [
         "errors",
         "artifacts",
-        "family",
+        "kinds",
         "archive",
         "compute",
         "scores",
         "params",
+        "stages",
         "data",
         "models",
         "training",
@@ -158,7 +171,7 @@ def test_imports_run_downwards_only():
     rank = {name: index for index, name in enumerate(layers)}
     for file in Path("src/vaeline").rglob("*.py"):
         own = file.relative_to("src/vaeline").parts[0].removesuffix(".py")
-        for name in re.findall(r"(?:from|import) vaeline\.(\w+)", file.read_text()):
+        for name in re.findall(r"(?:from|import) vaeline\.(\w+)", without_typing(file)):
             assert own == name or rank[name] <= rank[own], f"{file} imports {name}"
 
 
@@ -174,8 +187,7 @@ def test_imports_run_downwards_only():
 def test_a_library_stays_where_it_belongs(package, allowed):
     for file in Path("src/vaeline").rglob("*.py"):
         own = file.relative_to("src/vaeline").parts[0].removesuffix(".py")
-        imported = re.sub(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)+", "", file.read_text(), flags=re.MULTILINE)
-        if re.search(rf"^\s*(?:from|import) {package}\b", imported, re.MULTILINE):
+        if re.search(rf"^\s*(?:from|import) {package}\b", without_typing(file), re.MULTILINE):
             assert own in allowed, file
 
 

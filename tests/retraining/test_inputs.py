@@ -3,11 +3,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from ruamel.yaml import YAML
 
 from vaeline.retraining import inputs
-from vaeline.retraining.inputs import Inputs, changes, present_inputs, recorded_inputs, training_stages
+from vaeline.retraining.inputs import Inputs, changes, present_inputs, recorded_inputs
 
 THEN = Inputs(
     files={"data/accepted": "a", "pipeline/train.py": "b", "src/vaeline/models": "c"},
@@ -16,15 +15,6 @@ THEN = Inputs(
     environment="e",
     batches=["one"],
 )
-
-
-def test_the_stages_that_a_model_is_made_by():
-    assert training_stages(YAML(typ="safe").load(Path(ROOT / "dvc.yaml").read_text())["stages"]) == [
-        "fetch",
-        "prepare",
-        "validate",
-        "train",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """How often each code of a codebook is used."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import ops
 
-from vaeline.models.vqvae import VQVAE
+if TYPE_CHECKING:
+    from vaeline.models.kinds.vqvae.model import VQVAE
 
 IMAGES_AT_ONCE = 1000
 
 
-def count_uses(model: VQVAE, z: np.ndarray) -> np.ndarray:
+def count_uses(model: "VQVAE", z: np.ndarray) -> np.ndarray:
     """How often each code (codes,) occurs in latents (count, latent_dim)."""
     uses = np.zeros(model.params.codebook.codes, "int64")
     for start in range(0, len(z), IMAGES_AT_ONCE):

@@ -1,13 +1,32 @@
 """Archives of models."""
 
+import json
+import zipfile
 from pathlib import Path
 
-from vaeline.archive import load_archive
-from vaeline.models.build import register_models
+from vaeline.archive import check_archive, load_archive
+from vaeline.kinds import known_kinds, model_class
 from vaeline.models.generative import GenerativeModel
 
 
 def load_model(path: Path, expected_digest: str | None = None) -> GenerativeModel:
-    """Load the model at `path` by `load_archive`. Raises VaelineError where that is not possible."""
-    register_models()
-    return load_archive(path, GenerativeModel, expected_digest)
+    """Load the model at `path` by `load_archive`, with the code of its own kind and of no other.
+
+    Raises:
+        VaelineError: there is no such file, it is not the expected one, or it holds no model of vaeline.
+    """
+    check_archive(path, expected_digest)
+    kind = _named_kind(path)
+    if kind in known_kinds():
+        model_class(kind)
+    return load_archive(path, GenerativeModel)
+
+
+def _named_kind(path: Path) -> str:
+    """The kind that an archive says it is; "" where it says none: `load_archive` then says what is wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        return config["config"]["params"]["kind"]
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError):
+        return ""

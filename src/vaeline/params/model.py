@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from vaeline.family import FAMILY
+from vaeline.kinds import check_kind, known_kinds
 from vaeline.params.base import Section, nearest
 
 
@@ -57,26 +57,21 @@ class ModelParams(Section):
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, kind: str) -> str:
-        if kind not in FAMILY:
-            raise ValueError(f"no such model{nearest(kind, FAMILY)}")
+        if kind not in known_kinds():
+            raise ValueError(f"no such model{nearest(kind, known_kinds())}")
         return kind
 
     def model_post_init(self, context: Any) -> None:
         if self.binarize and self.likelihood != "bernoulli":
             raise ValueError("binarize: true needs likelihood: bernoulli")
         if self.free_bits and self.capacity:
-            raise ValueError("free_bits and capacity are two answers to one question; leave free_bits at 0")
-        if self.kind == "iwae" and (self.free_bits or self.capacity):
-            raise ValueError("free_bits and capacity are terms of the KL, which the bound of kind: iwae does not have")
+            raise ValueError("free_bits and capacity both limit the KL; set only one of them, and leave the other at 0")
         if self.prior.kind == "flow" and self.latent_dim < 2:
             raise ValueError("prior.kind: flow needs a latent_dim of 2 or more")
         if self.free_bits and self.prior.kind not in ("normal", "mixture"):
             raise ValueError("free_bits needs the KL of each latent, which only prior.kind: normal has while training")
         if self.prior.kind == "label" and self.kind != "cvae":
-            raise ValueError("prior.kind: label needs kind: cvae, the model that is told labels")
-        if self.prior.kind == "vamp" and self.kind == "cvae":
-            raise ValueError("kind: cvae needs an encoder of images with labels, which prior.kind: vamp has none of")
-        if (self.kind == "vqvae") != (self.prior.kind == "autoregressive"):
+            raise ValueError("prior.kind: label needs kind: cvae, the only model that gets labels")
+        if self.prior.kind == "autoregressive" and self.kind != "vqvae":
             raise ValueError("prior.kind: autoregressive is a prior over codes; it and kind: vqvae need each other")
-        if self.kind == "vqvae" and self.architecture not in ("conv", "resconv"):
-            raise ValueError("kind: vqvae needs a grid of features; set architecture: conv or resconv")
+        check_kind(self)

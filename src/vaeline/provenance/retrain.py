@@ -22,9 +22,10 @@ from vaeline.errors import VaelineError
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, compare, differing
 from vaeline.scores import metric_of
+from vaeline.stages import DVC_FILE
 from vaeline.tracking.git import git
 from vaeline.tracking.history import METRICS, RecordedLock
-from vaeline.tracking.lineage import DVC_FILE, ENVIRONMENT_LOCK, LOCK_FILE, machine_tags
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, machine_tags
 from vaeline.tracking.locks import MODEL, Stages, outs, read_lock
 from vaeline.tracking.restore import PREPARED
 from vaeline.tracking.runs import DIGEST_TAG

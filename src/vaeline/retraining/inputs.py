@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import canonical_json, digest
-from vaeline.tracking.lineage import ENVIRONMENT_LOCK, declared_stages, stage_params
+from vaeline.stages import own_deps, read_stages, read_values, stages_up_to
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import Stages, code, params
 from vaeline.tracking.trees import disk_tree, dvc_md5
 
@@ -46,28 +47,14 @@ class Change:
     sentence: str
 
 
-def training_stages(stages: Mapping[str, Any]) -> list[str]:
-    """The stage `train` and those of a dvc.yaml that it depends on, in their order there."""
-    makers = {path: name for name, stage in stages.items() for path in _paths(stage.get("outs", []))}
-    needed, waiting = set(), [TRAIN]
-    while waiting:
-        name = waiting.pop()
-        needed.add(name)
-        found = {makers[path] for path in _paths(stages[name].get("deps", [])) if path in makers}
-        waiting += found - needed
-    return [name for name in stages if name in needed]
-
-
 def present_inputs() -> Inputs:
     """What a training would be made of now, in the working directory. Raises VaelineError where params.yaml is bad."""
-    stages = declared_stages()
-    names = training_stages(stages)
-    made = {path for stage in stages.values() for path in _paths(stage.get("outs", []))}
-    read = {path for name in names for path in _paths(stages[name].get("deps", []))} - made
+    stages, values = read_stages(), read_values()
+    names = stages_up_to(stages, TRAIN)
     return Inputs(
-        files={path: present_md5(Path(path)) for path in sorted(read)},
-        params={key: value for name in names for key, value in stage_params(stages[name]).items()},
-        commands={name: stages[name]["cmd"] for name in names},
+        files={path: present_md5(Path(path)) for path in own_deps(stages, names)},
+        params={key: value for name in names for key, value in stages[name].values(values).items()},
+        commands={name: stages[name].command for name in names},
         environment=digest(ENVIRONMENT_LOCK),
         batches=accepted_batches(),
     )
@@ -75,7 +62,7 @@ def present_inputs() -> Inputs:
 
 def recorded_inputs(stages: Stages, environment: str) -> Inputs:
     """What a recorded training was made of, with the environment that its run names; it does not know its batches."""
-    names = [name for name in training_stages(declared_stages()) if name in stages]
+    names = [name for name in stages_up_to(read_stages(), TRAIN) if name in stages]
     return Inputs(
         files={path: md5 for name in names for path, md5 in code(stages, name).items()},
         params=params(stages, *names),
@@ -128,8 +115,3 @@ def _param_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
 def _environment_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
     if then.environment != now.environment:
         yield Change(DEPENDENCIES, f"{ENVIRONMENT_LOCK} changed since the champion's training")
-
-
-def _paths(entries: list[str | dict[str, Any]]) -> list[str]:
-    """The paths of a stage's deps or outs, which dvc.yaml may give with options."""
-    return [path for entry in entries for path in (entry if isinstance(entry, dict) else [entry])]

@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from vaeline.artifacts import digest
-from vaeline.params.base import PARAMS_FILE, flatten
+from vaeline.stages import DVC_FILE, read_stages, read_values
 from vaeline.tracking.git import git
 from vaeline.tracking.locks import Stages, read_lock
 
-DVC_FILE = Path("dvc.yaml")
 LOCK_FILE = Path("dvc.lock")
 ENVIRONMENT_LOCK = Path("requirements.lock")
 VALIDATION = Path("reports/validation.json")
@@ -38,8 +35,8 @@ def repository_root() -> Path:
 
 def train_key() -> str:
     """The key of the training that params.yaml and the files on disk ask for."""
-    stage = declared_stages()["train"]
-    return key_of(stage["cmd"], stage_params(stage), {path: digest(Path(path)) for path in stage["deps"]})
+    stage = read_stages()["train"]
+    return key_of(stage.command, stage.values(read_values()), {path: digest(Path(path)) for path in stage.deps})
 
 
 def key_of(command: str, params: Mapping[str, Any], digests: Mapping[str, str]) -> str:
@@ -50,19 +47,8 @@ def key_of(command: str, params: Mapping[str, Any], digests: Mapping[str, str]) 
 
 def declared_params() -> dict[str, Any]:
     """The parameters that all stages declare, with dotted keys: what `dvc.lock` holds after a whole run."""
-    return {key: value for stage in declared_stages().values() for key, value in stage_params(stage).items()}
-
-
-def declared_stages() -> dict[str, Any]:
-    """The stages as dvc.yaml declares them."""
-    return YAML(typ="safe").load(DVC_FILE.read_text(encoding="utf-8"))["stages"]
-
-
-def stage_params(stage: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that a declared stage reads, with dotted keys and the values of params.yaml."""
-    values = flatten(YAML(typ="safe").load(PARAMS_FILE.read_text(encoding="utf-8")))
-    declared = tuple(f"{key}." for key in stage.get("params", []))
-    return {key: value for key, value in values.items() if f"{key}.".startswith(declared)}
+    values = read_values()
+    return {key: value for stage in read_stages().values() for key, value in stage.values(values).items()}
 
 
 def locked_stage(name: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from keras.utils import set_random_seed
 from tqdm import tqdm
 
 from vaeline.errors import VaelineError
-from vaeline.models.build import build_model, register_models
+from vaeline.kinds import model_class
+from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.model import ModelParams
 from vaeline.params.train import TrainParams
@@ -37,7 +38,7 @@ def resume_or_start(
     checkpoint: Path, train: Examples, classes: int, model_params: ModelParams, params: TrainParams
 ) -> Progress:
     """Go on from `checkpoint` if there is one, else start anew."""
-    register_models()
+    model_class(model_params.kind)  # Keras loads only archives of classes that it knows
     return load_checkpoint(checkpoint) or start(train, classes, model_params, params)
 
 

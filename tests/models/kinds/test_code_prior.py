@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from scipy.special import log_softmax
 
-from vaeline.models.code_prior import CodePrior
+from vaeline.models.kinds.vqvae.code_prior import CodePrior
 
 RNG = np.random.default_rng(0)
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vaeline.models.codebook import SMOOTHING, Codebook
+from vaeline.models.kinds.vqvae.codebook import SMOOTHING, Codebook
 from vaeline.params.model import CodebookParams
 
 RNG = np.random.default_rng(0)

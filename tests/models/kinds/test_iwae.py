@@ -6,7 +6,7 @@ import pytest
 from models.gradients import descend
 
 from vaeline.models.build import build_model
-from vaeline.models.iwae import importance_bound, scale_gradient
+from vaeline.models.kinds.iwae.model import importance_bound, scale_gradient
 from vaeline.params.model import IwaeParams
 
 

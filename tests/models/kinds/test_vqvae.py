@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from vaeline.archive import save_archive
 from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
-from vaeline.models.vqvae import VQVAE
+from vaeline.models.kinds.vqvae.model import VQVAE
 from vaeline.params.model import ModelParams
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, resume_or_start, start

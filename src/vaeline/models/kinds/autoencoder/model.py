@@ -41,3 +41,6 @@ class Autoencoder(VAE):
 
     def _build_encoder(self) -> Any:
         return build_encoder(self.params, self.image_shape, {"z_mean": self.params.latent_dim})
+
+
+MODEL = Autoencoder

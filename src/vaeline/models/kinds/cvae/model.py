@@ -88,3 +88,6 @@ class ConditionalVAE(VAE):
 
     def _build_standard_prior(self) -> Prior:
         return SameForAllLabels(super()._build_standard_prior(), self.classes)
+
+
+MODEL = ConditionalVAE

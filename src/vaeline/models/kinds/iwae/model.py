@@ -62,3 +62,6 @@ class IWAE(VAE):
         return self.likelihood.nll(target[:, None], logits), log_normal(
             z, z_mean[:, None], z_log_var[:, None]
         ) - log_prior
+
+
+MODEL = IWAE

@@ -7,9 +7,9 @@ import numpy as np
 from keras import layers, ops
 
 from vaeline.data.prepared import scale
-from vaeline.models.code_prior import CodePrior, pick
-from vaeline.models.codebook import Codebook
 from vaeline.models.generative import GenerativeModel
+from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
+from vaeline.models.kinds.vqvae.codebook import Codebook
 from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
 
 PLACE_SCALE = 0.4
@@ -129,3 +129,6 @@ class VQVAE(GenerativeModel):
         if self.params.capacity:
             push = push * ops.sign(ops.mean(rate) - self.params.capacity)
         return ops.stop_gradient(push) * ops.mean(soft_rate - ops.stop_gradient(soft_rate))
+
+
+MODEL = VQVAE

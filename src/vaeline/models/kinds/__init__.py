@@ -1,0 +1,1 @@
+"""The kinds of models, a folder each; `vaeline.kinds` finds them."""

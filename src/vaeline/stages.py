@@ -1,0 +1,96 @@
+"""The stages of the pipeline as dvc.yaml declares them, and what they make.
+
+dvc.yaml may name parameters in a path or a command, as in `${model.kind}`; here they have their values.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from vaeline.errors import VaelineError
+from vaeline.params.base import PARAMS_FILE, flatten, load
+
+DVC_FILE = Path("dvc.yaml")
+PARAMETER = re.compile(r"\$\{([\w.]+)\}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its command, what it reads (paths, and keys of params.yaml), and what it makes (paths)."""
+
+    command: str
+    deps: tuple[str, ...]
+    params: tuple[str, ...]
+    outs: tuple[str, ...]
+
+    def values(self, flat: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the values of params.yaml, by their dotted keys, those that the stage reads."""
+        declared = tuple(f"{key}." for key in self.params)
+        return {key: value for key, value in flat.items() if f"{key}.".startswith(declared)}
+
+
+Stages = Mapping[str, Stage]
+
+
+def read_stages(root: Path = Path()) -> dict[str, Stage]:
+    """The stages of the dvc.yaml in `root`, in their order there.
+
+    Raises:
+        VaelineError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml names a parameter that is not there.
+    """
+    declared, flat = load(root / DVC_FILE, YAML(typ="safe"))["stages"], read_values(root)
+    return {name: _stage(entry, flat, root / DVC_FILE) for name, entry in declared.items()}
+
+
+def read_values(root: Path = Path()) -> dict[str, Any]:
+    """The values of the params.yaml in `root`, unchecked, by their dotted keys. Raises VaelineError."""
+    return flatten(load(root / PARAMS_FILE, YAML(typ="safe")))
+
+
+def makers(stages: Stages) -> dict[str, str]:
+    """The stage that makes each output, by path."""
+    return {path: name for name, stage in stages.items() for path in stage.outs}
+
+
+def stages_up_to(stages: Stages, last: str) -> list[str]:
+    """The stage `last` and those that it depends on, in the order of `stages`."""
+    made, needed, waiting = makers(stages), set(), [last]
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        waiting += {made[path] for path in stages[name].deps if path in made} - needed
+    return [name for name in stages if name in needed]
+
+
+def own_deps(stages: Stages, names: Iterable[str]) -> list[str]:
+    """What these stages read and no stage makes: code, and data that comes from outside; sorted."""
+    made = makers(stages)
+    return sorted({path for name in names for path in stages[name].deps if path not in made})
+
+
+def _stage(entry: Mapping[str, Any], flat: Mapping[str, Any], where: Path) -> Stage:
+    def resolve(text: str) -> str:
+        return PARAMETER.sub(lambda found: str(_value(found[1], flat, where)), text)
+
+    outs = [path for kind in ("outs", "metrics", "plots") for path in _names(entry.get(kind, []))]
+    return Stage(
+        command=resolve(entry["cmd"]),
+        deps=tuple(resolve(path) for path in _names(entry.get("deps", []))),
+        params=tuple(_names(entry.get("params", []))),
+        outs=tuple(resolve(path) for path in outs),
+    )
+
+
+def _value(key: str, flat: Mapping[str, Any], where: Path) -> Any:
+    if key not in flat:
+        raise VaelineError(f"{where}: names the parameter {key!r}, which params.yaml does not have")
+    return flat[key]
+
+
+def _names(entries: Iterable[str | Mapping[str, Any]]) -> list[str]:
+    """The entries of a list in dvc.yaml, each of which may come with options."""
+    return [name for entry in entries for name in (entry if isinstance(entry, Mapping) else [entry])]
