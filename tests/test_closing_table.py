@@ -1,6 +1,10 @@
+import json
 from types import SimpleNamespace
 
-from vaeline.closing_table import group_sentences, print_summary
+from conftest import ROOT
+
+from vaeline.closing_table import SENTENCES, group_sentences, print_summary
+from vaeline.params.base import flatten
 
 METRICS = {
     "train/loss": 100.0,
@@ -18,7 +22,7 @@ def test_each_group_has_its_sentence_in_one_order_whatever_the_order_of_the_metr
         {"codes/usage": 1.0, "ood/hflip.neg_elbo.auroc": 0.75, "ood/rotation.neg_elbo.auroc": 1.0, **METRICS}
     )
     assert found == [
-        "latents: 87.5% of test images are named by their 5 nearest training images",
+        "latents: 87.5% of test images are classified correctly by their 5 nearest training images",
         "anomalies: the −ELBO detects mirrored images with AUROC 0.75, rotated ones with 1.00",
     ]
 
@@ -37,3 +41,13 @@ def test_the_table_holds_the_headline_scores_that_the_model_has(capsys):
     assert "−ELBO" in output
     assert "NLL" not in output
     assert "vae-digits-candidates v3" in output
+
+
+def test_the_readme_shows_the_sentences_of_the_committed_metrics():
+    metrics = flatten(json.loads((ROOT / "reports/metrics.json").read_text()))
+    by_group = {key.replace(".", "/", 1): value for key, value in metrics.items()}
+    own = {key: value for key, value in by_group.items() if key.partition("/")[0] in SENTENCES}
+    sentences = group_sentences(own)
+    assert len(sentences) == 4
+    readme = (ROOT / "README.md").read_text()
+    assert [sentence for sentence in sentences if f"\n  {sentence}\n" not in readme] == []

@@ -12,7 +12,10 @@ from vaeline.scores import HEADLINES, metric_of, title_of
 NOT_GROUPS = re.compile(r"train|validation|test(_class_.*)?")  # the table above the sentences, and the epochs
 MOST_FIGURES = 4
 SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and the metrics that it quotes
-    "latents": ("latents: {:.1%} of test images are named by their 5 nearest training images", "knn_accuracy"),
+    "latents": (
+        "latents: {:.1%} of test images are classified correctly by their 5 nearest training images",
+        "knn_accuracy",
+    ),
     "samples": (
         "samples: Fréchet distance {:.1f} (real images: {:.1f}), precision {:.2f}, recall {:.2f}",
         "frechet",
@@ -21,8 +24,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and th
         "recall",
     ),
     "conditional": (
-        "classes: {:.1%} of samples are of the class they were drawn as, {:.1%} of test images named by Bayes' rule, "
-        "{:.1%} by a classifier that saw samples alone",
+        "classes: {:.1%} of samples show their class; {:.1%} of test images are classified correctly by Bayes' rule, "
+        "{:.1%} by a classifier that is trained on samples only",
         "sample_accuracy",
         "bayes_accuracy",
         "cas_accuracy",

@@ -297,6 +297,12 @@ def test_the_readme_is_short_and_shows_commands_and_a_picture_first():
     assert "docs/pictures/manifold.png" in first_screen
 
 
+def test_the_readmes_layout_names_every_package():
+    layout = Path("README.md").read_text().split("## Layout")[1]
+    packages = {file.parent.name for file in Path("src/vaeline").glob("*/__init__.py")}
+    assert {name for name in packages if f"`src/vaeline/{name}/`" not in layout and f"`{name}/`" not in layout} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_a_page_points_to_is_there(page):
     links = re.findall(r"""(?:\]\(|src=")((?!\w+:)[^)"#]*)(#[^)"]*)?""", page.read_text())
