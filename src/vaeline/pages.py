@@ -133,7 +133,7 @@ def _markdown(block: Block) -> str:
             return "\n\n".join(f"![{_markdown_text(each.caption)}]({each.name}.png)" for each in pictures)
 
 
-def _markdown_text(text: Text) -> str:
+def _markdown_text(text: Text | Strong | Code) -> str:
     """A text on one line, without HTML in it."""
     match text:
         case str():
@@ -163,7 +163,7 @@ def _html(block: Block) -> str:
             return '<div class="pair">\n' + "\n".join(_html_figure(picture) for picture in pictures) + "\n</div>"
 
 
-def _html_text(text: Text) -> str:
+def _html_text(text: Text | Strong | Code) -> str:
     match text:
         case str():
             return html.escape(text)

@@ -69,7 +69,7 @@ def decide(small_model, prepared, prepared_directory, params, tmp_path, monkeypa
     monkeypatch.setattr(gathering, "load_classifier", lambda: Classifier(image_shape=(28, 28), classes=10, width=4))
     monkeypatch.setattr(gathering, "_validated_data", lambda: MD5)
     floors = params.gate.floors.model_copy(update=dict.fromkeys(params.gate.floors.model_dump(), 0))
-    changes = {"nll_images": 300, "nll_samples": 2, "resamples": 50, "mode": "non_inferior", "margin": 1.0}
+    changes = {"nll_images": 300, "nll_samples": 2, "resamples": 100, "mode": "non_inferior", "margin": 1.0}
     gate = params.gate.model_copy(update=changes | {"worst": 1e6, "slice_margin": 9.0, "floors": floors})
 
     def run_gate(champion=True, golden=GOLDEN, **more):

@@ -155,7 +155,7 @@ def traverse(
         names = [f"z{dimension + 1}" for dimension in range(len(images))]
         around = f"around {_short(center) or 'the origin'}"
         title = titled(f"each latent over the prior, {around}", found)
-        write_images(out, images, lambda: draw_sheet(images, title, names, [f"{value:.2f}" for value in values]))
+        write_images(out, images, lambda: draw_sheet(list(images), title, names, [f"{value:.2f}" for value in values]))
         typer.echo(f"{out}: {counted(len(images), 'latent')}, {steps} values each")
 
 

@@ -44,7 +44,7 @@ def promote(
         from vaeline.registry.promotion import plan_promotion, promote
         from vaeline.registry.terms import Terms
 
-        found = find_candidate(client, candidate, params.data.name).stored.version
+        found = find_candidate(client, candidate, params.data.name).version
         must_replace = {"": None, NONE: ""}.get(replaces, replaces)
         terms = Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
         name = served_name(params.data.name)

@@ -7,7 +7,7 @@ import math
 from io import BytesIO
 
 import numpy as np
-from constriction import stream
+from constriction import stream  # ty: ignore[missing-module-member]  # a Rust module without stubs
 from PIL import Image
 from scipy.special import log_ndtr
 

@@ -11,10 +11,8 @@ def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot(curve["code_bits"], curve["code_mse"], marker="o", label="latent code, rounded to multiples of …")
-    for row in curve.itertuples():
-        axes.annotate(
-            f"{row.step:g}", (row.code_bits, row.code_mse), xytext=(1, 5), textcoords="offset points", rotation=60
-        )
+    for step, bits, mse in zip(curve["step"], curve["code_bits"], curve["code_mse"], strict=True):
+        axes.annotate(f"{step:g}", (bits, mse), xytext=(1, 5), textcoords="offset points", rotation=60)
     axes.axvline(png_bits, color="tab:red", linestyle="--", label=f"PNG, lossless: {png_bits:,.0f} bits")
     axes.set_xscale("log")
     axes.set(title=title, xlabel="bits per image", ylabel="mean squared error per pixel, greys 0 to 1")

@@ -1,5 +1,7 @@
 """What only a model that is told labels can be asked: does it draw what it is told, and whose image is this?"""
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 
@@ -47,7 +49,9 @@ def measure_conditional(
     seen = {"cas_accuracy": (features_and_labels(judge, subject.greys)[1] == subject.labels).astype("float64")}
     seen |= columns | {"nll_given_label": nll_bound - model.label_nats}
     diversity = _diversity(subject, classifier, {label: features[told == label] for label in range(len(names))})
-    by_class = {names[label]: summarize(rows) | diversity[label] for label, rows in shown.groupby("label")}
+    by_class = {
+        names[cast(int, label)]: summarize(rows) | diversity[cast(int, label)] for label, rows in shown.groupby("label")
+    }
     figures = {**summarize(shown), **summarize(pd.DataFrame(seen)), "classes": by_class}
     protocol = {
         "samples": f"{len(told)} expected images, as many of each class, temperature 1, seeds from {seed}",

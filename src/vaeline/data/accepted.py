@@ -73,8 +73,10 @@ def rows_file(batch: str) -> Path:
 
 def write_rows(path: Path, rows: Rows) -> None:
     """Write rows as an .npz, with the same bytes for the same rows."""
-    labels = {} if rows.labels is None else {"labels": rows.labels}
-    np.savez_compressed(path, images=rows.images, numbers=rows.numbers.astype("int64"), **labels)
+    arrays: dict[str, Any] = {"images": rows.images, "numbers": rows.numbers.astype("int64")}
+    if rows.labels is not None:
+        arrays["labels"] = rows.labels
+    np.savez_compressed(path, **arrays)
 
 
 def read_rows(record: Mapping[str, Any]) -> Rows:

@@ -214,12 +214,12 @@ def mean_interval(differences: np.ndarray) -> tuple[float, float]:
     return float(differences.mean()) - half, float(differences.mean()) + half
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """p-values corrected for their number (Holm 1979): reject where they are below the level for all together."""
-    p_values = np.asarray(p_values, "float64")
-    order = np.argsort(p_values, kind="stable")
-    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    corrected = np.empty_like(p_values)
+    values = np.asarray(p_values, "float64")
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected = np.empty_like(values)
     corrected[order] = np.minimum(stepped, 1)
     return corrected
 
@@ -245,12 +245,12 @@ def _p_value(differences: np.ndarray) -> float:
 def _cells(names: Iterable[str], table: pd.DataFrame) -> list[list[str]]:
     """Numbers to two digits of the interval's half-width."""
     cells = []
-    for name, row in zip(names, table.itertuples(), strict=True):
-        half = (row.high - row.low) / 2
+    for name, row in zip(names, table.to_dict("records"), strict=True):
+        half = (row["high"] - row["low"]) / 2
         decimals = min(6, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else 4
-        low, high = (f"{value:+.{decimals}f}" for value in (row.low, row.high))
-        improved = "" if math.isnan(row.improved) else f"{row.improved:.1%}"
-        means = [f"{value:.{decimals}f}" for value in (row.baseline_mean, row.mean)]
-        difference = f"{row.difference:+.{decimals}f}"
-        cells.append([name, f"{row.images:,}", *means, difference, f"{low} to {high}", improved, row.verdict])
+        low, high = (f"{value:+.{decimals}f}" for value in (row["low"], row["high"]))
+        improved = "" if math.isnan(row["improved"]) else f"{row['improved']:.1%}"
+        means = [f"{value:.{decimals}f}" for value in (row["baseline_mean"], row["mean"])]
+        difference = f"{row['difference']:+.{decimals}f}"
+        cells.append([name, f"{row['images']:,}", *means, difference, f"{low} to {high}", improved, row["verdict"]])
     return cells

@@ -20,8 +20,9 @@ def encode(
 
     A model that knows classes is told the `labels` (count,); without them it goes by its own guess.
     """
-    known = labels is not None
-    parts = [model.encode(images[rows], labels[rows] if known else None) for rows in batches(len(images), BATCH)]
+    parts = [
+        model.encode(images[rows], None if labels is None else labels[rows]) for rows in batches(len(images), BATCH)
+    ]
     z_mean, z_log_var = zip(*parts, strict=True)
     return np.concatenate([to_numpy(part) for part in z_mean]), np.concatenate([to_numpy(part) for part in z_log_var])
 

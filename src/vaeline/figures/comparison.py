@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,7 +27,7 @@ def draw_comparison(
         figsize=(12, max(5.0, 0.32 * len(classes) * max(1, len(differences) / 2) + 2)), layout="constrained"
     )
     scatter, means = figure.subplots(1, 2)
-    colors = dict(zip(differences, colormaps["tab10"].colors * len(differences), strict=False))
+    colors = dict(zip(differences, color_sequences["tab10"] * len(differences), strict=False))
     _draw_scatter(scatter, differences, overall, colors)
     _draw_classes(means, by_class, classes, colors)
     scatter.set(title="each image", xlabel=f"difference of an image, {unit}", ylabel="share of the images")

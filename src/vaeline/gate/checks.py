@@ -13,7 +13,7 @@ from vaeline.gate.policy import least_gain
 from vaeline.gate.scores import ContestScores, Improvement, ModelScores
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound, judge_gain, overall
 from vaeline.gate.trial import ServiceTrial
-from vaeline.params.gate import GateParams
+from vaeline.params.gate import SetGateParams
 from vaeline.pyfunc.golden import answer_differences
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.scores import SCORES
@@ -63,7 +63,7 @@ def not_run(name: str, reason: str) -> Check:
 
 def model_checks(contest: Contest, facts: ContestFacts, scores: ContestScores) -> list[Check]:
     """All checks but those of the service."""
-    gate = contest.params.gate
+    gate = contest.gate
     return [
         *data_checks(contest.candidates, contest.champion, facts.data),
         at_most("size", "size of the archive, MiB,", facts.archive_bytes / MEBIBYTE, gate.budget.mebibytes),
@@ -73,8 +73,10 @@ def model_checks(contest: Contest, facts: ContestFacts, scores: ContestScores) -
     ]
 
 
-def measured_checks(scores: ContestScores, gate: GateParams) -> list[Check]:
+def measured_checks(scores: ContestScores, gate: SetGateParams) -> list[Check]:
     """The checks of scores, which must all be finite."""
+    if scores.mean is None or scores.worst is None or scores.samples is None:
+        raise ValueError("scores that are not finite cannot be judged")
     if scores.improvement is None:
         against = [Check("champion", PASS, None, None, "no champion: only absolute floors were asked for")]
     else:
@@ -115,7 +117,7 @@ def finite_check(models: Sequence[ModelScores]) -> Check:
     return holds("finite", reasons, "every score of every model is a number")
 
 
-def collapse_checks(candidate: ModelScores, gate: GateParams) -> list[Check]:
+def collapse_checks(candidate: ModelScores, gate: SetGateParams) -> list[Check]:
     """Whether the posterior depends on the image."""
     return [
         at_least("kl", "KL, nats per image,", candidate.kl, gate.floors.kl),
@@ -123,7 +125,7 @@ def collapse_checks(candidate: ModelScores, gate: GateParams) -> list[Check]:
     ]
 
 
-def worst_check(mean: float, gain: Bound, gate: GateParams) -> Check:
+def worst_check(mean: float, gain: Bound, gate: SetGateParams) -> Check:
     """Whether the mean score is better than `gate.worst` with the asked confidence, whatever the champion is."""
     known = SCORES[gate.metric]
     sentence = (
@@ -133,7 +135,7 @@ def worst_check(mean: float, gain: Bound, gate: GateParams) -> Check:
     return Check("worst", judge_gain(gain, 0.0, 0.0), mean, gate.worst, sentence)
 
 
-def improvement_checks(improvement: Improvement, first_name: str, gate: GateParams) -> list[Check]:
+def improvement_checks(improvement: Improvement, first_name: str, gate: SetGateParams) -> list[Check]:
     """Whether the gain suffices, overall and in every class, and the first seed alone does not lose."""
     least, gain, first = least_gain(gate), improvement.gain, improvement.first
     sentence = f"{_gain_sentence(gain, gate)}; a pass takes a gain above {least:+g}"
@@ -148,19 +150,19 @@ def improvement_checks(improvement: Improvement, first_name: str, gate: GatePara
     return checks
 
 
-def anomaly_check(auroc: float | None, gate: GateParams) -> Check:
+def anomaly_check(auroc: float | None, gate: SetGateParams) -> Check:
     """Whether the score separates OOD images from test images."""
     return at_least("auroc", f"AUROC of {gate.ood_score} on {gate.ood_kind}", auroc, gate.floors.auroc)
 
 
-def service_checks(facts: ContestFacts, trial: ServiceTrial | None, failed: bool, gate: GateParams) -> list[Check]:
+def service_checks(facts: ContestFacts, trial: ServiceTrial | None, failed: bool, gate: SetGateParams) -> list[Check]:
     """Whether the served model answers every mode, as it did when it was registered, and in time.
 
     trial: None where the model was not served, because a check has `failed` or there are no golden outputs.
     """
     if failed:
         return [not_run(name, "what has failed already is not served") for name in SERVED]
-    if trial is None:
+    if trial is None or facts.golden is None:
         missing = Check("golden", FAIL, None, None, facts.no_golden)
         return [missing, *(not_run(name, "there is nothing to ask") for name in SERVED if name != "golden")]
     served = holds("served", trial.problems, "it loads in a clean process without pickle and answers every mode")
@@ -178,7 +180,7 @@ def _not_judged(name: str) -> Check:
     return not_run(name, "scores that are no numbers are not judged")
 
 
-def _gain_sentence(gain: Bound, gate: GateParams) -> str:
+def _gain_sentence(gain: Bound, gate: SetGateParams) -> str:
     return (
         f"gain {gain.mean:+.4g} {SCORES[gate.metric].unit}, above {gain.low:+.4g} and below {gain.high:+.4g} with "
         f"{100 * gate.confidence:g} % confidence each"

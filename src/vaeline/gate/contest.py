@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaeline.errors import VaelineError
+from vaeline.gate.policy import require_thresholds
+from vaeline.params.gate import SetGateParams
 from vaeline.params.whole import Params
 from vaeline.registry.lookup import RegisteredVersion
 
@@ -22,6 +24,11 @@ class Contest:
     directory: Path
     candidates: Sequence[RegisteredVersion]
     champion: RegisteredVersion | None
+
+    @property
+    def gate(self) -> SetGateParams:
+        """The thresholds. Raises VaelineError where one is not set."""
+        return require_thresholds(self.params.gate)
 
 
 def require_contest(candidates: Sequence[RegisteredVersion], champion: RegisteredVersion | None) -> None:

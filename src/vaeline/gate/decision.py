@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from vaeline.gate.checks import Check, model_checks, service_checks
 from vaeline.gate.contest import Contest
 from vaeline.gate.facts import ContestFacts, gather_facts
-from vaeline.gate.policy import require_thresholds
 from vaeline.gate.scores import ContestScores, take_scores
 from vaeline.gate.statistics import FAIL, overall
 from vaeline.gate.trial import serve_and_ask
@@ -35,8 +34,7 @@ def decide(contest: Contest) -> Decision:
     Raises:
         VaelineError: a threshold is not set, or what is needed to judge is missing or does not fit together.
     """
-    gate = contest.params.gate
-    require_thresholds(gate)
+    gate = contest.gate
     facts = gather_facts(contest)
     scores = take_scores(facts, contest)
     checks = model_checks(contest, facts, scores)

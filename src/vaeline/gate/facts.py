@@ -82,6 +82,8 @@ def gather_facts(contest: Contest) -> ContestFacts:
     densities, no_densities = _read_if_stored(lambda: _read_densities(contest.candidates[0]))
     golden, no_golden = _read_if_stored(first.read_golden)
     with first.artifact(ARCHIVE) as file:
+        if file is None:
+            raise VaelineError(f"{first.name} has no file {ARCHIVE} in the store; run `dvc repro` with its parameters")
         archive_bytes = file.stat().st_size
     return ContestFacts(
         data=read_data_facts(contest.directory, prepared),

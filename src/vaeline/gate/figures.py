@@ -22,7 +22,7 @@ COLUMNS = 10
 
 def draw_figures(decision: Decision) -> dict[str, Figure]:
     """The pictures of the page, by file name without its ending."""
-    gate, known = decision.contest.params.gate, SCORES[decision.contest.params.gate.metric]
+    gate, known = decision.contest.gate, SCORES[decision.contest.gate.metric]
     candidate, champion = decision.scores.candidates[0], decision.scores.champion
     shown = [champion, candidate] if champion else [candidate]
     figures = {}

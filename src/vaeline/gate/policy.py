@@ -6,19 +6,20 @@ from typing import Any
 from vaeline.artifacts import canonical_json
 from vaeline.errors import VaelineError
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.params.gate import GateParams
+from vaeline.params.gate import GateParams, SetGateParams
 from vaeline.params.whole import Params
 
 SUPERIOR = "superior"
 
 
-def require_thresholds(gate: GateParams) -> None:
-    """Raise VaelineError unless every threshold is set."""
+def require_thresholds(gate: GateParams) -> SetGateParams:
+    """The parameters of the gate with every threshold. Raises VaelineError where one is not set."""
     if gate.unset:
         raise VaelineError(f"the gate does not run without thresholds; set {', '.join(gate.unset)} in params.yaml")
+    return SetGateParams.model_validate(gate.model_dump())
 
 
-def least_gain(gate: GateParams) -> float:
+def least_gain(gate: SetGateParams) -> float:
     """What the gain must surely exceed: `min_gain` to be superior, −`margin` to be non-inferior."""
     return gate.min_gain if gate.mode == SUPERIOR else -gate.margin
 

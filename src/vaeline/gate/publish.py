@@ -13,7 +13,7 @@ from vaeline.figures.canvas import save_figure
 from vaeline.gate.facts import TEST_TAG
 from vaeline.gate.report import PICTURES, gate_digest, page_blocks
 from vaeline.pages import write_markdown
-from vaeline.registry.stored import StoredModel
+from vaeline.registry.stored import StoredModel, version_of
 
 FOLDER = "gate"
 REPORT, PAGE = "gate.json", "gate.md"
@@ -56,7 +56,7 @@ def gate_tags(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _write_to_store(stored: StoredModel, report: Mapping[str, Any], folder: Path) -> None:
-    client, version = stored.client, stored.version
+    client, version = stored.client, version_of(stored)
     if VERDICT_TAG in client.get_model_version(version.name, version.version).tags:
         client.delete_model_version_tag(version.name, version.version, VERDICT_TAG)
     client.log_artifacts(stored.run_id, str(folder), FOLDER)

@@ -32,7 +32,7 @@ PICTURES = {
 
 def build_report(decision: "Decision", now: datetime | None = None) -> dict[str, Any]:
     """The decision in plain values; `gate_digest` names it."""
-    contest, gate = decision.contest, decision.contest.params.gate
+    contest, gate = decision.contest, decision.contest.gate
     return _plain(
         {
             "vaeline.gate_version": GATE_VERSION,
@@ -147,7 +147,7 @@ def _title(version: Mapping[str, str]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    return Table(pd.DataFrame(rows, columns=columns))
+    return Table(pd.DataFrame(list(rows), columns=list(columns)))
 
 
 def _number(value: Any) -> str:
@@ -164,7 +164,7 @@ def _slices(decision: "Decision") -> list[dict[str, Any]]:
 def _improvement(decision: "Decision") -> dict[str, Any] | None:
     if decision.scores.improvement is None:
         return None
-    gate, found = decision.contest.params.gate, decision.scores.improvement
+    gate, found = decision.contest.gate, decision.scores.improvement
     seeds = [model.mean for model in decision.scores.candidates]
     return {
         **found.gain._asdict(),

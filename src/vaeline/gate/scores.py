@@ -29,7 +29,7 @@ from vaeline.likelihood.bounds import has_grid
 from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.params.gate import GateParams
+from vaeline.params.gate import SetGateParams
 from vaeline.params.whole import Params
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.samples.measure import measure_samples
@@ -103,10 +103,12 @@ def take_scores(facts: ContestFacts, contest: Contest) -> ContestScores:
     Raises:
         VaelineError: a model has no such score as the metric, or the scores do not compare.
     """
-    params, gate = contest.params, contest.params.gate
+    params, gate = contest.params, contest.gate
     pairs = zip(facts.models, contest.candidates, strict=True)
     candidates = [_scores_of(model, version, facts, params) for model, version in pairs]
-    champion = _scores_of(facts.champion, contest.champion, facts, params) if contest.champion else None
+    champion = None
+    if facts.champion is not None and contest.champion is not None:
+        champion = _scores_of(facts.champion, contest.champion, facts, params)
     plain = ContestScores(candidates, champion)
     if not plain.finite:
         return plain
@@ -184,13 +186,13 @@ def sample_figures(model: ModelScores, facts: ContestFacts, params: Params) -> M
     return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).figures
 
 
-def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: GateParams) -> float | None:
+def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: SetGateParams) -> float | None:
     """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score."""
     part: Part = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
     return part.figures[gate.ood_kind].get(gate.ood_score, {}).get("auroc")
 
 
-def improve(candidates: Sequence[ModelScores], champion: ModelScores, gate: GateParams) -> Improvement:
+def improve(candidates: Sequence[ModelScores], champion: ModelScores, gate: SetGateParams) -> Improvement:
     """The gain of the candidates' seeds over the champion. Raises VaelineError where their scores do not compare."""
     ours, theirs, labels = paired_scores(champion, candidates, gate.metric)
     gains = paired_gains(ours, theirs, SCORES[gate.metric].better)
@@ -204,14 +206,14 @@ def improve(candidates: Sequence[ModelScores], champion: ModelScores, gate: Gate
     )
 
 
-def gain_over_worst(candidates: Sequence[ModelScores], gate: GateParams) -> tuple[float, Bound]:
+def gain_over_worst(candidates: Sequence[ModelScores], gate: SetGateParams) -> tuple[float, Bound]:
     """The mean score of the candidates, and its gain over `gate.worst` with bounds."""
     values, labels = metric_scores(candidates, gate.metric)
     gains = paired_gains(gate.worst, values, SCORES[gate.metric].better)
     return float(values.mean()), _mean_gain(gains, labels, gate)
 
 
-def _mean_gain(gains: np.ndarray, labels: np.ndarray, gate: GateParams) -> Bound:
+def _mean_gain(gains: np.ndarray, labels: np.ndarray, gate: SetGateParams) -> Bound:
     try:
         return mean_gain(gains, labels, gate.confidence, gate.resamples, np.random.default_rng(gate.seed))
     except ValueError as error:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ class ServerError(Exception):
 
 
 @contextmanager
-def served(uri: str, scratch: Path) -> Iterator[str]:
+def served(uri: str, scratch: Path) -> Generator[str]:
     """`mlflow models serve` of `uri` on a free port of the loopback: its address. It ends with the block.
 
     Raises:

@@ -60,8 +60,8 @@ def draw_rate_distortion(points: pd.DataFrame, title: str) -> Figure:
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
     axes.plot(points["rate"], points["distortion"], marker="o", zorder=3)
-    for row in points.itertuples():
-        axes.annotate(f"β = {row.beta:g}", (row.rate, row.distortion), xytext=(8, 6), textcoords="offset points")
+    for beta, rate, distortion in zip(points["beta"], points["rate"], points["distortion"], strict=True):
+        axes.annotate(f"β = {beta:g}", (rate, distortion), xytext=(8, 6), textcoords="offset points")
     best = (points["rate"] + points["distortion"]).min()
     rates = np.array([0, 1.15 * points["rate"].max()])
     for level in range(4):

@@ -51,10 +51,10 @@ def draw_effects(table: pd.DataFrame, alpha: float, title: str) -> Figure:
     axes.barh(places, table["effect"], color=colors, alpha=0.75, height=0.6)
     axes.plot(table["least_effect"], places, "|", color="black", markersize=18, markeredgewidth=2, label="least effect")
     reach = max(table["effect"].max(), table["least_effect"].max())
-    for place, row in zip(places, table.itertuples(), strict=True):
-        sure = "<" if row.p_adjusted < alpha else "≥"
-        text = f"p = {row.p_adjusted:.2g} {sure} {alpha:g}"
-        axes.text(max(row.effect, row.least_effect) + 0.03 * reach, place, text, va="center", fontsize=8)
+    effects = table[["effect", "least_effect"]].max(axis=1)
+    for place, effect, p in zip(places, effects, table["p_adjusted"], strict=True):
+        text = f"p = {p:.2g} {'<' if p < alpha else '≥'} {alpha:g}"
+        axes.text(effect + 0.03 * reach, place, text, va="center", fontsize=8)
     axes.set_yticks(places, table["title"])
     axes.set(title=title, xlabel="effect size, 0 to 1 (red: violated)", xlim=(0, 1.3 * reach))
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)

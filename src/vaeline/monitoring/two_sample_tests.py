@@ -114,7 +114,7 @@ def compare(
     found = [compare_scores(name, reference.scores[name], window.scores[name]) for name in reference.scores]
     found.append(compare_tails(reference.scores[reference.loss], window.scores[window.loss]))
     found.append(compare_latents(reference.latents, window.latents, permutations, rng))
-    if window.labels is not None:
+    if window.labels is not None and reference.labels is not None:
         found.append(compare_mix(reference.labels, window.labels))
         found.append(compare_labels(reference, window, neighbours))
     return found
@@ -147,6 +147,8 @@ def _compare_shares(name: str, reference: np.ndarray, window: np.ndarray) -> Two
 
 
 def _label_fits(reference: Observed, images: Observed, neighbours: int) -> np.ndarray:
+    if reference.labels is None:
+        raise ValueError("the reference has no labels")
     index = NearestNeighbors(n_neighbors=neighbours).fit(reference.latents)
     nearest = index.kneighbors(None if images is reference else images.latents, return_distance=False)
     votes = np.zeros((len(images), int(reference.labels.max()) + 1), "int32")

@@ -1,7 +1,7 @@
 """What the sections of `params.yaml` share: strict types, reading a section, errors that name the nearest key."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +57,7 @@ def load(path: Path, yaml: YAML) -> Any:
         raise VaelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested sections as dotted keys: `{"model": {"beta": 1}}` gives `{"model.beta": 1}`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():

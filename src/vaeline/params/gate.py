@@ -37,6 +37,23 @@ class GateBudget(Section):
     milliseconds: float | None = Field(gt=0)
 
 
+class SetGateFloors(GateFloors):
+    """Floors that are all set."""
+
+    kl: float
+    active_units: int
+    precision: float
+    recall: float
+    auroc: float
+
+
+class SetGateBudget(GateBudget):
+    """A budget that is set."""
+
+    mebibytes: float
+    milliseconds: float
+
+
 class GateParams(Section):
     """When a candidate may take the champion's place; a threshold that is null is one that nobody has set."""
 
@@ -60,3 +77,14 @@ class GateParams(Section):
     def unset(self) -> list[str]:
         """The dotted keys of the thresholds that are null."""
         return [f"gate.{key}" for key, value in flatten(self.model_dump()).items() if value is None]
+
+
+class SetGateParams(GateParams):
+    """The same with every threshold set, as the gate needs it."""
+
+    min_gain: float
+    margin: float
+    slice_margin: float
+    worst: float
+    floors: SetGateFloors
+    budget: SetGateBudget

@@ -6,6 +6,7 @@ that is told classes takes the class number `label` of the images or samples (-1
 """
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -30,7 +31,7 @@ class VAEModel(mlflow.pyfunc.PythonModel):
         Raises:
             ValueError: the mode is unknown, or shape or values of the input do not fit it.
         """
-        settings = {"mode": "reconstruct", **(params or {})}
+        settings: dict[str, Any] = {"mode": "reconstruct", **(params or {})}
         mode, values = settings.pop("mode"), np.asarray(model_input, dtype="float32")
         if mode not in MODES:
             raise UnanswerableError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from vaeline.artifacts import digest
@@ -12,7 +13,7 @@ from vaeline.errors import VaelineError
 from vaeline.registry.candidates import find_version
 from vaeline.registry.names import CHAMPION, SCHEME, candidate_name, served_name, version_uri
 from vaeline.registry.resolve import ARCHIVE_ENDING
-from vaeline.registry.stored import StoredModel, find_registered, find_run_model
+from vaeline.registry.stored import StoredModel, find_registered, find_run_model, version_of
 from vaeline.registry.versions import UNKNOWN
 
 MODEL = Path("models/vae.keras")
@@ -29,14 +30,19 @@ class RegisteredVersion:
     run: Run
 
     @property
+    def version(self) -> ModelVersion:
+        """The version, as MLflow describes it."""
+        return version_of(self.stored)
+
+    @property
     def name(self) -> str:
         """The registered model."""
-        return self.stored.version.name
+        return self.version.name
 
     @property
     def number(self) -> str:
         """The version of it."""
-        return str(self.stored.version.version)
+        return str(self.version.version)
 
     @property
     def uri(self) -> str:
@@ -51,7 +57,7 @@ class RegisteredVersion:
     @property
     def tags(self) -> dict[str, str]:
         """The version's tags."""
-        return self.stored.version.tags
+        return self.version.tags
 
     @property
     def configuration(self) -> dict[str, str]:

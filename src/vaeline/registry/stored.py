@@ -122,6 +122,13 @@ class StoredModel:
         return archive
 
 
+def version_of(stored: StoredModel) -> ModelVersion:
+    """The registered version of a stored model. Raises VaelineError for the model of a run that was not registered."""
+    if stored.version is None:
+        raise VaelineError(f"{stored.name} is no registered version; name it models:/name/version")
+    return stored.version
+
+
 def find_run_model(reference: str) -> StoredModel:
     """The model of the run with this name or id, or the first six characters of an id.
 

@@ -48,10 +48,12 @@ class DueFacts:
     now: datetime
 
     @property
-    def answered(self) -> bool:
-        """Whether the last retraining was of these very inputs, and its candidate judged against this champion."""
+    def answer(self) -> Retraining | None:
+        """The last retraining, if it was of these very inputs and its candidate judged against this champion."""
         champion = self.champion.version if self.champion else ""
-        return bool(self.last) and (self.last.inputs, self.last.champion) == (self.inputs.digest, champion)
+        if self.last is None or (self.last.inputs, self.last.champion) != (self.inputs.digest, champion):
+            return None
+        return self.last
 
     @property
     def confirmed(self) -> datetime | None:
@@ -101,10 +103,10 @@ def _changed(seen: DueFacts) -> tuple[list[Change], str]:
         found = [Change(UNKNOWN, f"nothing says any more what champion {seen.champion.version} was trained from")]
     else:
         found = changes(seen.champion.inputs, seen.inputs)
-    if found and seen.answered:
-        said = f", which the gate found {seen.last.verdict}" if seen.last.verdict else ""
-        made = f"candidate {seen.last.candidate}{said}"
-        return [], f"what is here was made into {made}, on {_day(seen.last.at)}: a person decides"
+    if found and (last := seen.answer):
+        said = f", which the gate found {last.verdict}" if last.verdict else ""
+        made = f"candidate {last.candidate}{said}"
+        return [], f"what is here was made into {made}, on {_day(last.at)}: a person decides"
     return found, "" if found else "data, code, parameters and dependencies are those of the champion's training"
 
 
@@ -121,7 +123,7 @@ def _drifted(seen: DueFacts) -> tuple[list[Change], str]:
 
 
 def _aged(seen: DueFacts) -> tuple[list[Change], str]:
-    if seen.champion is None:
+    if seen.champion is None or seen.confirmed is None:
         return [], ""
     age, allowed = seen.now - seen.confirmed, f"{seen.max_age / DAY:g}"
     since = "was trained" if seen.confirmed == seen.champion.trained else "was trained or last retrained"

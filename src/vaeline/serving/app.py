@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -177,7 +177,7 @@ def build_app(settings: Settings, follower: Follower, metrics: Metrics) -> FastA
     service = Service(settings, follower, metrics)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         follower.start()
         working = asyncio.create_task(service.batcher.work())
         yield
@@ -199,9 +199,9 @@ def build_app(settings: Settings, follower: Follower, metrics: Metrics) -> FastA
     app.state.service = service
     app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE))
-    app.add_exception_handler(RefusalError, _refuse)
-    app.add_exception_handler(RequestValidationError, _refuse_parameters)
-    app.add_exception_handler(HTTPException, _refuse_path)
+    app.exception_handler(RefusalError)(_refuse)
+    app.exception_handler(RequestValidationError)(_refuse_parameters)
+    app.exception_handler(HTTPException)(_refuse_path)
     app.add_middleware(Observer, metrics=metrics)
     return app
 

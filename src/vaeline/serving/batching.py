@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vaeline.pyfunc.answers import Answer, Ask, UnanswerableError, answer_all
+from vaeline.pyfunc.answers import Answer, Ask, answer_all
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.served import Served
 from vaeline.serving.sighting import Identity
@@ -24,7 +24,7 @@ class Answered:
     """An answer, or why there is none, and the one model that it is from."""
 
     identity: Identity
-    found: Answer | UnanswerableError | Exception
+    found: Answer | Exception
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ class Batcher:
         return [Answered(served.identity, found) for found in _answers(served, asks)]
 
 
-def _answers(served: Served, asks: list[Ask]) -> list[Answer | UnanswerableError | Exception]:
+def _answers(served: Served, asks: list[Ask]) -> Sequence[Answer | Exception]:
     """What the model answers; where it fails at them together, each alone, so that one cannot spoil the others'."""
     try:
         return answer_all(served.model, asks)

@@ -12,29 +12,34 @@ class Metrics:
     """The counters and histograms of one service, in a registry of their own."""
 
     def __init__(self):
-        self.registry = CollectorRegistry()
-        own = {"registry": self.registry}
-        self.requests = Counter("vaeline_requests", "Requests answered.", ["endpoint", "status"], **own)
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter("vaeline_requests", "Requests answered.", ["endpoint", "status"], registry=registry)
         self.seconds = Histogram(
             "vaeline_request_seconds",
             "From a request's head to its answer's end.",
             ["endpoint"],
             buckets=SECONDS,
-            **own,
+            registry=registry,
         )
         self.batch_images = Histogram(
-            "vaeline_batch_images", "Images computed together.", ["mode"], buckets=IMAGES, **own
+            "vaeline_batch_images", "Images computed together.", ["mode"], buckets=IMAGES, registry=registry
         )
         self.batch_requests = Histogram(
-            "vaeline_batch_requests", "Requests computed together.", ["mode"], buckets=IMAGES, **own
+            "vaeline_batch_requests", "Requests computed together.", ["mode"], buckets=IMAGES, registry=registry
         )
-        self.in_work = Gauge("vaeline_requests_in_work", "Requests that wait or are computed.", **own)
-        self.model = Gauge("vaeline_model_info", "The model that answers.", ["uri", "name", "version", "digest"], **own)
-        self.loaded = Gauge("vaeline_model_loaded_timestamp_seconds", "Since when it answers.", **own)
-        self.swaps = Counter("vaeline_model_swaps", "Models that took the place of another.", **own)
-        self.failed_loads = Counter("vaeline_model_failed_loads", "Models that failed to load or a check.", **own)
+        self.in_work = Gauge("vaeline_requests_in_work", "Requests that wait or are computed.", registry=registry)
+        self.model = Gauge(
+            "vaeline_model_info", "The model that answers.", ["uri", "name", "version", "digest"], registry=registry
+        )
+        self.loaded = Gauge("vaeline_model_loaded_timestamp_seconds", "Since when it answers.", registry=registry)
+        self.swaps = Counter("vaeline_model_swaps", "Models that took the place of another.", registry=registry)
+        self.failed_loads = Counter(
+            "vaeline_model_failed_loads", "Models that failed to load or a check.", registry=registry
+        )
         self.following = Gauge(
-            "vaeline_model_up_to_date", "1 while the model that answers is the one that the reference means.", **own
+            "vaeline_model_up_to_date",
+            "1 while the model that answers is the one that the reference means.",
+            registry=registry,
         )
 
     def serve(self, identity: Identity) -> None:

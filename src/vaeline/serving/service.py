@@ -1,7 +1,7 @@
 """The way of a request: limits, body, model, answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -12,8 +12,8 @@ import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from vaeline.pyfunc.answers import Ask, UnanswerableError
-from vaeline.serving.batching import Answered, Batcher, NoModelError
+from vaeline.pyfunc.answers import Answer, Ask, UnanswerableError
+from vaeline.serving.batching import Batcher, NoModelError
 from vaeline.serving.follower import Follower, Situation
 from vaeline.serving.limits import RateLimit, client_name, read_body
 from vaeline.serving.metrics import Metrics
@@ -67,8 +67,7 @@ class Service:
             async with self._in_time():
                 if read:
                     details["values"] = await self._parse(read, request, body)
-                answered = await self._submit(Ask(mode, **details))
-                identity, found = answered.identity, answered.found
+                identity, found = await self._submit(Ask(mode, **details))
                 if kind == PNG:
                     content = await self._aside(write_sheet, identity, found["images"])
                 else:
@@ -94,7 +93,7 @@ class Service:
         return about | describe_served(situation.served) if situation.served else about
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def _working(self) -> Generator[None]:
         if self.in_work >= self.settings.queue:
             raise RefusalError(503, f"{self.in_work} requests are waiting already; come back later", retry_after=1)
         self.in_work += 1
@@ -119,7 +118,7 @@ class Service:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         return await self._aside(read, body, kind, served.model.image_shape, self.settings)
 
-    async def _submit(self, ask: Ask) -> Answered:
+    async def _submit(self, ask: Ask) -> tuple[Identity, Answer]:
         try:
             answered = await self.batcher.submit(ask)
         except NoModelError:
@@ -128,10 +127,10 @@ class Service:
             raise RefusalError(422, str(answered.found), answered.identity)
         if isinstance(answered.found, Exception):
             raise RefusalError(500, "the model failed at this request; the server's log says how", answered.identity)
-        return answered
+        return answered.identity, answered.found
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _in_time(self) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(self.settings.timeout):
                 yield

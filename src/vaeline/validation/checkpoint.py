@@ -61,12 +61,13 @@ def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequen
     Raises whatever Great Expectations raises: a validator that cannot run lets nothing pass.
     """
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     table = table.assign(class_share=class_shares(table))
     if expected is None:
         expected = build_expectations(profile, sorted(table["split"].unique()))
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     batch = context.data_sources.add_pandas("images").add_dataframe_asset("statistics")
     suite = context.suites.add(gx.ExpectationSuite(profile.name, expectations=[_build(item) for item in expected]))
     definition = gx.ValidationDefinition(
@@ -83,7 +84,8 @@ def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequen
     )
     context.build_data_docs(site_names=["local"])
     (results,) = outcome.run_results.values()
-    by_name = {result.expectation_config.meta["name"]: result for result in results.results}
+    configured = [(result.expectation_config, result) for result in results.results]
+    by_name = {config.meta["name"]: result for config, result in configured if config and config.meta}
     if set(by_name) != {item.name for item in expected}:
         raise RuntimeError(f"{len(expected)} expectations were asked for, {len(by_name)} were evaluated")
     return Verdict(

@@ -1,5 +1,6 @@
 """A profile as Great Expectations: what must hold of the table of image statistics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,5 +90,5 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
     return [item for item in expected if labelled or not item.about_labels]
 
 
-def _between(band: list[float]) -> dict[str, float]:
+def _between(band: Sequence[float]) -> dict[str, float]:
     return {"min_value": band[0], "max_value": band[1]}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -120,7 +120,9 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
         every_image={column: _range_band(table[column], CEILINGS.get(column)) for column in IMAGE_STATISTICS},
         average={column: _mean_band(table[column], 0.1) for column in AVERAGED_STATISTICS},
         class_average={
-            column: {int(label): _mean_band(values, 0.25) for label, values in by_class[column]}
+            column: {
+                int(cast(int, label)): _mean_band(cast(pd.Series, values), 0.25) for label, values in by_class[column]
+            }
             for column in CLASS_STATISTICS
         },
         deviation={column: _round_up(table[column].std(ddof=0)) for column in AVERAGED_STATISTICS},
