@@ -37,7 +37,7 @@ def draw_figures(
         "Latents": draw_latents(points[: len(reference)], points[len(reference) :], names, "means of the posteriors"),
         "The most unusual images": _draw_unusual(facts.model, window, scores.images),
     }
-    if window.labels is not None:
+    if window.labels is not None and reference.labels is not None:
         figures["Class mix"] = _draw_mix(reference.labels, window.labels, facts.classes)
     return figures
 
