@@ -44,7 +44,7 @@ def test_a_digit_that_there_is_not_or_a_model_without_classes_gets_a_sentence(va
     monkeypatch.chdir(desk)
     answer = vaeline("sample", "--digit", "7")
     assert answer.exit_code == 1
-    assert "(vae, mlp, 4-D) is told no classes; model.kind: cvae is" in answer.stderr
+    assert "(vae, mlp, 4-D) is not conditioned on classes; model.kind: cvae is" in answer.stderr
 
 
 def test_a_traversal_sweeps_latents_and_not_labels_around_a_class(conditional, conditional_model):

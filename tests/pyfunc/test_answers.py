@@ -50,11 +50,11 @@ def test_what_cannot_be_answered_does_not_keep_the_others_from_it(small_model, g
 
 def test_only_requests_that_can_be_computed_together_are_of_one_kin(greys):
     first = Ask("score", greys)
-    assert first.kin == dataclasses.replace(first, values=greys[:1]).kin
+    assert first.batch_key == dataclasses.replace(first, values=greys[:1]).batch_key
     for change in ({"seed": 2}, {"label": 3}, {"mode": "encode"}):
-        assert dataclasses.replace(first, **change).kin != first.kin
+        assert dataclasses.replace(first, **change).batch_key != first.batch_key
     draws = Ask("sample", count=3)
-    assert draws.kin == dataclasses.replace(draws, seed=2, label=1, count=1, temperature=0.0).kin
+    assert draws.batch_key == dataclasses.replace(draws, seed=2, label=1, count=1, temperature=0.0).batch_key
 
 
 def test_scores_have_the_noise_of_their_seed_and_row(small_model, greys):
@@ -88,7 +88,10 @@ def test_a_model_without_a_bound_scores_what_it_has(plain_autoencoder, greys):
         (Ask("encode", np.zeros((0, 28, 28), "float32")), r"got \(0, 28, 28\)"),
         (Ask("score", np.full((1, 28, 28), 1.5, "float32")), r"greys must lie between 0 and 1, got 1\.5 to 1\.5"),
         (Ask("reconstruct", np.full((1, 28, 28), np.nan, "float32")), "greys must lie between 0 and 1"),
-        (Ask("encode", np.zeros((1, 28, 28), "float32"), label=0), r"\(vae, mlp, 2-D\) is told no classes; got 0"),
+        (
+            Ask("encode", np.zeros((1, 28, 28), "float32"), label=0),
+            r"\(vae, mlp, 2-D\) is not conditioned on classes; got 0",
+        ),
         (Ask("decode", np.zeros((1, 3), "float32")), r"latents of shape \(n, 2\), got \(1, 3\)"),
         (Ask("decode", np.zeros((0, 2), "float32")), r"latents of shape \(n, 2\), got \(0, 2\)"),
         (Ask("decode", np.full((1, 2), np.inf, "float32")), "latents must be finite"),
@@ -97,8 +100,8 @@ def test_a_model_without_a_bound_scores_what_it_has(plain_autoencoder, greys):
         (Ask("sample", seed=-1), "seed must be 0 to 2147483647, got -1"),
         (Ask("sample", seed=2**31), "seed must be 0 to 2147483647"),
         (Ask("sample", temperature=np.nan), "temperature must be 0 to 10, got nan"),
-        (Ask("sample", label=3), "is told no classes; got 3"),
-        (Ask("sample", label=-2), "is told no classes; got -2"),
+        (Ask("sample", label=3), "is not conditioned on classes; got 3"),
+        (Ask("sample", label=-2), "is not conditioned on classes; got -2"),
     ],
 )
 def test_a_refusal_is_one_sentence(small_model, ask, sentence):
@@ -109,7 +112,7 @@ def test_a_refusal_is_one_sentence(small_model, ask, sentence):
 
 @pytest.mark.parametrize("mode", ["sample", "encode", "reconstruct", "score"])
 def test_a_label_that_there_is_not_gets_a_sentence(conditional_model, greys, mode):
-    with pytest.raises(UnanswerableError, match=r"label must be -1 \(not told\) to 9, got 10"):
+    with pytest.raises(UnanswerableError, match=r"label must be -1 \(no label\) to 9, got 10"):
         answer(conditional_model, Ask(mode, greys[:1], label=10))
 
 

@@ -128,6 +128,7 @@ def without_typing(file: Path) -> str:
 def test_imports_run_downwards_only():
     layers = [
         "errors",
+        "processes",
         "artifacts",
         "kinds",
         "archive",

@@ -13,8 +13,8 @@ from vaeline.models.generative import GenerativeModel
 from vaeline.serving.app import build_app
 from vaeline.serving.follower import Follower
 from vaeline.serving.metrics import Metrics
+from vaeline.serving.resolved import Identity, ResolvedModel
 from vaeline.serving.settings import Settings
-from vaeline.serving.sighting import Identity, Sighting
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[Any]]
 NEVER = 3600.0
@@ -36,11 +36,13 @@ class Shelf:
         self.tags = {"test.neg_elbo": "150.5"}
         self.trouble: Exception | None = None
 
-    def look_up(self, reference: str) -> Sighting:
+    def look_up(self, reference: str) -> ResolvedModel:
         if self.trouble:
             raise self.trouble
         version = self.version
-        return Sighting(identity(version), lambda: self._load(version), lambda: self.golden.get(version), self.tags)
+        return ResolvedModel(
+            identity(version), lambda: self._load(version), lambda: self.golden.get(version), self.tags
+        )
 
     def _load(self, version: int) -> GenerativeModel:
         found = self.models[version]

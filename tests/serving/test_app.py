@@ -173,7 +173,7 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
         ("/reconstruct", {"json": GOOD, "headers": {"accept": "text/csv"}}, 406, "application/json or image/png"),
         ("/decode", {"json": {"latents": [[0, 0, 0]]}}, 422, r"latents of shape \(n, 2\), got \(1, 3\)"),
         ("/decode", {"json": {"latents": [[1e39, 0]]}}, 422, "latents must be finite"),
-        ("/encode?label=3", {"json": GOOD}, 422, "is told no classes; got 3"),
+        ("/encode?label=3", {"json": GOOD}, 422, "is not conditioned on classes; got 3"),
         ("/encode?label=abc", {"json": GOOD}, 422, "label: should be a valid integer"),
         ("/score?seed=-1", {"json": GOOD}, 422, "seed: should be greater than or equal to 0"),
         ("/score?seed=99999999999999999999", {"json": GOOD}, 422, "seed: should be less than or equal to 2147483647"),
@@ -201,7 +201,7 @@ def test_what_cannot_be_answered_gets_a_sentence(host, path, arguments, status, 
         ("temperature=nan", "temperature: "),
         ("temperature=-1", "temperature: should be greater than or equal to 0"),
         ("temperature=inf", "temperature: should be less than or equal to 10"),
-        ("label=0", "is told no classes; got 0"),
+        ("label=0", "is not conditioned on classes; got 0"),
     ],
 )
 def test_samples_that_cannot_be_drawn_get_a_sentence(host, query, sentence):

@@ -82,4 +82,7 @@ def test_it_is_loaded_from_its_archive_and_answers_every_path(member, greys, tmp
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
         if not member.is_conditional:
             refused = host.ask("POST", "/score?label=7", json=sent)
-            assert (refused.status_code, "is told no classes; got 7" in refused.json()["error"]) == (422, True)
+            assert (refused.status_code, "is not conditioned on classes; got 7" in refused.json()["error"]) == (
+                422,
+                True,
+            )

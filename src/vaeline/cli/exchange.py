@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from vaeline.data.pictures import Pictures
-    from vaeline.registry.resolve import ResolvedModel
+    from vaeline.registry.resolve import LoadedModel
 
 PANEL = "Use a model"
 DEFAULT_MODEL = "models/vae.keras"
@@ -48,7 +48,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier f
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="A .png to look at, or an .npy with the numbers.")]
 
 
-def open_model(reference: str) -> "ResolvedModel":
+def open_model(reference: str) -> "LoadedModel":
     """The model that a command is about. Raises VaelineError."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.registry.resolve import resolve_model
@@ -56,12 +56,12 @@ def open_model(reference: str) -> "ResolvedModel":
     return resolve_model(reference)
 
 
-def titled(what: str, found: "ResolvedModel") -> str:
+def titled(what: str, found: "LoadedModel") -> str:
     """A figure's title: what it shows, and the kind of model that made it."""
     return f"{what} ({found.model.title})"
 
 
-def require_posterior(command: str, found: "ResolvedModel") -> None:
+def require_posterior(command: str, found: "LoadedModel") -> None:
     """Refuse, with VaelineError, a model that says nothing of how likely a latent is."""
     if not found.model.noise_dim:
         raise VaelineError(f"{command}: this model ({found.model.title}) has no posterior over latents, which it needs")
@@ -73,7 +73,7 @@ def counted(number: int, noun: str) -> str:
 
 
 @contextmanager
-def pictures(paths: Sequence[Path], found: "ResolvedModel", invert: bool) -> Generator["Pictures"]:
+def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Generator["Pictures"]:
     """The pictures at `paths`; those that cannot be read are named on stderr, and make the exit status 1 at the end."""
     from vaeline.data.pictures import read_pictures
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vaeline.latents.reference import Reference
-    from vaeline.registry.resolve import ResolvedModel
+    from vaeline.registry.resolve import LoadedModel
 
 OodScore = StrEnum("OodScore", list(zip(OOD_SCORES, OOD_SCORES, strict=True)))
 Steps = Annotated[int, typer.Option(min=2, max=50, help="Images a row.")]
@@ -310,7 +310,7 @@ class _End(NamedTuple):
     picture: "np.ndarray | None"
 
 
-def _find_end(text: str, found: "ResolvedModel", invert: bool) -> _End:
+def _find_end(text: str, found: "LoadedModel", invert: bool) -> _End:
     """The end of a path: a picture, or the mean of the class of that name."""
     from vaeline.data.pictures import ENDINGS
 
@@ -320,7 +320,7 @@ def _find_end(text: str, found: "ResolvedModel", invert: bool) -> _End:
     return _End(_class_mean(found.read_reference(), text), None)
 
 
-def _read_end(path: Path, found: "ResolvedModel", invert: bool) -> _End:
+def _read_end(path: Path, found: "LoadedModel", invert: bool) -> _End:
     from vaeline.data.pictures import read_pictures
     from vaeline.evaluation.inference import encode
 
@@ -336,10 +336,12 @@ def _class_mean(reference: "Reference", name: str) -> "np.ndarray":
     return reference.class_means[reference.classes.index(name)]
 
 
-def _label(name: str, found: "ResolvedModel") -> int:
+def _label(name: str, found: "LoadedModel") -> int:
     """The number of the class of that name."""
     if not found.model.is_conditional:
-        raise VaelineError(f"--digit {name}: this model ({found.model.title}) is told no classes; model.kind: cvae is")
+        raise VaelineError(
+            f"--digit {name}: this model ({found.model.title}) is not conditioned on classes; model.kind: cvae is"
+        )
     classes = found.read_reference().classes
     if name not in classes:
         raise VaelineError(f"--digit {name}: no such class; the classes are {', '.join(classes)}")

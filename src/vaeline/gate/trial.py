@@ -1,7 +1,5 @@
 """The trial of a registered version: MLflow serves it in a clean process without pickle, and it is asked over HTTP."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,12 +13,14 @@ from typing import Any
 
 import requests
 
+from vaeline.processes import end_group
 from vaeline.pyfunc.clean_process import clean_environment
 from vaeline.pyfunc.model import MODES
 
 LOCAL = "127.0.0.1"
 START_SECONDS = 300
 ANSWER_SECONDS = 60
+GRACE_SECONDS = 10
 TIMED = 30
 
 
@@ -87,7 +87,7 @@ def served(uri: str, scratch: Path) -> Generator[str]:
         _wait(process, f"http://{LOCAL}:{port}", log)
         yield f"http://{LOCAL}:{port}"
     finally:
-        _end(process)
+        end_group(process, GRACE_SECONDS)
 
 
 def _ask(session: requests.Session, address: str, question: Mapping[str, Any]) -> requests.Response:
@@ -110,18 +110,6 @@ def _wait(process: subprocess.Popen, address: str, log: Path) -> None:
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End the server with all the processes that it started: they are a group of their own."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(10)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _free_port() -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from vaeline.artifacts import digest
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
+from vaeline.processes import end_group
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, compare, differing
 from vaeline.scores import metric_of
@@ -207,19 +208,9 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], g
         guard.write(f"{process.pid}\n")
         status = process.wait()
     except BaseException:
-        _end(process)
+        end_group(process, GRACE_SECONDS)
         raise
     finally:
         guard.write("\n")
     if status:
         raise VaelineError(f"the pipeline of that commit failed here with exit status {status}; what it said is above")
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a process group, gently first."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-            return

@@ -46,10 +46,10 @@ class Ask:
         return self.count if self.mode == "sample" else len(self.values)
 
     @property
-    def kin(self) -> tuple:
-        """What must be equal of two requests that are computed together."""
-        told = self.mode in ("reconstruct", "encode", "score") and self.label != ANY_LABEL
-        return self.mode, told, self.seed if self.mode == "score" else 0
+    def batch_key(self) -> tuple:
+        """Requests with equal keys may be computed together."""
+        conditioned = self.mode in ("reconstruct", "encode", "score") and self.label != ANY_LABEL
+        return self.mode, conditioned, self.seed if self.mode == "score" else 0
 
 
 def answer(model: "GenerativeModel", ask: Ask) -> Answer:
@@ -61,7 +61,7 @@ def answer(model: "GenerativeModel", ask: Ask) -> Answer:
 
 
 def answer_all(model: "GenerativeModel", asks: Sequence[Ask]) -> list[Answer | UnanswerableError]:
-    """The answers to requests of one kin, computed as one; in the place of some, why this model cannot answer them."""
+    """The answers to requests with one batch key, computed together; an UnanswerableError where there is no answer."""
     refusals = [_refusal(model, ask) for ask in asks]
     accepted = [ask for ask, refusal in zip(asks, refusals, strict=True) if refusal is None]
     parts = iter(_split(MODES[asks[0].mode](model, accepted), accepted) if accepted else [])
@@ -118,7 +118,7 @@ MODES = {"reconstruct": _reconstruct, "encode": _encode, "decode": _decode, "sam
 
 
 def _images(asks):
-    """The images of all requests, and their labels where these are told."""
+    """The images of all requests, and their labels where the model is conditioned on them."""
     images = np.concatenate([ask.values for ask in asks])
     labels = np.concatenate([np.full(ask.size, ask.label) for ask in asks])
     return images, None if asks[0].label == ANY_LABEL else labels
@@ -162,9 +162,9 @@ def _refusal_of_label(model: "GenerativeModel", label: int) -> str | None:
     if label == ANY_LABEL:
         return None
     if not model.is_conditional:
-        return f"label must be -1: this model ({model.title}) is told no classes; got {label}"
+        return f"label must be -1: this model ({model.title}) is not conditioned on classes; got {label}"
     if not 0 <= label < model.classes:
-        return f"label must be -1 (not told) to {model.classes - 1}, got {label}"
+        return f"label must be -1 (no label) to {model.classes - 1}, got {label}"
     return None
 
 

@@ -2,7 +2,7 @@
 
 `mode` picks the answer: `reconstruct` and `encode` and `score` take images (n, 28, 28) with greys 0 to 1, `decode`
 takes latents (n, 1, latent_dim), `sample` ignores its input and draws `n` images with `seed` and `temperature`. A model
-that is told classes takes the class number `label` of the images or samples (-1: not told).
+that is conditioned on classes takes the class number `label` of the images or samples (-1: no label).
 """
 
 from pathlib import Path

@@ -19,7 +19,7 @@ ARCHIVE_ENDING = ".keras"
 
 
 @dataclass(frozen=True)
-class ResolvedModel:
+class LoadedModel:
     """A loaded model, its archive's SHA-256, what messages call it, and how to get its latent reference.
 
     `read_reference` raises VaelineError where the model has none, or the one that is there belongs to another model.
@@ -31,7 +31,7 @@ class ResolvedModel:
     read_reference: Callable[[], "Reference"]
 
 
-def resolve_model(reference: str) -> ResolvedModel:
+def resolve_model(reference: str) -> LoadedModel:
     """The model called `reference`: a path to an archive, `models:/name/version`, `models:/name@alias`, or a run.
 
     What is a file, or looks like an archive by its ending, is a path; another word is a run's name or id. A stored
@@ -45,7 +45,7 @@ def resolve_model(reference: str) -> ResolvedModel:
     from vaeline.registry.stored import load_stored  # a file needs no MLflow
 
     stored = find_stored(reference)
-    return ResolvedModel(
+    return LoadedModel(
         load_stored(stored),
         stored.model_sha256,
         stored.name,
@@ -76,12 +76,12 @@ def check_reference(found: "Reference", model_sha256: str, name: str) -> "Refere
     return found
 
 
-def _resolve_archive(path: Path) -> ResolvedModel:
+def _resolve_archive(path: Path) -> LoadedModel:
     from vaeline.latents.reference import read_reference
     from vaeline.models.archive import load_model
 
     model = load_model(path)
     model_sha256 = digest(path)
-    return ResolvedModel(
+    return LoadedModel(
         model, model_sha256, str(path), lambda: check_reference(read_reference(REFERENCE), model_sha256, str(path))
     )

@@ -48,7 +48,7 @@ def running_service(request: Request) -> Service:
 
 Running = Annotated[Service, Depends(running_service)]
 Label = Annotated[
-    int, Query(ge=ANY_LABEL, le=MOST_LABEL, description="The class of the images by its number; -1: not told.")
+    int, Query(ge=ANY_LABEL, le=MOST_LABEL, description="The class of the images by its number; -1: no label.")
 ]
 Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="Equal seeds, equal draws.")]
 Form = Annotated[Literal["greys", "png"], Query(description="Images in JSON as numbers, or as PNGs in base64.")]

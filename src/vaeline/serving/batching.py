@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from vaeline.pyfunc.answers import Answer, Ask, answer_all
 from vaeline.serving.metrics import Metrics
+from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
-from vaeline.serving.sighting import Identity
 
 log = logging.getLogger("vaeline.serve")
 
@@ -35,7 +35,7 @@ class _Job:
 
 
 class Batcher:
-    """Collects requests of one kin until they are `batch` images, or the first has waited `wait` seconds.
+    """Collects requests with one batch key until they are `batch` images, or the first has waited `wait` seconds.
 
     Where no more of the requests in work can join, there is no wait. A request is never divided, and all of a batch is
     answered by the model that is current when its computing begins.
@@ -98,28 +98,28 @@ class Batcher:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _next(self) -> list[_Job]:
-        """The oldest request, with those of its kin that have come since, and that come while it waits."""
+        """The oldest request, with all requests of its batch key that have come since, or come while it waits."""
         while True:
             self._arrival.clear()
             if not self._jobs:
                 await self._arrival.wait()
                 continue
-            kin = self._kin_of_oldest()
+            batch = self._jobs_like_oldest()
             left = self._jobs[0].arrived + self._wait - time.monotonic()
-            full = sum(job.ask.size for job in kin) >= self._batch
+            full = sum(job.ask.size for job in batch) >= self._batch
             if full or left <= 0 or self._in_work() <= len(self._jobs):
-                self._jobs = [job for job in self._jobs if job not in kin]
-                return kin
+                self._jobs = [job for job in self._jobs if job not in batch]
+                return batch
             try:
                 await asyncio.wait_for(self._arrival.wait(), left)
             except TimeoutError:
                 continue
 
-    def _kin_of_oldest(self) -> list[_Job]:
+    def _jobs_like_oldest(self) -> list[_Job]:
         first = self._jobs[0]
         taken, images = [first], first.ask.size
         for job in self._jobs[1:]:
-            if job.ask.kin == first.ask.kin and images + job.ask.size <= self._batch:
+            if job.ask.batch_key == first.ask.batch_key and images + job.ask.size <= self._batch:
                 taken.append(job)
                 images += job.ask.size
         return taken

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from vaeline.errors import VaelineError
 from vaeline.serving.metrics import Metrics
+from vaeline.serving.resolved import Identity, ResolvedModel, resolve
 from vaeline.serving.served import Served, admit
-from vaeline.serving.sighting import Identity, Sighting, sight
 
 LONGEST_PAUSE = 300.0
 STOPPING = 5.0
@@ -43,7 +43,7 @@ class Follower:
     """
 
     def __init__(
-        self, reference: str, interval: float, metrics: Metrics, look_up: Callable[[str], Sighting] = sight
+        self, reference: str, interval: float, metrics: Metrics, look_up: Callable[[str], ResolvedModel] = resolve
     ) -> None:
         self.reference = reference
         self.interval = interval
@@ -75,7 +75,7 @@ class Follower:
         elif not self._is_paused(seen.identity):
             self._replace(seen)
 
-    def _replace(self, seen: Sighting) -> None:
+    def _replace(self, seen: ResolvedModel) -> None:
         began = time.monotonic()
         try:
             served = admit(seen)

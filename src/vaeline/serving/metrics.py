@@ -1,8 +1,8 @@
-"""What Prometheus is told of the service."""
+"""The metrics of the service for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from vaeline.serving.sighting import Identity
+from vaeline.serving.resolved import Identity
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

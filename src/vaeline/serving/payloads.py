@@ -11,12 +11,14 @@ import numpy as np
 import pydantic_core
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from vaeline.data.pictures import UnusablePictureError, read_picture, to_uint8
 from vaeline.pyfunc.answers import Answer, as_lists
 from vaeline.serving.refusal import RefusalError
+from vaeline.serving.resolved import Identity
 from vaeline.serving.settings import Settings
-from vaeline.serving.sighting import Identity
 
 JSON, PNG = "application/json", "image/png"
 SHOWN = 80
@@ -85,30 +87,11 @@ def choose_kind(accept: str, offered: Sequence[str]) -> str:
     Raises:
         RefusalError: it takes none of them (406).
     """
-    weights = {kind: _weight(accept, kind) for kind in offered}
-    best = max(offered, key=lambda kind: weights[kind])
-    if not weights[best]:
+    accepted = parse_accept_header(accept.strip() or "*/*", MIMEAccept)
+    best = max(offered, key=accepted.quality)
+    if not accepted.quality(best):
         raise RefusalError(406, f"this answers {' or '.join(offered)}, which the Accept header does not take")
     return best
-
-
-def _weight(accept: str, kind: str) -> float:
-    """What an Accept header gives a media type, by the most specific of its parts that match."""
-    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
-    found = {}
-    for part in accept.split(",") if accept.strip() else ["*/*"]:
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
-        found[name] = _quality(quality)
-    return next((found[name] for name in ranges if name in found), 0.0)
-
-
-def _quality(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        return 0.0
-    return value if 0 <= value <= 1 else 0.0
 
 
 def _read_object(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[str]) -> dict[str, Any]:

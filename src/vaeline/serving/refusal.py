@@ -1,6 +1,6 @@
 """Why a request gets no answer."""
 
-from vaeline.serving.sighting import Identity
+from vaeline.serving.resolved import Identity
 
 
 class RefusalError(Exception):

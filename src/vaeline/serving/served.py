@@ -11,7 +11,7 @@ from vaeline.errors import VaelineError
 from vaeline.models.generative import GenerativeModel
 from vaeline.pyfunc.answers import Ask, UnanswerableError, answer
 from vaeline.pyfunc.golden import golden_differences
-from vaeline.serving.sighting import Identity, Sighting
+from vaeline.serving.resolved import Identity, ResolvedModel
 from vaeline.serving.survey import Axis, survey_latents
 
 FIGURE_TAGS = "test."
@@ -33,22 +33,22 @@ class Served:
     axes: tuple[Axis, ...]
 
 
-def admit(sighting: Sighting) -> Served:
+def admit(resolved: ResolvedModel) -> Served:
     """Load the model and check it: its digest, its golden outputs if it has any, and an answer in every mode.
 
     Raises:
         VaelineError: one of these fails.
     """
-    model = sighting.load()
+    model = resolved.load()
     checks = ["digest"]
-    if (golden := sighting.read_golden()) is not None:
+    if (golden := resolved.read_golden()) is not None:
         if differences := golden_differences(model, golden):
             raise VaelineError(f"does not reproduce its golden outputs: {'; '.join(differences[:3])}")
         checks.append("golden outputs")
     warm_up(model)
     checks.append("every mode answers")
-    figures = read_figures(sighting.tags)
-    return Served(sighting.identity, model, tuple(checks), datetime.now(UTC), figures, survey_latents(model))
+    figures = read_figures(resolved.tags)
+    return Served(resolved.identity, model, tuple(checks), datetime.now(UTC), figures, survey_latents(model))
 
 
 def read_figures(tags: Mapping[str, str]) -> dict[str, float]:

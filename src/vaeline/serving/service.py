@@ -19,9 +19,9 @@ from vaeline.serving.limits import RateLimit, client_name, read_body
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.payloads import PNG, choose_kind, describe, write_json, write_sheet
 from vaeline.serving.refusal import RefusalError
+from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
 from vaeline.serving.settings import Settings
-from vaeline.serving.sighting import Identity
 
 READERS = 2
 STALLED = 3

@@ -1,4 +1,4 @@
-"""What `vaeline serve` can be told, with its defaults."""
+"""The settings of `vaeline serve`, with their defaults."""
 
 from dataclasses import dataclass
 

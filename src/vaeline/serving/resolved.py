@@ -26,7 +26,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class ResolvedModel:
     """A model that can be loaded: `load` raises VaelineError where it is not the one with this digest.
 
     `read_golden` gives the golden outputs, None where it was stored without; `tags` are those of the version.
@@ -38,10 +38,10 @@ class Sighting:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def sight(reference: str) -> Sighting:
+def resolve(reference: str) -> ResolvedModel:
     """The model that `reference` means now. Raises VaelineError where there is none or the store does not answer."""
     if names_archive(reference):
-        return _sight_archive(Path(reference))
+        return _resolve_archive(Path(reference))
     stored = find_stored(reference)
     version = stored.version
     identity = (
@@ -50,14 +50,14 @@ def sight(reference: str) -> Sighting:
         else Identity(f"runs:/{stored.run_id}", stored.model_sha256)
     )
     tags = version.tags if version else {}
-    return Sighting(identity, lambda: load_stored(stored), lambda: _read_golden(stored), tags)
+    return ResolvedModel(identity, lambda: load_stored(stored), lambda: _read_golden(stored), tags)
 
 
-def _sight_archive(path: Path) -> Sighting:
+def _resolve_archive(path: Path) -> ResolvedModel:
     if not path.is_file():
         raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
     found = digest(path)
-    return Sighting(Identity(str(path), found), lambda: load_model(path, found), lambda: None)
+    return ResolvedModel(Identity(str(path), found), lambda: load_model(path, found), lambda: None)
 
 
 def _read_golden(stored: StoredModel) -> dict[str, Any] | None:
