@@ -14,7 +14,7 @@ PROPOSED := dvc.lock reports/metrics.json data/accepted data/batches
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.locked ## create .venv from the locks (other targets do this when they need it)
 

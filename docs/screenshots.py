@@ -1,4 +1,4 @@
-"""Pictures of the MLflow UI for these pages: `python docs/screenshots.py RUN RUN`, from the repository's root.
+"""Make the pictures of the MLflow UI for these pages: `python docs/screenshots.py RUN RUN`, at the repository's root.
 
 Needs a Chromium (`make browser`) and two runs in the store, the baseline first. The UI's tests open these pages too.
 """
@@ -80,7 +80,7 @@ def serving(
 def open_page(
     browser: str, height: int = HEIGHT, credentials: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Page, list[str]]]:
-    """An empty page of a fresh headless browser, and what goes wrong on the pages that it opens.
+    """An empty page of a new headless browser, and a list of the errors on the pages that it opens.
 
     `credentials` (username, password) are for a server that asks for them.
     """
@@ -102,7 +102,7 @@ def open_page(
 
 
 def show_runs(page: Page, address: str, names: list[str]) -> None:
-    """Open a table of runs and wait for these."""
+    """Open a table of runs and wait until these are shown."""
     page.goto(address)
     for name in names:
         expect(page.get_by_role("link", name=name)).to_be_visible()
@@ -117,7 +117,7 @@ def show_charts(page: Page, server: str, experiment: str, groups: list[str]) -> 
 
 
 def show_comparison(page: Page, address: str, metric: str) -> list[str]:
-    """Open MLflow's comparison of runs, leave only what differs, scroll to a metric and return its values as shown."""
+    """Open MLflow's comparison of runs, show only the differences, scroll to a metric and return its values as text."""
     page.goto("about:blank")
     page.goto(address)
     page.get_by_role("button", name="Visualizations").click()
@@ -141,21 +141,21 @@ def show_picture(page: Page, server: str, experiment: str, run: str, picture: st
 
 
 def write_picture(screenshot: bytes, name: str, colors: int = COLORS) -> None:
-    """Write a screenshot among the pictures, in few colours."""
+    """Write a screenshot into the folder of pictures, with few colours."""
     picture = Image.open(io.BytesIO(screenshot))
     few = picture.convert("RGB").quantize(colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(PICTURES / name, optimize=True)
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
+    """A free port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def _scroll_to(page: Page, grid: Locator, cell: Locator) -> None:
-    """Scroll `grid` until `cell` is beside it: MLflow draws no more of a long table than is in sight."""
+    """Scroll `grid` until it shows `cell`: MLflow draws only the visible part of a long table."""
     grid.hover()
     frame = grid.bounding_box()
     for _ in range(200):
@@ -197,7 +197,7 @@ def _end_group(process: subprocess.Popen) -> None:
 
 
 def _save(page: Page, last: Locator, name: str) -> None:
-    """Write a picture of the page down to the end of `last`, without what has no place in it."""
+    """Write a picture of the page down to the end of `last`, without the elements that do not belong in it."""
     page.add_style_tag(content=HIDDEN)
     box = last.bounding_box()
     page.set_viewport_size({"width": WIDTH, "height": min(TALL, round(box["y"] + box["height"]) + MARGIN)})
