@@ -6,7 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from vaeline.retraining import inputs
-from vaeline.retraining.inputs import Inputs, changes, present_inputs, recorded_inputs
+from vaeline.retraining.inputs import CODE, Inputs, changes, present_inputs, recorded_inputs
+from vaeline.tracking.programs import program_tags
 
 THEN = Inputs(
     files={"data/accepted": "a", "pipeline/train.py": "b", "src/vaeline/models": "c"},
@@ -90,7 +91,31 @@ def test_a_recorded_training_is_read_from_its_lock(project):
     entry = {"cmd": "train", "deps": [{"path": "prepared", "md5": "p"}, {"path": "code.py", "md5": "old"}]}
     made = {"cmd": "prepare", "deps": [], "outs": [{"path": "prepared", "md5": "p"}]}
     lock = {"prepare": made, "train": entry | {"params": {"params.yaml": {"train": {"lr": 0.2}}}, "outs": []}}
-    then = recorded_inputs(lock, "e")
+    then = recorded_inputs(lock, {"vaeline.environment_sha256": "e"})
     assert then.files == {"code.py": "old"}, "what a stage makes is no input"
     kinds = [change.kind for change in changes(then, now)]
     assert kinds == ["data", "code", "params", "dependencies"]
+
+
+TRAINED = 'def f(a):\n    """Old."""\n    return [a, 1]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (TRAINED, True),
+        ("# new\ndef f(a):\n    return [\n        a,\n        1,  # one\n    ]\n", True),
+        ("def f(a):\n    return [a, 2]\n", False),
+    ],
+    ids=["untouched", "reformatted", "changed"],
+)
+def test_code_is_judged_by_its_program_where_the_run_says_it_and_else_by_md5(project, text, same):
+    (project / "code.py").write_text(TRAINED)
+    trained, tags = present_inputs(), program_tags()
+    dep = {"path": "code.py", "md5": trained.files["code.py"]}
+    lock = {name: {"cmd": name, "deps": [dep], "params": {}, "outs": []} for name in ("prepare", "train")}
+    (project / "code.py").write_text(text)
+    now = present_inputs()
+    assert (now.digest == trained.digest) == same
+    for said, found in ((tags, same), ({}, text == TRAINED)):
+        assert (CODE not in {change.kind for change in changes(recorded_inputs(lock, said), now)}) == found

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vaeline.params.whole import Params
-from vaeline.provenance.evidence import lock_of
+from vaeline.provenance.evidence import COMMIT_TAG, lock_of
 from vaeline.registry.moves import read_standing
 from vaeline.registry.names import served_name
 from vaeline.registry.versions import known_run, known_version
@@ -142,8 +142,10 @@ def _champion(client: "MlflowClient", name: str, version: str, model_sha256: str
         return Champion(version, model_sha256, registered, None)
     trained = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
     lock = lock_of(client, run, []) or lock_of(client, run, [*recorded_locks()[0], *lock_on_disk()])
-    environment = run.data.tags.get("vaeline.environment_sha256", "")
-    return Champion(version, model_sha256, trained, recorded_inputs(lock.stages, environment) if lock else None)
+    if lock is None:
+        return Champion(version, model_sha256, trained, None)
+    commits = filter(None, (lock.commit, run.data.tags.get(COMMIT_TAG, "")))
+    return Champion(version, model_sha256, trained, recorded_inputs(lock.stages, run.data.tags, commits))
 
 
 def _day(time: datetime) -> str:

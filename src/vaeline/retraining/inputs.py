@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from vaeline.artifacts import canonical_json, digest
 from vaeline.stages import own_deps, read_stages, read_values, stages_up_to
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import Stages, code, params
+from vaeline.tracking.programs import TRAIN, code_paths, program_digest, recorded_programs
 from vaeline.tracking.trees import disk_tree, dvc_md5
 
-TRAIN = "train"
 ACCEPTED = Path("data/accepted")
 DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
 
@@ -23,6 +23,7 @@ class Inputs:
     """What the stages up to `train` read: md5 by path, parameters, commands by stage, SHA-256 of the environment lock.
 
     batches: SHA-256 of the rows of each accepted batch.
+    programs: of code, the digest that comments, docstrings and layout do not change, by path; left out where unknown.
     """
 
     files: Mapping[str, str]
@@ -30,11 +31,12 @@ class Inputs:
     commands: Mapping[str, str]
     environment: str
     batches: Sequence[str]
+    programs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that decides what a training learns; of accepted batches, their rows and not who sent them."""
-        files = {path: md5 for path, md5 in self.files.items() if Path(path) != ACCEPTED}
+        files = {path: self.programs.get(path, md5) for path, md5 in self.files.items() if Path(path) != ACCEPTED}
         content = [files, self.params, self.commands, self.environment, list(self.batches)]
         return hashlib.sha256(canonical_json(content, decimals=12).encode()).hexdigest()
 
@@ -51,24 +53,34 @@ def present_inputs() -> Inputs:
     """What a training would be made of now, in the working directory. Raises VaelineError where params.yaml is bad."""
     stages, values = read_stages(), read_values()
     names = stages_up_to(stages, TRAIN)
+    files = {path: present_md5(Path(path)) for path in own_deps(stages, names)}
+    trees = {path: disk_tree(Path(path)) for path in code_paths(files)}
     return Inputs(
-        files={path: present_md5(Path(path)) for path in own_deps(stages, names)},
+        files=files,
         params={key: value for name in names for key, value in stages[name].values(values).items()},
         commands={name: stages[name].command for name in names},
         environment=digest(ENVIRONMENT_LOCK),
         batches=accepted_batches(),
+        programs={path: program_digest(path, tree) for path, tree in trees.items() if tree is not None},
     )
 
 
-def recorded_inputs(stages: Stages, environment: str) -> Inputs:
-    """What a recorded training was made of, with the environment that its run names; it does not know its batches."""
+def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[str] = ()) -> Inputs:
+    """What a recorded training was made of; it does not know its batches.
+
+    stages: those of its `dvc.lock`.
+    tags: those of its run, which name the environment and the programs.
+    commits: commits that may hold its code, asked where the run says nothing of a program.
+    """
     names = [name for name in stages_up_to(read_stages(), TRAIN) if name in stages]
+    files = {path: md5 for name in names for path, md5 in code(stages, name).items()}
     return Inputs(
-        files={path: md5 for name in names for path, md5 in code(stages, name).items()},
+        files=files,
         params=params(stages, *names),
         commands={name: stages[name]["cmd"] for name in names},
-        environment=environment,
+        environment=tags.get("vaeline.environment_sha256", ""),
         batches=[],
+        programs=recorded_programs(files, tags, commits),
     )
 
 
@@ -89,8 +101,15 @@ def present_md5(path: Path) -> str:
     return "" if tree is None else dvc_md5(tree)
 
 
+def _differs(then: Inputs, now: Inputs, path: str) -> bool:
+    """Whether a file is another: by its program where both sides know it, else by its md5."""
+    if path in then.programs and path in now.programs:
+        return then.programs[path] != now.programs[path]
+    return then.files.get(path, "") != now.files.get(path, "")
+
+
 def _file_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
-    paths = sorted(path for path in {*then.files, *now.files} if then.files.get(path, "") != now.files.get(path, ""))
+    paths = sorted(path for path in {*then.files, *now.files} if _differs(then, now, path))
     data = [path for path in paths if Path(path).is_relative_to("data")]
     if data:
         count = len(now.batches)

@@ -26,6 +26,7 @@ from vaeline.tracking.lineage import (
     read_validation,
 )
 from vaeline.tracking.locks import lock_digest, lock_tags, read_lock
+from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -134,7 +135,7 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
 
     A run with the present train key but without a model lost the store before its training ended: it is finished now.
     """
-    tags = code_tags()
+    tags = code_tags() | program_tags()
     by_key, by_digest = {KEY_TAG: tags[KEY_TAG]}, {DIGEST_TAG: digest(MODEL)}
     if known := find_run(client, experiment, by_key | by_digest):
         return known

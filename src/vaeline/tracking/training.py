@@ -15,6 +15,7 @@ from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
 from vaeline.tracking.lineage import data_md5, data_tags, declared_params, read_validation, training_tags
+from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -102,7 +103,7 @@ class TrainingObserver:
         self.run = run
         client.update_run(run.info.run_id, status="RUNNING")
         about = data_tags(self.manifest["dataset"], read_validation())
-        set_tags(client, run.info.run_id, training_tags() | about | own_process_tags())
+        set_tags(client, run.info.run_id, training_tags() | program_tags() | about | own_process_tags())
         if ENDED_BY in run.data.tags:
             client.delete_tag(run.info.run_id, ENDED_BY)
         log_params(client, run, params)

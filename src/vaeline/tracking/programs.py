@@ -1,0 +1,85 @@
+"""Code by what it does: digests that comments, docstrings and layout do not change.
+
+Python's parser reads a file, and the digest is of the tree that it gives. Fields and parts of strings that are empty
+are left out, because the versions of Python differ in them: the same code has the same digest in Python 3.11, 3.12 and
+3.13.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vaeline.stages import own_deps, read_stages, stages_up_to
+from vaeline.tracking.git import commit_trees
+from vaeline.tracking.trees import Tree, disk_tree, dvc_md5, read_file
+
+PROGRAMS = "vaeline.programs"
+TRAIN = "train"
+LENGTH = 32
+
+
+def program_digest(path: str, tree: Tree) -> str:
+    """Digest of the code in a file or folder: of each Python file its parsed program, of other files their bytes."""
+    listing = hashlib.sha256()
+    for name in sorted(tree):
+        content = read_file({"": tree[name]})
+        read = _program(content) if (name or path).endswith(".py") else content
+        listing.update(f"{name}\0{hashlib.sha256(read).hexdigest()}\n".encode())
+    return listing.hexdigest()[:LENGTH]
+
+
+def program_tags() -> dict[str, str]:
+    """A run's tag: the digest of each file and folder of code that the stages up to `train` depend on, by its md5."""
+    stages = read_stages()
+    trees = {path: disk_tree(Path(path)) for path in code_paths(own_deps(stages, stages_up_to(stages, TRAIN)))}
+    found = {dvc_md5(tree): program_digest(path, tree) for path, tree in trees.items() if tree is not None}
+    return {PROGRAMS: json.dumps(found, sort_keys=True)}
+
+
+def recorded_programs(files: Mapping[str, str], tags: Mapping[str, str], commits: Iterable[str]) -> dict[str, str]:
+    """The digests of a training's code, by path; `files` are the md5s that its `dvc.lock` records.
+
+    A run says them in its tag. Of what it does not say, git is asked: a file counts only where one of `commits` holds
+    it with the recorded md5. What neither knows is left out.
+    """
+    told = json.loads(tags.get(PROGRAMS, "{}"))
+    code = {path: files[path] for path in code_paths(files)}
+    found = {path: told[md5] for path, md5 in code.items() if md5 in told}
+    for commit in commits:
+        for path, tree in commit_trees(commit, [path for path in code if path not in found]).items():
+            if tree is not None and dvc_md5(tree) == code[path]:
+                found[path] = program_digest(path, tree)
+    return found
+
+
+def code_paths(paths: Iterable[str]) -> list[str]:
+    """Those of the paths that are no data."""
+    return [path for path in paths if not Path(path).is_relative_to("data")]
+
+
+def _program(content: bytes) -> bytes:
+    """The parsed program as bytes; the content itself where it is no Python."""
+    try:
+        return json.dumps(_plain(ast.parse(content))).encode()
+    except (SyntaxError, ValueError):
+        return content
+
+
+def _plain(node: Any) -> list[Any]:
+    """A node of a parsed program as nested lists, without positions, docstrings and empty fields."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node if not _is_remark(item)]
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings to what is in it
+        return ["JoinedStr", *(_plain(part) for part in node.values if getattr(part, "value", None) != "")]
+    if not isinstance(node, ast.AST):
+        return [type(node).__name__, repr(node)]
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+    return [type(node).__name__, *([name, _plain(value)] for name, value in fields if name != "kind")]
+
+
+def _is_remark(node: Any) -> bool:
+    """Whether a statement is a string alone, as docstrings are: it does nothing."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
