@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.params.base import flatten
+from vaeline.stages import read_stages
 from vaeline.tracking.lineage import (
     LOCK_FILE,
     VALIDATION,
@@ -47,9 +48,7 @@ MANIFEST = Path("data/prepared/manifest.json")
 HISTORY = Path("reports/history.csv")
 METRICS = Path("reports/metrics.json")
 SCORES = Path("reports/scores.parquet")
-REFERENCE = Path("reports/latent_reference.json")
 PER_CLASS = Path("reports/per_class.csv")
-TABLES = (Path("reports/anomaly.csv"), Path("reports/restoration.csv"), Path("reports/compression.csv"))
 FIGURES = Path("reports/figures")
 LOCKS = "locks"
 DATA_DOCS = Path("reports/validation/docs")
@@ -89,8 +88,8 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     _log_validation(client, run_id)
     if just_written == "evaluate" or is_current("evaluate"):
         log_metrics(client, run, grouped_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
-        for file in (METRICS, SCORES, PER_CLASS, REFERENCE, *TABLES):
-            client.log_artifact(run_id, str(file), "evaluation")
+        for file in read_stages()["evaluate"].outs:
+            client.log_artifact(run_id, file, "evaluation")
     if just_written == "plot" or is_current("plot"):
         client.log_artifacts(run_id, str(FIGURES), "figures")
     return client.get_run(run_id)
