@@ -14,8 +14,7 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.tracking.git import commit_trees, git
-from vaeline.tracking.lineage import LOCK_FILE
-from vaeline.tracking.locks import MODEL, Stages, outs, read_lock
+from vaeline.tracking.locks import LOCK_FILE, MODEL, Stages, outs, read_lock
 from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5, read_file
 
 METRICS = "reports/metrics.json"

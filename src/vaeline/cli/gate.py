@@ -9,7 +9,6 @@ from vaeline.cli.app import app, sentences
 
 PREPARED = Path("data/prepared")
 REPORTS = Path("reports")
-EXIT_STATUS = {"pass": 0, "inconclusive": 3, "fail": 4}
 COLORS = {"pass": "green", "inconclusive": "yellow", "fail": "red", "not run": "bright_black"}
 
 
@@ -35,7 +34,7 @@ def gate(
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server ends with us
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from vaeline.gate.policy import require_thresholds
+    from vaeline.gate.policy import EXIT_STATUS, require_thresholds
     from vaeline.params.whole import read_params
 
     with sentences():

@@ -19,7 +19,8 @@ from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
 from vaeline.registry.versions import ARCHIVE
-from vaeline.tracking.lineage import VALIDATION, data_behind, data_md5
+from vaeline.tracking.lineage import VALIDATION
+from vaeline.tracking.locks import data_behind, data_md5
 
 TEST = "test"
 PASSED = "passed"

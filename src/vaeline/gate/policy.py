@@ -10,6 +10,7 @@ from vaeline.params.gate import GateParams, SetGateParams
 from vaeline.params.whole import Params
 
 SUPERIOR = "superior"
+EXIT_STATUS = {"pass": 0, "inconclusive": 3, "fail": 4}  # of `vaeline gate`, by the verdict
 
 
 def require_thresholds(gate: GateParams) -> SetGateParams:

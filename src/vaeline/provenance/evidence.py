@@ -12,8 +12,7 @@ from vaeline.registry.names import SCHEME
 from vaeline.registry.versions import artifact_copy, registered_version, run_id_of, uri_of
 from vaeline.tracking.git import git
 from vaeline.tracking.history import RecordedLock
-from vaeline.tracking.lineage import LOCK_FILE
-from vaeline.tracking.locks import Stages, lock_digest, read_lock
+from vaeline.tracking.locks import LOCK_FILE, Stages, lock_digest, read_lock
 from vaeline.tracking.restore import LOCK_TAG, is_run_of
 from vaeline.tracking.sync import kept_lock
 

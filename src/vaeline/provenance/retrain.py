@@ -26,8 +26,8 @@ from vaeline.scores import metric_of
 from vaeline.stages import DVC_FILE
 from vaeline.tracking.git import git
 from vaeline.tracking.history import METRICS, RecordedLock
-from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, machine_tags
-from vaeline.tracking.locks import MODEL, Stages, outs, read_lock
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, machine_tags
+from vaeline.tracking.locks import LOCK_FILE, MODEL, Stages, outs, read_lock
 from vaeline.tracking.restore import PREPARED
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.sync import grouped_metrics

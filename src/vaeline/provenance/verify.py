@@ -28,7 +28,7 @@ from vaeline.provenance.evidence import (
 from vaeline.registry.versions import ARCHIVE, artifact_copy, uri_of
 from vaeline.tracking.git import commit_trees
 from vaeline.tracking.history import METRICS, RecordedLock, differing_code, environment_digest, recorded_key
-from vaeline.tracking.lineage import ENVIRONMENT_LOCK, locked_stages
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import (
     MODEL,
     Stages,
@@ -36,6 +36,7 @@ from vaeline.tracking.locks import (
     is_about_its_model,
     lock_digest,
     lock_tags,
+    locked_stages,
     outs,
     params,
     read_lock,

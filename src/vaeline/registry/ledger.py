@@ -26,8 +26,8 @@ from mlflow.exceptions import MlflowException
 
 from vaeline.errors import VaelineError
 from vaeline.registry.chain import Entry, entry_digest, from_line, to_line
+from vaeline.tracking.ci import ci_tags
 from vaeline.tracking.git import git
-from vaeline.tracking.lineage import ci_tags
 from vaeline.tracking.origin import who
 from vaeline.tracking.store import LEDGER_SUFFIX
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import repository_root
+from vaeline.tracking.repository import repository_root
 
 SIGNATURE = "model.sig"
 PUBLIC_KEY = "signing.pub"

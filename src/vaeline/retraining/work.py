@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from vaeline.dvc_repro import run_dvc
 from vaeline.errors import VaelineError
-from vaeline.gate.policy import SUPERIOR, policy
+from vaeline.gate.policy import EXIT_STATUS, SUPERIOR, policy
 from vaeline.params.whole import Params
 from vaeline.registry.ledger import read_ledger
 from vaeline.registry.names import candidate_name, served_name
@@ -21,8 +21,7 @@ from vaeline.registry.terms import Terms
 from vaeline.registry.versions import every_version
 from vaeline.retraining.due import AGE, Champion
 from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
-from vaeline.tracking.lineage import locked_stages
-from vaeline.tracking.locks import MODEL, outs
+from vaeline.tracking.locks import MODEL, locked_stages, outs
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-VERDICTS = {0: "pass", 3: "inconclusive", 4: "fail"}  # by the exit status of `vaeline gate`
+VERDICTS = {status: verdict for verdict, status in EXIT_STATUS.items()}
 JUDGED_WITH = ("data/prepared", "models/classifier.keras", "reports/validation.json")
 TRAINS_FROM = ("data/prepared", "reports/validation.json")
 REMAKES = {AGE, DEPENDENCIES}  # reasons that DVC does not see: only a forced training answers them

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from vaeline.errors import VaelineError
 from vaeline.tracking.git import git, read_objects
-from vaeline.tracking.lineage import LOCK_FILE
-from vaeline.tracking.locks import MODEL, outs, read_lock
+from vaeline.tracking.locks import LOCK_FILE, MODEL, outs, read_lock
 
 
 def locked_models() -> dict[str, str]:

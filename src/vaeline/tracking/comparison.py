@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
 from vaeline.scores import KEYS
-from vaeline.tracking.lineage import is_current
+from vaeline.tracking.locks import is_current
 from vaeline.tracking.runs import name_of, runs_called, search_all
 from vaeline.tracking.store import TRAINING_VIEW, public_uri
 from vaeline.tracking.sync import METRICS, NOT_IN_NAMES, PER_CLASS, SCORES, sync_run

@@ -4,8 +4,20 @@ from dataclasses import dataclass
 
 from vaeline.params.data import dataset_name
 from vaeline.tracking.git import commit_trees, git, read_objects
-from vaeline.tracking.lineage import ENVIRONMENT_LOCK, LOCK_FILE, key_of, locked_stages
-from vaeline.tracking.locks import MODEL, Stages, code, deps, is_about_its_model, lock_digest, outs, params, read_lock
+from vaeline.tracking.lineage import ENVIRONMENT_LOCK, key_of
+from vaeline.tracking.locks import (
+    LOCK_FILE,
+    MODEL,
+    Stages,
+    code,
+    deps,
+    is_about_its_model,
+    lock_digest,
+    locked_stages,
+    outs,
+    params,
+    read_lock,
+)
 from vaeline.tracking.trees import Tree, dvc_md5, recorded_tree, tree_digest
 
 METRICS = "reports/metrics.json"

@@ -1,4 +1,4 @@
-"""What a run is made of: repository, commit, parameters and dependencies, read from files alone."""
+"""What a run is made of: its training key, its code, its machine and its data, read from files alone."""
 
 import hashlib
 import json
@@ -9,28 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import digest
-from vaeline.stages import DVC_FILE, read_stages, read_values
+from vaeline.stages import read_stages, read_values
+from vaeline.tracking.ci import ci_tags
 from vaeline.tracking.git import git
-from vaeline.tracking.locks import Stages, read_lock
 
-LOCK_FILE = Path("dvc.lock")
 ENVIRONMENT_LOCK = Path("requirements.lock")
 VALIDATION = Path("reports/validation.json")
 WRITTEN_BY_RUNS = ("dvc.lock", "reports")
 PROCESSOR = Path("/proc/cpuinfo")
-
-
-def repository_root() -> Path:
-    """The main checkout: the same from a git worktree and from a temporary `dvc exp run` workspace.
-
-    DVC tells its stages the real root in `DVC_ROOT`; git knows the main checkout of a worktree; a copy without git
-    is its own root.
-    """
-    start = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-    common = git("rev-parse", "--path-format=absolute", "--git-common-dir", cwd=start)
-    if common and (Path(common).parent / DVC_FILE).is_file():
-        return Path(common).parent
-    return next((folder for folder in (start, *start.parents) if (folder / DVC_FILE).is_file()), start)
 
 
 def train_key() -> str:
@@ -49,21 +35,6 @@ def declared_params() -> dict[str, Any]:
     """The parameters that all stages declare, with dotted keys: what `dvc.lock` holds after a whole run."""
     values = read_values()
     return {key: value for stage in read_stages().values() for key, value in stage.values(values).items()}
-
-
-def locked_stage(name: str) -> dict[str, Any]:
-    """The entry of a stage in `dvc.lock`; empty where there is none."""
-    return locked_stages().get(name, {})
-
-
-def is_current(stage: str) -> bool:
-    """Whether the outputs of `stage` on disk are those that `dvc.lock` records for the present model and data."""
-    recorded = locked_stage(stage)
-    files = [*recorded.get("deps", []), *recorded.get("outs", [])]
-    plain = [entry for entry in files if not entry["md5"].endswith(".dir")]
-    return bool(recorded) and all(
-        Path(entry["path"]).is_file() and digest(Path(entry["path"]), "md5") == entry["md5"] for entry in plain
-    )
 
 
 def training_tags() -> dict[str, str]:
@@ -93,21 +64,6 @@ def machine_tags() -> dict[str, str]:
     }
 
 
-def ci_tags() -> dict[str, str]:
-    """The job of GitHub Actions that this process is part of; empty elsewhere."""
-    about = {
-        name: os.environ.get(f"GITHUB_{name}", "")
-        for name in ("SERVER_URL", "REPOSITORY", "RUN_ID", "RUN_ATTEMPT", "WORKFLOW", "ACTOR")
-    }
-    if not (about["SERVER_URL"] and about["REPOSITORY"] and about["RUN_ID"]):
-        return {}
-    address = f"{about['SERVER_URL']}/{about['REPOSITORY']}/actions/runs/{about['RUN_ID']}"
-    if about["RUN_ATTEMPT"]:
-        address += f"/attempts/{about['RUN_ATTEMPT']}"
-    named = {"vaeline.ci_workflow": about["WORKFLOW"], "vaeline.ci_actor": about["ACTOR"]}
-    return {"vaeline.ci_url": address} | {tag: value for tag, value in named.items() if value}
-
-
 def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
     """Which data set a run is about, and what the gate's report (empty where there is none) said of it."""
     return {
@@ -120,25 +76,6 @@ def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
 def read_validation() -> dict[str, Any]:
     """The report of the gate on disk; empty where there is none."""
     return json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
-
-
-def locked_stages() -> Stages:
-    """The stages of the `dvc.lock` on disk; empty where there is none."""
-    return read_lock(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.is_file() else {}
-
-
-def data_md5() -> str:
-    """DVC's md5 of the prepared data; empty before `prepare` has been recorded."""
-    return next((entry["md5"] for entry in locked_stage("prepare").get("outs", [])), "")
-
-
-def data_behind(stage: str, output: Path) -> str:
-    """DVC's md5 of the prepared data that `output` was made from; empty unless `dvc.lock` knows it as it is now."""
-    recorded = locked_stage(stage)
-    outs = {entry["path"]: entry["md5"] for entry in recorded.get("outs", [])}
-    if not output.is_file() or outs.get(output.as_posix()) != digest(output, "md5"):
-        return ""
-    return next((entry["md5"] for entry in recorded.get("deps", []) if entry["path"] == "data/prepared"), "")
 
 
 def _processor() -> str:

@@ -4,12 +4,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
+from vaeline.artifacts import digest
 from vaeline.params.base import PARAMS_FILE, flatten
 
+LOCK_FILE = Path("dvc.lock")
 MODEL = "models/vae.keras"
 RAW = "data/raw"
 
@@ -68,6 +71,40 @@ def code(stages: Stages, stage: str) -> dict[str, str]:
 def is_about_its_model(stages: Stages, stage: str) -> bool:
     """Whether a stage's outputs are those of the model that the same lock records."""
     return MODEL in deps(stages, stage) and deps(stages, stage)[MODEL] == outs(stages, "train").get(MODEL)
+
+
+def locked_stages() -> Stages:
+    """The stages of the `dvc.lock` on disk; empty where there is none."""
+    return read_lock(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.is_file() else {}
+
+
+def locked_stage(name: str) -> dict[str, Any]:
+    """The entry of a stage in `dvc.lock`; empty where there is none."""
+    return locked_stages().get(name, {})
+
+
+def is_current(stage: str) -> bool:
+    """Whether the outputs of `stage` on disk are those that `dvc.lock` records for the present model and data."""
+    recorded = locked_stage(stage)
+    files = [*recorded.get("deps", []), *recorded.get("outs", [])]
+    plain = [entry for entry in files if not entry["md5"].endswith(".dir")]
+    return bool(recorded) and all(
+        Path(entry["path"]).is_file() and digest(Path(entry["path"]), "md5") == entry["md5"] for entry in plain
+    )
+
+
+def data_md5() -> str:
+    """DVC's md5 of the prepared data; empty before `prepare` has been recorded."""
+    return next((entry["md5"] for entry in locked_stage("prepare").get("outs", [])), "")
+
+
+def data_behind(stage: str, output: Path) -> str:
+    """DVC's md5 of the prepared data that `output` was made from; empty unless `dvc.lock` knows it as it is now."""
+    recorded = locked_stage(stage)
+    outs = {entry["path"]: entry["md5"] for entry in recorded.get("outs", [])}
+    if not output.is_file() or outs.get(output.as_posix()) != digest(output, "md5"):
+        return ""
+    return next((entry["md5"] for entry in recorded.get("deps", []) if entry["path"] == "data/prepared"), "")
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import repository_root
+from vaeline.tracking.repository import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
 LEDGER_SUFFIX = "-ledger"  # its experiments hold the moves of champions, and no training

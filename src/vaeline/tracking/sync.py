@@ -15,18 +15,8 @@ from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.params.base import flatten
 from vaeline.stages import read_stages
-from vaeline.tracking.lineage import (
-    LOCK_FILE,
-    VALIDATION,
-    code_tags,
-    data_md5,
-    data_tags,
-    declared_params,
-    is_current,
-    locked_stage,
-    read_validation,
-)
-from vaeline.tracking.locks import lock_digest, lock_tags, read_lock
+from vaeline.tracking.lineage import VALIDATION, code_tags, data_tags, declared_params, read_validation
+from vaeline.tracking.locks import LOCK_FILE, data_md5, is_current, lock_digest, lock_tags, locked_stage, read_lock
 from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import data_md5, data_tags, declared_params, read_validation, training_tags
+from vaeline.tracking.lineage import data_tags, declared_params, read_validation, training_tags
+from vaeline.tracking.locks import data_md5
 from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,

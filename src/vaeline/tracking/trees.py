@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from vaeline.artifacts import digest
-from vaeline.tracking.lineage import repository_root
+from vaeline.tracking.repository import repository_root
 
 Tree = Mapping[str, bytes | Path]  # content by relative path; a single file has the path ""
 FOLDER = ".dir"
