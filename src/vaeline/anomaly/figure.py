@@ -9,7 +9,7 @@ from vaeline.scores import title_of
 
 
 def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
-    """AUROC by kind of strange images and score, with standard errors: columns kind, score, auroc, auroc_se."""
+    """AUROC with standard errors by kind of OOD images and score: columns kind, score, auroc, auroc_se."""
     kinds, scores = table["kind"].unique(), table["score"].unique()
     figure = Figure(figsize=(max(8, 1.3 * len(kinds) + 2), 5), layout="constrained")
     axes = figure.subplots()
@@ -20,7 +20,7 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
         axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=title_of(score))
     axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="chance")
     axes.set_xticks(np.arange(len(kinds)), kinds)
-    axes.set(title=title, xlabel="kind of strange images, against test images", ylabel="AUROC", ylim=(0, 1.05))
+    axes.set(title=title, xlabel="kind of OOD images, against test images", ylabel="AUROC", ylim=(0, 1.05))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores) + 1)
     axes.grid(axis="y", alpha=0.3)
     return figure
@@ -28,4 +28,4 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
 
 def anomaly_figures(drawing: Drawing) -> dict[str, Figure]:
     """The figure of OOD detection, by name."""
-    return {"anomalies": draw_anomalies(drawing.table("anomaly.csv"), drawing.title("strange images told apart"))}
+    return {"anomalies": draw_anomalies(drawing.table("anomaly.csv"), drawing.title("detection of OOD images"))}

@@ -26,46 +26,45 @@ def alter(images: np.ndarray, alteration: str, seed: int) -> np.ndarray:
     return np.ascontiguousarray(ALTERATIONS[alteration](images, np.random.default_rng(seed)))
 
 
-def separation(usual: np.ndarray, strange: np.ndarray, seed: int) -> dict[str, float]:
-    """`auroc` and `average_precision` of scores (n,) and (m,) with strange as the positive class, and their errors.
+def separation(usual: np.ndarray, ood: np.ndarray, seed: int) -> dict[str, float]:
+    """`auroc` and `average_precision` of scores (n,) and (m,), OOD images positive, and their standard errors.
 
-    The AUROC's is that of DeLong et al. (1988) for two independent sets, the other is by drawing rows again.
+    The error of the AUROC is that of DeLong et al. (1988) for two independent sets, the other is bootstrapped.
     """
-    labels = np.repeat([0, 1], [len(usual), len(strange)])
-    scores = np.concatenate([usual, strange])
+    labels = np.repeat([0, 1], [len(usual), len(ood)])
+    scores = np.concatenate([usual, ood])
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(RESAMPLES):
-        again = np.concatenate([rng.choice(usual, len(usual)), rng.choice(strange, len(strange))])
+        again = np.concatenate([rng.choice(usual, len(usual)), rng.choice(ood, len(ood))])
         draws.append(average_precision_score(labels, again))
     return {
         "auroc": float(roc_auc_score(labels, scores)),
-        "auroc_se": auroc_error(usual, strange),
+        "auroc_se": auroc_error(usual, ood),
         "average_precision": float(average_precision_score(labels, scores)),
         "average_precision_se": float(np.std(draws, ddof=1)),
     }
 
 
 def separation_table(
-    usual: Mapping[str, np.ndarray], strange: Mapping[str, Mapping[str, np.ndarray]], seed: int
+    usual: Mapping[str, np.ndarray], ood: Mapping[str, Mapping[str, np.ndarray]], seed: int
 ) -> pd.DataFrame:
-    """`separation` by every score of every kind of strange images: columns kind, score and those figures.
+    """`separation` by every score of every kind of OOD images: columns kind, score and those figures.
 
-    `usual` holds scores by name, `strange` the same scores for each kind.
+    `usual` holds the scores of test images by name, `ood` the same scores for each kind of OOD images.
     """
     rows = [
         {"kind": kind, "score": score, **separation(usual[score], scores[score], seed)}
-        for kind, scores in strange.items()
+        for kind, scores in ood.items()
         for score in usual
     ]
     return pd.DataFrame(rows)
 
 
-def auroc_error(usual: np.ndarray, strange: np.ndarray) -> float:
+def auroc_error(usual: np.ndarray, ood: np.ndarray) -> float:
     """Standard error of the AUROC from the placements of each score among those of the other set (DeLong 1988)."""
     variances = [
-        placements.var(ddof=1) / len(placements)
-        for placements in (_placements(usual, strange), _placements(strange, usual))
+        placements.var(ddof=1) / len(placements) for placements in (_placements(usual, ood), _placements(ood, usual))
     ]
     return float(np.sqrt(sum(variances)))
 

@@ -95,8 +95,8 @@ def label_bounds(
 
     By Bayes' rule the lowest one names the class. An image has the same noise under all labels.
     """
-    told = np.repeat(np.arange(model.classes)[:, None], len(images), axis=1)
-    bounds = [importance_weighted_nll(model, images, indices, samples, seed, labels) for labels in told]
+    every_label = np.repeat(np.arange(model.classes)[:, None], len(images), axis=1)
+    bounds = [importance_weighted_nll(model, images, indices, samples, seed, labels) for labels in every_label]
     return np.stack(bounds, axis=1)
 
 

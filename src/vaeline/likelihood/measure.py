@@ -43,8 +43,8 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
     """NLL of every image, and how it was measured.
 
     A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained
-    on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models keep their greys. A model that knows classes is
-    told the label, and pays for it: its figures are those of image and label together. Without randomness there is
+    on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models keep their greys. A model that knows classes
+    is conditioned on the label; its figures are those of image and label together. Without randomness there is
     one z, and more samples of it say no more.
     """
     model, rows, seed = subject.model, subject.rows, subject.seed

@@ -50,7 +50,7 @@ def rectangle(shape: tuple[int, int], x: int, y: int, width: int, height: int) -
     """A mask (height, width), bool, that is True within a rectangle; x and y count pixels from the top left corner.
 
     Raises:
-        VaelineError: the rectangle is empty, does not lie within the image, or leaves nothing of it.
+        VaelineError: the rectangle is empty, does not lie within the image, or covers all of it.
     """
     rows, columns = shape
     inside = min(x, y) >= 0 and min(width, height) >= 1 and x + width <= columns and y + height <= rows
