@@ -46,8 +46,9 @@ browser: ## provide a Chromium for the tests of the MLflow UI; installs Debian's
 postgres: ## provide a PostgreSQL for `make server` and its tests; installs Debian's as root if there is none
 	@scripts/provide.sh postgresql "the tests of a team's server" postgres /usr/lib/postgresql/*/bin/postgres
 
-lint: $(VENV)/.locked ## ruff, yamllint, the schemas of workflows and dependabot, zizmor
+lint: $(VENV)/.locked ## ruff, the types (ty), yamllint, the schemas of workflows and dependabot, zizmor
 	@ruff check . && ruff format --check .
+	@ty check
 	@yamllint --strict .
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import array_checks  # noqa: F401 (it must be imported before vaeline)
 import numpy as np
 import pytest
 from forking.programs import OWNER, SHARED

@@ -37,7 +37,8 @@ def test_between_lengths_the_length_changes_evenly():
 
 @pytest.mark.parametrize(("start", "end"), [([1, 1], [3, 3]), ([0, 0], [2, -1]), ([2.0], [5.0])])
 def test_without_an_angle_an_arc_is_straight(start, end):
-    np.testing.assert_allclose(latent_arc(start, end, 5), np.linspace(start, end, 5), atol=1e-6)
+    found = latent_arc(np.array(start), np.array(end), 5)
+    np.testing.assert_allclose(found, np.linspace(start, end, 5), atol=1e-6)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 5])

@@ -1,13 +1,14 @@
 """Figure of how often each code of a codebook is used."""
 
 import numpy as np
+from jaxtyping import Integer
 from matplotlib.figure import Figure
 
 from vaeline.codes.usage import count_uses, perplexity
 from vaeline.figures.drawing import Drawing
 
 
-def draw_codes(uses: np.ndarray, perplexity: float, title: str) -> Figure:
+def draw_codes(uses: Integer[np.ndarray, " codes"], perplexity: float, title: str) -> Figure:
     """How often each code is used, counts (codes,), as shares, the most used first, and what an even use would be."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots()

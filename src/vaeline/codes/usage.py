@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Integer
 from keras import ops
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 IMAGES_AT_ONCE = 1000
 
 
-def count_uses(model: "VQVAE", z: np.ndarray) -> np.ndarray:
+def count_uses(model: "VQVAE", z: Float[np.ndarray, "count latent_dim"]) -> Integer[np.ndarray, " codes"]:
     """How often each code (codes,) occurs in latents (count, latent_dim)."""
     uses = np.zeros(model.params.codebook.codes, "int64")
     for start in range(0, len(z), IMAGES_AT_ONCE):
@@ -20,7 +21,7 @@ def count_uses(model: "VQVAE", z: np.ndarray) -> np.ndarray:
     return uses
 
 
-def perplexity(uses: np.ndarray) -> float:
+def perplexity(uses: Integer[np.ndarray, " codes"]) -> float:
     """exp(−Σ p log p) of the shares p of counts (codes,): how many codes, all used alike, would be as varied."""
     shares = uses[uses > 0] / uses.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,12 +1,15 @@
 """Which image goes into which split."""
 
 import numpy as np
+from jaxtyping import Integer
 from sklearn.model_selection import train_test_split
 
 from vaeline.errors import VaelineError
 
 
-def hold_out(labels: np.ndarray, one_in: int, seed: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(
+    labels: Integer[np.ndarray, " count"], one_in: int, seed: int, what: str
+) -> tuple[Integer[np.ndarray, " kept"], Integer[np.ndarray, " held"]]:
     """Sorted indices of (the rest, the held out): one image in `one_in`, the classes in proportion.
 
     Raises:
@@ -16,8 +19,13 @@ def hold_out(labels: np.ndarray, one_in: int, seed: int, what: str) -> tuple[np.
 
 
 def split_source(
-    labels: np.ndarray, has_test: bool, test_one_in: int, validation_one_in: int, seed: int, hold_back: int
-) -> dict[str, np.ndarray]:
+    labels: Integer[np.ndarray, " count"],
+    has_test: bool,
+    test_one_in: int,
+    validation_one_in: int,
+    seed: int,
+    hold_back: int,
+) -> dict[str, Integer[np.ndarray, " rows"]]:
     """Rows of a source's training images by split, as sorted indices: `train`, `validation` and `held_back`.
 
     `test` is among them where the source has no test set of its own. What is held back is taken from the training
@@ -38,7 +46,9 @@ def split_source(
     return splits
 
 
-def _hold_out(labels: np.ndarray, held: int, seed: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+def _hold_out(
+    labels: Integer[np.ndarray, " count"], held: int, seed: int, what: str
+) -> tuple[Integer[np.ndarray, " kept"], Integer[np.ndarray, " held"]]:
     try:
         rest, held_out = train_test_split(np.arange(len(labels)), test_size=held, random_state=seed, stratify=labels)
     except ValueError as error:

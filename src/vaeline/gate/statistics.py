@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Integer, Num
 from scipy import stats
 
 from vaeline.evaluation.comparison import holm
@@ -28,7 +29,9 @@ class Bound(NamedTuple):
     high: float
 
 
-def paired_gains(champion: np.ndarray | float, candidates: np.ndarray, better: str) -> np.ndarray:
+def paired_gains(
+    champion: np.ndarray | float, candidates: Float[np.ndarray, "*seeds images"], better: str
+) -> Float[np.ndarray, "seeds images"]:
     """Gains (seeds, images) of `candidates` (seeds, images) over `champion` (images,), or over one fixed score.
 
     better: `lower` or `higher`, what the metric calls better.
@@ -37,7 +40,11 @@ def paired_gains(champion: np.ndarray | float, candidates: np.ndarray, better: s
 
 
 def mean_gain(
-    gains: np.ndarray, labels: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator
+    gains: Float[np.ndarray, "seeds images"],
+    labels: Integer[np.ndarray, " images"],
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
 ) -> Bound:
     """The mean over seeds and images, with bounds for other images like these and, given several seeds, other seeds.
 
@@ -53,7 +60,12 @@ def mean_gain(
     return Bound(mean, mean - float(np.hypot(mean - low, seeds)), mean + float(np.hypot(high - mean, seeds)))
 
 
-def stratified_means(values: np.ndarray, labels: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def stratified_means(
+    values: Num[np.ndarray, " images"],
+    labels: Integer[np.ndarray, " images"],
+    resamples: int,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, " {resamples}"]:
     """Means (resamples,) of values (images,) drawn again with replacement within each label, as many of each.
 
     Drawing n values out of n scatters by (n − 1)/n of the variance too little; the deviations of each label are
@@ -74,7 +86,7 @@ def stratified_means(values: np.ndarray, labels: np.ndarray, resamples: int, rng
     return total / len(values)
 
 
-def seed_distance(means: np.ndarray, confidence: float) -> float:
+def seed_distance(means: Float[np.ndarray, " seeds"], confidence: float) -> float:
     """How far the mean of `means` (seeds,) may lie from that of all seeds, by Student's t on one side; 0 for one."""
     if len(means) < 2:
         return 0.0
@@ -88,7 +100,9 @@ def judge_gain(gain: Bound, least: float, margin: float) -> Verdict:
     return FAIL if gain.high < -margin else INCONCLUSIVE
 
 
-def judge_labels(gains: np.ndarray, labels: np.ndarray, margin: float, confidence: float) -> pd.DataFrame:
+def judge_labels(
+    gains: Float[np.ndarray, "seeds images"], labels: Integer[np.ndarray, " images"], margin: float, confidence: float
+) -> pd.DataFrame:
     """The gain of every label, and whether it is a loss of more than `margin`: a row a label.
 
     Columns `label`, `images`, `gain`, `low` and `high` (each label's own bounds), `p_holm` and `verdict`. `fail` where
@@ -130,7 +144,7 @@ def gain_of_chance(means: Sequence[float], confidence: float) -> float:
     return float(np.sqrt(2) * spread * stats.t.ppf(confidence, len(means) - 1))
 
 
-def label_loss_of_chance(means: np.ndarray, confidence: float) -> float:
+def label_loss_of_chance(means: Float[np.ndarray, "seeds labels"], confidence: float) -> float:
     """The same for the loss of any one label, from mean scores (seeds, labels): what `gate.slice_margin` is set from.
 
     The confidence is shared out between the labels (Bonferroni), and the label that scatters most decides.
@@ -140,7 +154,7 @@ def label_loss_of_chance(means: np.ndarray, confidence: float) -> float:
     return float(np.sqrt(2) * spread * stats.t.ppf(1 - (1 - confidence) / labels, seeds - 1))
 
 
-def _standard_error(gains: np.ndarray) -> tuple[float, float]:
+def _standard_error(gains: Float[np.ndarray, "seeds images"]) -> tuple[float, float]:
     """Of the mean of gains (seeds, images), over images and seeds, and its degrees of freedom (Satterthwaite 1946)."""
     seeds, images = gains.shape
     if images < 2:

@@ -1,6 +1,7 @@
 """Interpolation: paths from one latent to another."""
 
 import numpy as np
+from jaxtyping import Float, Num
 from scipy.spatial import geometric_slerp
 
 from vaeline.errors import VaelineError
@@ -8,13 +9,17 @@ from vaeline.errors import VaelineError
 NEARLY_OPPOSITE = -1 + 1e-6
 
 
-def latent_line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+def latent_line(
+    start: Num[np.ndarray, " latent_dim"], end: Num[np.ndarray, " latent_dim"], steps: int
+) -> Float[np.ndarray, "{steps} latent_dim"]:
     """Latents (steps, latent_dim) on the straight line between two of them, both included."""
     share = np.linspace(0, 1, steps, dtype="float32")[:, None]
     return (1 - share) * start + share * end
 
 
-def latent_arc(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+def latent_arc(
+    start: Num[np.ndarray, " latent_dim"], end: Num[np.ndarray, " latent_dim"], steps: int
+) -> Float[np.ndarray, "{steps} latent_dim"]:
     """Latents (steps, latent_dim) between two of them (latent_dim,), both included, on an arc around the origin.
 
     The direction turns evenly and the length changes evenly: samples of N(0, I) in many dimensions all have nearly the

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Integer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -35,16 +36,22 @@ def measure_latents(subject: Subject) -> Part:
 
 
 def knn_correct(
-    train_latents: np.ndarray, train_labels: np.ndarray, latents: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
+    train_latents: Float[np.ndarray, "trained latent_dim"],
+    train_labels: Integer[np.ndarray, " trained"],
+    latents: Float[np.ndarray, "count latent_dim"],
+    labels: Integer[np.ndarray, " count"],
+) -> Bool[np.ndarray, " count"]:
     """Whether most of the 5 nearest training latents have an image's label; latents (n, latent_dim), answer (n,)."""
     model = KNeighborsClassifier(NEIGHBOURS).fit(train_latents, train_labels)
     return model.predict(latents) == labels
 
 
 def probe_correct(
-    train_latents: np.ndarray, train_labels: np.ndarray, latents: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
+    train_latents: Float[np.ndarray, "trained latent_dim"],
+    train_labels: Integer[np.ndarray, " trained"],
+    latents: Float[np.ndarray, "count latent_dim"],
+    labels: Integer[np.ndarray, " count"],
+) -> Bool[np.ndarray, " count"]:
     """Whether multinomial logistic regression on standardized latents names an image's label, shape (n,)."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train_latents, train_labels)
     return model.predict(latents) == labels

@@ -1,11 +1,14 @@
 """Views of latent space in two dimensions or along a line."""
 
 import numpy as np
+from jaxtyping import Float, Float32, Num
 from scipy.stats import norm
 from sklearn.decomposition import PCA
 
 
-def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+def prior_grid(
+    side: int, z_mean: Float[np.ndarray, "count latent_dim"]
+) -> tuple[Float32[np.ndarray, "{side} {side} latent_dim"], Float32[np.ndarray, " {side}"], tuple[str, str]]:
     """A grid of latents (side, side, latent_dim) through the quantiles of N(0, 1), those quantiles, and axis names.
 
     The grid spans the two dimensions in which the posterior means (count, latent_dim) vary most, horizontal first;
@@ -21,7 +24,9 @@ def prior_grid(side: int, z_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, t
     return grid, quantiles, (names[0], names[1])
 
 
-def class_grid(side: int, z_mean: np.ndarray) -> np.ndarray:
+def class_grid(
+    side: int, z_mean: Float[np.ndarray, "count latent_dim"]
+) -> Float32[np.ndarray, "{side} {side} latent_dim"]:
     """A grid of latents (side, side, latent_dim) through the posterior means (count, latent_dim) of one class.
 
     It spans their two principal components, the first one horizontally, by the quantiles of normals as wide as they
@@ -34,7 +39,7 @@ def class_grid(side: int, z_mean: np.ndarray) -> np.ndarray:
     return grid.astype("float32")
 
 
-def plane_view(z_mean: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
+def plane_view(z_mean: Float[np.ndarray, "count latent_dim"]) -> tuple[Float[np.ndarray, "count 2"], tuple[str, str]]:
     """Points (count, 2) that show the posterior means, and what their axes are: z itself, or principal components."""
     if z_mean.shape[1] == 1:
         return np.column_stack([z_mean, np.zeros(len(z_mean))]), ("z1", "")
@@ -48,7 +53,9 @@ def plane_view(z_mean: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
     return projection.transform(z_mean), (names[0], names[1])
 
 
-def traverse(center: np.ndarray, steps: int, swept: int) -> tuple[np.ndarray, np.ndarray]:
+def traverse(
+    center: Num[np.ndarray, " latent_dim"], steps: int, swept: int
+) -> tuple[Float32[np.ndarray, "{swept} {steps} latent_dim"], Float32[np.ndarray, " {steps}"]]:
     """Latents (swept, steps, latent_dim), of the first `swept` entries one a row, and the values (steps,) it takes.
 
     Row i is `center` (latent_dim,) with its latent i replaced by quantiles of N(0, 1), each of the same share of the

@@ -70,7 +70,9 @@ class VAE(GenerativeModel):
         z = self.reparameterize(z_mean, z_log_var, noise)
         return {"target": inputs, "z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
         z, z_mean, z_log_var = y_pred["z"], y_pred["z_mean"], y_pred["z_log_var"]
         kl = self.training_prior.kl(z, z_mean, z_log_var)

@@ -7,6 +7,7 @@ of a small one; the p-value says whether chance alone would give as much.
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Integer
 from scipy import stats
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
@@ -42,7 +43,9 @@ class TwoSampleResult:
     effect: float
 
 
-def compare_scores(name: str, reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
+def compare_scores(
+    name: str, reference: Float[np.ndarray, " reference"], window: Float[np.ndarray, " window"]
+) -> TwoSampleResult:
     """Kolmogorov and Smirnov's test of two sets of scores (m,) and (n,).
 
     The effect is the statistic: by how much the share of images below some value differs at most.
@@ -51,7 +54,7 @@ def compare_scores(name: str, reference: np.ndarray, window: np.ndarray) -> TwoS
     return TwoSampleResult(name, float(found.statistic), float(found.pvalue), float(found.statistic))
 
 
-def compare_tails(reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
+def compare_tails(reference: Float[np.ndarray, " reference"], window: Float[np.ndarray, " window"]) -> TwoSampleResult:
     """Fisher's exact test of more losses (n,) above the 99 % quantile of the reference's losses (m,), on one side.
 
     A few OOD images hardly change the distribution of the scores, but they show here.
@@ -61,7 +64,10 @@ def compare_tails(reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
 
 
 def compare_latents(
-    reference: np.ndarray, window: np.ndarray, permutations: int, rng: np.random.Generator
+    reference: Float[np.ndarray, "reference latent_dim"],
+    window: Float[np.ndarray, "window latent_dim"],
+    permutations: int,
+    rng: np.random.Generator,
 ) -> TwoSampleResult:
     """The energy distance of two sets of latents (m, d) and (n, d), with a permutation p-value.
 
@@ -83,7 +89,9 @@ def compare_latents(
     return TwoSampleResult(LATENTS, float(statistic), (1 + as_large) / (1 + permutations), effect)
 
 
-def compare_mix(reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
+def compare_mix(
+    reference: Integer[np.ndarray, " reference"], window: Integer[np.ndarray, " window"]
+) -> TwoSampleResult:
     """Pearson's test of homogeneity of two sets of labels (m,) and (n,); the effect is the total variation distance.
 
     A label that one of the two lacks counts like any other.
@@ -120,13 +128,19 @@ def compare(
     return found
 
 
-def class_counts(reference: np.ndarray, window: np.ndarray) -> np.ndarray:
+def class_counts(
+    reference: Integer[np.ndarray, " reference"], window: Integer[np.ndarray, " window"]
+) -> Integer[np.ndarray, "2 labels"]:
     """How often each label that occurs at all is among the reference's and the window's, (2, labels)."""
     present = np.unique(np.concatenate([reference, window]))
     return np.stack([(labels[:, None] == present).sum(axis=0) for labels in (reference, window)])
 
 
-def _energies(distances: np.ndarray, sums: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _energies(
+    distances: Float[np.ndarray, "rows rows"],
+    sums: Float[np.ndarray, " rows"],
+    members: Float[np.ndarray, "draws rows"],
+) -> tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]]:
     """The energy distance, and 2 E|X − Y|, for each row of `members` (count, rows), which is 1 for X and 0 for Y."""
     n = members[0].sum(dtype="float64")
     m = members.shape[1] - n
@@ -137,7 +151,9 @@ def _energies(distances: np.ndarray, sums: np.ndarray, members: np.ndarray) -> t
     return between - within / n**2 - others / m**2, between
 
 
-def _compare_shares(name: str, reference: np.ndarray, window: np.ndarray) -> TwoSampleResult:
+def _compare_shares(
+    name: str, reference: Bool[np.ndarray, " reference"], window: Bool[np.ndarray, " window"]
+) -> TwoSampleResult:
     """Whether a larger share of the window (n,) than of the reference (m,) is true; the effect is by how much."""
     table = [[window.sum(), (~window).sum()], [reference.sum(), (~reference).sum()]]
     found = stats.fisher_exact(table, alternative="greater")
@@ -146,7 +162,7 @@ def _compare_shares(name: str, reference: np.ndarray, window: np.ndarray) -> Two
     )
 
 
-def _label_fits(reference: Observed, images: Observed, neighbours: int) -> np.ndarray:
+def _label_fits(reference: Observed, images: Observed, neighbours: int) -> Bool[np.ndarray, " count"]:
     if reference.labels is None:
         raise ValueError("the reference has no labels")
     index = NearestNeighbors(n_neighbors=neighbours).fit(reference.latents)

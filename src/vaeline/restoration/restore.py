@@ -4,6 +4,8 @@ Images are float32 (count, height, width) in [0, 1]. The encoder has never seen 
 the latents are searched for in the decoder: those whose image is nearest to the known pixels.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -82,7 +84,9 @@ class LatentSearch(keras.Model):
     def call(self, batch):
         return batch["known"] * ops.square(batch["images"] - self.decode(self.latents()))
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         return ops.sum(y_pred) / (2 * PIXEL_SIGMA**2) - ops.sum(self.log_prior(self.latents()))
 
 

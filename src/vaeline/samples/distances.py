@@ -4,6 +4,7 @@ A distance means something only beside the same one between two sets of real ima
 """
 
 import numpy as np
+from jaxtyping import Float, Float64
 from scipy import linalg
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.pairwise import polynomial_kernel
@@ -16,7 +17,9 @@ DENSITY_NEIGHBOURS = 5
 CHUNK_MIB = 256
 
 
-def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
+def frechet_distance(
+    real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"]
+) -> float:
     """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) of the Gaussians fitted to both (Heusel et al. 2017, arXiv:1706.08500)."""
     first, second = np.cov(real, rowvar=False), np.cov(generated, rowvar=False)
     values, vectors = linalg.eigh(np.atleast_2d(first))
@@ -26,7 +29,9 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     return float(shift + np.trace(np.atleast_2d(first)) + np.trace(np.atleast_2d(second)) - 2 * cross)
 
 
-def frechet_error(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
+def frechet_error(
+    real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"], seed: int
+) -> float:
     """Standard error of `frechet_distance`, by drawing both sets again with replacement."""
     rng = np.random.default_rng(seed)
     draws = [
@@ -38,7 +43,9 @@ def frechet_error(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
     return float(np.std(draws, ddof=1))
 
 
-def kernel_distance(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+def kernel_distance(
+    real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"]
+) -> tuple[float, float]:
     """KID, the unbiased MMD² of the kernel (x·y/d + 1)³, and its standard error (Bińkowski et al. 2018,
     arXiv:1801.01401).
 
@@ -50,7 +57,9 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> tuple[float, flo
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(blocks))
 
 
-def coverage_scores(real: np.ndarray, generated: np.ndarray) -> dict[str, np.ndarray]:
+def coverage_scores(
+    real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"]
+) -> dict[str, Float64[np.ndarray, " rows"]]:
     """Per row, `precision` and `density` of the generated ones, `recall` and `coverage` of the real ones.
 
     precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991, k = 3): whether a row lies in a ball that
@@ -78,14 +87,16 @@ def coverage_scores(real: np.ndarray, generated: np.ndarray) -> dict[str, np.nda
     }
 
 
-def pair_distances(rows: np.ndarray) -> tuple[float, float]:
+def pair_distances(rows: Float[np.ndarray, "count features"]) -> tuple[float, float]:
     """Mean distance of two different rows, and its standard error, that of a U-statistic (Hoeffding 1948)."""
     means = np.concatenate([part.sum(axis=1) for part in pairwise_distances_chunked(rows, working_memory=CHUNK_MIB)])
     means /= len(rows) - 1
     return float(means.mean()), float(2 * means.std(ddof=1) / np.sqrt(len(rows)))
 
 
-def compare_samples(real: np.ndarray, generated: np.ndarray, seed: int) -> dict[str, float]:
+def compare_samples(
+    real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"], seed: int
+) -> dict[str, float]:
     """All of the above with standard errors (`…_se`): frechet, kid, precision, recall, density, coverage."""
     kid, kid_error = kernel_distance(real, generated)
     figures = {
@@ -99,13 +110,13 @@ def compare_samples(real: np.ndarray, generated: np.ndarray, seed: int) -> dict[
     return figures
 
 
-def _radii(rows: np.ndarray) -> np.ndarray:
+def _radii(rows: Float[np.ndarray, "count features"]) -> Float[np.ndarray, "count neighbours"]:
     """Distances to the first five neighbours of each row, itself left out, shape (count, 5)."""
     neighbours = NearestNeighbors(n_neighbors=DENSITY_NEIGHBOURS, algorithm="brute").fit(rows)
     return neighbours.kneighbors()[0]
 
 
-def _unbiased_mmd2(first: np.ndarray, second: np.ndarray) -> float:
+def _unbiased_mmd2(first: Float[np.ndarray, "first features"], second: Float[np.ndarray, "second features"]) -> float:
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return polynomial_kernel(a, b, degree=3, gamma=1 / first.shape[1], coef0=1)
 

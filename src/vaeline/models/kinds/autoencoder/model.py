@@ -34,7 +34,9 @@ class Autoencoder(VAE):
         z = self.encoder(inputs)
         return {"target": inputs, "z": z, "logits": self.decoder(z)}
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
         self.measure(reconstruction)
         return ops.mean(reconstruction)

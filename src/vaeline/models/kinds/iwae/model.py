@@ -1,21 +1,24 @@
 """The importance-weighted autoencoder: a VAE whose loss is a tighter bound."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
+from jaxtyping import Float
 from keras import ops
 
 from vaeline.models.priors import log_normal
 from vaeline.models.vae import VAE
 
 
-def importance_bound(log_weights):
+def importance_bound(log_weights: Float[Any, "batch samples"]) -> Float[Any, " batch"]:
     """−log (1/k) Σ w of each image, shape (batch,), of log w = log p(x, z) − log q(z|x), shape (batch, k)."""
     return math.log(log_weights.shape[1]) - ops.logsumexp(log_weights, axis=1)
 
 
 @ops.custom_gradient
-def scale_gradient(tensor, factor):
+def scale_gradient(tensor: Any, factor: Any) -> tuple[Any, Callable]:
     """`tensor` itself, whose gradient is multiplied by `factor`."""
     return tensor, lambda upstream: (upstream * factor, ops.zeros_like(factor))
 
@@ -31,14 +34,16 @@ class IWAE(VAE):
     itself. With k = 1 both are the VAE's, its KL estimated by the one draw.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Float[Any, "batch height width channels"], training: bool | None = None) -> dict[str, Any]:
         z_mean, z_log_var = self.encoder(inputs)
         shape = (ops.shape(z_mean)[0], self.params.iwae.samples, self.noise_dim)
         noise = keras.random.normal(shape, seed=self.noise_generator)
         z = self.reparameterize(z_mean[:, None], z_log_var[:, None], noise)
         return {"target": inputs, "z_mean": z_mean, "z_log_var": z_log_var, "z": z}
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Float[Any, ""]:
         target, z, z_mean, z_log_var = (y_pred[name] for name in ("target", "z", "z_mean", "z_log_var"))
         reconstruction, kl = self._terms(target, z, z_mean, z_log_var, training)
         self.measure(*(ops.mean(values, axis=1) for values in (reconstruction + kl, reconstruction, kl)))
@@ -54,7 +59,14 @@ class IWAE(VAE):
         surrogate = ops.mean(ops.sum(shares * (reconstruction + weight * kl), axis=1))
         return surrogate + ops.stop_gradient(bound - surrogate)
 
-    def _terms(self, target, z, z_mean, z_log_var, training):
+    def _terms(
+        self,
+        target: Float[Any, "batch height width channels"],
+        z: Float[Any, "batch samples latent_dim"],
+        z_mean: Float[Any, "batch latent_dim"],
+        z_log_var: Float[Any, "batch noise_dim"],
+        training: bool,
+    ) -> tuple[Float[Any, "batch samples"], Float[Any, "batch samples"]]:
         """−log p(x|z) and log q(z|x) − log p(z) of each draw, both (batch, k)."""
         flat = ops.reshape(z, (-1, self.latent_dim))
         logits = ops.reshape(self.decoder(flat, training=training), (-1, z.shape[1], *self.image_shape))

@@ -1,7 +1,10 @@
 """The codebook of a VQ-VAE: vectors become the nearest of K codes (van den Oord et al. 2017, arXiv:1711.00937)."""
 
+from typing import Any
+
 import keras
 import numpy as np
+from jaxtyping import Float, Int32
 from keras import layers, ops
 from sklearn.cluster import KMeans
 
@@ -26,7 +29,7 @@ class Codebook(layers.Layer):
         self.params = params
         self.generator = keras.random.SeedGenerator(seed)
 
-        def running(shape: tuple[int, ...], name: str, initializer="zeros"):
+        def running(shape: tuple[int, ...], name: str, initializer: Any = "zeros") -> keras.Variable:
             return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name)
 
         even = keras.initializers.Constant(1 / params.codes)
@@ -37,7 +40,7 @@ class Codebook(layers.Layer):
         self.spread = running((), "spread", "ones")
         self.built = True
 
-    def initialize(self, vectors: np.ndarray) -> None:
+    def initialize(self, vectors: Float[np.ndarray, "count dim"]) -> None:
         """Start at the k means of vectors (count, dim)."""
         found = KMeans(self.params.codes, n_init=1, random_state=self.generator.get_config()["seed"]).fit(vectors)
         shares = np.bincount(found.labels_, minlength=self.params.codes) / len(vectors)
@@ -46,22 +49,24 @@ class Codebook(layers.Layer):
         self.codes.assign(found.cluster_centers_)
         self.spread.assign(max(found.inertia_ / vectors.size, 1e-6))
 
-    def nearest(self, vectors):
+    def nearest(self, vectors: Float[Any, "*places dim"]) -> Int32[Any, "*places"]:
         """Which code is nearest to each vector: (…, dim) to int32 (…,)."""
         products = ops.matmul(vectors, ops.transpose(self.codes))
         return ops.cast(ops.argmin(ops.sum(ops.square(self.codes), axis=1) - 2 * products, axis=-1), "int32")
 
-    def look_up(self, indices):
+    def look_up(self, indices: Int32[Any, "*places"]) -> Float[Any, "*places dim"]:
         """The codes (…, dim) at indices (…,)."""
         return ops.take(self.codes, indices, axis=0)
 
-    def log_responsibilities(self, vectors):
+    def log_responsibilities(self, vectors: Float[Any, "*places dim"]) -> Float[Any, "*places codes"]:
         """log q(code) of vectors (…, dim), shape (…, codes), were each code a Gaussian as wide as it is off."""
         codes = ops.stop_gradient(ops.convert_to_tensor(self.codes))
         products = ops.matmul(vectors, ops.transpose(codes))
         return ops.log_softmax((products - 0.5 * ops.sum(ops.square(codes), axis=1)) / self.spread)
 
-    def call(self, vectors, training=None):
+    def call(
+        self, vectors: Float[Any, "*places dim"], training: bool | None = None
+    ) -> tuple[Float[Any, "*places dim"], Int32[Any, "*places"]]:
         """Vectors (…, dim) to their codes, through which gradients pass as if they were the vectors, and indices (…,).
 
         In training the codebook then moves.
@@ -74,7 +79,7 @@ class Codebook(layers.Layer):
             self.spread.assign(self.params.decay * self.spread + (1 - self.params.decay) * error)
         return vectors + ops.stop_gradient(quantized - vectors), indices
 
-    def update(self, vectors, indices) -> None:
+    def update(self, vectors: Float[Any, "count dim"], indices: Int32[Any, " count"]) -> None:
         """Move the codes towards the vectors (count, dim) that chose them, and restart those that none chose."""
         vectors = ops.stop_gradient(vectors)
         chosen = ops.one_hot(indices, self.params.codes, dtype=vectors.dtype)

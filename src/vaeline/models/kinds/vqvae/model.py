@@ -1,6 +1,7 @@
 """The vector-quantized VAE: a grid of codes in the place of a vector (van den Oord et al. 2017, arXiv:1711.00937)."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -112,7 +113,9 @@ class VQVAE(GenerativeModel):
             "soft_rate": ops.sum(guesses * ops.stop_gradient(nats), axis=(1, 2)),
         }
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
         rate = y_pred["rate"]
         self.measure(reconstruction + rate, reconstruction, rate)
