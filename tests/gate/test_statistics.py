@@ -55,7 +55,7 @@ def test_the_bound_is_a_function_of_its_seed():
 def test_strata_take_out_what_only_their_sizes_would_scatter():
     by_class = NOISE + 100 * (LABELS == 3)
     found = bound(by_class)
-    without = bound(by_class, labels=np.zeros(IMAGES))
+    without = bound(by_class, labels=np.zeros(IMAGES, int))
     assert found.high - found.low < (without.high - without.low) / 3
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Float, Integer
 from scipy import stats
 
 from vaeline.evaluation.comparison import holm
@@ -61,7 +61,7 @@ def mean_gain(
 
 
 def stratified_means(
-    values: Num[np.ndarray, " images"],
+    values: Float[np.ndarray, " images"],
     labels: Integer[np.ndarray, " images"],
     resamples: int,
     rng: np.random.Generator,
