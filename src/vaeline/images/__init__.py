@@ -1,0 +1,1 @@
+"""Images: their size, their reading from files, and the arithmetic on pixels that all rooms share."""

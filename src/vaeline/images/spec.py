@@ -1,0 +1,66 @@
+"""The size of an image and its number of channels."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from vaeline.errors import VaelineError
+
+COLOURS = {1: "grey", 3: "colour"}
+
+
+class ImageSpec(BaseModel):
+    """Height and width in pixels, and channels: 1 for grey, 3 for colour (red, green, blue)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: PositiveInt
+    width: PositiveInt
+    channels: Literal[1, 3]
+
+    @classmethod
+    def of_shape(cls, shape: tuple[int, ...]) -> Self:
+        """The spec of images whose shape ends in (height, width, channels).
+
+        Raises:
+            VaelineError: the shape does not end so, or has another number of channels than 1 or 3.
+        """
+        if len(shape) < 3 or shape[-1] not in COLOURS or min(shape[-3:]) < 1:
+            raise VaelineError(f"an array of shape {tuple(shape)} holds no images (…, height, width, 1 or 3 channels)")
+        height, width, channels = (int(size) for size in shape[-3:])
+        return cls(height=height, width=width, channels=channels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    @property
+    def pixels(self) -> int:
+        """Height × width."""
+        return self.height * self.width
+
+    @property
+    def dimensions(self) -> int:
+        """Height × width × channels: how many numbers one image holds."""
+        return self.height * self.width * self.channels
+
+    def __str__(self) -> str:
+        """As messages show it, height before width: `28 × 28, grey`, `64 × 48, colour`."""
+        return f"{self.height} × {self.width}, {COLOURS[self.channels]}"
+
+
+def parse_spec(content: Any, where: str) -> ImageSpec:
+    """The spec in a plain mapping with height, width and channels, as `ImageSpec.model_dump` makes it.
+
+    Raises:
+        VaelineError: it is no such mapping; the message begins with `where`.
+    """
+    if not isinstance(content, Mapping):
+        raise VaelineError(f"{where}: image must give height, width and channels, not {content!r}")
+    try:
+        return ImageSpec.model_validate(dict(content))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise VaelineError(f"{where}: image must give height, width and channels ({problems})") from None
