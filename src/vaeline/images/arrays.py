@@ -2,6 +2,8 @@
 
 import numpy as np
 
+LUMINANCE = (0.299, 0.587, 0.114)
+
 
 def to_unit(images: np.ndarray) -> np.ndarray:
     """Pixels of any shape from uint8 0–255 to float32 0–1."""
@@ -10,7 +12,12 @@ def to_unit(images: np.ndarray) -> np.ndarray:
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Pixels of any shape from floats 0–1 to the nearest of 0–255, uint8."""
-    return np.rint(images * 255).astype("uint8")
+    return round_levels(images * 255)
+
+
+def round_levels(levels: np.ndarray) -> np.ndarray:
+    """Numbers of any shape to the nearest of 0–255, uint8."""
+    return np.clip(np.rint(levels), 0, 255).astype("uint8")
 
 
 def drawable(image: np.ndarray) -> np.ndarray:
@@ -22,3 +29,21 @@ def tile(grid: np.ndarray) -> np.ndarray:
     """A grid of images (rows, columns, height, width, channels) as one image; the first row is the top one."""
     rows, columns, height, width, channels = grid.shape
     return grid.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
+
+
+def binarize(images: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Binary pixels float32 drawn from images in [0, 1] by uniform numbers in [0, 1) of the same shape.
+
+    A pixel is 1 with a probability equal to its value (Burda et al. 2016, dynamic binarization).
+    """
+    return (uniform < images).astype("float32")
+
+
+def luminance(images: np.ndarray) -> np.ndarray:
+    """Images (…, height, width, channels) as float64 (…, height, width), on their own scale.
+
+    A grey image is its own luminance; of colour it is 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601, as Pillow's
+    mode L, without rounding).
+    """
+    pixels = images.astype("float64")
+    return pixels[..., 0] if pixels.shape[-1] == 1 else pixels @ np.array(LUMINANCE)
