@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from vaeline.artifacts import atomic_directory, digest, write_json
-from vaeline.data.idx import write_idx
-from vaeline.data.readers import ImageSet, fit_to_side, read_digits, read_image_set
+from vaeline.data.image_sets import ImageSet, read_digits, read_image_set
 from vaeline.data.sources import (
+    OWN_IMAGE,
     SOURCES,
     TEST_IMAGES,
     TEST_LABELS,
@@ -15,6 +15,10 @@ from vaeline.data.sources import (
     download,
 )
 from vaeline.errors import run_stage
+from vaeline.images.errors import named
+from vaeline.images.fitting import fit_bytes
+from vaeline.images.idx import write_idx, write_idx_images
+from vaeline.images.spec import ImageSpec
 from vaeline.params.base import read_section
 from vaeline.params.data import DataParams, dataset_name
 
@@ -45,11 +49,12 @@ def fetch(dataset: str, directory: Path) -> str:
             title, licence, classes = source.title, source.licence, source.classes
         elif dataset == "digits":
             found = read_digits()
-            write_image_set(found, target)
+            write_image_set(found, ImageSpec.of_shape(found.images.shape), target)
             title, licence, classes = "UCI digits", "CC BY 4.0, E. Alpaydin and C. Kaynak", found.classes
         else:
-            found = read_image_set(Path(dataset))
-            write_image_set(found, target)
+            found = read_image_set(Path(dataset), OWN_IMAGE)
+            with named(Path(dataset)):
+                write_image_set(found, OWN_IMAGE, target)
             title, licence, classes = dataset_name(dataset), "your own", found.classes
         about = {"dataset": dataset, "name": dataset_name(dataset), "title": title, "licence": licence}
         files = {file.name: digest(file) for file in target.iterdir()}
@@ -57,11 +62,11 @@ def fetch(dataset: str, directory: Path) -> str:
     return title
 
 
-def write_image_set(found: ImageSet, directory: Path) -> None:
-    write_idx(directory / TRAIN_IMAGES, fit_to_side(found.images))
+def write_image_set(found: ImageSet, spec: ImageSpec, directory: Path) -> None:
+    write_idx_images(directory / TRAIN_IMAGES, fit_bytes(found.images, spec))
     write_idx(directory / TRAIN_LABELS, found.labels)
     if found.test_images is not None:
-        write_idx(directory / TEST_IMAGES, fit_to_side(found.test_images))
+        write_idx_images(directory / TEST_IMAGES, fit_bytes(found.test_images, spec))
         write_idx(directory / TEST_LABELS, found.test_labels)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from vaeline.data.accepted import bring_rows, merge, read_records, read_rows
-from vaeline.data.idx import read_idx
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import run_stage
+from vaeline.images.idx import read_idx, read_idx_images
 from vaeline.params.base import read_section
 from vaeline.params.data import DataParams
 
@@ -24,7 +24,7 @@ PREPARED = Path("data/prepared")
 def main() -> None:
     data = read_section("data", DataParams)
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
-    images, labels = read_idx(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
+    images, labels = read_idx_images(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     has_test = (RAW / TEST_IMAGES).is_file()
     rows = split_source(
         labels,
@@ -36,11 +36,11 @@ def main() -> None:
     )
     splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
     if has_test:
-        test_images, test_labels = read_idx(RAW / TEST_IMAGES), np.asarray(read_idx(RAW / TEST_LABELS))
+        test_images, test_labels = read_idx_images(RAW / TEST_IMAGES), np.asarray(read_idx(RAW / TEST_LABELS))
         splits["test"] = (test_images, test_labels, np.arange(len(test_labels)))
     else:
         splits["test"] = (images, labels, rows["test"])
-    about |= {"image_shape": images.shape[1:], "split_seed": data.seed}
+    about["split_seed"] = data.seed
     if len(rows["held_back"]):
         about["held_back"] = len(rows["held_back"])
     labelled = [record for record in read_records(about["dataset"]) if record["labelled"]]

@@ -13,10 +13,11 @@ from forking.programs import OWNER, SHARED
 from xdist.scheduler import LoadScopeScheduling
 
 from vaeline.archive import save_archive
-from vaeline.data.pictures import save_picture
-from vaeline.data.prepared import Prepared, read_prepared, scale, write_prepared
-from vaeline.data.readers import ImageSet, read_digits
+from vaeline.data.image_sets import ImageSet, read_digits
+from vaeline.data.prepared import Prepared, read_prepared, write_prepared
 from vaeline.data.splits import hold_out
+from vaeline.images.arrays import to_unit
+from vaeline.images.pictures import save_picture
 from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.whole import Params, read_params
@@ -99,7 +100,7 @@ def prepared(prepared_directory: Path) -> Prepared:
 
 @pytest.fixture(scope="session")
 def greys(digits: ImageSet) -> np.ndarray:
-    """Forty digits (40, 28, 28) in [0, 1]."""
+    """Forty digits (40, 28, 28, 1) in [0, 1]."""
     return digits.images[:40].astype("float32") / 255
 
 
@@ -144,9 +145,9 @@ def desk(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFact
     progress = start(examples, 10, model_params, train)
     model, _ = fit(progress, examples, first(examples, 100), train, folder / "checkpoint", lambda row: None)
     digest = save_archive(model, folder / "models/vae.keras")
-    reference = fit_reference(model, digest, scale(digits.images), digits.labels, digits.classes, 1)
+    reference = fit_reference(model, digest, to_unit(digits.images), digits.labels, digits.classes, 1)
     write_reference(reference, folder / "reports/latent_reference.json")
     (folder / "pictures").mkdir()
-    for digit, image in enumerate(scale(digits.images[:10])):
+    for digit, image in enumerate(to_unit(digits.images[:10])):
         save_picture(image, folder / f"pictures/{digit}.png")
     return folder

@@ -7,8 +7,9 @@ import pytest
 from keras import ops
 
 from vaeline.archive import save_archive
-from vaeline.data.pictures import read_pictures
-from vaeline.data.prepared import scale
+from vaeline.data.sources import MNIST_IMAGE
+from vaeline.images.arrays import to_unit
+from vaeline.images.named import read_named_images
 from vaeline.latents.reference import fit_reference, read_reference, write_reference
 
 
@@ -17,7 +18,7 @@ def conditional_desk(conditional_model, digits, tmp_path_factory, desk):
     """A desk whose model is told classes."""
     folder = tmp_path_factory.mktemp("conditional-desk")
     digest = save_archive(conditional_model, folder / "models/vae.keras")
-    images, labels = scale(digits.images[:300]), digits.labels[:300]
+    images, labels = to_unit(digits.images[:300]), digits.labels[:300]
     reference = fit_reference(conditional_model, digest, images, labels, digits.classes, 1)
     write_reference(reference, folder / "reports/latent_reference.json")
     (folder / "pictures").symlink_to(desk / "pictures")
@@ -49,7 +50,7 @@ def test_a_digit_that_there_is_not_or_a_model_without_classes_gets_a_sentence(va
 
 def test_a_traversal_sweeps_latents_and_not_labels_around_a_class(conditional, conditional_model):
     swept = conditional("traverse", "--from", "7", "--steps", 3)
-    assert swept.shape == (3, 3, 28, 28)
+    assert swept.shape == (3, 3, 28, 28, 1)
     mean = read_reference(Path("reports/latent_reference.json")).class_means[7]
     np.testing.assert_allclose(mean[3:], np.eye(10)[7], atol=1e-6)
     expected = mean.copy()
@@ -64,11 +65,11 @@ def test_a_traversal_sweeps_latents_and_not_labels_around_a_class(conditional, c
 def test_commands_need_no_labels(conditional, command):
     images = conditional(*command, "pictures")
     assert np.isfinite(images).all()
-    assert images.shape[-2:] == (28, 28)
+    assert images.shape[-3:] == (28, 28, 1)
 
 
 def test_a_walk_between_pictures_changes_the_label_on_its_way(conditional, conditional_model):
     walk = conditional("interpolate", "pictures/1.png", "pictures/0.png", "--steps", 3)
-    ends = read_pictures([Path("pictures/1.png"), Path("pictures/0.png")], (28, 28)).images
+    ends = read_named_images([Path("pictures/1.png"), Path("pictures/0.png")], MNIST_IMAGE).images
     seen = ops.convert_to_numpy(conditional_model.reconstruct(ends))
     np.testing.assert_allclose(walk[[0, -1]], seen, atol=1e-4)

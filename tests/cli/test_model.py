@@ -7,8 +7,10 @@ from conftest import ROOT
 from keras import ops
 from PIL import Image
 
-from vaeline.data.pictures import read_pictures
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.evaluation.inference import decode, encode
+from vaeline.images.arrays import drawable
+from vaeline.images.named import read_named_images
 from vaeline.latents.reference import read_reference
 
 COMMANDS = {
@@ -23,7 +25,7 @@ COMMANDS = {
 
 @pytest.fixture
 def images(desk):
-    return read_pictures([desk / "pictures"], (28, 28)).images
+    return read_named_images([desk / "pictures"], MNIST_IMAGE).images
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -36,7 +38,7 @@ def test_a_command_draws_a_picture_or_writes_numbers(vaeline, tmp_path, command)
         assert min(picture.size) > 80
     values = np.load(tmp_path / "new/out.npy", allow_pickle=False)
     assert values.dtype == np.float32
-    assert values.shape[-2:] == (28, 28)
+    assert values.shape[-3:] == (28, 28, 1)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -109,7 +111,7 @@ def test_an_interpolation_runs_between_pictures_and_class_means(numbers, desk, m
 
 def test_a_traversal_has_a_row_a_latent_and_starts_at_the_picture(numbers, model, images):
     swept = numbers("traverse", "--from", "pictures/3.png", "--steps", 3)
-    assert swept.shape == (4, 3, 28, 28)
+    assert swept.shape == (4, 3, 28, 28, 1)
     latent = encode(model, images[3:4])[0].copy()
     latent[0, 2] = 0
     np.testing.assert_allclose(swept[2, 1], decode(model, latent)[0], atol=1e-5)
@@ -122,7 +124,7 @@ def test_an_edit_by_nothing_is_the_reconstruction_and_a_whole_way_is_the_step_be
     z_mean = encode(model, images)[0]
     reference = read_reference(desk / "reports/latent_reference.json")
     slanted = numbers("edit", "pictures", "--attribute", "slant", "--amount", 1, "--steps", 3)
-    assert slanted.shape == (10, 3, 28, 28)
+    assert slanted.shape == (10, 3, 28, 28, 1)
     np.testing.assert_allclose(slanted[:, 1], decode(model, z_mean), atol=1e-5)
     np.testing.assert_allclose(slanted[:, 2], decode(model, z_mean + reference.attributes["slant"]), atol=1e-5)
     moved = numbers("edit", "pictures", "--from-class", "4", "--to-class", "9", "--steps", 2)
@@ -165,7 +167,7 @@ def test_twenty_pictures_that_are_no_digits_lead_the_ranking(vaeline, digits, tm
     for name, picture in strange(np.random.default_rng(0)).items():
         picture.save(tmp_path / f"odd-{name}.png")
     for row in range(0, 1797, 9):
-        Image.fromarray(digits.images[row]).save(tmp_path / f"digit-{row}.png")
+        Image.fromarray(drawable(digits.images[row])).save(tmp_path / f"digit-{row}.png")
     assert vaeline("anomaly", tmp_path, "--out", tmp_path / "a.csv").exit_code == 0
     leading = pd.read_csv(tmp_path / "a.csv")["image"][:20]
     assert leading.str.contains("odd-").sum() >= 18

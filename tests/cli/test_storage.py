@@ -7,15 +7,16 @@ from vaeline.archive import save_archive
 from vaeline.artifacts import digest
 from vaeline.compression.coder import dequantize, quantize
 from vaeline.compression.container import Compressed, from_bytes, to_bytes
-from vaeline.data.pictures import read_pictures
-from vaeline.data.readers import read_image_set
+from vaeline.data.image_sets import read_image_set
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.evaluation.inference import decode, encode
+from vaeline.images.named import read_named_images
 from vaeline.models.vae import VAE
 
 
 @pytest.fixture
 def images(desk):
-    return read_pictures([desk / "pictures"], (28, 28)).images
+    return read_named_images([desk / "pictures"], MNIST_IMAGE).images
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def test_latents_are_written_with_names_and_decoded_again(vaeline, numbers, tmp_
 def test_augmented_folders_are_a_labelled_data_set_and_equal_for_equal_seeds(vaeline, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert vaeline("augment", "-n", 3, "--seed", seed, "--out", tmp_path / name).exit_code == 0
-    found = read_image_set(tmp_path / "a")
-    assert found.images.shape == (30, 28, 28)
+    found = read_image_set(tmp_path / "a", MNIST_IMAGE)
+    assert found.images.shape == (30, 28, 28, 1)
     assert found.classes == tuple("0123456789")
     assert np.bincount(found.labels).tolist() == [3] * 10
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
@@ -48,7 +49,7 @@ def test_augmented_folders_are_a_labelled_data_set_and_equal_for_equal_seeds(vae
 
 def test_a_class_looks_like_itself(numbers, vaeline, tmp_path, digits):
     assert vaeline("augment", "-n", 20, "--temperature", 0.5, "--out", tmp_path / "a").exit_code == 0
-    found = read_image_set(tmp_path / "a")
+    found = read_image_set(tmp_path / "a", MNIST_IMAGE)
     means = np.stack([digits.images[digits.labels == label].mean(axis=0) for label in range(10)]).reshape(10, -1)
     nearest = [np.argmin(((means - image.reshape(-1)) ** 2).sum(axis=1)) for image in found.images]
     assert np.mean(nearest == found.labels) > 0.7
@@ -83,7 +84,7 @@ def test_decompressed_are_exactly_the_images_of_the_rounded_latents(numbers, vae
     np.testing.assert_array_equal(numbers("decompress", compressed), expected)
     answer = vaeline("decompress", compressed, "--out", compressed.parent / "back")
     assert answer.exit_code == 0, answer.output
-    back = read_pictures([compressed.parent / "back"], (28, 28))
+    back = read_named_images([compressed.parent / "back"], MNIST_IMAGE)
     assert [name.rpartition("/")[2] for name in back.names] == [f"{digit}.png" for digit in range(10)]
     np.testing.assert_allclose(back.images, expected, atol=0.5 / 255 + 1e-6)
 

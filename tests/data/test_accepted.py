@@ -10,7 +10,6 @@ from vaeline.data import accepted
 from vaeline.data.accepted import (
     Rows,
     bring_rows,
-    contents,
     merge,
     read_records,
     read_rows,
@@ -20,6 +19,7 @@ from vaeline.data.accepted import (
     write_rows,
 )
 from vaeline.errors import VaelineError
+from vaeline.images.digests import image_digests
 
 
 @pytest.fixture
@@ -36,17 +36,16 @@ def new(digits, start, stop):
 
 def images_of(split):
     images, _, rows = split
-    return set(contents(images[rows]))
+    return set(image_digests(images[rows]))
 
 
 def test_new_rows_join_train_and_validation_with_their_labels(source, digits):
     merged, about = merge(source, [("20260101-a", new(digits, 900, 1300)), ("20260102-b", new(digits, 1300, 1500))], 12)
-    assert images_of(merged["train"]) | images_of(merged["validation"]) == set(contents(digits.images[:700])) | set(
-        contents(digits.images[900:1500])
-    )
+    wanted = set(image_digests(digits.images[:700])) | set(image_digests(digits.images[900:1500]))
+    assert images_of(merged["train"]) | images_of(merged["validation"]) == wanted
     for images, labels, rows in merged.values():
-        by_content = dict(zip(contents(digits.images), digits.labels, strict=True))
-        assert [by_content[content] for content in contents(images[rows])] == labels[rows].tolist()
+        by_content = dict(zip(image_digests(digits.images), digits.labels, strict=True))
+        assert [by_content[content] for content in image_digests(images[rows])] == labels[rows].tolist()
     assert [entry["id"] for entry in about] == ["20260101-a", "20260102-b"]
     assert [entry["train"] + entry["validation"] for entry in about] == [400, 200]
     assert about[1]["first"] == about[0]["first"] + 400

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from vaeline.artifacts import digest
-from vaeline.data.prepared import SPLITS, mean_image, read_prepared, scale, write_prepared
+from vaeline.data.prepared import SPLITS, mean_image, read_prepared, write_prepared
 from vaeline.data.splits import hold_out
 from vaeline.errors import VaelineError
+from vaeline.images.digests import npy_digest
 
 
 def test_splits_are_stratified_disjoint_and_seeded():
@@ -35,7 +36,8 @@ def test_the_manifest_counts_and_digests_what_is_there(prepared, prepared_direct
         about = prepared.manifest["splits"][name]
         assert about["rows"] == len(prepared.splits[name].images)
         assert about["rows_per_class"] == np.bincount(prepared.splits[name].labels).tolist()
-        assert about["images_sha256"] == digest(prepared_directory / f"{name}_images.npy")
+        assert about["images_sha256"] == npy_digest(prepared.splits[name].images)
+        assert about["labels_sha256"] == digest(prepared_directory / f"{name}_labels.npy")
 
 
 def test_the_same_data_gives_the_same_bytes(prepared, prepared_directory, tmp_path):
@@ -60,10 +62,6 @@ def test_a_missing_or_short_array_is_named(prepared_directory, tmp_path):
     (copy / "test_labels.npy").unlink()
     with pytest.raises(VaelineError, match=r"test_labels\.npy: cannot be read"):
         read_prepared(copy)
-
-
-def test_pixels_are_scaled_to_one():
-    np.testing.assert_array_equal(scale(np.array([[[0, 255]]], "uint8")), np.array([[[0, 1]]], "float32"))
 
 
 def test_the_mean_image_does_not_depend_on_the_rows_read_at_a_time(digits, monkeypatch):

@@ -6,7 +6,7 @@ from vaeline.data.statistics import image_statistics
 
 
 def as_split(images) -> Split:
-    images = np.asarray(images)
+    images = np.asarray(images)[..., None]
     return Split(images, np.zeros(len(images), "uint8"), np.arange(len(images)))
 
 
@@ -19,7 +19,7 @@ def bar(vertical: bool) -> np.ndarray:
 def test_a_known_image_has_known_statistics():
     row = image_statistics({"train": as_split([bar(vertical=True)])}).iloc[0]
     assert row["image_id"] == "train/0"
-    assert (row["height"], row["width"], row["dtype"]) == (28, 28, "uint8")
+    assert (row["height"], row["width"], row["channels"], row["dtype"]) == (28, 28, 1, "uint8")
     assert row["mean"] == pytest.approx(255 * 40 / 784)
     assert row["ink"] == pytest.approx(40 / 784)
     assert (row["min"], row["max"], row["border"]) == (0, 255, 0)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from vaeline.data.accepted import contents
-from vaeline.data.idx import write_idx
-from vaeline.data.pictures import save_picture
-from vaeline.data.prepared import scale
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
-from vaeline.ingestion import batches
+from vaeline.images.arrays import drawable, to_unit
+from vaeline.images.digests import image_digests
+from vaeline.images.idx import write_idx, write_idx_images
+from vaeline.images.limits import FOREIGN
+from vaeline.images.pictures import save_picture
 from vaeline.ingestion.batches import UnreadableBatchError, read_batch, write_batch
 
 CLASSES = tuple("0123456789")
@@ -30,7 +32,7 @@ def rows(digits):
 
 def png(image):
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
+    Image.fromarray(drawable(image)).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -38,7 +40,7 @@ def pictures(folder, images, labels):
     for row, image in enumerate(images):
         target = folder / "batch" / ("" if labels is None else str(labels[row])) / f"{row}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(scale(image), target)
+        save_picture(to_unit(image), target)
     return folder / "batch"
 
 
@@ -48,7 +50,7 @@ def npz(folder, images, labels):
 
 
 def idx(folder, images, labels):
-    write_idx(folder / "batch" / "week-images-idx3-ubyte", images)
+    write_idx_images(folder / "batch" / "week-images-idx3-ubyte", images)
     if labels is not None:
         write_idx(folder / "batch" / "week-labels-idx1-ubyte", labels)
     return folder / "batch"
@@ -73,7 +75,7 @@ def lists(folder, images, labels):
 
 
 def nested_numbers(folder, images, labels):
-    return table(folder, pa.array(images.tolist(), pa.list_(pa.list_(pa.int64()))), labels)
+    return table(folder, pa.array(images[..., 0].tolist(), pa.list_(pa.list_(pa.int64()))), labels)
 
 
 def encoded(folder, images, labels):
@@ -90,7 +92,7 @@ def words(folder, images, labels):
 @pytest.mark.parametrize("write", [pictures, npz, idx, idx_gz, lists, nested_numbers, encoded, words])
 def test_every_form_gives_the_same_rows(tmp_path, rows, write, labelled):
     images, labels = rows
-    found = read_batch(write(tmp_path, images, labels if labelled else None), CLASSES)
+    found = read_batch(write(tmp_path, images, labels if labelled else None), CLASSES, MNIST_IMAGE)
     np.testing.assert_array_equal(found.images, images)
     assert found.images.dtype == np.uint8
     assert (found.labels is None) == (not labelled)
@@ -99,13 +101,13 @@ def test_every_form_gives_the_same_rows(tmp_path, rows, write, labelled):
 
 
 def test_a_data_set_without_labels_takes_every_batch_for_its_only_class(tmp_path, rows):
-    assert read_batch(npz(tmp_path, rows[0], None), ("unlabelled",)).labels.tolist() == [0] * COUNT
+    assert read_batch(npz(tmp_path, rows[0], None), ("unlabelled",), MNIST_IMAGE).labels.tolist() == [0] * COUNT
 
 
 def test_arrays_of_another_type_or_size_stay_as_they_are_for_the_gate_to_see(tmp_path, rows):
-    found = read_batch(npz(tmp_path, scale(rows[0])[:, 2:], rows[1]), CLASSES)
+    found = read_batch(npz(tmp_path, to_unit(rows[0])[:, 2:], rows[1]), CLASSES, MNIST_IMAGE)
     assert found.images.dtype == np.float32
-    assert found.images.shape == (COUNT, 26, 28)
+    assert found.images.shape == (COUNT, 26, 28, 1)
 
 
 def pickled(folder, rows):
@@ -147,7 +149,7 @@ def picture_bomb(folder, rows):
 
 
 def encoded_bomb(folder, rows):
-    return table(folder, pa.array([png(np.zeros((2400, 2400), "uint8"))]), None)
+    return table(folder, pa.array([png(np.zeros((2400, 2400, 1), "uint8"))]), None)
 
 
 def ragged(folder, rows):
@@ -172,7 +174,7 @@ def unknown_folder(folder, rows):
 
 def loose_picture(folder, rows):
     path = pictures(folder, *rows)
-    save_picture(scale(rows[0][0]), path / "loose.png")
+    save_picture(to_unit(rows[0][0]), path / "loose.png")
     return path
 
 
@@ -211,13 +213,18 @@ def other_ending(folder, rows):
 
 def two_kinds_of_idx(folder, rows):
     path = idx(folder, *rows)
-    write_idx(path / "t10k-images-idx3-ubyte", rows[0])
+    write_idx_images(path / "t10k-images-idx3-ubyte", rows[0])
     return path
 
 
 def broken_table(folder, rows):
     (folder / "batch.parquet").write_bytes(b"PAR1 no PAR1")
     return folder / "batch.parquet"
+
+
+def training_and_test_set(folder, rows):
+    np.savez(folder / "batch.npz", x_train=rows[0], y_train=rows[1], x_test=rows[0], y_test=rows[1])
+    return folder / "batch.npz"
 
 
 def with_labels(labels):
@@ -228,7 +235,7 @@ def with_labels(labels):
     ("make", "sentence"),
     [
         (pickled, "without pickles"),
-        (foreign_archive, "holds pictures; expected images"),
+        (foreign_archive, "holds pictures; expected one of .*images"),
         (cut_off, "not a readable .npz"),
         (archive_bomb, "bytes when unpacked"),
         (gzip_bomb, "bytes when unpacked"),
@@ -239,28 +246,28 @@ def with_labels(labels):
         (no_square, "expected squares"),
         (row_without_an_image, "rows without an image"),
         (unknown_word, "'three' is a label, and no class"),
-        (unknown_folder, "'x': a sub-folder is a label"),
-        (loose_picture, "pictures beside labelled sub-folders"),
+        (unknown_folder, "'x' is a label, and no class"),
+        (loose_picture, "lies beside labelled sub-folders"),
         (another_file, r"notes\.txt: not a PNG or JPEG"),
-        (no_picture, r"no\.png: not a PNG or JPEG picture, whatever it is called"),
+        (no_picture, r"no\.png: not a PNG or JPEG picture, whatever its name says"),
         (link, r"secret\.png: a link"),
         (link_itself, r"linked\.npz: a link"),
         (empty, "an empty folder"),
-        (other_ending, "neither a folder nor .npz nor .parquet"),
+        (other_ending, "neither a PNG or JPEG picture nor .npy, .npz, .parquet"),
         (two_kinds_of_idx, "more than one IDX file"),
+        (training_and_test_set, "a batch has one, and no test set"),
         (broken_table, "not a readable Parquet"),
         (with_labels([1.5] * COUNT), "whole numbers from 0 to 255"),
         (with_labels([-1] * COUNT), "whole numbers from 0 to 255"),
-        (with_labels([1] * (COUNT - 1)), "6 images, but labels of shape"),
-        (lambda folder, rows: npz(folder, rows[0].reshape(COUNT, -1), None), r"images of shape \(6, 784\)"),
-        (lambda folder, rows: npz(folder, rows[0][:, :4], None), r"images of shape \(6, 4, 28\)"),
-        (lambda folder, rows: npz(folder, rows[0][:0], None), "0 images, expected 1 to"),
+        (with_labels([1] * (COUNT - 1)), "6 images but 5 labels"),
+        (lambda folder, rows: npz(folder, rows[0].reshape(COUNT, -1), None), r"images have shape \(6, 784\)"),
+        (lambda folder, rows: npz(folder, rows[0][:, :4], None), r"images of shape \(6, 4, 28, 1\)"),
+        (lambda folder, rows: npz(folder, rows[0][:0], None), r"images have shape \(0, 28, 28, 1\)"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_and_named(tmp_path, rows, monkeypatch, make, sentence):
-    monkeypatch.setattr(batches, "MOST_BYTES", 2**18)
+def test_what_cannot_be_taken_is_refused_and_named(tmp_path, rows, make, sentence):
     with pytest.raises(UnreadableBatchError, match=sentence):
-        read_batch(make(tmp_path, rows), CLASSES)
+        read_batch(make(tmp_path, rows), CLASSES, MNIST_IMAGE, replace(FOREIGN, bytes=2**18))
 
 
 @pytest.mark.parametrize("name", ["batch.npz", "batch.parquet", "batch"])
@@ -268,11 +275,11 @@ def test_what_cannot_be_taken_is_refused_and_named(tmp_path, rows, monkeypatch, 
 def test_what_is_written_is_read_back(digits, tmp_path, name, labelled):
     images, labels = digits.images[:30], digits.labels[:30]
     write_batch(tmp_path / name, images, labels if labelled else None, digits.classes)
-    found = read_batch(tmp_path / name, digits.classes)
+    found = read_batch(tmp_path / name, digits.classes, MNIST_IMAGE)
     if not labelled:
         assert found.labels is None
     else:
-        wanted = sorted(zip(contents(images), labels.tolist(), strict=True))
-        assert sorted(zip(contents(found.images), found.labels.tolist(), strict=True)) == wanted
+        wanted = sorted(zip(image_digests(images), labels.tolist(), strict=True))
+        assert sorted(zip(image_digests(found.images), found.labels.tolist(), strict=True)) == wanted
     with pytest.raises(VaelineError, match="by its name"):
         write_batch(tmp_path / "batch.csv", images, labels, digits.classes)

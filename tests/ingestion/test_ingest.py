@@ -248,7 +248,7 @@ def test_a_killed_ingestion_is_repeated_and_loses_nothing(place, rules, digits, 
             assert len(read_rows(record).images) == 60
             assert BATCHES.joinpath(f"{record['id']}.npz.dvc").exists()
         take_in(rules)
-        batch = read_batch(whole(folder)[0], digits.classes)
+        batch = read_batch(whole(folder)[0], digits.classes, rules.prepared.image)
         if found is PASSES:
             (record,) = read_records("digits")
             np.testing.assert_array_equal(read_rows(record).images, batch.images[10:])

@@ -18,7 +18,7 @@ def test_the_command_knows_the_kinds():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_draws_one_batch_of_different_rows(pool, kind):
     batch, again, other = (simulate(kind, *pool, 200, seed) for seed in (1, 1, 2))
-    assert batch.images.shape == (200, 28, 28)
+    assert batch.images.shape == (200, 28, 28, 1)
     assert batch.images.dtype == batch.labels.dtype == np.uint8
     assert len(set(batch.rows)) == 200
     assert all(np.array_equal(*pair) for pair in zip(batch, again, strict=True))
@@ -55,7 +55,7 @@ def test_turning_is_anticlockwise_about_the_middle(pool):
 
 @pytest.mark.parametrize(("pixels", "width"), [(0, 3), (1, 5), (2, 7)])
 def test_a_stroke_grows_to_both_sides_by_that_many_pixels(pixels, width):
-    stroke = np.zeros((1, 28, 28), "uint8")
+    stroke = np.zeros((1, 28, 28, 1), "uint8")
     stroke[:, 5:23, 12:15] = 200
     grown = thicker(stroke, pixels)
     assert np.count_nonzero(grown[0, 14] == 200) == width
@@ -69,14 +69,14 @@ def test_half_a_pixel_is_between_none_and_one(pool):
 
 
 def test_the_noise_has_the_deviation_that_is_asked_for():
-    grey = np.full((20, 28, 28), 128, "uint8")
+    grey = np.full((20, 28, 28, 1), 128, "uint8")
     noise = noisy(grey, 0.1, np.random.default_rng(1)).astype(float) - 128
     assert noise.std() == pytest.approx(25.5, rel=0.03)
     assert np.abs(noise.mean()) < 1
 
 
 def test_every_seed_and_offset_has_a_noise_of_its_own():
-    grey, labels = np.full((20, 28, 28), 128, "uint8"), np.zeros(20, "uint8")
+    grey, labels = np.full((20, 28, 28, 1), 128, "uint8"), np.zeros(20, "uint8")
     draws = [
         simulate("noisy", grey, labels, 5, seed, offset=offset).images for seed, offset in ((1, 0), (2, 0), (1, 5))
     ]
@@ -96,7 +96,7 @@ def test_the_class_mix_is_as_far_from_the_pools_as_is_asked_for(pool, distance):
 def test_of_the_bad_rows_half_have_a_wrong_label_and_half_show_something_else(pool):
     batch = simulate("poisoned", *pool, 200, 1, 0.3)
     wrong = batch.labels != pool[1][batch.rows]
-    foreign = (batch.images != pool[0][batch.rows]).any(axis=(1, 2))
+    foreign = (batch.images != pool[0][batch.rows]).any(axis=(1, 2, 3))
     assert wrong.sum() == foreign.sum() == 30
     assert not (wrong & foreign).any()
     assert np.array_equal(batch.altered, wrong | foreign)
@@ -104,7 +104,7 @@ def test_of_the_bad_rows_half_have_a_wrong_label_and_half_show_something_else(po
 
 
 def test_foreign_pictures_are_letters_of_the_size_of_digits_and_whole_cuts_of_photographs():
-    pictures = foreign_pictures(40, (28, 28), np.random.default_rng(1))
+    pictures = foreign_pictures(40, (28, 28, 1), np.random.default_rng(1))[..., 0]
     letters, cuts = pictures[::2], pictures[1::2]
     border = np.ones((28, 28), bool)
     border[3:-3, 3:-3] = False

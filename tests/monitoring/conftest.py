@@ -10,8 +10,9 @@ from mlflow.tracking._tracking_service import utils
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest
-from vaeline.data.prepared import Prepared, read_prepared, scale
-from vaeline.data.readers import ImageSet
+from vaeline.data.image_sets import ImageSet
+from vaeline.data.prepared import Prepared, read_prepared
+from vaeline.images.arrays import to_unit
 from vaeline.ingestion.simulation import Simulated, simulate
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.monitor import MonitorParams
@@ -56,7 +57,7 @@ def crown(client: MlflowClient, model: GenerativeModel, prepared: Prepared) -> N
     client.log_param(run.info.run_id, "train.seed", 1)
     log_dataset(client, run, DATASET, "0" * 32, prepared.manifest["splits"])
     client.set_terminated(run.info.run_id)
-    images = scale(prepared.splits["test"].images[:8])
+    images = to_unit(prepared.splits["test"].images[:8])
     run = client.get_run(run.info.run_id)
     version = register_candidate(client, run, Path("models/vae.keras"), f"{served_name(DATASET)}-candidates", images)
     served = client.copy_model_version(f"models:/{version.name}/{version.version}", served_name(DATASET))

@@ -13,7 +13,7 @@ import pytest
 from pipeline.runner import Job, Runner
 from pipeline.workspace import Workspace, copy_workspace
 
-from vaeline.data.readers import ImageSet
+from vaeline.data.image_sets import ImageSet
 from vaeline.params.whole import read_params
 from vaeline.registry.candidates import copy_version, make_model
 from vaeline.registry.moves import move, read_standing

@@ -10,9 +10,9 @@ from provenance.test_graph import read_mermaid
 
 from vaeline.artifacts import digest, write_json
 from vaeline.data.accepted import ACCEPTED, Rows, rows_digest, rows_file, write_rows
-from vaeline.data.idx import read_idx, write_idx
 from vaeline.data.prepared import Prepared
 from vaeline.errors import VaelineError
+from vaeline.images.idx import read_idx, write_idx
 from vaeline.provenance.graph import Graph, Node
 from vaeline.provenance.lineage import lineage
 from vaeline.provenance.nodes import _source_of as source_of

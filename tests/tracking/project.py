@@ -20,9 +20,9 @@ from mlflow import MlflowClient
 from mlflow.tracking._tracking_service import utils
 from ruamel.yaml import YAML
 
-from vaeline.data.idx import write_idx
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TRAIN_IMAGES, TRAIN_LABELS
+from vaeline.images.idx import write_idx, write_idx_images
 from vaeline.tracking import trees
 from vaeline.tracking.store import open_store
 from vaeline.tracking.trees import disk_tree, dvc_md5
@@ -209,8 +209,8 @@ def make_project(root: Path) -> Project:
     )
     project.write("requirements.lock", "keras==3\n")
     rng = np.random.default_rng(1)
-    images, labels = rng.integers(0, 256, (9, 4, 4), dtype="uint8"), np.arange(9, dtype="uint8")
-    write_idx(root / "data/raw" / TRAIN_IMAGES, images)
+    images, labels = rng.integers(0, 256, (9, 4, 4, 1), dtype="uint8"), np.arange(9, dtype="uint8")
+    write_idx_images(root / "data/raw" / TRAIN_IMAGES, images)
     write_idx(root / "data/raw" / TRAIN_LABELS, labels)
     splits = {name: (images, labels, np.array(rows)) for name, rows in ROWS.items()}
     about = {"dataset": "digits", "name": "digits", "title": "Digits", "classes": list("abcdefghi")}

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from conftest import MIRROR, ROOT, needs_mnist
 
+from vaeline.data.image_sets import read_image_set
 from vaeline.data.prepared import Split
-from vaeline.data.readers import read_image_set
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.data.statistics import image_statistics
 from vaeline.validation import checkpoint
 from vaeline.validation.checkpoint import validate
@@ -82,10 +83,11 @@ FAULTS = {
     ),
     "1 % faded": (change_images(lambda images: images // 3), "max of every image"),
     "1 % moved": (change_images(lambda images: np.roll(images, 6, axis=2)), "center_x of every image"),
-    "all transposed": (all_images(lambda images: images.transpose(0, 2, 1)), "average elongation"),
+    "all transposed": (all_images(lambda images: images.transpose(0, 2, 1, 3)), "average elongation"),
     "0 to 1 instead of 0 to 255": (all_images(lambda images: images / np.float32(255)), "max of every image"),
     "floats": (all_images(lambda images: images.astype("float32")), "dtype"),
-    "another size": (all_images(lambda images: images[:, 2:, :]), "height"),
+    "another size": (all_images(lambda images: images[:, 2:]), "height"),
+    "colour": (all_images(lambda images: images.repeat(3, axis=3)), "channels"),
     "rows lost": (keep(lambda train: np.arange(len(train.labels) - 1)), "rows in train"),
     "a class lost": (keep(lambda train: np.flatnonzero(train.labels != 4)), "rows in train"),
     "a class halved": (
@@ -219,12 +221,12 @@ def test_class_shares_are_within_the_split():
 
 @needs_mnist
 def test_the_mnist_profile_finds_one_per_cent_of_transposed_images(tmp_path):
-    found = read_image_set(MIRROR)
+    found = read_image_set(MIRROR, MNIST_IMAGE)
     profile = read_profile(ROOT / "data/profiles/mnist.yaml")
     images = np.array(found.test_images)
     rows = some(images)
     splits = {"test": Split(images, found.test_labels, np.arange(len(images)))}
     assert [f.name for f in validate(image_statistics(splits), profile, tmp_path / "docs").failures] == []
-    images[rows] = images[rows].transpose(0, 2, 1)
+    images[rows] = images[rows].transpose(0, 2, 1, 3)
     names = [f.name for f in validate(image_statistics(splits), profile, tmp_path / "docs").failures]
     assert "elongation of every image" in names

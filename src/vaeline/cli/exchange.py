@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from vaeline.data.pictures import Pictures
+    from vaeline.images.named import NamedImages
     from vaeline.registry.resolve import LoadedModel
 
 PANEL = "Use a model"
@@ -73,11 +73,11 @@ def counted(number: int, noun: str) -> str:
 
 
 @contextmanager
-def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Generator["Pictures"]:
+def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Generator["NamedImages"]:
     """The pictures at `paths`; those that cannot be read are named on stderr, and make the exit status 1 at the end."""
-    from vaeline.data.pictures import read_pictures
+    from vaeline.images.named import read_named_images
 
-    read = read_pictures(paths, found.model.image_shape, invert)
+    read = read_named_images(paths, found.model.image, invert)
     for path, reason in read.skipped:
         typer.echo(f"vaeline: skipped {path}: {reason}", err=True)
     yield read
@@ -162,9 +162,9 @@ def check_folder(out: Path, force: bool) -> None:
 
 
 def write_folder(out: Path, images: dict[str, "np.ndarray"]) -> None:
-    """Write PNGs (height, width) by their names below `out`, all of them or none."""
+    """Write PNGs of images (height, width, channels) in [0, 1] by their names below `out`, all of them or none."""
     from vaeline.artifacts import atomic_directory
-    from vaeline.data.pictures import save_picture
+    from vaeline.images.pictures import save_picture
 
     with writing(out), atomic_directory(out) as temporary:
         for name, image in images.items():

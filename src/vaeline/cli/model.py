@@ -304,7 +304,7 @@ def anomaly(
 
 
 class _End(NamedTuple):
-    """A latent (latent_dim,), and the picture (height, width) that it was read from, if it was."""
+    """A latent (latent_dim,), and the picture (height, width, channels) that it was read from, if it was."""
 
     latent: "np.ndarray"
     picture: "np.ndarray | None"
@@ -312,19 +312,19 @@ class _End(NamedTuple):
 
 def _find_end(text: str, found: "LoadedModel", invert: bool) -> _End:
     """The end of a path: a picture, or the mean of the class of that name."""
-    from vaeline.data.pictures import ENDINGS
+    from vaeline.images.reader import is_readable
 
     path = Path(text)
-    if path.suffix.lower() in ENDINGS or path.is_file():
+    if is_readable(path) or path.is_file():
         return _read_end(path, found, invert)
     return _End(_class_mean(found.read_reference(), text), None)
 
 
 def _read_end(path: Path, found: "LoadedModel", invert: bool) -> _End:
-    from vaeline.data.pictures import read_pictures
     from vaeline.evaluation.inference import encode
+    from vaeline.images.named import read_named_images
 
-    images = read_pictures([path], found.model.image_shape, invert).images
+    images = read_named_images([path], found.model.image, invert).images
     if len(images) != 1:
         raise VaelineError(f"{path}: holds {len(images)} images, one is needed")
     return _End(encode(found.model, images)[0][0], images[0])

@@ -42,7 +42,7 @@ def monitor(
         from vaeline.registry.versions import present_store
 
         prepared = read_prepared(PREPARED)
-        window = read_window(sources, prepared.classes, labels, params.monitor.least_rows)
+        window = read_window(sources, prepared.classes, prepared.image, labels, params.monitor.least_rows)
         with present_store() as client:
             champion = find_watched(client, prepared)
             fix_threads(params.compute.threads)

@@ -72,7 +72,7 @@ def validate(
     with sentences():
         dataset = read_params().data.name if profile == "auto" else ""
         thresholds = read_profile(profile_path(profile, dataset))
-        found = read_splits(path)
+        found = read_splits(path, thresholds.image)
         thresholds = with_rows(thresholds, rows_added(found.manifest))
         expected = build_expectations(thresholds, sorted(found.splits), found.labelled)
         verdict = check(image_statistics(found.splits), thresholds, out / "docs", expected)
@@ -93,6 +93,7 @@ def profile(
     force: Annotated[bool, typer.Option(help="Overwrite a profile of that name.")] = False,
 ) -> None:
     """Write thresholds from images you trust; review and commit them like code."""
+    from vaeline.data.sources import OWN_IMAGE
     from vaeline.data.statistics import image_statistics
     from vaeline.errors import VaelineError
     from vaeline.validation.profile import PROFILES, make_profile, rows_added, with_rows, write_profile
@@ -102,7 +103,7 @@ def profile(
         target = PROFILES / f"{name}.yaml"
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
-        found = read_splits(path)
+        found = read_splits(path, OWN_IMAGE)
         added = {split: -count for split, count in rows_added(found.manifest).items()}
         write_profile(with_rows(make_profile(image_statistics(found.splits), name), added), target)
     typer.echo(f"{target} is written. Read its bands, tighten what you know better, and commit it.")

@@ -153,8 +153,8 @@ def compress(
             from vaeline.artifacts import atomic_file
             from vaeline.compression.coder import dequantize, pack, png_bits, quantize
             from vaeline.compression.container import Compressed, to_bytes
-            from vaeline.data.pictures import to_uint8
             from vaeline.evaluation.inference import decode, encode
+            from vaeline.images.arrays import to_uint8
 
             codes = quantize(encode(found.model, given.images)[0], step)
             data = to_bytes(Compressed(found.model_sha256, step, _relative(given.names), codes))

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from vaeline.errors import VaelineError
+from vaeline.images.digests import image_digests
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.fitting import as_stack
 
 ACCEPTED = Path("data/accepted")
 BATCHES = Path("data/batches")
@@ -27,23 +30,26 @@ Source = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels, rows to ta
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a batch: images (count, height, width) uint8; labels (count,) uint8, or None; numbers in the batch."""
+    """Rows of a batch: images (count, height, width, channels) uint8; labels (count,) uint8 or None; their numbers.
+
+    `numbers` (count,) count the rows within the batch.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None
     numbers: np.ndarray
 
 
-def contents(images: np.ndarray) -> list[bytes]:
-    """What tells images (count, height, width) apart: the SHA-256 of the pixels of each, 32 bytes."""
-    return [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
-
-
 def rows_digest(images: np.ndarray, labels: np.ndarray | None) -> str:
-    """SHA-256 of images with their labels, whatever their order; of pixels of one type and size."""
+    """SHA-256 of images (count, height, width, channels) with their labels, whatever their order.
+
+    It depends on the type and size of the images. The size of grey images counts without channels, as in records from
+    the time before images had them.
+    """
     marks = [b""] * len(images) if labels is None else [bytes([label]) for label in labels]
-    rows = sorted(content + mark for content, mark in zip(contents(images), marks, strict=True))
-    about = f"{images.dtype} {images.shape[1:]} {'un' if labels is None else ''}labelled\n"
+    rows = sorted(image + mark for image, mark in zip(image_digests(images), marks, strict=True))
+    size = images.shape[1:3] if images.shape[3] == 1 else images.shape[1:]
+    about = f"{images.dtype} {size} {'un' if labels is None else ''}labelled\n"
     return hashlib.sha256(about.encode() + b"".join(rows)).hexdigest()
 
 
@@ -88,11 +94,11 @@ def read_rows(record: Mapping[str, Any]) -> Rows:
     path = rows_file(record["id"])
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            rows = Rows(arrays["images"], arrays["labels"] if record["labelled"] else None, arrays["numbers"])
+            rows = Rows(as_stack(arrays["images"]), arrays["labels"] if record["labelled"] else None, arrays["numbers"])
             found = rows_digest(rows.images, rows.labels)
     except FileNotFoundError:
         raise VaelineError(f"{path}: is not here; `dvc pull {path}` brings it from the remote") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UnreadableImagesError) as error:
         raise VaelineError(f"{path}: broken ({error}); remove it and `dvc pull {path}`") from None
     if found != record["kept_sha256"]:
         raise VaelineError(f"{path}: holds other rows than its record names; `dvc checkout {path}`")
@@ -125,16 +131,16 @@ def merge(
     row moves it. Test is returned as it came. Rows of batches count on from those of the source: a batch's first one
     has the number `first`.
     """
-    known = {content for images, _, rows in splits.values() for content in _contents_of(images, rows)}
+    known = {image for images, _, rows in splits.values() for image in _digests_of(images, rows)}
     images, labels, _ = splits["train"]
     taken = {name: [splits[name][2]] for name in ("train", "validation")}
     about, first = [], len(labels)
     for batch, rows in batches:
         joining: dict[str, list[int]] = {name: [] for name in taken}
-        for number, content in enumerate(contents(rows.images)):
-            if content not in known:
-                known.add(content)
-                joining["validation" if validates(content, one_in) else "train"].append(first + number)
+        for number, image in enumerate(image_digests(rows.images)):
+            if image not in known:
+                known.add(image)
+                joining["validation" if validates(image, one_in) else "train"].append(first + number)
         for name, numbers in joining.items():
             taken[name].append(np.array(numbers, "int64"))
         counts = {name: len(numbers) for name, numbers in joining.items()}
@@ -148,11 +154,11 @@ def merge(
     }, about
 
 
-def validates(content: bytes, one_in: int) -> bool:
-    """Whether an image with these `contents` is one of the `one_in` that validate."""
-    return int.from_bytes(content[:8], "big") % one_in == 0
+def validates(digest: bytes, one_in: int) -> bool:
+    """Whether an image with this digest is one of the `one_in` that validate."""
+    return int.from_bytes(digest[:8], "big") % one_in == 0
 
 
-def _contents_of(images: np.ndarray, rows: np.ndarray) -> Iterable[bytes]:
+def _digests_of(images: np.ndarray, rows: np.ndarray) -> Iterable[bytes]:
     for start in range(0, len(rows), ROWS_AT_A_TIME):
-        yield from contents(images[rows[start : start + ROWS_AT_A_TIME]])
+        yield from image_digests(images[rows[start : start + ROWS_AT_A_TIME]])

@@ -9,14 +9,17 @@ import numpy as np
 
 from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.errors import VaelineError
+from vaeline.images.digests import npy_digest
+from vaeline.images.spec import ImageSpec, parse_spec
 
 SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
+AGAIN = "`dvc repro prepare` makes it again"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one split: images (count, height, width) uint8, labels (count,), and where each row came from.
+    """Rows of one split: images (count, height, width, channels) uint8, labels (count,), and where each row came from.
 
     `indices` count within the source's training images, for `test` within its test images if it has any.
     """
@@ -28,9 +31,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All three splits and what is known of them."""
+    """All three splits, the size of their images, and what else is known of them."""
 
     manifest: dict[str, Any]
+    image: ImageSpec
     splits: dict[str, Split]
 
     @property
@@ -44,13 +48,8 @@ class Prepared:
         return self.manifest["classes"]
 
 
-def scale(images: np.ndarray) -> np.ndarray:
-    """Pixels of any shape from uint8 0–255 to float32 0–1."""
-    return images.astype("float32") / 255
-
-
 def mean_image(images: np.ndarray) -> np.ndarray:
-    """The mean of uint8 images (height, width) in [0, 1], read some thousands of rows at a time."""
+    """The mean (height, width, channels) in [0, 1] of uint8 images, read some thousands of rows at a time."""
     starts = range(0, len(images), ROWS_AT_A_TIME)
     total = sum(images[start : start + ROWS_AT_A_TIME].sum(axis=0, dtype="float64") for start in starts)
     return total / (255 * len(images))
@@ -59,8 +58,16 @@ def mean_image(images: np.ndarray) -> np.ndarray:
 def write_prepared(directory: Path, sources: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], about: dict) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 
-    Images are copied a few thousand rows at a time, so that memory does not grow with the data.
+    Images are (count, height, width, channels) uint8 of one size, which the manifest names as `image`. They are copied
+    a few thousand rows at a time, so that memory does not grow with the data. `images_sha256` is that of `npy_digest`.
+
+    Raises:
+        VaelineError: the sources have images of different sizes.
     """
+    shapes = {images.shape[1:] for images, _, _ in sources.values()}
+    if len(shapes) > 1:
+        raise VaelineError(f"{directory}: images of different sizes, {' and '.join(map(str, sorted(shapes)))}")
+    image = ImageSpec.of_shape(shapes.pop())
     with atomic_directory(directory) as temporary:
         counts = {}
         for name, (images, labels, rows) in sources.items():
@@ -75,35 +82,39 @@ def write_prepared(directory: Path, sources: dict[str, tuple[np.ndarray, np.ndar
             counts[name] = {
                 "rows": len(rows),
                 "rows_per_class": np.bincount(labels[rows], minlength=len(about["classes"])).tolist(),
-                "images_sha256": digest(temporary / f"{name}_images.npy"),
+                "images_sha256": npy_digest(target),
                 "labels_sha256": digest(temporary / f"{name}_labels.npy"),
             }
-        write_json(temporary / "manifest.json", {**about, "splits": counts})
+        write_json(temporary / "manifest.json", {**about, "image": image.model_dump(), "splits": counts})
 
 
 def read_prepared(directory: Path) -> Prepared:
     """Open prepared data; images are memory maps.
 
     Raises:
-        VaelineError: a file is missing, or an array is not what the manifest counts.
+        VaelineError: a file is missing, or an array is not what the manifest says.
     """
     manifest_file = directory / "manifest.json"
     if not manifest_file.is_file():
         raise VaelineError(f"{directory}: no manifest.json; `dvc repro prepare` makes prepared data")
     manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
-    return Prepared(manifest, {name: _read_split(directory, name, manifest) for name in manifest["splits"]})
+    image = parse_spec(manifest.get("image"), f"{manifest_file} ({AGAIN})")
+    splits = {name: _read_split(directory, name, manifest["splits"][name]["rows"]) for name in manifest["splits"]}
+    for name, split in splits.items():
+        if split.images.shape[1:] != image.shape or split.images.dtype != np.uint8:
+            found = f"{split.images.dtype} images of shape {split.images.shape[1:]}"
+            raise VaelineError(f"{directory}: {name} has {found}, the manifest says uint8 of {image.shape}; {AGAIN}")
+    return Prepared(manifest, image, splits)
 
 
-def _read_split(directory: Path, name: str, manifest: dict) -> Split:
+def _read_split(directory: Path, name: str, rows: int) -> Split:
     arrays = []
     for part in ("images", "labels", "indices"):
         file = directory / f"{name}_{part}.npy"
         try:
             arrays.append(np.load(file, mmap_mode="r" if part == "images" else None, allow_pickle=False))
         except (OSError, ValueError) as error:
-            raise VaelineError(f"{file}: cannot be read ({error}); run `dvc repro prepare`") from None
-        if len(arrays[-1]) != manifest["splits"][name]["rows"]:
-            raise VaelineError(
-                f"{file}: {len(arrays[-1])} rows, the manifest counts {manifest['splits'][name]['rows']}"
-            )
+            raise VaelineError(f"{file}: cannot be read ({error}); {AGAIN}") from None
+        if len(arrays[-1]) != rows:
+            raise VaelineError(f"{file}: {len(arrays[-1])} rows, the manifest counts {rows}; {AGAIN}")
     return Split(*arrays)

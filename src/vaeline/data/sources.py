@@ -16,12 +16,16 @@ import requests
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 
 MIRROR_VARIABLE = "VAELINE_MIRROR"
 CONNECT_AND_READ_SECONDS = (4, 20)
 GIVE_UP_AFTER_SECONDS = 30
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+MNIST_IMAGE = ImageSpec(height=28, width=28, channels=1)
+OWN_IMAGE = MNIST_IMAGE
+"""The size in which own images are kept."""
 
 
 class SourceUnreachableError(VaelineError):

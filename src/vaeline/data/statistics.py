@@ -1,12 +1,13 @@
 """A table of what can be said of each image by itself, and of its copies."""
 
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from vaeline.data.prepared import Split
+from vaeline.images.arrays import luminance
+from vaeline.images.digests import image_digest
 
 ROWS_AT_A_TIME = 4096
 INK = 127
@@ -16,11 +17,12 @@ BORDER = 2
 def image_statistics(splits: Mapping[str, Split]) -> pd.DataFrame:
     """One row an image of every split, read a few thousand at a time.
 
-    Columns: image_id ("train/7"), split, source_index, label, height, width, dtype, nulls (NaN pixels),
+    Columns: image_id ("train/7"), split, source_index, label, height, width, channels, dtype, nulls (NaN values),
     min, max, mean, std, ink (share of pixels over half), border (mean of the outer two pixels), roughness (mean
     difference of neighbours over the mean), center_x and center_y (of the ink's mass, in pixels from the middle),
     elongation (log of vertical over horizontal spread of the ink), content (hash), copies (rows of the same content
-    in the same split, itself included) and leaks (other splits that hold the same content).
+    in the same split, itself included) and leaks (other splits that hold the same content). What is measured from min
+    to elongation is measured on the luminance of colour images.
     """
     parts = [
         _statistics(name, split, slice(start, start + ROWS_AT_A_TIME))
@@ -35,8 +37,8 @@ def image_statistics(splits: Mapping[str, Split]) -> pd.DataFrame:
 
 def _statistics(name: str, split: Split, rows: slice) -> pd.DataFrame:
     images = np.asarray(split.images[rows])
-    count, height, width = images.shape
-    greys = np.nan_to_num(images.astype("float64"))
+    count, height, width, channels = images.shape
+    greys = luminance(np.nan_to_num(images.astype("float64")))
     mean = greys.mean(axis=(1, 2))
     mass = greys / np.maximum(greys.sum(axis=(1, 2), keepdims=True), 1e-9)
     y, x = np.indices((height, width)) - (np.array([height, width]) - 1).reshape(2, 1, 1) / 2
@@ -55,8 +57,9 @@ def _statistics(name: str, split: Split, rows: slice) -> pd.DataFrame:
             "label": split.labels[rows].astype("int64"),
             "height": height,
             "width": width,
+            "channels": channels,
             "dtype": str(images.dtype),
-            "nulls": np.isnan(images).sum(axis=(1, 2)) if images.dtype.kind == "f" else 0,
+            "nulls": np.isnan(images).sum(axis=(1, 2, 3)) if images.dtype.kind == "f" else 0,
             "min": greys.min(axis=(1, 2)),
             "max": greys.max(axis=(1, 2)),
             "mean": mean,
@@ -67,6 +70,6 @@ def _statistics(name: str, split: Split, rows: slice) -> pd.DataFrame:
             "center_x": center_x,
             "center_y": center_y,
             "elongation": np.log((spread_y + 1e-3) / (spread_x + 1e-3)),
-            "content": [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()[:16] for image in images],
+            "content": [image_digest(image).hex()[:16] for image in images],
         }
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -22,3 +23,26 @@ def image_digests(images: Iterable[np.ndarray]) -> list[bytes]:
 def set_digest(images: Iterable[np.ndarray]) -> str:
     """The SHA-256 of images as a set, in hexadecimal digits: of the sorted digests of each, whatever their order."""
     return hashlib.sha256(b"".join(sorted(image_digests(images)))).hexdigest()
+
+
+def npy_digest(images: np.ndarray) -> str:
+    """The SHA-256 of the .npy file that images (count, height, width, channels) make, in hexadecimal digits.
+
+    Grey images count as (count, height, width): so they were written before they had channels, and records of that time
+    stay comparable.
+    """
+    stream = _Hashed()
+    rows = images[..., 0] if images.shape[-1] == 1 else images
+    np.lib.format.write_array(stream, np.ascontiguousarray(rows), allow_pickle=False)
+    return stream.sha256.hexdigest()
+
+
+class _Hashed:
+    """A stream that only hashes what is written to it."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def write(self, content: Any) -> int:
+        self.sha256.update(content)
+        return len(content)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeline.data.idx import read_idx
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import VaelineError
+from vaeline.images.idx import read_idx, read_idx_images
 from vaeline.params.whole import Params
 
 RAW = Path("data/raw")
@@ -22,7 +22,7 @@ def held_back(params: Params) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """
     if not params.data.hold_back:
         raise VaelineError("simulate: data.hold_back in params.yaml is 0, so that there is nothing to draw from")
-    images, labels = read_idx(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
+    images, labels = read_idx_images(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
     data = params.data
     has_test = (RAW / TEST_IMAGES).is_file()

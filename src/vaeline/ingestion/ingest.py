@@ -22,7 +22,7 @@ from vaeline.errors import VaelineError
 from vaeline.ingestion.accept import accept, batch_id
 from vaeline.ingestion.arrivals import Arrival, at_hand
 from vaeline.ingestion.batches import Batch, UnreadableBatchError, read_batch
-from vaeline.ingestion.duplicates import known_contents, new_rows
+from vaeline.ingestion.duplicates import known_images, new_rows
 from vaeline.ingestion.quarantine import DOCS, QUARANTINE, folder_for, put, refused, remove
 from vaeline.validation.batch import BATCH, batch_expectations
 from vaeline.validation.checkpoint import Verdict, validate
@@ -98,7 +98,7 @@ def ingest(arrival: Arrival, rules: Rules) -> Outcome:
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:
-            batch = read_batch(path, rules.prepared.classes)
+            batch = read_batch(path, rules.prepared.classes, rules.prepared.image)
         except UnreadableBatchError as error:
             return _refuse(arrival, path, about, [str(error)])
         return _judge(arrival, path, batch, records, about, rules)
@@ -113,7 +113,7 @@ def _judge(
     labelled = batch.labels is not None
     rivals = [record for record in records if record["labelled"] or not labelled]
     bring_rows(rivals)
-    known = known_contents(rules.prepared, ((record["id"], read_rows(record)) for record in rivals))
+    known = known_images(rules.prepared, ((record["id"], read_rows(record)) for record in rivals))
     numbers, dropped = new_rows(batch.images, known)
     about |= {"rows": len(batch.images), "kept": len(numbers), "dropped": dropped, "labelled": labelled}
     if not len(numbers):

@@ -1,6 +1,6 @@
 """Batches as the world might send them, drawn from images that no model was fitted to.
 
-Images are uint8 (count, height, width), light ink on black; labels (count,) whole numbers.
+Images are uint8 (count, height, width, channels), light ink on black; labels (count,) whole numbers.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,8 @@ from scipy import ndimage
 from sklearn.datasets import load_sample_images
 
 from vaeline.errors import VaelineError
+from vaeline.images.arrays import round_levels
+from vaeline.images.pictures import MODES
 
 FAVOURED = 0.3
 DIRECTIONS = 16
@@ -79,14 +81,14 @@ def simulate(
     change = np.random.default_rng([seed, 1, offset])
     own_images, own_labels = np.asarray(images[chosen]), np.asarray(labels[chosen])
     new_images, new_labels = drift.change(own_images, own_labels, strength, change)
-    altered = (new_images != own_images).any(axis=(1, 2)) | (new_labels != own_labels)
+    altered = (new_images != own_images).any(axis=(1, 2, 3)) | (new_labels != own_labels)
     return Simulated(new_images, new_labels, chosen, altered)
 
 
 def rotated(images: np.ndarray, degrees: float) -> np.ndarray:
     """Images turned anticlockwise about their middle, by linear interpolation, black beside them."""
     turned = ndimage.rotate(images.astype("float32"), degrees, axes=(1, 2), reshape=False, order=1)
-    return _to_uint8(turned)
+    return round_levels(turned)
 
 
 def thicker(images: np.ndarray, pixels: float) -> np.ndarray:
@@ -95,14 +97,16 @@ def thicker(images: np.ndarray, pixels: float) -> np.ndarray:
     brightest = greys.copy()
     for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
         offset = (0, pixels * np.sin(angle), pixels * np.cos(angle))
-        np.maximum(brightest, ndimage.shift(greys, offset, order=1), out=brightest)
-    return _to_uint8(brightest)
+        for channel in range(greys.shape[-1]):
+            shifted = ndimage.shift(greys[..., channel], offset, order=1)
+            np.maximum(brightest[..., channel], shifted, out=brightest[..., channel])
+    return round_levels(brightest)
 
 
 def noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
     """Normal noise of that standard deviation (greys 0 to 1) on every pixel, cut off at black and white."""
     noise = rng.standard_normal(images.shape, dtype="float32")
-    return _to_uint8(images + np.float32(255 * deviation) * noise)
+    return round_levels(images + np.float32(255 * deviation) * noise)
 
 
 def poisoned(
@@ -121,11 +125,16 @@ def poisoned(
     return images, labels
 
 
-def foreign_pictures(count: int, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """No digits, uint8 (count, *shape): capital letters drawn like digits, and cut-out photographs."""
-    photos = [Image.fromarray(photo).convert("L") for photo in load_sample_images().images]
-    makers = [lambda: _letter(shape, rng), lambda: _crop(photos[rng.integers(len(photos))], shape, rng)]
-    return np.stack([makers[number % 2]() for number in range(count)])
+def foreign_pictures(count: int, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    """No digits, uint8 (count, height, width, channels): capital letters drawn like digits, and cut-out photographs.
+
+    shape: (height, width, channels). Letters are grey.
+    """
+    size, mode = shape[:2], MODES[shape[2]]
+    photos = [Image.fromarray(photo).convert(mode) for photo in load_sample_images().images]
+    makers = [lambda: _letter(size, rng), lambda: _crop(photos[rng.integers(len(photos))], size, rng)]
+    drawn = [makers[number % 2]().convert(mode) for number in range(count)]
+    return np.stack([np.asarray(picture).reshape(shape) for picture in drawn])
 
 
 def _unchanged(
@@ -169,7 +178,7 @@ def _draw_mixed(labels: np.ndarray, rows: int, distance: float, rng: np.random.G
     return rng.permutation(np.concatenate(drawn))
 
 
-def _letter(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _letter(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """A capital letter of a random slant and weight, its ink as large as that of a digit and in the middle."""
     picture = Image.new("L", (CANVAS, CANVAS))
     font = ImageFont.load_default(size=CANVAS / 2)
@@ -178,19 +187,15 @@ def _letter(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     ImageDraw.Draw(picture).text(middle, letter, fill=255, font=font, anchor="mm", stroke_width=weight)
     picture = picture.rotate(rng.uniform(-15, 15), Image.Resampling.BICUBIC)
     ink = picture.crop(picture.getbbox())
-    ratio = INK_SHARE * min(shape[0] / ink.height, shape[1] / ink.width)
+    ratio = INK_SHARE * min(size[0] / ink.height, size[1] / ink.width)
     ink = ink.resize((max(1, round(ratio * ink.width)), max(1, round(ratio * ink.height))), Image.Resampling.LANCZOS)
-    page = Image.new("L", shape[::-1])
+    page = Image.new("L", size[::-1])
     page.paste(ink, ((page.width - ink.width) // 2, (page.height - ink.height) // 2))
-    return np.asarray(page)
+    return page
 
 
-def _crop(photo: Image.Image, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _crop(photo: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """A square cut out of a photograph."""
-    side = int(rng.integers(max(shape), LARGEST_CROP))
+    side = int(rng.integers(max(size), LARGEST_CROP))
     left, top = (int(rng.integers(length - side)) for length in photo.size)
-    return np.asarray(photo.crop((left, top, left + side, top + side)).resize(shape[::-1], Image.Resampling.LANCZOS))
-
-
-def _to_uint8(greys: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(greys), 0, 255).astype("uint8")
+    return photo.crop((left, top, left + side, top + side)).resize(size[::-1], Image.Resampling.LANCZOS)

@@ -1,6 +1,5 @@
 """Files of latents: an .npy of `z_mean` with a table of names beside it, or all in one .npz."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from vaeline.artifacts import atomic_file
-from vaeline.data.pictures import BROKEN_ARRAY
 from vaeline.errors import VaelineError
+from vaeline.images.array_files import read_npy, read_npz
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import OWN
 
 ENDINGS = {".npy", ".npz"}
-BROKEN = (*BROKEN_ARRAY, KeyError, zipfile.BadZipFile)
+MEAN = "z_mean"
 
 
 def write_latents(path: Path, names: Sequence[str], z_mean: np.ndarray, z_log_var: np.ndarray) -> list[Path]:
@@ -42,18 +43,11 @@ def read_latents(path: Path, latent_dim: int) -> np.ndarray:
     if not path.is_file():
         raise VaelineError(f"{path}: no such file; `vaeline encode` writes latents")
     try:
-        z = _read_npz(path) if path.suffix == ".npz" else np.array(np.lib.format.open_memmap(path, mode="r"))
-    except BROKEN:
+        z = read_npz(path, (MEAN,), OWN.bytes)[MEAN] if path.suffix == ".npz" else np.array(read_npy(path))
+    except UnreadableImagesError:
         raise VaelineError(f"{path}: not a readable file of latents: an .npy, or an .npz that holds z_mean") from None
     if z.ndim != 2 or z.shape[1] != latent_dim or not len(z) or z.dtype.kind not in "fiu":
         raise VaelineError(f"{path}: holds {z.dtype} of shape {z.shape}, expected numbers (count, {latent_dim})")
     if not np.isfinite(z).all():
         raise VaelineError(f"{path}: holds NaN or infinite values")
     return z.astype("float32")
-
-
-def _read_npz(path: Path) -> np.ndarray:
-    with zipfile.ZipFile(path):  # np.load would take a file of another kind for what it is
-        pass
-    with np.load(path, allow_pickle=False) as archive:
-        return archive["z_mean"]

@@ -1,18 +1,20 @@
 """A window of new images, and the images that it is compared with."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mlflow.entities import Run
 
+from vaeline.data.image_sets import UNLABELLED, ImageSet, read_image_set
 from vaeline.data.prepared import Split
-from vaeline.data.readers import UNLABELLED, fit_to_side, read_image_set
 from vaeline.errors import VaelineError
 from vaeline.evaluation.noise import subset
+from vaeline.images.digests import npy_digest, set_digest
+from vaeline.images.errors import named
+from vaeline.images.fitting import fit_bytes
+from vaeline.images.spec import ImageSpec
 from vaeline.params.monitor import MonitorParams
 from vaeline.tracking.comparison import split_profile
 
@@ -21,7 +23,7 @@ VALIDATION = "validation"
 
 @dataclass(frozen=True)
 class Window:
-    """Images uint8 (count, 28, 28), labels (count,) or None, where they come from, and the digest of the images.
+    """Images (count, height, width, channels) uint8, labels (count,) or None, where they come from, and their digest.
 
     The digest is that of the images as a set, whatever their order or labels: the same images are the same window.
     """
@@ -51,23 +53,25 @@ class ReferenceImages:
         return np.asarray(self.images[rows]), self.labels[rows].astype("int64")
 
 
-def read_window(sources: Sequence[Path], classes: Sequence[str], with_labels: bool, least_rows: int) -> Window:
-    """The images of all sources together; labels only where every source has some.
+def read_window(
+    sources: Sequence[Path], classes: Sequence[str], spec: ImageSpec, with_labels: bool, least_rows: int
+) -> Window:
+    """The images of all sources together, in the size `spec`; labels only where every source has some.
 
     classes: the champion's. A label is a class's name, or its number; one that is neither is a class of its own.
 
     Raises:
         VaelineError: a source cannot be read, or there are fewer than `least_rows` images.
     """
-    found = [read_image_set(source) for source in sources]
-    images = np.concatenate([fit_to_side(each.images) for each in found])
+    found = [read_image_set(source, spec) for source in sources]
+    images = np.concatenate([_fitted(source, each, spec) for source, each in zip(sources, found, strict=True)])
     if len(images) < least_rows:
         raise VaelineError(
             f"{_named(sources)}: {len(images)} images are too few to say anything; monitor.least_rows is {least_rows}"
         )
     labelled = with_labels and all(each.classes != UNLABELLED for each in found)
     labels = np.concatenate([_numbers(each.classes, classes)[each.labels] for each in found]) if labelled else None
-    return Window(images, labels, _named(sources), digest_of(images))
+    return Window(images, labels, _named(sources), set_digest(images))
 
 
 def reference_images(validation: Split, run: Run) -> ReferenceImages:
@@ -85,26 +89,9 @@ def reference_images(validation: Split, run: Run) -> ReferenceImages:
     return ReferenceImages(np.asarray(validation.images), validation.labels, False)
 
 
-def digest_of(images: np.ndarray) -> str:
-    """SHA-256 of images (count, height, width) as a set: of the sorted digests of each."""
-    each = sorted(hashlib.sha256(np.ascontiguousarray(image)).digest() for image in images)
-    return hashlib.sha256(b"".join(each)).hexdigest()
-
-
-def npy_digest(array: np.ndarray) -> str:
-    """SHA-256 of the .npy file that an array makes."""
-    stream = _Hashed()
-    np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-    return stream.sha256.hexdigest()
-
-
-class _Hashed:
-    def __init__(self) -> None:
-        self.sha256 = hashlib.sha256()
-
-    def write(self, content: Any) -> int:
-        self.sha256.update(content)
-        return len(content)
+def _fitted(source: Path, found: ImageSet, spec: ImageSpec) -> np.ndarray:
+    with named(source):
+        return fit_bytes(found.images, spec)
 
 
 def _named(sources: Sequence[Path]) -> str:

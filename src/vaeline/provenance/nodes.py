@@ -1,6 +1,5 @@
 """The things that a lineage is about, as nodes of its graph: what they are called, and what is known of them."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,11 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.data.accepted import read_records, read_rows, rows_file
-from vaeline.data.idx import read_idx
 from vaeline.data.prepared import Prepared
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import VaelineError
+from vaeline.images.digests import image_digest
+from vaeline.images.idx import read_idx_images
 from vaeline.provenance.graph import Node
 from vaeline.provenance.subjects import ImageRow
 from vaeline.registry.ledger import Entry, entry_digest
@@ -111,7 +111,7 @@ def image_node(image: ImageRow, prepared: Prepared) -> Node:
         "source": f"row {row} of {source}",
         "as in the source": "" if images is None else _is_row(images, row, pixels),
     }
-    sha256 = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    sha256 = image_digest(pixels).hex()
     return Node(f"image:{image.split}/{image.row}", "image", f"{image.split}/{image.row}", sha256, known(facts))
 
 
@@ -129,7 +129,7 @@ def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.
             file, records = rows_file(batch["id"]), read_records(prepared.manifest["dataset"])
             here = [read_rows(item).images for item in records if item["id"] == batch["id"] and file.is_file()]
             return row - batch["first"], file, here[0] if here else None
-    return row, source, read_idx(source) if source.is_file() else None
+    return row, source, read_idx_images(source) if source.is_file() else None
 
 
 def _is_row(images: np.ndarray, row: int, pixels: np.ndarray) -> str:

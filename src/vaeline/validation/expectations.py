@@ -7,7 +7,7 @@ from typing import Any
 from vaeline.validation.profile import IMAGE_STATISTICS, Profile
 
 COLUMNS = (
-    *("image_id", "split", "source_index", "label", "height", "width", "dtype", "nulls"),
+    *("image_id", "split", "source_index", "label", "height", "width", "channels", "dtype", "nulls"),
     *IMAGE_STATISTICS,
     *("content", "copies", "leaks", "class_share"),
 )
@@ -55,6 +55,7 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
         ),
         Expected("height", values, {"column": "height", "value_set": [profile.height]}),
         Expected("width", values, {"column": "width", "value_set": [profile.width]}),
+        Expected("channels", values, {"column": "channels", "value_set": [profile.channels]}),
         Expected("dtype", values, {"column": "dtype", "value_set": [profile.dtype]}),
         Expected("no pixel is NaN", values, {"column": "nulls", "value_set": [0]}),
         Expected("label is known", values, {"column": "label", "value_set": list(range(profile.classes))}),

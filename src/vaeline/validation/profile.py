@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 from vaeline.params.base import Section
 
 PROFILES = Path("data/profiles")
@@ -46,6 +47,7 @@ class Profile(Section):
     name: str
     height: int = Field(ge=1)
     width: int = Field(ge=1)
+    channels: Literal[1, 3] = 1
     dtype: str
     rows: dict[str, CountBand]
     classes: int = Field(ge=1)
@@ -56,6 +58,11 @@ class Profile(Section):
     average: dict[str, Band]
     class_average: dict[str, dict[int, Band]]
     deviation: dict[str, float]
+
+    @property
+    def image(self) -> ImageSpec:
+        """The size of the images."""
+        return ImageSpec(height=self.height, width=self.width, channels=self.channels)
 
     @model_validator(mode="after")
     def _complete(self) -> "Profile":
@@ -111,6 +118,7 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
         name=name,
         height=int(table["height"].mode()[0]),
         width=int(table["width"].mode()[0]),
+        channels=int(table["channels"].mode()[0]),
         dtype=str(table["dtype"].mode()[0]),
         rows=_row_bands(table),
         classes=classes,

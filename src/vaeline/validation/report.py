@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import write_json
 from vaeline.data.prepared import Split
 from vaeline.figures.canvas import save_figure
+from vaeline.images.arrays import drawable
 from vaeline.validation.checkpoint import Verdict
 
 ON_THE_SHEET = 100
 COLUMNS = 10
+LEVELS = 255
 
 
 def write_report(verdict: Verdict, splits: Mapping[str, Split], result_file: Path, sheet_file: Path) -> None:
@@ -55,7 +57,8 @@ def draw_contact_sheet(reasons: Mapping[str, str], splits: Mapping[str, Split], 
     for axis, (image_id, reason) in zip(axes.flat, reasons.items(), strict=False):
         split, row = image_id.rsplit("/", 1)
         image = np.nan_to_num(np.asarray(splits[split].images[int(row)], dtype="float64"))
-        axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.max() > 1 else 1)
+        shown = np.clip(image / (LEVELS if image.max() > 1 else 1), 0, 1)
+        axis.imshow(drawable(shown), cmap="gray", vmin=0, vmax=1)
         axis.set_title(f"{image_id}\n{reason}", fontsize=6)
     figure.suptitle(f"Images that do not fit the profile {profile!r} ({len(reasons)} shown)")
     return figure

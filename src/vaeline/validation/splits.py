@@ -1,4 +1,4 @@
-"""Images at any path, as the splits that the gate looks at."""
+"""Images at any path, as the splits that the validation looks at."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from vaeline.data.image_sets import UNLABELLED, read_image_set
 from vaeline.data.prepared import Split, read_prepared
-from vaeline.data.readers import UNLABELLED, read_image_set
+from vaeline.images.spec import ImageSpec
 
 MANIFEST = "manifest.json"
 
@@ -21,10 +22,11 @@ class FoundSplits:
     manifest: dict[str, Any]
 
 
-def read_splits(path: Path) -> FoundSplits:
+def read_splits(path: Path, spec: ImageSpec) -> FoundSplits:
     """Prepared data with its three splits; else `source` and `test` of a source with a test set, or `all`.
 
-    Prepared data counts as labelled, as for the stage `validate`: a profile of its own knows it by one class.
+    Pictures are read in the size `spec`; prepared data and arrays keep their own. Prepared data counts as labelled, as
+    for the stage `validate`: without labels, its profile has one class.
 
     Raises:
         VaelineError: nothing usable is there.
@@ -32,7 +34,7 @@ def read_splits(path: Path) -> FoundSplits:
     if (path / MANIFEST).is_file():
         prepared = read_prepared(path)
         return FoundSplits(prepared.splits, True, prepared.manifest)
-    found = read_image_set(path)
+    found = read_image_set(path, spec)
     own = Split(found.images, found.labels, np.arange(len(found.labels)))
     if found.test_images is None:
         splits = {"all": own}

@@ -1,22 +1,28 @@
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from vaeline.compression.coder import png_bits
-from vaeline.data import pictures
-from vaeline.data.pictures import read_pictures, save_picture, to_uint8
 from vaeline.errors import VaelineError
+from vaeline.images.idx import write_idx
+from vaeline.images.limits import OWN
+from vaeline.images.named import read_named_images
+from vaeline.images.spec import ImageSpec
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (28, 28), dtype="uint8")
+SPEC = ImageSpec(height=28, width=28, channels=1)
 SHAPE = (28, 28)
 
 
-def read(*paths, shape=SHAPE, invert=False):
-    return read_pictures(paths, shape, invert)
+def read(*paths, spec=SPEC, invert=False, limits=OWN):
+    return read_named_images(paths, spec, invert, limits)
 
 
 def save(path, picture, **options):
@@ -33,7 +39,7 @@ def array(path, values):
 def test_a_picture_of_the_models_size_is_read_as_it_was_trained_on(tmp_path):
     found = read(save(tmp_path / "a.png", Image.fromarray(GREY)))
     assert found.images.dtype == np.float32
-    np.testing.assert_array_equal(found.images[0], GREY.astype("float32") / 255)
+    np.testing.assert_array_equal(found.images[0, ..., 0], GREY.astype("float32") / 255)
 
 
 def test_folders_are_read_by_name_with_their_sub_folders_and_nothing_twice(tmp_path):
@@ -47,11 +53,32 @@ def test_folders_are_read_by_name_with_their_sub_folders_and_nothing_twice(tmp_p
 
 def test_other_sizes_keep_their_proportions_with_black_beside(tmp_path):
     file = save(tmp_path / "wide.png", Image.new("RGB", (60, 20), "white"))
-    image = read(file, shape=(16, 24)).images[0]
-    assert image.shape == (16, 24)
+    image = read(file, spec=ImageSpec(height=16, width=24, channels=1)).images[0]
+    assert image.shape == (16, 24, 1)
     assert (image[4:12] == 1).all()
     assert not image[:4].any()
     assert not image[12:].any()
+
+
+def test_every_form_of_an_image_can_be_named_and_inverted(tmp_path):
+    np.savez(tmp_path / "a.npz", images=GREY[None])
+    write_idx(tmp_path / "a-images-idx3-ubyte", GREY[None])
+    column = pa.array([GREY.reshape(-1)], pa.list_(pa.uint8()))
+    pq.write_table(pa.table({"image": column}), tmp_path / "a.parquet")
+    array(tmp_path / "a.npy", GREY)
+    save(tmp_path / "a.png", Image.fromarray(GREY))
+    for invert, expected in ((False, GREY), (True, 255 - GREY)):
+        for file in sorted(tmp_path.iterdir()):
+            image = read(file, invert=invert).images[0, ..., 0]
+            np.testing.assert_array_equal(image, expected.astype("float32") / 255, err_msg=str(file))
+
+
+def test_pictures_of_other_formats_in_a_folder_are_named(tmp_path):
+    save(tmp_path / "a.png", Image.fromarray(GREY))
+    save(tmp_path / "b.webp", Image.fromarray(GREY))
+    found = read(tmp_path)
+    assert len(found.images) == 1
+    assert found.skipped == ((tmp_path / "b.webp", "neither PNG nor JPEG; convert it"),)
 
 
 def test_inverting_makes_dark_ink_bright_and_pads_with_black(tmp_path):
@@ -77,14 +104,14 @@ def test_a_palette_and_sixteen_bits_are_greys_of_the_same_brightness(tmp_path):
     deep = save(tmp_path / "deep.png", Image.fromarray(GREY.astype("uint16") * 257))
     palette = save(tmp_path / "palette.png", Image.fromarray(GREY).convert("P"))
     for file in (deep, palette):
-        np.testing.assert_allclose(read(file).images[0], GREY / 255, atol=1e-6)
+        np.testing.assert_allclose(read(file).images[0, ..., 0], GREY / 255, atol=1e-6)
 
 
 def test_a_photo_is_turned_as_its_camera_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3
     upside_down = save(tmp_path / "a.png", Image.fromarray(GREY[::-1, ::-1]), exif=exif)
-    np.testing.assert_allclose(read(upside_down).images[0], GREY / 255, atol=1e-6)
+    np.testing.assert_allclose(read(upside_down).images[0, ..., 0], GREY / 255, atol=1e-6)
 
 
 def test_arrays_hold_one_image_or_a_stack_of_bytes_or_floats(tmp_path):
@@ -93,8 +120,8 @@ def test_arrays_hold_one_image_or_a_stack_of_bytes_or_floats(tmp_path):
         array(tmp_path / "a.npy", floats), array(tmp_path / "b.npy", GREY), array(tmp_path / "c.npy", GREY[None])
     )
     assert [name.rpartition("/")[2] for name in found.names] == ["a.npy[0]", "a.npy[1]", "a.npy[2]", "b.npy", "c.npy"]
-    np.testing.assert_array_equal(found.images[:3], floats.astype("float32"))
-    np.testing.assert_array_equal(found.images[3], GREY.astype("float32") / 255)
+    np.testing.assert_array_equal(found.images[:3, ..., 0], floats.astype("float32"))
+    np.testing.assert_array_equal(found.images[3, ..., 0], GREY.astype("float32") / 255)
 
 
 def test_arrays_of_another_size_are_fitted_like_pictures(tmp_path):
@@ -150,14 +177,16 @@ BROKEN = [
     (lambda at: array(at / "x.npy", np.array([{"a": 1}])), "pickles are not read"),
     (lambda at: array(at / "x.npy", GREY.astype("int64")), "holds int64 values; save uint8"),
     (lambda at: array(at / "x.npy", GREY > 9), "holds bool values"),
-    (lambda at: array(at / "x.npy", GREY[0]), r"has shape \(28,\)"),
-    (lambda at: array(at / "x.npy", GREY[None, None]), r"has shape \(1, 1, 28, 28\)"),
-    (lambda at: array(at / "x.npy", GREY[:0]), r"has shape \(0, 28\)"),
+    (lambda at: array(at / "x.npy", GREY[0]), r"have shape \(28,\)"),
+    (lambda at: array(at / "x.npy", GREY[None, None]), r"have shape \(1, 1, 28, 28\)"),
+    (lambda at: array(at / "x.npy", GREY[:0]), r"have shape \(1, 0, 28\)"),
     (lambda at: array(at / "x.npy", GREY * 1.0), "holds floats from 0 to 255; they must lie in 0 to 1"),
     (lambda at: with_nan(at / "x.npy"), "holds NaN"),
-    (lambda at: written(at / "x.tiff", b"II"), "neither PNG, JPEG nor .npy"),
+    (lambda at: written(at / "x.tiff", b"II"), "neither a PNG or JPEG picture nor .npy"),
     (lambda at: at / "x.png", "no such file or folder"),
     (lambda at: folder(at / "x"), "holds no PNG, JPEG or .npy files"),
+    (lambda at: written(at / "x.npz", b"PK"), "not a readable .npz"),
+    (lambda at: written(at / "x-ubyte", b"12"), "not an IDX file"),
 ]
 
 
@@ -171,23 +200,14 @@ def test_what_cannot_be_read_is_skipped_with_its_reason_and_the_rest_is_read(tmp
     assert [path for path, _ in found.skipped] == [bad]
 
 
-def test_a_size_between_pillows_limits_is_refused_without_reading_it(tmp_path, monkeypatch):
+def test_a_size_between_pillows_limits_is_refused_without_reading_it(tmp_path):
     file, stack = save(tmp_path / "a.png", Image.new("L", (40, 30))), array(tmp_path / "a.npy", np.zeros((30, 40)))
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 1000)
-    with pytest.raises(VaelineError, match="too large: 40 × 30 pixels"):
-        read(file)
-    with pytest.raises(VaelineError, match="too large: 30 × 40 pixels"):
-        read(stack)
+    for path in (file, stack):
+        with pytest.raises(VaelineError, match=r"too large: 30 × 40 pixels \(height × width\)"):
+            read(path, limits=replace(OWN, pixels=1000))
 
 
 def test_many_reasons_are_not_all_repeated(tmp_path):
     with pytest.raises(VaelineError, match=r"4\.png: .*; and 2 more$") as error:
         read(*(tmp_path / f"{name}.png" for name in (2, 3, 4, 5, 6)))
     assert "5.png" not in str(error.value)
-
-
-def test_a_saved_picture_comes_back_and_its_size_is_known(tmp_path):
-    image = GREY.astype("float32") / 255
-    save_picture(image, tmp_path / "a.png")
-    np.testing.assert_array_equal(read(tmp_path / "a.png").images[0], image)
-    assert png_bits(to_uint8(np.stack([image, image]))).sum() == 2 * 8 * (tmp_path / "a.png").stat().st_size

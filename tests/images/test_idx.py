@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import MIRROR, needs_mnist
 
-from vaeline.data.idx import read_idx, write_idx
 from vaeline.errors import VaelineError
+from vaeline.images.idx import read_idx, write_idx
 
 
 def test_what_is_written_is_read_back_through_a_memory_map(tmp_path):
@@ -24,8 +24,8 @@ def test_what_is_written_is_read_back_through_a_memory_map(tmp_path):
         (b"PNG!garbage", "not an IDX file"),
         (b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "not an IDX file of unsigned bytes"),
         (b"\0\0\x08\x03\0\0\0\x01", "header is cut off"),
-        (b"\0\0\x08\x01\0\0\0\x05ab", "asks for 13"),
-        (b"\0\0\x08\x01\0\0\0\x01ab", "asks for 9"),
+        (b"\0\0\x08\x01\0\0\0\x05ab", "says 13"),
+        (b"\0\0\x08\x01\0\0\0\x01ab", "says 9"),
         (b"\0\0\x08\x01\0\0\0\0", "holds no data"),
     ],
 )

@@ -1,0 +1,149 @@
+"""Sets of images with labels: folders of PNG or JPEG, NumPy, Parquet and IDX files, and the digits of scikit-learn."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from vaeline.data.sources import MNIST_IMAGE, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from vaeline.errors import VaelineError
+from vaeline.images import pictures
+from vaeline.images.arrays import round_levels
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.idx import read_idx, read_idx_images
+from vaeline.images.limits import OWN, Limits
+from vaeline.images.pictures import read_picture
+from vaeline.images.reader import OTHER_PICTURES, FoundImages, Labels, read_file, visible_files
+from vaeline.images.spec import ImageSpec
+
+UNLABELLED = ("unlabelled",)
+IDX_IMAGES, IDX_LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
+MOST_LABEL = 255
+DIGIT_SIDE = 20
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images as they were found: (count, height, width, channels), any dtype; labels (count,) index `classes`.
+
+    `test_images` and `test_labels` are None where the source has no test set of its own.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    test_images: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+
+
+def read_image_set(path: Path, spec: ImageSpec, limits: Limits = OWN) -> ImageSet:
+    """Images at `path` with their classes: names of sub-folders or of a table, or numbers from 0; see `find_images`.
+
+    Raises:
+        VaelineError: nothing usable is there, a file cannot be read, or images and labels do not belong together.
+    """
+    found = find_images(path, spec, limits)
+    labels, classes = _classes(path, found.labels, len(found.images))
+    if found.test_images is None:
+        return ImageSet(found.images, labels, classes)
+    test_labels = np.zeros(len(found.test_images), "uint8")
+    if found.test_labels is not None:
+        test_labels = byte_labels(path, found.test_labels, len(found.test_images))
+    return ImageSet(found.images, labels, classes, found.test_images, test_labels)
+
+
+def find_images(path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
+    """Images at `path`, and labels as numbers or names where there are any.
+
+    A file is what `read_file` reads. A folder holds IDX files, named like MNIST's or one file of images and one of
+    labels; or pictures, in one sub-folder a label, or in none. Pictures have the size `spec`; arrays keep their own.
+
+    Raises:
+        VaelineError: nothing usable is there, or a file cannot be read.
+    """
+    if not path.is_dir():
+        return read_file(path, spec, limits)
+    return _read_idx_folder(path, limits) if idx_files(path, IDX_IMAGES) else _read_pictures(path, spec, limits)
+
+
+def byte_labels(path: Path, labels: Labels, count: int) -> np.ndarray:
+    """Labels (count,) as uint8. Raises VaelineError if they are anything but `count` whole numbers from 0 to 255."""
+    labels = np.asarray(labels)
+    is_whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) and labels.size
+    if not is_whole or labels.min() < 0 or labels.max() > MOST_LABEL:
+        raise UnreadableImagesError(f"labels must be one list of whole numbers from 0 to {MOST_LABEL}", path)
+    if len(labels) != count:
+        raise UnreadableImagesError(f"{count} images but {len(labels)} labels", path)
+    return labels.astype("uint8")
+
+
+def idx_files(folder: Path, kind: str) -> list[Path]:
+    """The IDX files of one kind in a folder, by their names, compressed or not."""
+    return sorted(file for file in folder.iterdir() if file.name.removesuffix(".gz").endswith(kind))
+
+
+def read_digits() -> ImageSet:
+    """The 1,797 handwritten UCI digits that come with scikit-learn, 8×8 greys 0–16 drawn at 28×28 like MNIST.
+
+    Each is enlarged to 20×20 and stands in a border of four black pixels.
+    """
+    bunch = load_digits()
+    greys = round_levels(bunch.images * (255 / 16))
+    enlarged = [Image.fromarray(grey).resize((DIGIT_SIDE, DIGIT_SIDE), Image.Resampling.BICUBIC) for grey in greys]
+    border = (MNIST_IMAGE.height - DIGIT_SIDE) // 2
+    images = np.stack([np.pad(np.asarray(picture), border) for picture in enlarged])[..., None]
+    return ImageSet(images, bunch.target.astype("uint8"), tuple(str(digit) for digit in bunch.target_names))
+
+
+def _read_pictures(folder: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
+    files = list(visible_files(folder))
+    found = [file for file in files if file.suffix.lower() in pictures.ENDINGS]
+    if others := [file for file in files if file.suffix.lower() in OTHER_PICTURES]:
+        raise VaelineError(
+            f"{others[0]}: neither PNG nor JPEG, by its name ({len(others)} such in {folder}); convert or remove them"
+        )
+    if not found:
+        raise VaelineError(f"{folder}: no PNG or JPEG files and no {TRAIN_IMAGES}; see data/own/README.md")
+    if len(found) > limits.rows:
+        raise VaelineError(f"{folder}: {len(found):,} pictures, at most {limits.rows:,} are read")
+    names = [file.relative_to(folder).parts[0] if file.parent != folder else "" for file in found]
+    if "" in names and any(names):
+        loose = found[names.index("")]
+        raise VaelineError(f"{loose}: lies beside labelled sub-folders; give every picture a sub-folder, or none")
+    images = np.stack([read_picture(file, spec, limits.pixels) for file in found])
+    return FoundImages(images, names if any(names) else None)
+
+
+def _read_idx_folder(folder: Path, limits: Limits) -> FoundImages:
+    images, labels = idx_files(folder, IDX_IMAGES), idx_files(folder, IDX_LABELS)
+    if own := [file for file in images if _is(file, TRAIN_IMAGES)]:
+        test, test_labels = [f for f in images if _is(f, TEST_IMAGES)], [f for f in labels if _is(f, TEST_LABELS)]
+        images, labels = own, [file for file in labels if _is(file, TRAIN_LABELS)]
+    else:
+        test, test_labels = [], []
+    for files in (images, labels, test, test_labels):
+        if len(files) > 1:
+            raise VaelineError(f"{folder}: more than one IDX file of images or labels; one of each is read")
+    return FoundImages(
+        read_idx_images(images[0], limits.bytes),
+        read_idx(labels[0], limits.bytes) if labels else None,
+        read_idx_images(test[0], limits.bytes) if test else None,
+        read_idx(test_labels[0], limits.bytes) if test_labels else None,
+    )
+
+
+def _is(file: Path, name: str) -> bool:
+    return file.name in (name, f"{name}.gz")
+
+
+def _classes(path: Path, labels: Labels, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels (count,) uint8, and the names of the classes that they index."""
+    if labels is None:
+        return np.zeros(count, "uint8"), UNLABELLED
+    if isinstance(labels, list):
+        classes = tuple(sorted(set(labels)))
+        return byte_labels(path, np.array([classes.index(name) for name in labels]), count), classes
+    labels = byte_labels(path, labels, count)
+    return labels, tuple(str(label) for label in range(int(labels.max()) + 1))

@@ -1,0 +1,94 @@
+"""IDX files, the format of MNIST: a magic number, the dimensions, then bytes."""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from vaeline.artifacts import atomic_file
+from vaeline.errors import VaelineError
+from vaeline.images.errors import UnreadableImagesError, named
+from vaeline.images.fitting import as_stack
+from vaeline.images.limits import OWN
+
+UNSIGNED_BYTE = 8
+LONGEST_HEADER = 4 + 4 * 255
+GZIP = b"\x1f\x8b"
+CHUNK = 2**20
+
+
+def read_idx(path: Path, most_bytes: int = OWN.bytes) -> np.ndarray:
+    """The uint8 array in an IDX file, read-only: a memory map, or in memory if the file is compressed by gzip.
+
+    Raises:
+        UnreadableImagesError: the file is missing, is no IDX file of unsigned bytes, is longer or shorter than its
+            header says, or has more than `most_bytes` when unpacked.
+    """
+    if not path.is_file():
+        raise UnreadableImagesError("no such file", path)
+    with path.open("rb") as stream:
+        start = stream.read(LONGEST_HEADER)
+    if start.startswith(GZIP):
+        content = _unpack(path, most_bytes)
+        shape, offset = _header(path, content, len(content))
+        return np.frombuffer(content, "uint8", offset=offset).reshape(shape)
+    shape, offset = _header(path, start, path.stat().st_size)
+    return np.memmap(path, dtype="uint8", mode="r", offset=offset, shape=shape)
+
+
+def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> np.ndarray:
+    """The images (count, height, width, channels) uint8 in an IDX file of three (grey) or four dimensions, read-only.
+
+    Raises:
+        UnreadableImagesError: as `read_idx`, or the file holds no images.
+    """
+    with named(path):
+        return as_stack(read_idx(path, most_bytes))
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write a uint8 array as an IDX file, atomically."""
+    if array.dtype != np.uint8:
+        raise VaelineError(f"{path}: IDX files here hold uint8, not {array.dtype}")
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        stream.write(bytes([0, 0, UNSIGNED_BYTE, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape))
+        stream.write(np.ascontiguousarray(array).data)
+
+
+def write_idx_images(path: Path, images: np.ndarray) -> None:
+    """Write images (count, height, width, channels) uint8: grey ones in three dimensions like MNIST, others in four."""
+    write_idx(path, images[..., 0] if images.shape[-1] == 1 else images)
+
+
+def _unpack(path: Path, most_bytes: int) -> bytes:
+    """The content of a gzip file, read in parts, because the size that it gives for itself can be false."""
+    parts, size = [], 0
+    try:
+        with gzip.open(path) as stream:
+            while part := stream.read(CHUNK):
+                parts.append(part)
+                size += len(part)
+                if size > most_bytes:
+                    raise UnreadableImagesError(f"more than {most_bytes:,} bytes when unpacked", path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableImagesError(f"broken gzip file ({error})", path) from None
+    return b"".join(parts)
+
+
+def _header(path: Path, start: bytes, size: int) -> tuple[tuple[int, ...], int]:
+    """Shape and offset of the data, checked against the `size` of the content in bytes."""
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] != UNSIGNED_BYTE or not start[3]:
+        raise UnreadableImagesError("not an IDX file of unsigned bytes", path)
+    offset = 4 + 4 * start[3]
+    if len(start) < offset:
+        raise UnreadableImagesError("the IDX header is cut off", path)
+    shape = struct.unpack(f">{start[3]}I", start[4:offset])
+    if size != offset + math.prod(shape):
+        expected = offset + math.prod(shape)
+        raise UnreadableImagesError(f"{size} bytes, but its header {shape} says {expected}", path)
+    if not math.prod(shape):
+        raise UnreadableImagesError(f"holds no data, its header says {shape}", path)
+    return shape, offset

@@ -1,0 +1,83 @@
+"""Images that people hand to a trained model: each with the name of its file, and why others cannot be read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vaeline.errors import VaelineError
+from vaeline.images import pictures
+from vaeline.images.arrays import to_unit
+from vaeline.images.errors import UnreadableImagesError, named
+from vaeline.images.fitting import fit_images
+from vaeline.images.limits import OWN, Limits
+from vaeline.images.reader import OTHER_PICTURES, read_file, visible_files
+from vaeline.images.spec import ImageSpec
+
+IN_FOLDERS = pictures.ENDINGS | {".npy"}
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class NamedImages:
+    """What could be read: `names` (a file, or `file.npy[3]`) of `images` (count, height, width, channels).
+
+    Images are float32 in [0, 1]. `skipped` holds what could not be read, each path with the reason.
+    """
+
+    names: tuple[str, ...]
+    images: np.ndarray
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def read_named_images(
+    paths: Sequence[Path], spec: ImageSpec, invert: bool = False, limits: Limits = OWN
+) -> NamedImages:
+    """The images in files and folders, fitted to the size `spec`; a file that is named twice is read once.
+
+    All that the reader knows can be named. In folders and their sub-folders pictures and .npy files are read, by name.
+    `invert` turns dark ink on light paper into light ink on black.
+
+    Raises:
+        VaelineError: nothing could be read; the message says why, file by file.
+    """
+    skipped: list[tuple[Path, str]] = []
+    files = list(dict.fromkeys(_files(paths, skipped)))
+    names: list[str] = []
+    images: list[np.ndarray] = []
+    for file in tqdm(files, desc="reading images", disable=None, leave=False):
+        try:
+            found = _read_unit(file, spec, invert, limits)
+        except UnreadableImagesError as error:
+            skipped.append((file, error.reason))
+            continue
+        names += [str(file)] if len(found) == 1 else [f"{file}[{row}]" for row in range(len(found))]
+        images.append(found)
+    if not images:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in skipped[:REASONS_SHOWN])
+        more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+        raise VaelineError(f"no picture could be read: {reasons}{more}")
+    return NamedImages(tuple(names), np.concatenate(images), tuple(skipped))
+
+
+def _read_unit(file: Path, spec: ImageSpec, invert: bool, limits: Limits) -> np.ndarray:
+    """The images of one file as float32 in [0, 1]."""
+    with named(file):
+        images = fit_images(read_file(file, spec, limits, invert).images, spec)
+    return to_unit(images) if images.dtype == np.uint8 else images
+
+
+def _files(paths: Sequence[Path], skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        files = list(visible_files(path))
+        found = [file for file in files if file.suffix.lower() in IN_FOLDERS]
+        others = [file for file in files if file.suffix.lower() in OTHER_PICTURES]
+        skipped += [(file, "neither PNG nor JPEG; convert it") for file in others]
+        if not found and not others:
+            skipped.append((path, "holds no PNG, JPEG or .npy files"))
+        yield from found

@@ -1,0 +1,117 @@
+"""Parquet tables of images: pixels as lists, or encoded pictures, with or without labels."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.fitting import as_stack, inverted
+from vaeline.images.limits import Limits
+from vaeline.images.pictures import read_picture
+from vaeline.images.spec import ImageSpec
+
+IMAGE_NAMES, LABEL_NAMES = ("image", "images", "pixels"), ("label", "labels")
+
+
+def read_parquet(
+    path: Path, spec: ImageSpec, limits: Limits, invert: bool = False
+) -> tuple[np.ndarray, np.ndarray | list[str] | None]:
+    """Images (count, height, width, channels), and labels as numbers or names, of a table with a column `image`.
+
+    The column `label` may be missing: labels are None then. An image is an encoded PNG or JPEG, which is read like a
+    picture; or a struct with such `bytes`, as the data sets of Hugging Face have it; or numbers, which keep their size:
+    a list of lists, or one list with as many numbers as `spec` has, or one list that makes a grey square. Whole numbers
+    from 0 to 255 become uint8. `invert` turns dark ink on light paper into light ink on black.
+
+    Raises:
+        UnreadableImagesError: it is no such table, a picture is broken, or the table is larger than `limits`.
+    """
+    try:
+        with pq.ParquetFile(path) as table:
+            image = next((name for name in IMAGE_NAMES if name in table.schema_arrow.names), None)
+            label = next((name for name in LABEL_NAMES if name in table.schema_arrow.names), None)
+            if image is None:
+                raise UnreadableImagesError(
+                    f"columns {', '.join(table.schema_arrow.names)}; expected image, label", path
+                )
+            _check_size(path, table.metadata, limits)
+            found = table.read(columns=[name for name in (image, label) if name])
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = f"not a readable Parquet file ({' '.join(str(error).split())[:200]})"
+        raise UnreadableImagesError(reason, path) from None
+    if any(column.null_count for column in found.columns) or not found.num_rows:
+        raise UnreadableImagesError("has no rows, or rows without an image or a label", path)
+    images = _read_images(path, found.column(image).combine_chunks(), spec, limits.pixels, invert)
+    return images, _read_labels(found.column(label).combine_chunks()) if label else None
+
+
+def write_parquet(path: Path, images: np.ndarray, labels: np.ndarray | None) -> None:
+    """Write images (count, height, width, channels) uint8 as one list of numbers each, and labels, if there are any."""
+    columns = {"image": pa.array(list(images.reshape(len(images), -1)), pa.list_(pa.uint8()))}
+    pq.write_table(pa.table(columns if labels is None else {**columns, "label": labels}), path)
+
+
+def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
+    """By what the footer says of rows, bytes and values: a list of equal numbers takes no bytes."""
+    groups = [about.row_group(group) for group in range(about.num_row_groups)]
+    columns = [group.column(index) for group in groups for index in range(group.num_columns)]
+    size = max(sum(part.total_uncompressed_size for part in columns), sum(part.num_values for part in columns))
+    if about.num_rows > limits.rows or size > limits.bytes:
+        most = f"at most {limits.rows:,} and {limits.bytes:,} are read"
+        raise UnreadableImagesError(f"{about.num_rows:,} rows, {size:,} bytes; {most}", path)
+
+
+def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> np.ndarray:
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        column = column.field("bytes")
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        if column.null_count:
+            raise UnreadableImagesError("has rows whose picture lies in another file; send the bytes", path)
+        rows = enumerate(column)
+        return np.stack([_read_picture(path, row, content.as_py(), spec, most_pixels, invert) for row, content in rows])
+    numbers = _read_numbers(path, column, spec)
+    return inverted(numbers) if invert else numbers
+
+
+def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> np.ndarray:
+    shape = [len(column)]
+    while _is_list(column.type):
+        lengths = pc.min_max(pc.list_value_length(column)).as_py()
+        if column.null_count or lengths["min"] != lengths["max"]:
+            raise UnreadableImagesError(f"images of {lengths['min']} and of {lengths['max']} pixels, or none", path)
+        shape.append(lengths["min"])
+        column = column.flatten()
+    if len(shape) == 2:
+        shape[1:] = spec.shape if shape[1] == spec.dimensions else [math.isqrt(shape[1])] * 2
+    numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    if len(shape) not in (3, 4) or math.prod(shape) != len(column) or column.null_count or not numbers:
+        raise UnreadableImagesError(
+            f"images are {column.type} of shape {shape[1:]}, expected squares of numbers or pictures", path
+        )
+    pixels = as_stack(column.to_numpy(zero_copy_only=False).reshape(shape))
+    is_byte = pixels.dtype.kind in "ui" and pixels.min() >= 0 and pixels.max() <= 255
+    return pixels.astype("uint8") if is_byte else pixels
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _read_picture(path: Path, row: int, content: bytes, spec: ImageSpec, most_pixels: int, invert: bool) -> np.ndarray:
+    try:
+        return read_picture(io.BytesIO(content), spec, most_pixels, invert)
+    except UnreadableImagesError as error:
+        raise UnreadableImagesError(f"row {row}: {error.reason}", path) from None
+
+
+def _read_labels(column: pa.Array) -> np.ndarray | list[str]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return column.to_pylist()
+    return column.to_numpy(zero_copy_only=False)

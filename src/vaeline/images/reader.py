@@ -1,0 +1,128 @@
+"""The one reader of files of images: pictures, NumPy files, Parquet tables and IDX files.
+
+Training, validation, ingestion, monitoring, the commands and the service all read by it, so that a file gives the same
+array everywhere. Pictures come in the size that is asked for; arrays keep their own until `fitting` changes it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vaeline.images import pictures
+from vaeline.images.array_files import read_npy, read_npz
+from vaeline.images.errors import UnreadableImagesError, named
+from vaeline.images.fitting import as_stack, as_stack_or_one, inverted
+from vaeline.images.idx import read_idx_images
+from vaeline.images.limits import Limits
+from vaeline.images.parquet import read_parquet
+from vaeline.images.pictures import check_size, read_picture
+from vaeline.images.spec import ImageSpec
+
+NPZ_NAMES = (("x_train", "y_train"), ("images", "labels"), ("x", "y"))
+NPZ_TEST_NAMES = ("x_test", "y_test")
+IDX_ENDINGS = ("-ubyte", "-ubyte.gz")
+OTHER_PICTURES = frozenset(
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+Labels = np.ndarray | list[str] | None
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """Images (count, height, width, channels) of any type, and labels as numbers or names, or None.
+
+    `test_images` and `test_labels` are None where the file has no test set of its own.
+    """
+
+    images: np.ndarray
+    labels: Labels = None
+    test_images: np.ndarray | None = None
+    test_labels: Labels = None
+
+
+def is_readable(file: Path) -> bool:
+    """Whether a file is one of images by its name."""
+    return file.suffix.lower() in READERS or file.name.endswith(IDX_ENDINGS)
+
+
+def read_file(file: Path, spec: ImageSpec, limits: Limits, invert: bool = False) -> FoundImages:
+    """The images in one file: a picture in the size `spec`, an array of its own size and type.
+
+    `invert` turns dark ink on light paper into light ink on black.
+
+    Raises:
+        UnreadableImagesError: the file is missing, has another form, is broken, or is larger than `limits`.
+    """
+    if not file.is_file():
+        raise UnreadableImagesError("no such file or folder", file)
+    if not is_readable(file):
+        raise UnreadableImagesError(
+            "neither a PNG or JPEG picture nor .npy, .npz, .parquet or an IDX file, by its name", file
+        )
+    with named(file):
+        found = READERS.get(file.suffix.lower(), _read_idx)(file, spec, limits, invert)
+        _check_limits(found.images, limits)
+        if found.test_images is not None:
+            _check_limits(found.test_images, limits)
+    return found
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder in the order of their names, without hidden ones and what operating systems leave."""
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        if file.is_file() and not any(part.startswith(".") or part in LITTER for part in parts):
+            yield file
+
+
+def _check_limits(images: np.ndarray, limits: Limits) -> None:
+    check_size(images.shape[1:3], limits.pixels)
+    if len(images) > limits.rows:
+        raise UnreadableImagesError(f"{len(images):,} images, at most {limits.rows:,} are read")
+
+
+def _read_picture(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:
+    return FoundImages(read_picture(file, spec, limits.pixels, invert)[None])
+
+
+def _read_npy(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:
+    return FoundImages(_ink(as_stack_or_one(read_npy(file)), invert))
+
+
+def _read_npz(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:
+    names = [name for pair in NPZ_NAMES for name in pair]
+    arrays = read_npz(file, (*names, *NPZ_TEST_NAMES), limits.bytes)
+    for image_name, label_name in NPZ_NAMES:
+        if image_name in arrays:
+            test = arrays.get(NPZ_TEST_NAMES[0]) if image_name == NPZ_NAMES[0][0] else None
+            return FoundImages(
+                _ink(as_stack(arrays[image_name]), invert),
+                arrays.get(label_name),
+                None if test is None else _ink(as_stack(test), invert),
+                None if test is None else arrays.get(NPZ_TEST_NAMES[1]),
+            )
+    raise UnreadableImagesError(f"holds {', '.join(arrays)}, but no images; expected one of the pairs of {names}")
+
+
+def _read_parquet(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:
+    return FoundImages(*read_parquet(file, spec, limits, invert))
+
+
+def _read_idx(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:
+    return FoundImages(_ink(read_idx_images(file, limits.bytes), invert))
+
+
+def _ink(images: np.ndarray, invert: bool) -> np.ndarray:
+    return inverted(images) if invert else images
+
+
+READERS = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".parquet": _read_parquet,
+    **dict.fromkeys(pictures.ENDINGS, _read_picture),
+}
