@@ -6,7 +6,8 @@ from keras.optimizers.schedules import CosineDecay
 from tqdm import tqdm
 
 from vaeline.classifier.network import Classifier
-from vaeline.data.prepared import scale
+from vaeline.images.arrays import to_unit
+from vaeline.images.spec import ImageSpec
 from vaeline.params.classify import ClassifyParams
 from vaeline.training.batches import epoch_order
 
@@ -15,12 +16,12 @@ WEIGHT_DECAY = 1e-3
 
 
 def fit_classifier(images: np.ndarray, labels: np.ndarray, classes: int, params: ClassifyParams) -> Classifier:
-    """A classifier trained on images (count, height, width) uint8 with labels (count,), shifted by up to two pixels.
+    """A classifier trained on images (count, height, width, channels) uint8 with labels (count,).
 
-    Order and shifts are functions of (seed, epoch).
+    Each image is shifted by up to two pixels. Order and shifts are functions of (seed, epoch).
     """
     keras.utils.set_random_seed(params.seed)
-    classifier = Classifier(image_shape=images.shape[1:], classes=classes, width=params.width)
+    classifier = Classifier(image=ImageSpec.of_shape(images.shape), classes=classes, width=params.width)
     steps = -(-len(images) // params.batch_size)
     warmup = min(steps, params.epochs * steps - 1)
     schedule = CosineDecay(
@@ -39,15 +40,18 @@ def fit_classifier(images: np.ndarray, labels: np.ndarray, classes: int, params:
             for start in range(0, len(images), params.batch_size):
                 rows = order[start : start + params.batch_size]
                 rng = np.random.default_rng([params.seed, epoch, start])
-                classifier.train_on_batch(scale(shift(images[rows], rng)), labels[rows])
+                classifier.train_on_batch(to_unit(shift(images[rows], rng)), labels[rows])
                 bar.update()
     return classifier
 
 
 def shift(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each image (count, height, width) moved by up to two pixels up or down and left or right, zeros moving in."""
-    count, height, width = images.shape
-    padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)))
+    """Images (count, height, width, channels), each moved by up to two pixels up or down and left or right.
+
+    Zeros move in.
+    """
+    count, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     down, right = rng.integers(0, 2 * SHIFT + 1, size=(2, count))
-    return windows[np.arange(count), down, right]
+    return np.moveaxis(windows[np.arange(count), down, right], 1, -1)

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from vaeline.archive import with_image_spec
+from vaeline.images.spec import ImageSpec
+
 FEATURES = 64
 STRIDES = (2, 2, 1)
 KERNELS = (5, 5, 3)
@@ -14,21 +17,21 @@ BATCH = 500
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class Classifier(keras.Model):
-    """Images (batch, height, width) in [0, 1] to logits (batch, classes), by way of 64 features."""
+    """Images (batch, height, width, channels) in [0, 1] to logits (batch, classes), by way of 64 features."""
 
-    def __init__(self, *, image_shape: tuple[int, int], classes: int, width: int, **kwargs):
+    def __init__(self, *, image: ImageSpec | dict[str, int], classes: int, width: int, **kwargs):
         super().__init__(**{"name": "classifier", **kwargs})
-        self.image_shape = tuple(image_shape)
+        self.image = ImageSpec.model_validate(image)
         self.classes = classes
         self.width = width
-        self.trunk = _build_trunk(self.image_shape, width)
+        self.trunk = _build_trunk(self.image, width)
         self.dropout = layers.Dropout(0.3, name="dropout")
         self.head = layers.Dense(classes, name="logits")
         self.head.build((None, FEATURES))
         self.built = True
 
     def features(self, images):
-        """What the last layer sees of images (batch, height, width): (batch, 64), not negative."""
+        """What the last layer sees of images (batch, height, width, channels): (batch, 64), not negative."""
         return self.trunk(images, training=False)
 
     def call(self, images, training=None):
@@ -37,22 +40,29 @@ class Classifier(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "image_shape": list(self.image_shape),
+            "image": self.image.model_dump(),
             "classes": self.classes,
             "width": self.width,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Classifier":
+        return super().from_config(with_image_spec(config), custom_objects)
+
 
 def features_and_labels(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features (count, 64), float64, and the likeliest label (count,) of images (count, height, width) in [0, 1]."""
+    """Features (count, 64), float64, and the likeliest label (count,) of images.
+
+    Images are float32 (count, height, width, channels) in [0, 1].
+    """
     parts = [classifier.features(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     labels = [ops.convert_to_numpy(ops.argmax(classifier.head(part), axis=1)) for part in parts]
     return np.concatenate([ops.convert_to_numpy(part) for part in parts]).astype("float64"), np.concatenate(labels)
 
 
-def _build_trunk(image_shape: tuple[int, int], width: int) -> keras.Model:
-    images = keras.Input(image_shape, name="images")
-    features = layers.Reshape((*image_shape, 1), name="channel")(images)
+def _build_trunk(image: ImageSpec, width: int) -> keras.Model:
+    images = keras.Input(image.shape, name="images")
+    features = images
     for index, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
         name = f"conv_{index}"
         filters = width * 2**index

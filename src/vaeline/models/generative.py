@@ -9,14 +9,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from vaeline.archive import with_image_spec
 from vaeline.data.prepared import mean_image
-from vaeline.models.likelihoods import build_likelihood
+from vaeline.images.spec import ImageSpec
+from vaeline.models.likelihoods.build import build_likelihood
 from vaeline.models.networks import initialize_output_bias
 from vaeline.params.model import ModelParams
 
 
 class GenerativeModel(keras.Model):
-    """Images are float arrays (batch, height, width) in [0, 1], labels integers (batch,), losses nats per image.
+    """Images are float arrays (batch, height, width, channels) in [0, 1], labels integers (batch,).
+
+    Losses are in nats per image. `image` is the size of the images and the number of their channels.
 
     A subclass sets `encoder`, `decoder` and `prior`, and defines what raises NotImplementedError here.
     """
@@ -33,14 +37,14 @@ class GenerativeModel(keras.Model):
     def __init__(
         self,
         params: ModelParams | dict[str, Any],
-        image_shape: tuple[int, int] = (28, 28),
+        image: ImageSpec | dict[str, int],
         classes: int = 1,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(**{"name": "model", **kwargs})
         self.params = ModelParams.model_validate(params)
-        self.image_shape = tuple(image_shape)
+        self.image = ImageSpec.model_validate(image)
         self.classes = classes
         self.seed = seed
         self.likelihood = build_likelihood(self.params.likelihood, self.params.sigma)
@@ -80,11 +84,11 @@ class GenerativeModel(keras.Model):
         return images
 
     def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Start from the training images (count, height, width) uint8; here, the decoder's bias at their mean."""
-        initialize_output_bias(self.decoder, mean_image(images))
+        """Start from the training images (count, height, width, channels) uint8: the decoder's bias at their mean."""
+        initialize_output_bias(self.decoder, mean_image(images), self.likelihood)
 
     def complete(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Fit what is fitted after training, to training images (count, height, width) uint8."""
+        """Fit what is fitted after training, to training images (count, height, width, channels) uint8."""
 
     def encode(self, images, labels=None):
         """`z_mean` (batch, latent_dim) and `z_log_var` (batch, noise_dim) of images; labels are guessed if need be."""
@@ -95,15 +99,15 @@ class GenerativeModel(keras.Model):
         raise NotImplementedError
 
     def decode_logits(self, z):
-        """Latents (batch, latent_dim) to logits (batch, height, width)."""
+        """Latents (batch, latent_dim) to logits (batch, height, width, channels · parameters of the likelihood)."""
         return self.decoder(z, training=False)
 
     def decode(self, z):
-        """Latents (batch, latent_dim) to expected images (batch, height, width) in [0, 1]."""
+        """Latents (batch, latent_dim) to expected images (batch, height, width, channels) in [0, 1]."""
         return self.likelihood.mean(self.decode_logits(z))
 
     def reconstruct(self, images, labels=None):
-        """Images to the expected images of their `z_mean`, both (batch, height, width)."""
+        """Images to the expected images of their `z_mean`, both (batch, height, width, channels)."""
         return self.decode(self.encode(images, labels)[0])
 
     def log_prior(self, z):
@@ -119,7 +123,7 @@ class GenerativeModel(keras.Model):
         return self.prior.sample(n, seed, temperature)
 
     def sample(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
-        """`n` expected images (n, height, width) of latents drawn from the prior."""
+        """`n` expected images (n, height, width, channels) of latents drawn from the prior."""
         return self.decode(self.draw_latents(n, seed, temperature, label))
 
     def measure(self, *values) -> None:
@@ -128,5 +132,9 @@ class GenerativeModel(keras.Model):
             mean.update_state(value)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"image_shape": list(self.image_shape), "classes": self.classes, "seed": self.seed}
+        own = {"image": self.image.model_dump(), "classes": self.classes, "seed": self.seed}
         return {**super().get_config(), "params": self.params.model_dump(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "GenerativeModel":
+        return super().from_config(with_image_spec(config), custom_objects)

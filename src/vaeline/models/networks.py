@@ -1,8 +1,10 @@
 """Encoders and decoders; a decoder mirrors its encoder.
 
-An encoder maps images (batch, height, width) to what its heads read, a decoder maps z to logits (batch, height, width).
-The convolutional ones pass through a grid of features, a quarter of the image a side. Every layer has a name of its
-own: Keras would otherwise number them through the process, and equal models would not be equal bytes.
+An encoder maps images (batch, height, width, channels) to what its heads read, a decoder maps z to logits (batch,
+height, width, channels · parameters), where the likelihood says how many parameters a channel has. The convolutional
+ones pass through a grid of features, a quarter of the image a side, rounded up; their decoders crop what is too much
+at the bottom and at the right. Every layer has a name of its own: Keras would otherwise number them through the
+process, and equal models would not be equal bytes.
 """
 
 import math
@@ -12,71 +14,82 @@ import keras
 import numpy as np
 from keras import layers
 
+from vaeline.images.spec import ImageSpec
+from vaeline.models.likelihoods.base import Likelihood
 from vaeline.params.model import ModelParams
 
 CONV_FILTERS = (32, 64)
 CONV_UNITS = 16
 MLP_UNITS = (512, 256)
 
-Shape = tuple[int, int]
+Shape = tuple[int, int, int]
 
 
 def build_encoder(
-    params: ModelParams, image_shape: Shape, heads: Mapping[str, int], classes: int = 0, name: str = "encoder"
+    params: ModelParams, image: ImageSpec, heads: Mapping[str, int], classes: int = 0, name: str = "encoder"
 ) -> keras.Model:
     """A network from images to one vector for each of `heads`, sizes by name.
 
     With `classes` it takes [images, one-hot labels (batch, classes)], and a learned image of the label is added to the
     pixels: any first layer can then do what it could with the label beside them.
     """
-    images = keras.Input(image_shape, name="images")
+    images = keras.Input(image.shape, name="images")
     pixels, inputs = images, images
     if classes:
         label = keras.Input((classes,), name="label")
-        drawn = layers.Dense(math.prod(image_shape), use_bias=False, kernel_initializer="zeros", name="label_pixels")
-        pixels = layers.Add(name="labelled")([images, layers.Reshape(image_shape, name="label_image")(drawn(label))])
+        drawn = layers.Dense(image.dimensions, use_bias=False, kernel_initializer="zeros", name="label_pixels")
+        pixels = layers.Add(name="labelled")([images, layers.Reshape(image.shape, name="label_image")(drawn(label))])
         inputs = [images, label]
-    features = ENCODERS[params.architecture](pixels, params, image_shape)
+    features = ENCODERS[params.architecture](pixels, params)
     return keras.Model(inputs, [layers.Dense(size, name=head)(features) for head, size in heads.items()], name=name)
 
 
-def build_decoder(params: ModelParams, image_shape: Shape, latent_dim: int) -> keras.Model:
-    """A network from latents to logits; its last weights belong to the layer `logits`."""
+def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, parameters: int) -> keras.Model:
+    """A network from latents to logits, `parameters` a channel; its last weights belong to the layer `logits`."""
     latents = keras.Input((latent_dim,), name="z")
-    logits = DECODERS[params.architecture](latents, params, image_shape)
-    return keras.Model(latents, layers.Reshape(image_shape, name="images")(logits), name="decoder")
+    logits = DECODERS[params.architecture](latents, params, _logits_shape(image, parameters))
+    return keras.Model(latents, logits, name="decoder")
 
 
-def build_grid_encoder(params: ModelParams, image_shape: Shape, channels: int) -> keras.Model:
-    """A convolutional network from images to a grid of features (batch, height/4, width/4, channels)."""
-    images = keras.Input(image_shape, name="images")
-    features = GRID_ENCODERS[params.architecture](images, params, image_shape)
-    return keras.Model(images, layers.Conv2D(channels, 1, name="features")(features), name="encoder")
+def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int) -> keras.Model:
+    """A convolutional network from images to a grid of `features`: (batch, *grid_shape(image), features)."""
+    images = keras.Input(image.shape, name="images")
+    grid = GRID_ENCODERS[params.architecture](images, params)
+    return keras.Model(images, layers.Conv2D(features, 1, name="features")(grid), name="encoder")
 
 
-def build_grid_decoder(params: ModelParams, image_shape: Shape, channels: int) -> keras.Model:
-    """A convolutional network from a grid of features to logits (batch, height, width)."""
-    grid = keras.Input((*grid_shape(image_shape), channels), name="z")
-    logits = GRID_DECODERS[params.architecture](grid, params, image_shape)
-    return keras.Model(grid, layers.Reshape(image_shape, name="images")(logits), name="decoder")
+def build_grid_decoder(params: ModelParams, image: ImageSpec, features: int, parameters: int) -> keras.Model:
+    """A convolutional network from a grid of `features` to logits, `parameters` a channel."""
+    grid = keras.Input((*grid_shape(image), features), name="z")
+    logits = GRID_DECODERS[params.architecture](grid, params, _logits_shape(image, parameters))
+    return keras.Model(grid, logits, name="decoder")
 
 
-def grid_shape(image_shape: Shape) -> Shape:
-    """Height and width of the grid between a convolutional encoder and its decoder."""
-    return image_shape[0] // 4, image_shape[1] // 4
+def grid_shape(image: ImageSpec) -> tuple[int, int]:
+    """Height and width of the grid between a convolutional encoder and its decoder: a quarter each, rounded up."""
+    return _quarter(image.height), _quarter(image.width)
 
 
-def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray) -> None:
-    """Start the decoder at the training mean: the bias of `logits` becomes logit(mean), clipped to ±5 nats.
+def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray, likelihood: Likelihood) -> None:
+    """Start the decoder at the training mean: the bias of `logits` becomes the likelihood's logits of the mean.
 
-    A layer with one bias a pixel gets the mean image (height, width), a convolution the mean pixel
-    (Burda et al. 2015, appendix; a model then need not learn where ink is).
+    A dense layer has one bias for each number and gets the mean image (height, width, channels), a convolution gets
+    the mean pixel (channels,) (Burda et al. 2015, appendix; a model then need not learn where ink is).
     """
-    bias = decoder.get_layer("logits").bias
-    mean = mean_image.reshape(-1) if bias.shape[0] == mean_image.size else np.full(bias.shape, mean_image.mean())
-    floor = 1 / (1 + math.exp(5))
-    probability = np.clip(mean, floor, 1 - floor)
-    bias.assign(np.log(probability) - np.log1p(-probability))
+    layer = decoder.get_layer("logits")
+    if isinstance(layer, layers.Dense):
+        bias = likelihood.initial_logits(mean_image).reshape(-1)
+    else:
+        bias = likelihood.initial_logits(mean_image.mean(axis=(0, 1)))
+    layer.bias.assign(np.tile(bias, layer.bias.shape[0] // len(bias)))
+
+
+def _logits_shape(image: ImageSpec, parameters: int) -> Shape:
+    return image.height, image.width, image.channels * parameters
+
+
+def _quarter(side: int) -> int:
+    return -(-side // 4)
 
 
 def _normalized(features, params: ModelParams, name: str):
@@ -117,34 +130,41 @@ def _residual_blocks(features, filters: int, params: ModelParams, name: str):
     return features
 
 
-def _pixel_logits(features, image_shape: Shape):
-    return layers.Dense(math.prod(image_shape), name="logits")(features)
+def _dense_logits(features, shape: Shape):
+    """One logit for each number of the shape, by a dense layer."""
+    return layers.Reshape(shape, name="images")(layers.Dense(math.prod(shape), name="logits")(features))
 
 
-def _encode_mlp(images, params: ModelParams, image_shape: Shape):
+def _cropped(features, shape: Shape):
+    """Features (batch, height, width, channels) without what lies beyond the shape at the bottom and at the right."""
+    below, beside = (have - wanted for have, wanted in zip(features.shape[1:3], shape[:2], strict=True))
+    return layers.Cropping2D(((0, below), (0, beside)), name="crop")(features) if below or beside else features
+
+
+def _encode_mlp(images, params: ModelParams):
     features = layers.Flatten(name="pixels")(images)
     for index, units in enumerate(MLP_UNITS):
         features = _dense(features, units, params, f"dense_{index}")
     return features
 
 
-def _decode_mlp(features, params: ModelParams, image_shape: Shape):
+def _decode_mlp(features, params: ModelParams, shape: Shape):
     for index, units in enumerate(reversed(MLP_UNITS)):
         features = _dense(features, units, params, f"dense_{index}")
-    return _pixel_logits(features, image_shape)
+    return _dense_logits(features, shape)
 
 
-def _encode_resmlp(images, params: ModelParams, image_shape: Shape):
+def _encode_resmlp(images, params: ModelParams):
     features = layers.Flatten(name="pixels")(images)
     return _residual(_dense(features, params.width, params, "entry"), params)
 
 
-def _decode_resmlp(features, params: ModelParams, image_shape: Shape):
-    return _pixel_logits(_residual(_dense(features, params.width, params, "entry"), params), image_shape)
+def _decode_resmlp(features, params: ModelParams, shape: Shape):
+    return _dense_logits(_residual(_dense(features, params.width, params, "entry"), params), shape)
 
 
-def _encode_conv_grid(images, params: ModelParams, image_shape: Shape):
-    features = layers.Reshape((*image_shape, 1), name="channel")(images)
+def _encode_conv_grid(images, params: ModelParams):
+    features = images
     for index, filters in enumerate(CONV_FILTERS):
         name = f"conv_{index}"
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=name)(features)
@@ -152,57 +172,57 @@ def _encode_conv_grid(images, params: ModelParams, image_shape: Shape):
     return features
 
 
-def _encode_conv(images, params: ModelParams, image_shape: Shape):
-    grid = _encode_conv_grid(images, params, image_shape)
+def _encode_conv(images, params: ModelParams):
+    grid = _encode_conv_grid(images, params)
     return _dense(layers.Flatten(name="grid")(grid), CONV_UNITS, params, "dense")
 
 
-def _decode_conv_grid(features, params: ModelParams, image_shape: Shape):
+def _decode_conv_grid(features, params: ModelParams, shape: Shape):
     for index, filters in enumerate(reversed(CONV_FILTERS)):
         name = f"conv_{index}"
         features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
         features = _finish(features, params, name)
-    return layers.Conv2DTranspose(1, 3, padding="same", name="logits")(features)
+    return _cropped(layers.Conv2DTranspose(shape[2], 3, padding="same", name="logits")(features), shape)
 
 
-def _decode_conv(features, params: ModelParams, image_shape: Shape):
-    shape = (*grid_shape(image_shape), CONV_FILTERS[-1])
-    features = _dense(features, math.prod(shape), params, "dense")
-    return _decode_conv_grid(layers.Reshape(shape, name="grid")(features), params, image_shape)
+def _decode_conv(features, params: ModelParams, shape: Shape):
+    grid = (_quarter(shape[0]), _quarter(shape[1]), CONV_FILTERS[-1])
+    features = _dense(features, math.prod(grid), params, "dense")
+    return _decode_conv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 
 
-def _encode_resconv_grid(images, params: ModelParams, image_shape: Shape):
-    features = layers.Reshape((*image_shape, 1), name="channel")(images)
+def _encode_resconv_grid(images, params: ModelParams):
+    features = images
     for index, filters in enumerate((params.width, 2 * params.width)):
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=f"down_{index}")(features)
         features = _residual_blocks(features, filters, params, f"block_{index}")
     return _finish(features, params, "grid")
 
 
-def _encode_resconv(images, params: ModelParams, image_shape: Shape):
-    return layers.Flatten(name="grid")(_encode_resconv_grid(images, params, image_shape))
+def _encode_resconv(images, params: ModelParams):
+    return layers.Flatten(name="grid")(_encode_resconv_grid(images, params))
 
 
-def _decode_resconv_grid(features, params: ModelParams, image_shape: Shape):
+def _decode_resconv_grid(features, params: ModelParams, shape: Shape):
     """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158): JAX is slow at transposed ones on a CPU."""
-    height, width = grid_shape(image_shape)
+    height, width = _quarter(shape[0]), _quarter(shape[1])
     features = layers.Conv2D(2 * params.width, 3, padding="same", name="entry")(features)
     features = _residual_blocks(features, 2 * params.width, params, "block_0")
     features = layers.Conv2D(4 * params.width, 3, padding="same", name="up")(_finish(features, params, "up"))
     features = _spread(features, height, width, params.width, "spread_0")
     features = _finish(_residual_blocks(features, params.width, params, "block_1"), params, "last")
-    logits = layers.Conv2D(4, 3, padding="same", name="logits")(features)
-    return _spread(logits, 2 * height, 2 * width, 1, "spread_1")
+    logits = layers.Conv2D(4 * shape[2], 3, padding="same", name="logits")(features)
+    return _cropped(_spread(logits, 2 * height, 2 * width, shape[2], "spread_1"), shape)
 
 
-def _decode_resconv(features, params: ModelParams, image_shape: Shape):
-    shape = (*grid_shape(image_shape), params.width)
-    features = layers.Dense(math.prod(shape), name="dense")(features)
-    return _decode_resconv_grid(layers.Reshape(shape, name="grid")(features), params, image_shape)
+def _decode_resconv(features, params: ModelParams, shape: Shape):
+    grid = (_quarter(shape[0]), _quarter(shape[1]), params.width)
+    features = layers.Dense(math.prod(grid), name="dense")(features)
+    return _decode_resconv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 
 
 def _spread(features, height: int, width: int, channels: int, name: str):
-    """Four channels become one on a grid of twice the size: (…, height, width, 4 · channels), rearranged."""
+    """(…, height, width, 4 · channels) to (…, 2 · height, 2 · width, channels), rearranged."""
     features = layers.Reshape((height, width, 2, 2, channels), name=f"{name}_parts")(features)
     features = layers.Permute((1, 3, 2, 4, 5), name=f"{name}_order")(features)
     return layers.Reshape((2 * height, 2 * width, channels), name=name)(features)

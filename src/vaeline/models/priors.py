@@ -13,6 +13,7 @@ import numpy as np
 from keras import layers, ops
 from sklearn.mixture import GaussianMixture
 
+from vaeline.images.spec import ImageSpec
 from vaeline.params.model import PriorParams
 
 LOG_2PI = math.log(2 * math.pi)
@@ -47,7 +48,7 @@ class Prior(layers.Layer):
         return log_normal(z, z_mean, z_log_var) - self.log_prob(z)
 
     def initialize(self, images: np.ndarray, rng: np.random.Generator) -> None:
-        """Start from training images (count, height, width) in [0, 1]."""
+        """Start from training images (count, height, width, channels) in [0, 1]."""
 
     def fit(self, z: np.ndarray, seed: int) -> None:
         """Fit what is fitted after training to draws (count, latent_dim) from the aggregated posterior."""
@@ -76,11 +77,11 @@ class VampPrior(Prior):
     Pseudo-inputs start as random training images, held inside (0, 1) by a sigmoid.
     """
 
-    def __init__(self, encoder: keras.Model, components: int, image_shape: tuple[int, int]):
+    def __init__(self, encoder: keras.Model, components: int, image: ImageSpec):
         super().__init__()
         self.encoder = encoder
         self.pseudo_logits = self.add_weight(
-            shape=(components, *image_shape), initializer="zeros", name="pseudo_inputs"
+            shape=(components, *image.shape), initializer="zeros", name="pseudo_inputs"
         )
 
     def initialize(self, images: np.ndarray, rng: np.random.Generator) -> None:
@@ -88,8 +89,12 @@ class VampPrior(Prior):
         chosen = np.clip(images[rng.choice(len(images), components, replace=len(images) < components)], 0.02, 0.98)
         self.pseudo_logits.assign(np.log(chosen) - np.log1p(-chosen))
 
+    def load_own_variables(self, store) -> None:
+        """Archives that were made before images had channels hold pseudo-inputs without that axis."""
+        self.pseudo_logits.assign(np.reshape(store["0"], self.pseudo_logits.shape))
+
     def pseudo_inputs(self):
-        """Images (components, height, width) in (0, 1)."""
+        """Images (components, height, width, channels) in (0, 1)."""
         return ops.sigmoid(self.pseudo_logits)
 
     def log_prob(self, z):
@@ -305,11 +310,11 @@ class MixtureByLabel(LabelledPrior):
             prior.fit(latents[label[:, index] == 1], seed)
 
 
-def build_prior(params: PriorParams, latent_dim: int, encoder: keras.Model, image_shape: tuple[int, int]) -> Prior:
+def build_prior(params: PriorParams, latent_dim: int, encoder: keras.Model, image: ImageSpec) -> Prior:
     """The prior that `params` ask for, over `latent_dim` latents of `encoder`."""
     kinds: dict[str, Any] = {
         "normal": lambda: StandardNormal(latent_dim),
-        "vamp": lambda: VampPrior(encoder, params.components, image_shape),
+        "vamp": lambda: VampPrior(encoder, params.components, image),
         "flow": lambda: FlowPrior(latent_dim, params.layers, params.width),
         "mixture": lambda: MixturePrior(latent_dim, params.components),
     }

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vaeline.data.prepared import scale
+from vaeline.images.arrays import binarize, to_unit
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_decoder, build_encoder
 from vaeline.models.priors import Prior, StandardNormal, build_prior, kl_by_latent
@@ -30,10 +30,10 @@ class VAE(GenerativeModel):
     fitted after training.
     """
 
-    def __init__(self, params, image_shape=(28, 28), classes=1, seed=0, **kwargs):
-        super().__init__(params, image_shape, classes, seed, **kwargs)
+    def __init__(self, params, image, classes=1, seed=0, **kwargs):
+        super().__init__(params, image, classes, seed, **kwargs)
         self.encoder = self._build_encoder()
-        self.decoder = build_decoder(self.params, self.image_shape, self.latent_dim)
+        self.decoder = build_decoder(self.params, self.image, self.latent_dim, self.likelihood.parameters)
         self.prior = self._build_prior()
         self.training_prior = self._build_standard_prior() if self.params.prior.kind == "mixture" else self.prior
         self.noise_generator = keras.random.SeedGenerator(seed)
@@ -42,7 +42,7 @@ class VAE(GenerativeModel):
         super().initialize(images, labels)
         rng = np.random.default_rng(self.seed)
         some = images[np.sort(rng.permutation(len(images))[:FITTED_IMAGES])]
-        self.prior.initialize(scale(some), rng)
+        self.prior.initialize(to_unit(some), rng)
 
     def complete(self, images: np.ndarray, labels: np.ndarray) -> None:
         if self.prior is self.training_prior:
@@ -51,8 +51,9 @@ class VAE(GenerativeModel):
         chosen = np.sort(rng.permutation(len(images))[:FITTED_IMAGES])
         z = []
         for rows in np.array_split(chosen, 1 + len(chosen) // ROWS_AT_ONCE):
-            greys = scale(images[rows])
-            seen = (rng.random(greys.shape) < greys).astype("float32") if self.params.binarize else greys
+            seen = to_unit(images[rows])
+            if self.params.binarize:
+                seen = binarize(seen, rng.random(seen.shape))
             z_mean, z_log_var = self.encode(seen, labels[rows])
             noise = rng.standard_normal(z_log_var.shape, dtype="float32")
             z.append(ops.convert_to_numpy(self.reparameterize(z_mean, z_log_var, noise)))
@@ -92,10 +93,10 @@ class VAE(GenerativeModel):
 
     def _build_encoder(self) -> Any:
         heads = {"z_mean": self.params.latent_dim, "z_log_var": self.params.latent_dim}
-        return build_encoder(self.params, self.image_shape, heads)
+        return build_encoder(self.params, self.image, heads)
 
     def _build_prior(self) -> Prior:
-        return build_prior(self.params.prior, self.params.latent_dim, self.encoder, self.image_shape)
+        return build_prior(self.params.prior, self.params.latent_dim, self.encoder, self.image)
 
     def _build_standard_prior(self) -> Prior:
         return StandardNormal(self.params.latent_dim)

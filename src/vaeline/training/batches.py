@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeline.data.prepared import scale
+from vaeline.images.arrays import binarize, to_unit
 
 PIXEL_STREAM = 1
 
 
 class Examples(NamedTuple):
-    """Images (count, height, width) uint8, perhaps on disk, and their labels (count,)."""
+    """Images (count, height, width, channels) uint8, perhaps on disk, and their labels (count,)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -27,14 +27,14 @@ def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int)
     order = epoch_order(len(examples.images), seed, epoch)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        yield Examples(scale(examples.images[rows]), examples.labels[rows])
+        yield Examples(to_unit(examples.images[rows]), examples.labels[rows])
 
 
 def ordered_batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
     """Batches of all images in their own order, the images float32 in [0, 1]."""
     for start in range(0, len(examples.images), batch_size):
         rows = slice(start, start + batch_size)
-        yield Examples(scale(examples.images[rows]), examples.labels[rows])
+        yield Examples(to_unit(examples.images[rows]), examples.labels[rows])
 
 
 def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Examples]:
@@ -45,4 +45,4 @@ def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Ex
     rng = np.random.default_rng([seed, epoch, PIXEL_STREAM])
     for images, labels in batches:
         uniform = rng.random(images.shape, dtype="float32")
-        yield Examples((uniform < images).astype("float32"), labels)
+        yield Examples(binarize(images, uniform), labels)

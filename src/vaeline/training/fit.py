@@ -10,6 +10,7 @@ from keras.utils import set_random_seed
 from tqdm import tqdm
 
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 from vaeline.kinds import model_class
 from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel
@@ -26,7 +27,7 @@ VALIDATION_NOISE = 2**31
 def start(train: Examples, classes: int, model_params: ModelParams, params: TrainParams) -> Progress:
     """An untrained model that starts from what `train` looks like; `classes` is the number of labels."""
     set_random_seed(params.seed)
-    model = build_model(model_params, train.images.shape[1:], classes, params.seed)
+    model = build_model(model_params, ImageSpec.of_shape(train.images.shape), classes, params.seed)
     model.initialize(*train)
     steps_per_epoch = -(-len(train.images) // params.batch_size)
     jit_compile = params.jit_compile or keras.backend.backend() == "jax"  # else JAX compiles each operation by itself

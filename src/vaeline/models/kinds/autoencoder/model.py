@@ -42,7 +42,7 @@ class Autoencoder(VAE):
         return ops.mean(reconstruction)
 
     def _build_encoder(self) -> Any:
-        return build_encoder(self.params, self.image_shape, {"z_mean": self.params.latent_dim})
+        return build_encoder(self.params, self.image, {"z_mean": self.params.latent_dim})
 
 
 MODEL = Autoencoder

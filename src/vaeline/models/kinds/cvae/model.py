@@ -76,7 +76,7 @@ class ConditionalVAE(VAE):
 
     def _build_encoder(self) -> Any:
         heads = {"z_mean": self.params.latent_dim, "z_log_var": self.params.latent_dim}
-        return build_encoder(self.params, self.image_shape, heads, self.classes)
+        return build_encoder(self.params, self.image, heads, self.classes)
 
     def _build_prior(self) -> Prior:
         prior, latent_dim = self.params.prior, self.params.latent_dim

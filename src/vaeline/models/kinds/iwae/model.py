@@ -69,7 +69,8 @@ class IWAE(VAE):
     ) -> tuple[Float[Any, "batch samples"], Float[Any, "batch samples"]]:
         """−log p(x|z) and log q(z|x) − log p(z) of each draw, both (batch, k)."""
         flat = ops.reshape(z, (-1, self.latent_dim))
-        logits = ops.reshape(self.decoder(flat, training=training), (-1, z.shape[1], *self.image_shape))
+        logits = self.decoder(flat, training=training)
+        logits = ops.reshape(logits, (-1, z.shape[1], *logits.shape[1:]))
         log_prior = ops.reshape(self.training_prior.log_prob(flat), (-1, z.shape[1]))
         return self.likelihood.nll(target[:, None], logits), log_normal(
             z, z_mean[:, None], z_log_var[:, None]

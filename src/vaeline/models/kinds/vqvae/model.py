@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from vaeline.data.prepared import scale
+from vaeline.images.arrays import to_unit
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
 from vaeline.models.kinds.vqvae.codebook import Codebook
@@ -30,12 +30,12 @@ class VQVAE(GenerativeModel):
 
     has_codes = True
 
-    def __init__(self, params, image_shape=(28, 28), classes=1, seed=0, **kwargs):
-        super().__init__(params, image_shape, classes, seed, **kwargs)
+    def __init__(self, params, image, classes=1, seed=0, **kwargs):
+        super().__init__(params, image, classes, seed, **kwargs)
         settings, dim = self.params.codebook, self.params.latent_dim
-        self.grid = grid_shape(self.image_shape)
-        self.encoder = build_grid_encoder(self.params, self.image_shape, dim)
-        self.decoder = build_grid_decoder(self.params, self.image_shape, dim)
+        self.grid = grid_shape(self.image)
+        self.encoder = build_grid_encoder(self.params, self.image, dim)
+        self.decoder = build_grid_decoder(self.params, self.image, dim, self.likelihood.parameters)
         self.codebook = Codebook(settings, dim, seed)
         self.normalization = layers.LayerNormalization(center=False, scale=False, name="normalization")
         self.normalization.build((None, *self.grid, dim))
@@ -64,7 +64,7 @@ class VQVAE(GenerativeModel):
         super().initialize(images, labels)
         chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
         parts = np.array_split(np.sort(chosen), -(-len(chosen) // IMAGES_AT_ONCE))
-        vectors = [ops.convert_to_numpy(self.read(scale(images[rows]), training=False)) for rows in parts]
+        vectors = [ops.convert_to_numpy(self.read(to_unit(images[rows]), training=False)) for rows in parts]
         self.codebook.initialize(np.concatenate(vectors).reshape(-1, self.params.latent_dim))
 
     def read(self, images, training=None):

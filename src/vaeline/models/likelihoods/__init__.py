@@ -1,0 +1,1 @@
+"""The likelihoods of pixels, one a file."""

@@ -1,0 +1,62 @@
+"""What every likelihood answers: how likely an image is, given the logits of a decoder."""
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+from keras import ops
+
+ROWS = (-2, -1)
+BIAS_BOUND = 5.0
+
+
+class Likelihood(ABC):
+    """A distribution over images (…, height, width, channels) in [0, 1], given logits.
+
+    Logits have the shape (…, height, width, channels · parameters). All likelihoods are in nats per image, summed over
+    height, width and channels; that of a density may be negative.
+    """
+
+    parameters = 1
+    """How many logits a decoder gives for each channel of a pixel."""
+    levels: int | None = None
+    """How many values a channel of a pixel can have: 2 where pixels are binary, None where they have a density."""
+
+    @abstractmethod
+    def mean(self, logits):
+        """The expected images (…, height, width, channels) in [0, 1]."""
+
+    def nll(self, images, logits):
+        """−log p(x|z) of each image, shape (…,); images and logits broadcast against each other."""
+        return self.rows_nll(as_rows(images), as_rows(logits))
+
+    @abstractmethod
+    def rows_nll(self, images, logits):
+        """`nll` of images and logits (…, height, width · channels): the sum over the last two axes.
+
+        Without an axis of channels, XLA adds the pixels of a grey image in the order of earlier versions.
+        """
+
+    @abstractmethod
+    def pairwise_nll(self, images, logits):
+        """−log p(x|z) of each of (n, …) images under each of (m, …) logits, shape (n, m), by one matrix product."""
+
+    def initial_logits(self, mean: np.ndarray) -> np.ndarray:
+        """Where a decoder starts: logits (…, channels · parameters) for the mean (…, channels) of the training images.
+
+        Here logit(mean), clipped to ±5 (Burda et al. 2015, appendix).
+        """
+        floor = 1 / (1 + math.exp(BIAS_BOUND))
+        probability = np.clip(mean, floor, 1 - floor)
+        return np.log(probability) - np.log1p(-probability)
+
+
+def as_rows(values):
+    """Images or logits (…, height, width, channels) as rows of pixels (…, height, width · channels)."""
+    height, width, channels = values.shape[-3:]
+    return ops.reshape(values, (*ops.shape(values)[:-3], height, width * channels))
+
+
+def flatten(images):
+    """Images or logits (n, …) as (n, numbers of one)."""
+    return ops.reshape(images, (ops.shape(images)[0], -1))

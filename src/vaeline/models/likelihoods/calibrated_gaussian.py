@@ -1,0 +1,22 @@
+"""Pixels with one learned standard deviation (σ-VAE, Rybkin et al. 2021, arXiv:2006.13202)."""
+
+import keras
+from keras import ops
+
+from vaeline.models.likelihoods.gaussian import Gaussian
+
+LEAST_LOG_SIGMA = -6.0
+
+
+class CalibratedGaussian(Gaussian, keras.layers.Layer):
+    """Pixels with one learned standard deviation of at least e^−6 around sigmoid(logits)."""
+
+    def __init__(self):
+        keras.layers.Layer.__init__(self, name="calibrated_gaussian")
+        self.raw_log_sigma = self.add_weight(shape=(), initializer="zeros", name="raw_log_sigma")
+        self.built = True
+
+    @property
+    def log_sigma(self):
+        """log σ, held above its floor without a kink."""
+        return LEAST_LOG_SIGMA + ops.softplus(self.raw_log_sigma - LEAST_LOG_SIGMA)

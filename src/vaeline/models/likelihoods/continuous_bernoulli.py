@@ -1,0 +1,30 @@
+"""Pixels in [0, 1] with the density of a continuous Bernoulli (Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845)."""
+
+from keras import ops
+
+from vaeline.models.likelihoods.base import ROWS, as_rows
+from vaeline.models.likelihoods.bernoulli import Bernoulli
+
+
+class ContinuousBernoulli(Bernoulli):
+    """Pixels in [0, 1] with a density ∝ exp(logit · x)."""
+
+    levels = None
+
+    def mean(self, logits):
+        small = ops.abs(logits) < 1e-2
+        safe = ops.where(small, 1.0, logits)
+        return ops.where(small, 0.5 + logits / 12, 0.5 / ops.tanh(safe / 2) + 0.5 - 1 / safe)
+
+    def rows_nll(self, images, logits):
+        return super().rows_nll(images, logits) - ops.sum(_log_normalizer(logits), axis=ROWS)
+
+    def pairwise_nll(self, images, logits):
+        return super().pairwise_nll(images, logits) - ops.sum(_log_normalizer(as_rows(logits)), axis=ROWS)
+
+
+def _log_normalizer(logits):
+    """log C(λ) of the continuous Bernoulli: log(logit / tanh(logit / 2)), which is log 2 at 0."""
+    small = ops.abs(logits) < 1e-2
+    safe = ops.where(small, 1.0, logits)
+    return ops.log(ops.where(small, 2 + ops.square(logits) / 6, safe / ops.tanh(safe / 2)))
