@@ -8,8 +8,9 @@ from vaeline.archive import save_archive
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import features_and_labels
 from vaeline.compute import fix_threads
-from vaeline.data.prepared import read_prepared, scale
+from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError, run_stage
+from vaeline.images.arrays import to_unit
 from vaeline.params.base import read_section
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.compute import ComputeParams
@@ -26,7 +27,7 @@ def main() -> None:
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     classifier = fit_classifier(train.images, train.labels, len(prepared.classes), settings)
 
-    _, predicted = features_and_labels(classifier, scale(validation.images))
+    _, predicted = features_and_labels(classifier, to_unit(validation.images))
     accuracy = float(np.mean(predicted == validation.labels))
     if accuracy < settings.min_accuracy:
         raise VaelineError(

@@ -11,14 +11,15 @@ from vaeline.archive import load_archive
 from vaeline.artifacts import atomic_file, digest, write_json
 from vaeline.classifier.network import Classifier
 from vaeline.compute import fix_threads
-from vaeline.data.idx import read_idx
-from vaeline.data.prepared import read_prepared, scale
+from vaeline.data.prepared import read_prepared
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import run_stage
 from vaeline.evaluation.group import Inputs
 from vaeline.evaluation.subject import Subject
 from vaeline.evaluation.summary import scores_table, summarize_by_class
 from vaeline.groups import GROUPS, measure_groups
+from vaeline.images.arrays import to_unit
+from vaeline.images.idx import read_idx_images
 from vaeline.latents.reference import read_reference, write_reference_of
 from vaeline.models.archive import load_model
 from vaeline.params.base import read_section
@@ -75,7 +76,7 @@ def main() -> None:
 def read_test_images(folder: Path) -> np.ndarray:
     """The test images of a data set, or its training images where it has no others, float32 in [0, 1]."""
     own_test_set = (folder / TEST_IMAGES).is_file()
-    return scale(np.asarray(read_idx(folder / (TEST_IMAGES if own_test_set else TRAIN_IMAGES))))
+    return to_unit(np.asarray(read_idx_images(folder / (TEST_IMAGES if own_test_set else TRAIN_IMAGES))))
 
 
 if __name__ == "__main__":

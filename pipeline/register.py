@@ -4,8 +4,9 @@ from pathlib import Path
 
 from vaeline.artifacts import digest, write_json
 from vaeline.closing_table import print_summary
-from vaeline.data.prepared import read_prepared, scale
+from vaeline.data.prepared import read_prepared
 from vaeline.errors import run_stage
+from vaeline.images.arrays import to_unit
 from vaeline.pyfunc.golden import IMAGES
 from vaeline.registry.candidates import register_candidate
 from vaeline.registry.names import candidate_name
@@ -20,7 +21,7 @@ REGISTRATION = Path("reports/registration.json")
 def main() -> None:
     prepared = read_prepared(PREPARED)
     name = candidate_name(prepared.manifest["name"])
-    asked_about = scale(prepared.splits["test"].images[:IMAGES])
+    asked_about = to_unit(prepared.splits["test"].images[:IMAGES])
     try:
         client = open_store()
         run = sync_run(client)

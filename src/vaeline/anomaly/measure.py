@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from vaeline.anomaly.one_class import DENSITIES, OneClass, anomaly_scores
-from vaeline.anomaly.separation import ALTERATIONS, RESAMPLES, alter, separation_table
+from vaeline.anomaly.separation import RESAMPLES, alter, alterations_of, separation_table
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
@@ -15,16 +15,20 @@ def measure_anomalies(
     subject: Subject,
     densities: Mapping[str, OneClass],
     others: Mapping[str, np.ndarray],
-    alterations: Iterable[str] = ALTERATIONS,
+    alterations: Iterable[str] | None = None,
 ) -> Part:
-    """AUROC and average precision of every score against altered test images and `others`, images by name."""
+    """AUROC and average precision of every score against altered test images and `others`, images by name.
+
+    Without `alterations`, all that such images can have.
+    """
+    kinds = alterations_of(subject.model.image) if alterations is None else alterations
 
     def scores(greys: np.ndarray) -> dict[str, np.ndarray]:
         rows = np.arange(len(greys))
         return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, densities)
 
     usual = scores(subject.greys)
-    strange = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in alterations}
+    strange = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in kinds}
     strange |= {name: scores(images) for name, images in others.items()}
     table = separation_table(usual, strange, subject.seed)
     protocol = {

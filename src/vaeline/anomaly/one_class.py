@@ -81,7 +81,7 @@ def image_statistics(
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
     z_mean, z_log_var = encode(model, images)
     return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
-        "ink": images.mean(axis=(1, 2), dtype="float64"),
+        "ink": images.mean(axis=(1, 2, 3), dtype="float64"),
         "z_norm": np.linalg.norm(z_mean.astype("float64"), axis=1),
         "z_log_sigma": 0.5 * z_log_var.sum(axis=1, dtype="float64"),
     }

@@ -1,6 +1,6 @@
 """How well a score tells strange images from usual ones; a higher score is stranger.
 
-Images are float32 (count, height, width) in [0, 1].
+Images are float32 (count, height, width, channels) in [0, 1].
 """
 
 from collections.abc import Callable, Mapping
@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+from vaeline.images.spec import ImageSpec
 
 RESAMPLES = 20
 
@@ -17,8 +19,15 @@ ALTERATIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] 
     "rotation": lambda images, rng: np.rot90(images, axes=(1, 2)),
     "inversion": lambda images, rng: 1 - images,
     "noise": lambda images, rng: rng.random(images.shape, dtype="float32"),
-    "constant": lambda images, rng: np.tile(rng.random((len(images), 1, 1), dtype="float32"), (1, *images.shape[1:])),
+    "constant": lambda images, rng: np.tile(
+        rng.random((len(images), 1, 1, 1), dtype="float32"), (1, *images.shape[1:])
+    ),
 }
+
+
+def alterations_of(image: ImageSpec) -> tuple[str, ...]:
+    """The alterations that keep the size of such images: turned by 90°, an image must be as wide as it is high."""
+    return tuple(name for name in ALTERATIONS if name != "rotation" or image.height == image.width)
 
 
 def alter(images: np.ndarray, alteration: str, seed: int) -> np.ndarray:

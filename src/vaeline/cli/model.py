@@ -39,6 +39,7 @@ from vaeline.scores import OOD_SCORES
 if TYPE_CHECKING:
     import numpy as np
 
+    from vaeline.images.spec import ImageSpec
     from vaeline.latents.reference import Reference
     from vaeline.registry.resolve import LoadedModel
 
@@ -225,7 +226,7 @@ def restore(
             raise VaelineError("restore: inpaint needs --mask x,y,width,height, and denoise takes none")
         found = open_model(model)
         require_posterior("restore", found)
-        missing = _mask(mask, found.model.image_shape) if mask else None
+        missing = _mask(mask, found.model.image) if mask else None
         with pictures(paths, found, invert) as given:
             import numpy as np
 
@@ -354,14 +355,14 @@ def _attribute(reference: "Reference", name: str) -> "np.ndarray":
     return reference.attributes[name]
 
 
-def _mask(text: str, shape: tuple[int, int]) -> "np.ndarray":
+def _mask(text: str, image: "ImageSpec") -> "np.ndarray":
     from vaeline.restoration.damage import rectangle
 
     try:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError:
         raise VaelineError(f"--mask {text}: expected four whole numbers x,y,width,height") from None
-    return rectangle(shape, x, y, width, height)
+    return rectangle(image, x, y, width, height)
 
 
 def _noise_streams(images: "np.ndarray") -> "np.ndarray":

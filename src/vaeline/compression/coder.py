@@ -4,14 +4,13 @@ Codes are int32 (count, latent_dim): z_mean in units of `step`.
 """
 
 import math
-from io import BytesIO
 
 import numpy as np
 from constriction import stream  # ty: ignore[missing-module-member]  # a Rust module without stubs
-from PIL import Image
 from scipy.special import log_ndtr
 
 from vaeline.errors import VaelineError
+from vaeline.images.pictures import encode_png
 
 BOUND = 16
 
@@ -66,11 +65,5 @@ def _limit(step: float) -> int:
 
 
 def png_bits(images: np.ndarray) -> np.ndarray:
-    """Bits of each image (count, height, width) uint8 as an optimized PNG file, shape (count,)."""
-    return np.array([_png_bits(image) for image in images])
-
-
-def _png_bits(image: np.ndarray) -> int:
-    stream = BytesIO()
-    Image.fromarray(image).save(stream, "png", optimize=True)
-    return 8 * stream.tell()
+    """Bits of each image (count, height, width, channels) uint8 as an optimized PNG file, shape (count,)."""
+    return np.array([8 * len(encode_png(image, optimize=True)) for image in images])

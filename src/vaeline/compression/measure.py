@@ -41,7 +41,7 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
 def _cost(subject: Subject, step: float) -> dict[str, np.ndarray]:
     codes = quantize(subject.latents, step)
     squared_error = (decode(subject.model, dequantize(codes, step)) - subject.greys) ** 2
-    return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2)).astype("float64")}
+    return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2, 3)).astype("float64")}
 
 
 COMPRESSION = Group(

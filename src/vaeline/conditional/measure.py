@@ -7,12 +7,12 @@ import pandas as pd
 
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier, features_and_labels
-from vaeline.data.prepared import scale
 from vaeline.evaluation.group import Group, Inputs
 from vaeline.evaluation.inference import encode, sample
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.images.arrays import to_uint8, to_unit
 from vaeline.likelihood.bounds import label_bounds
 from vaeline.params.classify import ClassifyParams
 from vaeline.samples.distances import DENSITY_NEIGHBOURS, coverage_scores, pair_distances
@@ -38,7 +38,7 @@ def measure_conditional(
     drawn = np.concatenate([sample(model, each, seed + label, label) for label in range(len(names))])
     told = np.repeat(np.arange(len(names)), each)
     features, taken_for = features_and_labels(classifier, drawn)
-    judge = fit_classifier(np.rint(255 * drawn).astype("uint8"), told, len(names), training)
+    judge = fit_classifier(to_uint8(drawn), told, len(names), training)
     bounds = label_bounds(model, subject.images, subject.rows, BAYES_SAMPLES, seed)
     guessed = encode(model, subject.images)[0][:, -model.label_dim :]
     columns = {
@@ -77,7 +77,7 @@ def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.n
         real = test[subject.labels == label]
         rows = np.flatnonzero(train.labels == label)
         chosen = rows[subset(len(rows), len(real), subject.seed)]
-        others, _ = features_and_labels(classifier, scale(train.images[chosen]))
+        others, _ = features_and_labels(classifier, to_unit(train.images[chosen]))
         figures: dict[str, float] = {}
         if min(len(real), len(others), len(drawn)) <= DENSITY_NEIGHBOURS:
             found[label] = figures

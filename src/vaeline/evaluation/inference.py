@@ -1,6 +1,6 @@
 """A model applied to many images or latents, batch by batch, from arrays to arrays.
 
-Images are float32 (count, height, width) in [0, 1], or binary where the model was trained on binary pixels.
+Images are float32 (count, height, width, channels) in [0, 1], or binary where the model was trained on binary pixels.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,17 @@ def encode(
 
 
 def decode(model: GenerativeModel, z: np.ndarray) -> np.ndarray:
-    """The expected images (…, height, width) of latents (…, latent_dim)."""
+    """The expected images (…, height, width, channels) of latents (…, latent_dim)."""
     flat = z.reshape(-1, z.shape[-1])
     images = np.concatenate([to_numpy(model.decode(flat[rows])) for rows in batches(len(flat), BATCH)])
     return images.reshape(*z.shape[:-1], *images.shape[1:])
 
 
 def sample(model: GenerativeModel, count: int, seed: int, label: int | None = None) -> np.ndarray:
-    """`count` expected images (count, height, width) of z from the prior, of one class where the model knows them."""
+    """`count` expected images (count, height, width, channels) of z from the prior.
+
+    With `label`, they are of that class, where the model knows classes.
+    """
     return np.concatenate(
         [to_numpy(model.sample(size, part, label=label)) for size, part in sample_batches(count, seed)]
     )

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from vaeline.images.arrays import binarize
+
 PIXEL_STREAM = 1
 
 
@@ -16,9 +18,9 @@ def latent_noise(seed: int, indices: np.ndarray, samples: int, noise_dim: int) -
 
 
 def binary_pixels(images: np.ndarray, seed: int, indices: np.ndarray) -> np.ndarray:
-    """One Bernoulli draw of each grey in [0, 1] (count, height, width), float32."""
+    """One Bernoulli draw of each value in [0, 1] of images (count, height, width, channels), float32."""
     uniform = [np.random.default_rng([seed, index, PIXEL_STREAM]).random(images.shape[1:]) for index in indices]
-    return (np.stack(uniform) < images).astype("float32")
+    return binarize(images, np.stack(uniform))
 
 
 def subset(count: int, size: int, seed: int) -> np.ndarray:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeline.data.prepared import Prepared, scale
+from vaeline.data.prepared import Prepared
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
+from vaeline.images.arrays import to_unit
+from vaeline.images.spec import COLOURS
 from vaeline.models.generative import GenerativeModel
 
 
@@ -34,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the data that it is measured on; images are float32 (count, height, width) in [0, 1]."""
+    """A model and the data that it is measured on; images are float32 (count, height, width, channels) in [0, 1]."""
 
     model: GenerativeModel
     prepared: Prepared
@@ -63,7 +65,7 @@ class Subject:
     @cached_property
     def greys(self) -> np.ndarray:
         """The test images as they are."""
-        return scale(self.prepared.splits["test"].images)
+        return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -81,7 +83,7 @@ class Subject:
 
     def train_images(self, rows: np.ndarray) -> np.ndarray:
         """Training images as the model was trained on them."""
-        return self.as_trained(scale(self.prepared.splits["train"].images[rows]), rows)
+        return self.as_trained(to_unit(self.prepared.splits["train"].images[rows]), rows)
 
     def as_trained(self, greys: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Greys, or binary pixels drawn from them with the noise of `rows`, as the model was trained."""
@@ -90,4 +92,4 @@ class Subject:
     @property
     def pixels(self) -> str:
         """What `images` hold, for protocols."""
-        return f"binary, seed {self.seed}" if self.model.params.binarize else "grey"
+        return f"binary, seed {self.seed}" if self.model.params.binarize else COLOURS[self.model.image.channels]

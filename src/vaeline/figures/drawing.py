@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vaeline.data.prepared import Prepared, scale
+from vaeline.data.prepared import Prepared
 from vaeline.evaluation.inference import encode
+from vaeline.images.arrays import to_unit
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.plot import PlotParams
 
@@ -42,7 +43,7 @@ class Drawing:
     @cached_property
     def images(self) -> np.ndarray:
         """The test images."""
-        return scale(self.prepared.splits["test"].images)
+        return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
     def z_mean(self) -> np.ndarray:

@@ -1,26 +1,30 @@
 """Rows and tiles of images on axes of their own.
 
-Images are float arrays (…, height, width) in [0, 1].
+Images are float arrays (…, height, width, channels) in [0, 1]; grey ones are drawn as ink on paper.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vaeline.images.arrays import drawable
 
-def tile(images: np.ndarray) -> np.ndarray:
-    """A grid of images (side, side, height, width) as one picture, its first axis upwards."""
-    side, _, height, width = images.shape
-    return images[::-1].transpose(0, 2, 1, 3).reshape(side * height, side * width)
+
+def show_image(axes: Axes, image: np.ndarray, **where: Any) -> None:
+    """Draw an image (height, width, channels) on axes; `where` are further arguments of Matplotlib's `imshow`."""
+    axes.imshow(drawable(image), cmap="gray_r", vmin=0, vmax=1, **where)
 
 
 def draw_rows(grid: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """A grid of images (rows, columns, height, width, channels), one axes each; `names` (rows,) stand at the left."""
     rows, columns = grid.shape[:2]
     figure = Figure(figsize=(0.75 * columns + 1.4, 0.8 * rows + 0.8), layout="constrained")
     for row, axes_of_row in enumerate(figure.subplots(rows, columns, squeeze=False)):
         for column, axes in enumerate(axes_of_row):
-            axes.imshow(grid[row, column], cmap="gray_r", vmin=0, vmax=1)
+            show_image(axes, grid[row, column])
             axes.set(xticks=[], yticks=[])
         axes_of_row[0].set_ylabel(names[row], rotation="horizontal", ha="right", va="center", fontsize=8)
     figure.suptitle(title)

@@ -1,6 +1,6 @@
 """Sheets of images: any number of rows of any length, on one pair of axes, so that hundreds are drawn quickly.
 
-Images are float arrays (height, width) in [0, 1]; NaN marks pixels that are missing.
+Images are float arrays (height, width, channels) in [0, 1]; NaN marks pixels that are missing.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.collections import PatchCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from vaeline.images.arrays import drawable
 
 MISSING = "#9ecae1"
 GAP = 1 / 9
@@ -25,9 +28,12 @@ def draw_sheet(
     column_names: Sequence[str] = (),
     notes: Sequence[Sequence[str]] = (),
 ) -> Figure:
-    """Rows of images, each (columns, height, width), under a title; `notes` are texts of two lines below each image."""
+    """Rows of images, each (columns, height, width, channels), under a title.
+
+    `notes` are texts of two lines below each image.
+    """
     columns = max(len(row) for row in rows)
-    height, width = rows[0].shape[1:]
+    height, width = rows[0].shape[1:3]
     pitch_x, pitch_y = width * (1 + GAP), height * (1 + GAP + (NOTE if notes else 0))
     cell = NOTED_CELL_INCHES if notes else CELL_INCHES
     margin = 0.1 + 0.075 * max((len(name) for name in row_names), default=0)
@@ -42,7 +48,8 @@ def draw_sheet(
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
             left, top = column * pitch_x, row * pitch_y
-            axes.imshow(image, cmap=ink, vmin=0, vmax=1, extent=(left, left + width, top + height, top))
+            shown = _mark_missing(image) if image.shape[-1] > 1 else drawable(image)
+            axes.imshow(shown, cmap=ink, vmin=0, vmax=1, extent=(left, left + width, top + height, top))
             frames.append(Rectangle((left, top), width, height))
             if notes:
                 axes.text(left + width / 2, top + height * 1.04, notes[row][column], fontsize=7, ha="center", va="top")
@@ -58,16 +65,24 @@ def draw_sheet(
 
 
 def draw_grid(images: np.ndarray, columns: int, title: str) -> Figure:
-    """Images (count, height, width), `columns` a row; the last row may be shorter."""
+    """Images (count, height, width, channels), `columns` a row; the last row may be shorter."""
     return draw_sheet([images[start : start + columns] for start in range(0, len(images), columns)], title)
 
 
 def draw_pairs(stages: dict[str, np.ndarray], columns: int, title: str) -> Figure:
-    """Stages of the same images, each (count, height, width), one below the other, `columns` images at a time."""
+    """Stages of the same images, each (count, height, width, channels), one below the other.
+
+    `columns` images stand side by side.
+    """
     count = len(next(iter(stages.values())))
     starts = range(0, count, columns)
     rows = [images[start : start + columns] for start in starts for images in stages.values()]
     return draw_sheet(rows, title, row_names=[*stages] * len(starts))
+
+
+def _mark_missing(image: np.ndarray) -> np.ndarray:
+    """A colour image whose missing pixels have the colour that marks them."""
+    return np.where(np.isnan(image), to_rgb(MISSING), image)
 
 
 def _name(axis, positions: Sequence[float], names: Sequence[str]) -> None:

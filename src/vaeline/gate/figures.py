@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vaeline.evaluation.inference import decode, sample
+from vaeline.figures.images import show_image
 from vaeline.gate.decision import Decision
 from vaeline.gate.policy import least_gain
 from vaeline.gate.scores import ModelScores
+from vaeline.images.arrays import tile
 from vaeline.latents.traversal import prior_grid
 from vaeline.scores import SCORES
 
@@ -87,7 +89,7 @@ def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) 
 
 
 def draw_beside(pictures: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Grids of images (rows, columns, height, width) in [0, 1], one beside the other, each under its name.
+    """Grids of images (rows, columns, height, width, channels) in [0, 1], one beside the other, each under its name.
 
     The first row is the lowest.
     """
@@ -95,9 +97,7 @@ def draw_beside(pictures: Mapping[str, np.ndarray], title: str) -> Figure:
     side = 6.2
     figure = Figure(figsize=(side * len(pictures), side * rows / columns + 0.9), layout="constrained")
     for axes, (name, images) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True):
-        height, width = images.shape[2:]
-        tiled = images[::-1].transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
-        axes.imshow(tiled, cmap="gray_r", vmin=0, vmax=1)
+        show_image(axes, tile(images[::-1]))
         axes.set(xticks=[], yticks=[], title=name)
     figure.suptitle(title)
     return figure
@@ -144,7 +144,7 @@ def _titled(model: ModelScores) -> str:
 
 
 def _samples(model: ModelScores, seed: int) -> np.ndarray:
-    """Samples (rows, columns, height, width), of each class in turn where the model knows classes."""
+    """Samples (rows, columns, height, width, channels), of each class in turn where the model knows classes."""
     network = model.subject.model
     if not network.is_conditional:
         images = sample(network, COLUMNS**2, seed)
@@ -153,7 +153,7 @@ def _samples(model: ModelScores, seed: int) -> np.ndarray:
 
 
 def _plane(model: ModelScores, side: int) -> np.ndarray:
-    """The latent space decoded (side, side, height, width), or the two latents of it that vary most."""
+    """The latent space decoded (side, side, height, width, channels), or the two latents of it that vary most."""
     grid, _, _ = prior_grid(side, model.subject.latents)
     return decode(model.subject.model, grid)
 

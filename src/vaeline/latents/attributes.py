@@ -1,10 +1,12 @@
 """Properties of handwriting that can be read off an image.
 
-Images are float32 (count, height, width) in [0, 1], ink bright.
+Images are float32 (count, height, width, channels) in [0, 1], ink bright; of colour images the luminance counts.
 """
 
 import numpy as np
 from skimage.morphology import skeletonize
+
+from vaeline.images.arrays import luminance
 
 INK = 0.5
 
@@ -14,8 +16,9 @@ def slant(images: np.ndarray) -> np.ndarray:
 
     It is the regression of the ink's column on its row: −μ11 / μ02 of the image's central moments.
     """
-    mass = images / np.maximum(images.sum(axis=(1, 2), keepdims=True), 1e-6)
-    y, x = np.indices(images.shape[1:])
+    ink = _ink(images)
+    mass = ink / np.maximum(ink.sum(axis=(1, 2), keepdims=True), 1e-6)
+    y, x = np.indices(ink.shape[1:])
     y = y - (mass * y).sum(axis=(1, 2))[:, None, None]
     x = x - (mass * x).sum(axis=(1, 2))[:, None, None]
     return -(mass * x * y).sum(axis=(1, 2)) / np.maximum((mass * y**2).sum(axis=(1, 2)), 1e-6)
@@ -23,12 +26,17 @@ def slant(images: np.ndarray) -> np.ndarray:
 
 def thickness(images: np.ndarray) -> np.ndarray:
     """Mean width of the strokes in pixels, shape (count,): ink over the length of its skeleton; 0 without ink."""
-    inked = images > INK
-    length = np.array([skeletonize(image).sum() for image in inked])
-    return np.where(length, images.sum(axis=(1, 2)) / np.maximum(length, 1), 0.0)
+    ink = _ink(images)
+    length = np.array([skeletonize(image).sum() for image in ink > INK])
+    return np.where(length, ink.sum(axis=(1, 2)) / np.maximum(length, 1), 0.0)
 
 
 ATTRIBUTES = {"slant": slant, "thickness": thickness}
+
+
+def _ink(images: np.ndarray) -> np.ndarray:
+    """Images as (count, height, width): grey ones as they are, the luminance of colour."""
+    return images[..., 0] if images.shape[-1] == 1 else luminance(images)
 
 
 def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarray) -> np.ndarray:

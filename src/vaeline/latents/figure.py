@@ -1,6 +1,6 @@
 """Figures of latent space: points by class, decoded grids and decoded lines.
 
-Images are float arrays (…, height, width) in [0, 1].
+Images are float arrays (…, height, width, channels) in [0, 1].
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from vaeline.evaluation.inference import decode
 from vaeline.figures.drawing import Drawing
-from vaeline.figures.images import draw_rows, tile
+from vaeline.figures.images import draw_rows, show_image
+from vaeline.images.arrays import tile
 from vaeline.latents.interpolation import latent_line
 from vaeline.latents.traversal import class_grid, plane_view, prior_grid
 
@@ -36,14 +37,14 @@ def draw_latent_space(
 
 
 def draw_manifold(images: np.ndarray, ticks: np.ndarray, title: str, labels: tuple[str, str]) -> Figure:
-    """Decoded latents (side, side, height, width) as one picture; `ticks` (side,) are the latent values of both axes.
+    """Decoded latents (side, side, height, width, channels) as one picture.
 
-    The first axis of `images` runs along the vertical axis, upwards.
+    `ticks` (side,) are the latent values of both axes. The first axis of `images` runs upwards.
     """
-    side, _, height, width = images.shape
+    side, _, height, width, _ = images.shape
     figure = Figure(figsize=(9, 9.4), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(tile(images), cmap="gray_r", vmin=0, vmax=1)
+    show_image(axes, tile(images[::-1]))
     shown = np.linspace(0, side - 1, 7).round().astype(int)
     names = [f"{ticks[index]:.2f}" for index in shown]
     axes.set_xticks((shown + 0.5) * width, names)
@@ -53,7 +54,7 @@ def draw_manifold(images: np.ndarray, ticks: np.ndarray, title: str, labels: tup
 
 
 def draw_class_manifolds(grids: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Decoded latents (side, side, height, width) of each class as one picture each, under the class's name.
+    """Decoded latents (side, side, height, width, channels) of each class as one picture each, under the class's name.
 
     The first axis of the images runs upwards.
     """
@@ -64,14 +65,14 @@ def draw_class_manifolds(grids: Mapping[str, np.ndarray], title: str) -> Figure:
     for axes in panels:
         axes.set_axis_off()
     for axes, (name, images) in zip(panels, grids.items(), strict=False):
-        axes.imshow(tile(images), cmap="gray_r", vmin=0, vmax=1)
+        show_image(axes, tile(images[::-1]))
         axes.set_title(name)
     figure.suptitle(title)
     return figure
 
 
 def draw_interpolations(paths: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """Decoded straight lines between latents (paths, steps, height, width), one a row."""
+    """Decoded straight lines between latents (paths, steps, height, width, channels), one a row."""
     return draw_rows(paths, names, title)
 
 

@@ -46,7 +46,7 @@ class Reference:
 def fit_reference(
     model: GenerativeModel, model_sha256: str, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
 ) -> Reference:
-    """The reference of `model` over training images (count, height, width), float32 in [0, 1]."""
+    """The reference of `model` over training images (count, height, width, channels), float32 in [0, 1]."""
     z_mean, z_log_var = encode(model, images, labels)
     present = np.unique(labels)
     class_means = np.zeros((len(classes), model.latent_dim))

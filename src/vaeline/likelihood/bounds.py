@@ -1,7 +1,8 @@
 """How probable a model finds each image, in nats per image; lower is better.
 
-Images are float32 (count, height, width) in [0, 1], or binary where the model was trained on binary pixels. For
-greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the expected NLL of dynamically binarized pixels.
+Images are float32 (count, height, width, channels) in [0, 1], or binary where the model was trained on binary
+pixels. For greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the expected NLL of dynamically
+binarized pixels.
 """
 
 import math
@@ -53,7 +54,7 @@ def posterior_scores(
         if model.has_bound:
             parts["kl"].append(to_numpy(model.rate(z, z_mean[rows], z_log_var[rows])))
         squared_error = (to_numpy(model.decode(z_mean[rows])) - images[rows]) ** 2
-        parts["mse"].append(squared_error.mean(axis=(1, 2)))
+        parts["mse"].append(squared_error.mean(axis=(1, 2, 3)))
     scores = {name: np.concatenate(part).astype("float64") for name, part in parts.items()}
     return ({"neg_elbo": scores["reconstruction"] + scores["kl"]} if model.has_bound else {}) | scores
 
@@ -133,8 +134,8 @@ def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> int:
 class LogJoint(keras.Model):
     """log p(x, z) of a model, shape (count, samples).
 
-    It is called with images (count, height, width), their `z_mean` and `z_log_var`, and noise (count, samples,
-    noise_dim) that makes z.
+    It is called with images (count, height, width, channels), their `z_mean` and `z_log_var`, and noise (count,
+    samples, noise_dim) that makes z.
     """
 
     def __init__(self, model: GenerativeModel):
@@ -147,7 +148,8 @@ class LogJoint(keras.Model):
         count, samples = ops.shape(noise)[:2]
         repeated = (ops.repeat(each, samples, axis=0) for each in (z_mean, z_log_var))
         z = self.model.reparameterize(*repeated, ops.reshape(noise, (count * samples, noise.shape[2])))
-        logits = ops.reshape(self.model.decode_logits(z), (count, samples, *images.shape[1:]))
+        logits = self.model.decode_logits(z)
+        logits = ops.reshape(logits, (count, samples, *logits.shape[1:]))
         log_prior = ops.reshape(self.model.log_prior(z), (count, samples))
         return log_prior - self.model.likelihood.nll(images[:, None], logits)
 

@@ -1,6 +1,6 @@
 """Figures of the test loss: by class, reconstructions, the images with the highest loss; rate against distortion.
 
-Images are float arrays (count, height, width) in [0, 1].
+Images are float arrays (count, height, width, channels) in [0, 1].
 """
 
 from collections.abc import Sequence
@@ -36,16 +36,16 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_reconstructions(originals: np.ndarray, reconstructions: np.ndarray, columns: int, title: str) -> Figure:
-    """Originals (count, height, width) in the odd rows, and below each its reconstruction."""
+    """Originals (count, height, width, channels) in the odd rows, and below each its reconstruction."""
     rows = len(originals) // columns
     pairs = np.stack([originals, reconstructions])[:, : rows * columns]
-    grid = pairs.reshape(2, rows, columns, *originals.shape[1:]).transpose(1, 0, 2, 3, 4)
+    grid = pairs.reshape(2, rows, columns, *originals.shape[1:]).swapaxes(0, 1)
     names = ["original", "reconstruction"] * rows
     return draw_rows(grid.reshape(2 * rows, columns, *originals.shape[1:]), names, title)
 
 
 def draw_hardest(originals: np.ndarray, reconstructions: np.ndarray, notes: Sequence[str], title: str) -> Figure:
-    """Originals (count, height, width) over their reconstructions, each with a note."""
+    """Originals (count, height, width, channels) over their reconstructions, each with a note."""
     figure = draw_rows(np.stack([originals, reconstructions]), ["original", "reconstruction"], title)
     for axes, note in zip(figure.axes[: len(notes)], notes, strict=True):
         axes.set_title(note, fontsize=8)

@@ -9,6 +9,7 @@ from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import binary_pixels, subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.images.spec import COLOURS
 from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.params.evaluate import EvaluateParams
 
@@ -33,8 +34,8 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool =
     active = active_units(subject.without_label(subject.latents))
     figures = summarize(pd.DataFrame(columns)) | {"active_units": active, "images": len(rows)}
     figures["mse_share"] = round(figures["mse"] / float(subject.greys.var()), DECIMALS)
-    if "nll" in figures and model.params.likelihood == "bernoulli":
-        nats_per_bit = math.log(2) * math.prod(model.image_shape)
+    if "nll" in figures and model.likelihood.levels:
+        nats_per_bit = math.log(2) * model.image.dimensions
         figures["bits_per_dim"] = round(figures["nll"] / nats_per_bit, DECIMALS)
     return Part(figures, protocol | nll_protocol, columns)
 
@@ -49,7 +50,7 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
     """
     model, rows, seed = subject.model, subject.rows, subject.seed
     samples = settings.nll_samples if model.noise_dim else 1
-    binary = model.params.likelihood == "bernoulli"
+    binary = model.likelihood.levels == 2
     images = binary_pixels(subject.greys, seed, rows) if binary else subject.greys
     scored = subset(len(rows), settings.nll_images, seed)
     bound = np.full(len(rows), np.nan)
@@ -61,7 +62,7 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
         "nll": exact_nll(model, images, settings.grid_points) if exact else bound,
     }
     protocol = {
-        "nll_pixels": f"binary, seed {seed}" if binary else "grey",
+        "nll_pixels": f"binary, seed {seed}" if binary else COLOURS[model.image.channels],
         "nll_bound": f"importance-weighted, k = {samples}, {len(scored)} images",
         "nll": f"latent grid, {settings.grid_points} points a side, all images" if exact else "nll_bound",
     }

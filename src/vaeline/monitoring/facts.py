@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from vaeline.data.prepared import Prepared
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 from vaeline.models.generative import GenerativeModel
 from vaeline.monitoring.record import Past, read_history
 from vaeline.monitoring.window import VALIDATION, ReferenceImages, Window, reference_images
@@ -45,8 +46,10 @@ def gather_facts(
         VaelineError: the champion cannot be loaded, takes other images, or has too few validation images.
     """
     model = load_stored(champion.stored)
-    if window.images.shape[1:] != tuple(model.image_shape):
-        raise VaelineError(f"{champion.title} takes images of {model.image_shape}, not of {window.images.shape[1:]}")
+    if window.images.shape[1:] != model.image.shape:
+        raise VaelineError(
+            f"{champion.title} takes images {model.image}, the window has {ImageSpec.of_shape(window.images.shape)}"
+        )
     reference = reference_images(prepared.splits[VALIDATION], champion.run)
     if len(reference.images) < settings.least_rows:
         raise VaelineError(f"{len(reference.images)} validation images are too few to compare with")

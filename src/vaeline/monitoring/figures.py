@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vaeline.data.prepared import scale
+from vaeline.images.arrays import to_unit
 from vaeline.latents.traversal import plane_view
 from vaeline.likelihood.figure import draw_hardest
 from vaeline.models.generative import GenerativeModel
@@ -115,7 +115,7 @@ def draw_mix(reference: np.ndarray, window: np.ndarray, names: Sequence[str], ti
 def _draw_unusual(model: GenerativeModel, window: Observed, images: np.ndarray) -> Figure:
     loss = window.scores[window.loss]
     worst = np.argsort(-loss, kind="stable")[:UNUSUAL]
-    shown = scale(images[worst])
+    shown = to_unit(images[worst])
     notes = [f"{loss[row]:.0f}" for row in worst]
     title = f"highest {title_of(window.loss)} of the window, {NATS}"
     return draw_hardest(shown, np.asarray(model.reconstruct(shown)), notes, title)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vaeline.data.prepared import scale
 from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
+from vaeline.images.arrays import to_unit
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
 from vaeline.monitoring.facts import WindowFacts
@@ -41,14 +41,16 @@ class Observed:
 
 
 def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None, seed: int) -> Observed:
-    """`Observed` of uint8 images (count, height, width), with the noise of (seed, row) for every set of images.
+    """`Observed` of uint8 images (count, height, width, channels).
+
+    An image's noise is a function of (seed, row), the same for every set of images.
 
     Labels are kept, but the model is not conditioned on them: a wrong label must not change an image's scores.
 
     Raises:
         VaelineError: a score is not finite.
     """
-    rows, greys = np.arange(len(images)), scale(np.asarray(images))
+    rows, greys = np.arange(len(images)), to_unit(np.asarray(images))
     pixels = binary_pixels(greys, seed, rows) if model.params.binarize else greys
     z_mean, z_log_var = encode(model, pixels)
     found = posterior_scores(model, pixels, z_mean, z_log_var, rows, seed)

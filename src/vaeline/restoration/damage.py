@@ -1,12 +1,13 @@
 """How well damaged images are mended, beside the damaged ones and a median filter.
 
-Images are float32 (count, height, width) in [0, 1].
+Images are float32 (count, height, width, channels) in [0, 1].
 """
 
 import numpy as np
 from scipy.ndimage import median_filter
 
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 
 MEDIAN_SIDE = 3
 HOLE_GREY = 0.5
@@ -19,15 +20,16 @@ def add_noise(images: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 
 def box_mask(images: np.ndarray, side: int, seed: int) -> np.ndarray:
-    """A square hole of `side` pixels at a random place in each image's middle half, bool, of the shape of `images`."""
-    count, height, width = images.shape
+    """A square hole of `side` pixels at a random place in each image's middle half: (count, height, width, 1), bool."""
+    count, height, width, _ = images.shape
     side = min(side, height, width)
     rng = np.random.default_rng(seed)
     top = _places(rng, count, height, side)
     left = _places(rng, count, width, side)
     rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
     inside_rows = (rows >= top[:, None, None]) & (rows < top[:, None, None] + side)
-    return inside_rows & (columns >= left[:, None, None]) & (columns < left[:, None, None] + side)
+    inside = inside_rows & (columns >= left[:, None, None]) & (columns < left[:, None, None] + side)
+    return inside[..., None]
 
 
 def cut_out(images: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -36,8 +38,8 @@ def cut_out(images: np.ndarray, missing: np.ndarray) -> np.ndarray:
 
 
 def median_filtered(images: np.ndarray) -> np.ndarray:
-    """Each pixel as the median of its 3×3 neighbourhood."""
-    return median_filter(images, size=(1, MEDIAN_SIDE, MEDIAN_SIDE), mode="nearest")
+    """Each channel of each pixel as the median of its 3×3 neighbourhood."""
+    return median_filter(images, size=(1, MEDIAN_SIDE, MEDIAN_SIDE, 1), mode="nearest")
 
 
 def _places(rng: np.random.Generator, count: int, length: int, side: int) -> np.ndarray:
@@ -46,19 +48,19 @@ def _places(rng: np.random.Generator, count: int, length: int, side: int) -> np.
     return np.rint(center + rng.uniform(-spread, spread, count)).astype(int)
 
 
-def rectangle(shape: tuple[int, int], x: int, y: int, width: int, height: int) -> np.ndarray:
-    """A mask (height, width), bool, that is True within a rectangle; x and y count pixels from the top left corner.
+def rectangle(image: ImageSpec, x: int, y: int, width: int, height: int) -> np.ndarray:
+    """A mask (height, width, 1), bool, that is True within a rectangle; x and y count pixels from the top left corner.
 
     Raises:
         VaelineError: the rectangle is empty, does not lie within the image, or covers all of it.
     """
-    rows, columns = shape
+    rows, columns = image.height, image.width
     inside = min(x, y) >= 0 and min(width, height) >= 1 and x + width <= columns and y + height <= rows
     if not inside or width * height == rows * columns:
         raise VaelineError(
             f"the mask {x},{y},{width},{height} must lie within an image {columns} pixels wide and {rows} high, "
             "and leave some of it"
         )
-    mask = np.zeros(shape, bool)
+    mask = np.zeros((rows, columns, 1), bool)
     mask[y : y + height, x : x + width] = True
     return mask

@@ -11,7 +11,7 @@ from vaeline.restoration.restore import show_restoration
 
 
 def draw_restorations(versions: Mapping[str, np.ndarray], title: str) -> Figure:
-    """The same images in several states, each (count, height, width): one row a state, by its name."""
+    """The same images in several states, each (count, height, width, channels): one row a state, by its name."""
     return draw_rows(np.stack(list(versions.values())), list(versions), title)
 
 

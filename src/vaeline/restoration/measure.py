@@ -10,6 +10,7 @@ from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
+from vaeline.images.spec import COLOURS
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
 from vaeline.restoration.restore import denoise, inpaint
@@ -37,7 +38,7 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Part:
     versions["box", "restored"] = inpaint(subject.model, holed, missing)
     table = quality_table(clean, versions)
     protocol = {
-        "images": f"{len(rows)} test images, grey",
+        "images": f"{len(rows)} test images, {COLOURS[subject.model.image.channels]}",
         "noise": "Gaussian, standard deviation in greys 0 to 1, cut off",
         "box": f"{settings.box} x {settings.box} pixels near the middle, grey; where it is, is told",
         "median": "3 x 3",
@@ -53,9 +54,9 @@ def psnr(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def ssim(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Structural similarity of each image, shape (count,), 1 for equal ones (Wang et al. 2004)."""
+    """Structural similarity of each image, shape (count,), 1 for equal ones (Wang et al. 2004); mean over channels."""
     pairs = zip(clean, images, strict=True)
-    return np.array([structural_similarity(one, other, data_range=1) for one, other in pairs])
+    return np.array([structural_similarity(one, other, data_range=1, channel_axis=-1) for one, other in pairs])
 
 
 def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:

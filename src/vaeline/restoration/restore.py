@@ -1,7 +1,7 @@
 """Mending images with a model: what is noise or missing is replaced by what the model expects.
 
-Images are float32 (count, height, width) in [0, 1]. The encoder has never seen a damaged image and is misled by it, so
-the latents are searched for in the decoder: those whose image is nearest to the known pixels.
+Images are float32 (count, height, width, channels) in [0, 1]. The encoder has never seen a damaged image and is misled
+by it, so the latents are searched for in the decoder: those whose image is nearest to the known pixels.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def denoise(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
 
 
 def inpaint(model: GenerativeModel, images: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Images whose `missing` pixels (height, width) or (count, height, width), bool, are filled in; others stay."""
+    """Images whose `missing` pixels are filled in; others stay. `missing`: bool (height, width, 1), or one an image."""
     return np.where(missing, decode(model, likeliest_latents(model, images, ~missing)), images)
 
 

@@ -22,6 +22,6 @@ def sample_figures(drawing: Drawing) -> dict[str, Figure]:
 
 
 def draw_samples(images: np.ndarray, columns: int, title: str) -> Figure:
-    """Images (count, height, width), `columns` a row."""
+    """Images (count, height, width, channels), `columns` a row."""
     rows = len(images) // columns
     return draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from vaeline.classifier.network import Classifier, features_and_labels
-from vaeline.data.prepared import scale
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import decode, sample, sample_batches
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import DECIMALS
+from vaeline.images.arrays import to_unit
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.samples.distances import KID_BLOCK, RESAMPLES, compare_samples
 
@@ -26,7 +26,7 @@ def measure_samples(subject: Subject, classifier: Classifier, classifier_sha256:
     model, drawing = subject.model, (settings.samples, subject.seed)
     drawn = sample(model, *drawing)
     train_rows = subset(len(subject.train_labels), settings.samples, subject.seed)
-    train = scale(subject.prepared.splits["train"].images[train_rows])
+    train = to_unit(subject.prepared.splits["train"].images[train_rows])
     figures = compare_samples(test, features_and_labels(classifier, drawn)[0], subject.seed)
     if model.params.prior.kind == "mixture":
         latents = [model.training_prior.sample(size, part, 1.0) for size, part in sample_batches(*drawing)]
