@@ -3,9 +3,8 @@
 import json
 import tempfile
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import keras
 
@@ -55,18 +54,6 @@ def load_archive(path: Path, kind: type[Model]) -> Model:
     if not isinstance(model, kind):
         raise VaelineError(f"{path}: holds a {type(model).__name__}, not a {kind.__name__}")
     return model
-
-
-def with_image_spec(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's configuration with the size of its images under `image`: height, width and channels.
-
-    Archives that were made before images had channels say `image_shape`, [height, width]; their images are grey.
-    """
-    if "image_shape" not in config:
-        return dict(config)
-    height, width = config["image_shape"]
-    others = {name: value for name, value in config.items() if name != "image_shape"}
-    return {**others, "image": {"height": height, "width": width, "channels": 1}}
 
 
 def _rewrite(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from vaeline.gate.facts import (
     rows_digest,
 )
 from vaeline.gate.statistics import FAIL, PASS
+from vaeline.images.digests import npy_digest
 
 MD5 = "a" * 32
 
@@ -44,10 +45,11 @@ def other(digests, split):
     return digests | {split: {"images_sha256": "0" * 64, "labels_sha256": "0" * 64}}
 
 
-def test_the_digests_are_those_of_the_files_and_agree_with_the_manifest(facts, prepared_directory):
+def test_the_digests_are_those_of_the_arrays_and_agree_with_the_manifest(facts, prepared_directory):
     manifest = read_prepared(prepared_directory).manifest["splits"]
     for name, split in facts.digests.items():
-        assert split["images_sha256"] == digest(prepared_directory / f"{name}_images.npy")
+        assert split["images_sha256"] == npy_digest(np.load(prepared_directory / f"{name}_images.npy"))
+        assert split["labels_sha256"] == digest(prepared_directory / f"{name}_labels.npy")
         assert split == {key: manifest[name][key] for key in split}
     assert facts.test_sha256 == rows_digest(facts.digests["test"])
     assert facts.overlap == 0

@@ -130,6 +130,7 @@ def test_imports_run_downwards_only():
         "errors",
         "processes",
         "artifacts",
+        "images",
         "kinds",
         "archive",
         "compute",

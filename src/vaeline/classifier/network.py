@@ -6,8 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from vaeline.archive import with_image_spec
-from vaeline.images.spec import ImageSpec
+from vaeline.images.spec import ImageSpec, with_image
 
 FEATURES = 64
 STRIDES = (2, 2, 1)
@@ -47,7 +46,7 @@ class Classifier(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Classifier":
-        return super().from_config(with_image_spec(config), custom_objects)
+        return super().from_config(with_image(config), custom_objects)
 
 
 def features_and_labels(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ import numpy as np
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digests
 from vaeline.images.errors import UnreadableImagesError
-from vaeline.images.fitting import as_stack
+from vaeline.images.stacks import as_stack
 
 ACCEPTED = Path("data/accepted")
 BATCHES = Path("data/batches")

@@ -14,6 +14,7 @@ from vaeline.classifier.network import Classifier
 from vaeline.data.prepared import Prepared, read_prepared
 from vaeline.errors import VaelineError
 from vaeline.gate.contest import Contest
+from vaeline.images.digests import image_digests, npy_digest
 from vaeline.models.generative import GenerativeModel
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.resolve import check_reference
@@ -104,8 +105,11 @@ def gather_facts(contest: Contest) -> ContestFacts:
 def read_data_facts(directory: Path, prepared: Prepared) -> DataFacts:
     """The facts about the prepared data in `directory`."""
     digests = {
-        name: {f"{part}_sha256": digest(directory / f"{name}_{part}.npy") for part in ("images", "labels")}
-        for name in prepared.splits
+        name: {
+            "images_sha256": npy_digest(split.images),
+            "labels_sha256": digest(directory / f"{name}_labels.npy"),
+        }
+        for name, split in prepared.splits.items()
     }
     return DataFacts(digests, count_overlap(prepared), _validated_data())
 
@@ -119,10 +123,10 @@ def load_classifier() -> Classifier:
 
 def count_overlap(prepared: Prepared) -> int:
     """How many test images occur, pixel by pixel, in another split."""
-    test = [image.tobytes() for image in prepared.splits[TEST].images]
+    test = image_digests(prepared.splits[TEST].images)
     wanted = set(test)
     others = (split.images for name, split in prepared.splits.items() if name != TEST)
-    seen = {found for images in others for image in images if (found := image.tobytes()) in wanted}
+    seen = {found for images in others for found in image_digests(images) if found in wanted}
     return sum(image in seen for image in test)
 
 

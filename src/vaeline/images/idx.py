@@ -11,8 +11,8 @@ import numpy as np
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
-from vaeline.images.fitting import as_stack
 from vaeline.images.limits import OWN
+from vaeline.images.stacks import as_stack
 
 UNSIGNED_BYTE = 8
 LONGEST_HEADER = 4 + 4 * 255

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vaeline.images.errors import UnreadableImagesError
-from vaeline.images.fitting import as_stack, inverted
+from vaeline.images.fitting import inverted
 from vaeline.images.limits import Limits
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
+from vaeline.images.stacks import as_stack
 
 IMAGE_NAMES, LABEL_NAMES = ("image", "images", "pixels"), ("label", "labels")
 

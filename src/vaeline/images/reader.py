@@ -13,12 +13,13 @@ import numpy as np
 from vaeline.images import pictures
 from vaeline.images.array_files import read_npy, read_npz
 from vaeline.images.errors import UnreadableImagesError, named
-from vaeline.images.fitting import as_stack, as_stack_or_one, inverted
+from vaeline.images.fitting import inverted
 from vaeline.images.idx import read_idx_images
 from vaeline.images.limits import Limits
 from vaeline.images.parquet import read_parquet
 from vaeline.images.pictures import check_size, read_picture
 from vaeline.images.spec import ImageSpec
+from vaeline.images.stacks import as_stack, as_stack_or_one
 
 NPZ_NAMES = (("x_train", "y_train"), ("images", "labels"), ("x", "y"))
 NPZ_TEST_NAMES = ("x_test", "y_test")

@@ -64,3 +64,15 @@ def parse_spec(content: Any, where: str) -> ImageSpec:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise VaelineError(f"{where}: image must give height, width and channels ({problems})") from None
+
+
+def with_image(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration in a model's archive, with the size of its images under `image`: height, width and channels.
+
+    Archives that were made before images had channels say `image_shape`, [height, width]; their images are grey.
+    """
+    if "image_shape" not in config:
+        return dict(config)
+    height, width = config["image_shape"]
+    others = {name: value for name, value in config.items() if name != "image_shape"}
+    return {**others, "image": {"height": height, "width": width, "channels": 1}}

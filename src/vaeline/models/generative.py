@@ -9,9 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from vaeline.archive import with_image_spec
 from vaeline.data.prepared import mean_image
-from vaeline.images.spec import ImageSpec
+from vaeline.images.spec import ImageSpec, with_image
 from vaeline.models.likelihoods.build import build_likelihood
 from vaeline.models.networks import initialize_output_bias
 from vaeline.params.model import ModelParams
@@ -137,4 +136,4 @@ class GenerativeModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "GenerativeModel":
-        return super().from_config(with_image_spec(config), custom_objects)
+        return super().from_config(with_image(config), custom_objects)

@@ -27,8 +27,9 @@ class UnanswerableError(ValueError):
 
 @dataclass(frozen=True)
 class Ask:
-    """One request. `values` are float32: images (n, height, width), latents (n, latent_dim), or nothing to sample.
+    """One request.
 
+    `values` are float32: images (n, height, width, channels), latents (n, latent_dim), or nothing to sample.
     `label` is the class of all the images or samples, by its number; -1 says nothing of it. `seed` is that of the
     noise of sample and score, `count` and `temperature` are those of sample.
     """
@@ -175,9 +176,8 @@ def _refusal_of_latents(model: "GenerativeModel", latents: np.ndarray) -> str | 
 
 
 def _refusal_of_images(model: "GenerativeModel", images: np.ndarray) -> str | None:
-    height, width = model.image_shape
-    if images.shape[1:] != (height, width) or not len(images):
-        return f"images must have shape (n, {height}, {width}), got {images.shape}"
+    if images.shape[1:] != model.image.shape or not len(images):
+        return f"images must have shape (n, {', '.join(map(str, model.image.shape))}), got {images.shape}"
     if not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
-        return f"greys must lie between 0 and 1, got {images.min()} to {images.max()}"
+        return f"pixels must lie between 0 and 1, got {images.min()} to {images.max()}"
     return None

@@ -24,7 +24,7 @@ TOLERANCE = 1e-3
 
 
 def make_golden(model: "GenerativeModel", images: np.ndarray) -> dict[str, Any]:
-    """Questions of every mode about the first of `images` (count, height, width) in [0, 1], and the model's answers.
+    """Questions of every mode about the first of `images` (count, height, width, channels) in [0, 1], and the answers.
 
     A question is the body of a request to the served model; an answer is what its `predictions` must then be.
     """
@@ -33,7 +33,7 @@ def make_golden(model: "GenerativeModel", images: np.ndarray) -> dict[str, Any]:
     asked = {
         "reconstruct": (shown, {}),
         "encode": (shown, {}),
-        "decode": (latents[:, None], {}),
+        "decode": (shown[:1], {"latents": latents.ravel().tolist()}),
         "sample": (shown[:1], {"n": 2, "seed": 1, "temperature": 1.0}),
         "score": (shown, {"seed": 1}),
     }
@@ -48,6 +48,7 @@ def golden_differences(model: "GenerativeModel", golden: Mapping[str, Any]) -> l
     """A sentence for each mode in which `model` does not answer as `golden` says; none means that it reproduces it."""
     if incomplete := _incomplete(golden):
         return incomplete
+    golden = _with_channels(golden)
     found = answer_differences(golden, _answers(model, golden["questions"]))
     if found and golden["backend"] != _backend():
         found.append(f"the golden outputs were made on {golden['backend']}, this is {_backend()}")
@@ -76,6 +77,31 @@ def read_golden(path: Path) -> dict[str, Any]:
     if not isinstance(golden, dict) or _incomplete(golden):
         raise VaelineError(f"{path}: not golden outputs: they lack {'; '.join(_incomplete(golden)) or 'everything'}")
     return golden
+
+
+def _with_channels(golden: Mapping[str, Any]) -> dict[str, Any]:
+    """Golden outputs as they are made today; earlier ones have grey images (count, height, width) without channels.
+
+    Earlier ones also ask `decode` about latents (count, 1, latent_dim) as its input.
+    """
+    questions, answers = golden["questions"], golden["answers"]
+    if np.ndim(questions["reconstruct"]["inputs"]) == 4:
+        return dict(golden)
+    latents = np.ravel(questions["decode"]["inputs"]).tolist()
+    asked = {mode: {**question, "inputs": _with_axis(question["inputs"])} for mode, question in questions.items()}
+    asked["decode"] = {
+        "inputs": asked["sample"]["inputs"],
+        "params": {**questions["decode"]["params"], "latents": latents},
+    }
+    told = {
+        mode: {name: _with_axis(values) if name == "images" else values for name, values in answer.items()}
+        for mode, answer in answers.items()
+    }
+    return {**golden, "questions": asked, "answers": told}
+
+
+def _with_axis(images: Any) -> list:
+    return np.asarray(images)[..., None].tolist()
 
 
 def _answers(model: "GenerativeModel", questions: Mapping[str, Any]) -> dict[str, dict[str, list]]:

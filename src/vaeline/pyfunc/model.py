@@ -1,10 +1,12 @@
 """The served model, as MLflow models-from-code: one archive, five answers, no pickle.
 
-`mode` picks the answer: `reconstruct` and `encode` and `score` take images (n, 28, 28) with greys 0 to 1, `decode`
-takes latents (n, 1, latent_dim), `sample` ignores its input and draws `n` images with `seed` and `temperature`. A model
-that is conditioned on classes takes the class number `label` of the images or samples (-1: no label).
+`mode` picks the answer. `reconstruct`, `encode` and `score` take images (n, height, width, channels) from 0 to 1.
+`decode` and `sample` ignore their input: `decode` takes `latents`, one row of latents after the other, and `sample`
+draws `n` images with `seed` and `temperature`. A conditional model takes the class number `label` of the images or
+samples; -1 gives none.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +37,19 @@ class VAEModel(mlflow.pyfunc.PythonModel):
         mode, values = settings.pop("mode"), np.asarray(model_input, dtype="float32")
         if mode not in MODES:
             raise UnanswerableError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
+        latents, count = settings.pop("latents", []), settings.pop("n", 1)
         if mode == "decode":
-            values = self._latents(values)
-        count = settings.pop("n", 1)
+            values = self._rows(latents)
         return as_lists(answer(self.model, Ask(mode, values, count, **settings)))
 
-    def _latents(self, values: np.ndarray) -> np.ndarray:
-        if values.shape[1:] != (1, self.model.latent_dim):
+    def _rows(self, latents: Sequence[float]) -> np.ndarray:
+        """Latents, one row after the other, as (n, latent_dim)."""
+        numbers, dim = np.asarray(latents, dtype="float32").ravel(), self.model.latent_dim
+        if not len(numbers) or len(numbers) % dim:
             raise UnanswerableError(
-                f"decode takes latents of shape (n, 1, {self.model.latent_dim}), got {values.shape}"
+                f"decode takes the parameter latents, {dim} numbers for each image, got {len(numbers)} numbers"
             )
-        return values[:, 0]
+        return numbers.reshape(-1, dim)
 
 
 set_model(VAEModel())

@@ -1,9 +1,11 @@
 """Write a model as a folder that MLflow serves: the archive, this package's code, pinned requirements, no pickle."""
 
 import importlib.metadata
+import json
 import logging
 import os
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,21 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
 import vaeline
 from vaeline.artifacts import digest
+from vaeline.images.spec import ImageSpec, parse_spec, with_image
 from vaeline.pyfunc.golden import GOLDEN, write_golden
 
 PACKAGE = Path(vaeline.__file__).parent
 REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
-SIGNATURE = ModelSignature(
-    inputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1))]),
-    params=ParamSchema(
-        [
-            ParamSpec("mode", "string", "reconstruct"),
-            ParamSpec("n", "long", 1),
-            ParamSpec("seed", "long", 1),
-            ParamSpec("temperature", "double", 1.0),
-            ParamSpec("label", "long", -1),
-        ]
-    ),
+PARAMS = ParamSchema(
+    [
+        ParamSpec("mode", "string", "reconstruct"),
+        ParamSpec("n", "long", 1),
+        ParamSpec("seed", "long", 1),
+        ParamSpec("temperature", "double", 1.0),
+        ParamSpec("label", "long", -1),
+        ParamSpec("latents", "double", [], shape=(-1,)),
+    ]
 )
 
 
@@ -47,11 +48,23 @@ def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = 
             artifacts={"model": str(archive)},
             model_config={"model_digest": digest(archive)},
             code_paths=[str(PACKAGE)],
-            signature=SIGNATURE,
+            signature=signature_of(read_image_spec(archive)),
             pip_requirements=pinned_requirements(),
         )
     if golden is not None:
         write_golden(golden, folder / GOLDEN)
+
+
+def signature_of(image: ImageSpec) -> ModelSignature:
+    """What the packaged model takes: images (count, height, width, channels), float32, and parameters."""
+    return ModelSignature(inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *image.shape))]), params=PARAMS)
+
+
+def read_image_spec(archive: Path) -> ImageSpec:
+    """The size of the images of a model's archive, without loading the model."""
+    with zipfile.ZipFile(archive) as members:
+        config = json.loads(members.read("config.json"))["config"]
+    return parse_spec(with_image(config).get("image"), str(archive))
 
 
 def pinned_requirements() -> list[str]:

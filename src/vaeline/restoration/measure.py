@@ -10,6 +10,7 @@ from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
+from vaeline.images.arrays import drawable
 from vaeline.images.spec import COLOURS
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
@@ -55,8 +56,11 @@ def psnr(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 def ssim(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Structural similarity of each image, shape (count,), 1 for equal ones (Wang et al. 2004); mean over channels."""
-    pairs = zip(clean, images, strict=True)
-    return np.array([structural_similarity(one, other, data_range=1, channel_axis=-1) for one, other in pairs])
+    channel_axis = -1 if clean.shape[-1] > 1 else None
+    pairs = ((drawable(one), drawable(other)) for one, other in zip(clean, images, strict=True))
+    return np.array(
+        [structural_similarity(one, other, data_range=1, channel_axis=channel_axis) for one, other in pairs]
+    )
 
 
 def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pydantic_core
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from vaeline.data.pictures import UnusablePictureError, read_picture, to_uint8
+from vaeline.images.arrays import tile, to_uint8, to_unit
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.pictures import encode_png, read_picture
+from vaeline.images.spec import ImageSpec
 from vaeline.pyfunc.answers import Answer, as_lists
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.resolved import Identity
@@ -24,29 +25,36 @@ JSON, PNG = "application/json", "image/png"
 SHOWN = 80
 
 
-def read_images(body: bytes, kind: str, shape: tuple[int, int], settings: Settings) -> np.ndarray:
-    """The images (n, height, width) of a body of JSON or of one PNG; pictures of other sizes are fitted into `shape`.
+def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> np.ndarray:
+    """The images (n, height, width, channels) of a body of JSON or of one PNG.
+
+    Pictures of other sizes are fitted into the size `image`. Arrays of grey images may leave out the channel.
 
     Raises:
         RefusalError: it is none, it holds too many, or values that are no numbers.
     """
     if kind == PNG:
-        return _read_pictures([body], shape, settings)
+        return _read_pictures([body], image, settings)
     content = _read_object(body, kind, (JSON, PNG), ("images", "png"))
     if "images" in content:
-        return _read_numbers(content["images"], "images", settings.most_images, single=2)
+        images = _as_stack(_read_numbers(content["images"], "images"), image)
+        _check_count(len(images), settings.most_images)
+        return images
     given = content["png"]
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise RefusalError(422, "png must be a picture as base64 text, or a list of them")
     _check_count(len(texts), settings.most_images)
-    return _read_pictures([_from_base64(text, row) for row, text in enumerate(texts)], shape, settings)
+    return _read_pictures([_from_base64(text, row) for row, text in enumerate(texts)], image, settings)
 
 
-def read_latents(body: bytes, kind: str, shape: tuple[int, int], settings: Settings) -> np.ndarray:
-    """The latents (n, latent_dim) of a body of JSON, whatever the `shape` of images. Raises RefusalError likewise."""
+def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> np.ndarray:
+    """The latents (n, latent_dim) of a body of JSON, whatever the size of `image`. Raises RefusalError likewise."""
     content = _read_object(body, kind, (JSON,), ("latents",))
-    return _read_numbers(content["latents"], "latents", settings.most_images, single=1)
+    numbers = _read_numbers(content["latents"], "latents")
+    latents = numbers[None] if numbers.ndim == 1 else numbers
+    _check_count(len(latents), settings.most_images)
+    return latents
 
 
 def write_json(identity: Identity, found: Answer, pictures: bool) -> bytes:
@@ -54,21 +62,20 @@ def write_json(identity: Identity, found: Answer, pictures: bool) -> bytes:
     if pictures and "images" in found:
         drawn = [base64.b64encode(_encode_png(image, identity)).decode() for image in to_uint8(found["images"])]
         return pydantic_core.to_json({"model": describe(identity), "png": drawn})
-    return pydantic_core.to_json({"model": describe(identity), **as_lists(found)})
+    return pydantic_core.to_json({"model": describe(identity), **as_lists(_without_grey_axis(found))})
 
 
 def write_sheet(identity: Identity, images: np.ndarray) -> bytes:
-    """Images (n, height, width) in [0, 1] as one PNG: a square of ceil(√n) a row, black where there are none left.
+    """Images (n, height, width, channels) in [0, 1] as one PNG, ceil(√n) a row, black where there are none left.
 
     The picture's text chunks name the model.
     """
-    count, height, width = images.shape
+    count, *shape = images.shape
     columns = math.ceil(math.sqrt(count))
     rows = -(-count // columns)
-    sheet = np.zeros((rows * columns, height, width), "uint8")
+    sheet = np.zeros((rows * columns, *shape), "uint8")
     sheet[:count] = to_uint8(images)
-    joined = sheet.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
-    return _encode_png(joined, identity)
+    return _encode_png(tile(sheet.reshape(rows, columns, *shape)), identity)
 
 
 def describe(identity: Identity) -> dict[str, str | None]:
@@ -107,8 +114,23 @@ def _read_object(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[s
     return content
 
 
-def _read_numbers(values: Any, name: str, most: int, single: int) -> np.ndarray:
-    """Numbers as a float32 array; one of `single` dimensions is given another in front."""
+def _as_stack(numbers: np.ndarray, image: ImageSpec) -> np.ndarray:
+    """One image or several as (n, height, width, channels); what has another shape is left for the model to refuse."""
+    plane = image.shape[:2]
+    if image.channels == 1 and (numbers.shape == plane or numbers.shape[1:] == plane):
+        numbers = numbers[..., None]
+    return numbers[None] if numbers.shape == image.shape else numbers
+
+
+def _without_grey_axis(found: Answer) -> Answer:
+    """An answer whose grey images are (n, height, width), as JSON shows them."""
+    return {
+        name: values[..., 0] if name == "images" and values.shape[-1] == 1 else values for name, values in found.items()
+    }
+
+
+def _read_numbers(values: Any, name: str) -> np.ndarray:
+    """Numbers as a float32 array."""
     if not isinstance(values, list):
         raise RefusalError(422, f"{name} must be a list of numbers")
     try:
@@ -116,26 +138,23 @@ def _read_numbers(values: Any, name: str, most: int, single: int) -> np.ndarray:
         if not set(map(type, array.ravel().tolist())) <= {int, float}:
             raise TypeError
         with np.errstate(over="ignore"):  # what is too large becomes infinite, which no model takes
-            numbers = array.astype("float32")
+            return array.astype("float32")
     except (ValueError, TypeError, OverflowError):
         raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths") from None
-    rows = numbers[None] if numbers.ndim == single else numbers
-    _check_count(len(rows), most)
-    return rows
 
 
-def _read_pictures(bodies: Sequence[bytes], shape: tuple[int, int], settings: Settings) -> np.ndarray:
+def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings) -> np.ndarray:
     """Each PNG as an image; they have an equal part each of `most_pixels`."""
     if not bodies:
         raise RefusalError(422, "png must hold at least one picture")
     images, most = [], settings.most_pixels // len(bodies)
     for row, body in enumerate(bodies):
         try:
-            images.append(read_picture(io.BytesIO(body), shape, most, formats=("PNG",)))
-        except UnusablePictureError as reason:
+            images.append(read_picture(io.BytesIO(body), image, most, formats=("PNG",)))
+        except UnreadableImagesError as error:
             name = f"png[{row}]" if len(bodies) > 1 else "the picture"
-            raise RefusalError(400, f"{name}: {_short(str(reason))}") from None
-    return np.stack(images)
+            raise RefusalError(400, f"{name}: {_short(error.reason)}") from None
+    return to_unit(np.stack(images))
 
 
 def _from_base64(text: str, row: int) -> bytes:
@@ -151,13 +170,8 @@ def _check_count(count: int, most: int) -> None:
 
 
 def _encode_png(image: np.ndarray, identity: Identity) -> bytes:
-    about = PngInfo()
-    for name, text in describe(identity).items():
-        if text is not None:
-            about.add_itxt(f"vaeline.{name}", text)
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG", pnginfo=about)
-    return stream.getvalue()
+    texts = {f"vaeline.{name}": text for name, text in describe(identity).items() if text is not None}
+    return encode_png(image, texts)
 
 
 def _short(text: str) -> str:

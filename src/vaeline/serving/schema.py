@@ -4,9 +4,11 @@ import base64
 import io
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.serving.payloads import JSON, PNG
 
 DESCRIPTION = """\
@@ -14,8 +16,9 @@ A variational autoencoder that follows an alias of the registry. Every answer na
 headers `Vaeline-Model` and `Vaeline-Digest` and in the body (`model`, or the text chunks of a PNG), and is the work of
 that one alone.
 
-Images are sent as greys 0 to 1 in JSON, as one PNG, or as PNGs in base64 in JSON: white ink on black. Pictures of other
-sizes are fitted into the model's. `Accept: image/png` gets images as one picture: a square of them, row by row.
+Images are sent as numbers 0 to 1 in JSON, as one PNG, or as PNGs in base64 in JSON. Pictures of other sizes are fitted
+into the model's, and become grey if the model's images are; `image` of `/version` gives height, width and channels.
+`Accept: image/png` gets images as one picture: a square of them, row by row.
 """
 DIGEST = "9f2b6c0d4e1a87530b6c1df0e2a94c57d8b3f6a1c0e5d4972b8a6f13c5e7d901"
 NAMED = {"uri": "models:/vae-mnist/3", "name": "vae-mnist", "version": "3", "digest": DIGEST}
@@ -25,7 +28,7 @@ REFUSALS = {
     408: ("The body did not arrive in time.", "the body did not arrive within 10 seconds"),
     413: ("Too many bytes, or too many images.", "300 images in one request; at most 256 are answered"),
     415: ("The body's media type is not read here.", "send application/json or image/png, and name it in the …"),
-    422: ("What was sent does not fit the model.", "images must have shape (n, 28, 28), got (1, 28, 27)"),
+    422: ("What was sent does not fit the model.", "images must have shape (n, 28, 28, 1), got (1, 28, 27)"),
     429: ("Too many requests from this client.", "too many requests: 100 a second are answered, after the first 200"),
     500: ("The model failed.", "the model failed at this request; the server's log says how"),
     503: ("There is no model yet, or the queue is full.", "256 requests are waiting already; come back later"),
@@ -52,10 +55,13 @@ class Failure(BaseModel):
 
 
 class Images(BaseModel):
-    """Images as greys 0 to 1 (n, height, width), or with `images=png` as PNGs in base64 under `png`."""
+    """Images from 0 to 1, or with `images=png` as PNGs in base64 under `png`.
+
+    Grey images are (n, height, width), colour ones (n, height, width, 3).
+    """
 
     model: Model
-    images: list[list[list[float]]] | None = None
+    images: list[list[list[float]]] | list[list[list[list[float]]]] | None = None
     png: list[str] | None = None
 
 
@@ -104,7 +110,8 @@ def describe_numbers(schema: type[BaseModel], example: dict[str, Any]) -> dict[s
 def image_body() -> dict[str, Any]:
     """`openapi_extra` of a path that takes images."""
     picture = example_picture()
-    greys = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    pixel = {"oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
+    image = {"type": "array", "items": {"type": "array", "items": pixel}}
     encoded = {"type": "string", "format": "byte"}
     one_of = [
         {
@@ -112,8 +119,9 @@ def image_body() -> dict[str, Any]:
             "required": ["images"],
             "properties": {
                 "images": {
-                    "description": "Greys 0 to 1: (n, height, width), or one image (height, width).",
-                    "oneOf": [{"type": "array", "items": greys}, greys],
+                    "description": "Numbers 0 to 1: (n, height, width, channels), or one image without n. Grey images may "
+                    "leave out the channels.",
+                    "anyOf": [{"type": "array", "items": image}, image],
                 }
             },
         },
@@ -130,7 +138,7 @@ def image_body() -> dict[str, Any]:
     ]
     examples = {
         "png": {"summary": "two pictures", "value": {"png": [picture, picture]}},
-        "images": {"summary": "greys", "value": {"images": [[[0.0] * 28 for _ in range(28)]]}},
+        "images": {"summary": "greys", "value": {"images": np.zeros((1, *MNIST_IMAGE.shape[:2])).tolist()}},
     }
     content = {
         JSON: {"schema": {"oneOf": one_of}, "examples": examples},
@@ -152,8 +160,8 @@ def latent_body() -> dict[str, Any]:
 
 
 def example_picture() -> str:
-    """A drawn seven (28, 28) as a PNG in base64."""
-    picture = Image.new("L", (28, 28))
+    """A drawn seven, of the size of MNIST's images, as a PNG in base64."""
+    picture = Image.new("L", (MNIST_IMAGE.width, MNIST_IMAGE.height))
     ImageDraw.Draw(picture).line([(7, 7), (20, 7), (12, 22)], fill=255, width=2)
     stream = io.BytesIO()
     picture.save(stream, "PNG", optimize=True)

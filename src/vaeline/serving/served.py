@@ -63,7 +63,7 @@ def read_figures(tags: Mapping[str, str]) -> dict[str, float]:
 
 def warm_up(model: GenerativeModel) -> None:
     """One answer in every mode. Raises VaelineError where there is none."""
-    images = np.zeros((1, *model.image_shape), "float32")
+    images = np.zeros((1, *model.image.shape), "float32")
     latents = np.zeros((1, model.latent_dim), "float32")
     for ask in (
         Ask("reconstruct", images),

@@ -12,6 +12,7 @@ import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from vaeline.images.spec import ImageSpec
 from vaeline.pyfunc.answers import Answer, Ask, UnanswerableError
 from vaeline.serving.batching import Batcher, NoModelError
 from vaeline.serving.follower import Follower, Situation
@@ -27,7 +28,7 @@ READERS = 2
 STALLED = 3
 LIMITS = ("most_bytes", "most_images", "most_pixels", "timeout", "rate", "burst")
 Result = TypeVar("Result")
-Reader = Callable[[bytes, str, tuple[int, int], Settings], np.ndarray]
+Reader = Callable[[bytes, str, ImageSpec, Settings], np.ndarray]
 
 
 class Service:
@@ -116,7 +117,7 @@ class Service:
         if served is None:
             raise self._no_model()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return await self._aside(read, body, kind, served.model.image_shape, self.settings)
+        return await self._aside(read, body, kind, served.model.image, self.settings)
 
     async def _submit(self, ask: Ask) -> tuple[Identity, Answer]:
         try:
@@ -156,7 +157,7 @@ def describe_served(served: Served) -> dict[str, Any]:
         "checks": list(served.checks),
         "title": model.title,
         "kind": model.params.kind,
-        "image_shape": list(model.image_shape),
+        "image": model.image.model_dump(),
         "latent_dim": model.latent_dim,
         "label_dim": model.label_dim,
         "classes": model.classes,

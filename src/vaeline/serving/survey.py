@@ -36,7 +36,7 @@ def survey_latents(model: GenerativeModel) -> tuple[Axis, ...]:
     mean[free:] = np.eye(1, model.label_dim)[0]
     steps = REACH * np.diag(deviation)[:free]
     images = decode(model, np.concatenate([mean[None], mean + steps, mean - steps]).astype("float32"))
-    change = ((images[1:] - images[0]) ** 2).mean(axis=(1, 2)).reshape(2, free).mean(axis=0)
+    change = ((images[1:] - images[0]) ** 2).mean(axis=(1, 2, 3)).reshape(2, free).mean(axis=0)
     return tuple(
         Axis(int(index), *(round(float(values[index]), 6) for values in (mean, deviation, change)))
         for index in np.argsort(-change, kind="stable")

@@ -1,6 +1,5 @@
 // The page of `vaeline serve`: it asks the same paths as everyone, and names the model that answered.
 
-const PIXELS = 28;
 const REACH = 3; // standard deviations of the prior, either way, that the plane spans
 const LOOK = 1500; // milliseconds between two looks at which model answers
 const SLIDERS = 6;
@@ -8,7 +7,7 @@ const TILES = 15; // digits along a side of the plane
 const MOST_SAMPLES = 16;
 const NARROW = 700; // pixels; below, samples stand in two rows
 const BRUSH = 0.075; // of the pad
-const INK_SIDE = 20; // pixels that a digit of MNIST fills of 28
+const INK_SHARE = 5 / 7; // of the shorter side: a digit of MNIST fills 20 of 28 pixels
 const NIGHT = [21, 24, 31];
 const GLOW = [255, 244, 224];
 
@@ -101,6 +100,7 @@ function showModel(found, changed) {
 
 /** Everything anew, for the model that answers now; what was drawn stays. */
 function restart() {
+  fitCanvases();
   const plane = about.axes.length > 0;
   at("plane-panel").hidden = !plane;
   label = Math.min(label, about.classes - 1);
@@ -109,6 +109,19 @@ function restart() {
   if (plane) { showClasses(); showSliders(); showAxes(); drawPlane(); choose(); }
   drawSamples();
   readPad();
+}
+
+/** The canvases in the proportions of the model's images; those of one image have its pixels. */
+function fitCanvases() {
+  const { width, height } = about.image, ratio = `${width} / ${height}`;
+  for (const id of ["decoded", "seen", "rebuilt", "plane", "pad"]) at(id).style.aspectRatio = ratio;
+  for (const id of ["decoded", "seen", "rebuilt"]) resize(at(id), width, height);
+  for (const id of ["plane", "pad"]) resize(at(id), at(id).width, Math.round((at(id).width * height) / width));
+}
+
+/** A canvas loses its content by a change of size, so the size is set only where it is another. */
+function resize(canvas, width, height) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
 // ---- the plane ----------------------------------------------------------------------------------------------------
@@ -218,7 +231,7 @@ function draw(event) {
 function clearPad() {
   ink.clearRect(0, 0, pad.width, pad.height);
   drawn = false;
-  for (const id of ["seen", "rebuilt"]) at(id).getContext("2d").clearRect(0, 0, PIXELS, PIXELS);
+  for (const id of ["seen", "rebuilt"]) at(id).getContext("2d").clearRect(0, 0, at(id).width, at(id).height);
   for (const id of ["own", "bar", "start"]) at(id).hidden = true;
   at("total").textContent = "";
   at("parts").replaceChildren();
@@ -239,14 +252,15 @@ function measureInk() {
   return mass ? { left, top, width: right - left + 1, height: bottom - top + 1, x: sumX / mass, y: sumY / mass } : null;
 }
 
-/** The drawing as the model was trained: 28 pixels a side and, if wished, 20 of ink around its centre of mass. */
+/** The drawing in the size of the model's images and, if wished, as large as in MNIST, around its centre of mass. */
 function shrink() {
-  const small = new OffscreenCanvas(PIXELS, PIXELS), context = small.getContext("2d");
-  context.fillRect(0, 0, PIXELS, PIXELS);
+  const { width, height } = about.image, side = Math.min(width, height);
+  const small = new OffscreenCanvas(width, height), context = small.getContext("2d");
+  context.fillRect(0, 0, width, height);
   const found = at("centre").checked ? measureInk() : null;
-  const scale = found ? INK_SIDE / Math.max(found.width, found.height) : PIXELS / pad.width;
+  const scale = found ? (INK_SHARE * side) / Math.max(found.width, found.height) : width / pad.width;
   const halved = halve(pad, scale);
-  const [x, y] = found ? [PIXELS / 2 - scale * found.x, PIXELS / 2 - scale * found.y] : [0, 0];
+  const [x, y] = found ? [width / 2 - scale * found.x, height / 2 - scale * found.y] : [0, 0];
   Object.assign(context, { imageSmoothingEnabled: true, imageSmoothingQuality: "high" });
   context.drawImage(halved, x, y, scale * pad.width, scale * pad.height);
   return small;
@@ -254,12 +268,13 @@ function shrink() {
 
 /** Half as large, and again, while it is more than twice as large as it will be: browsers smooth no further. */
 function halve(source, scale) {
-  let canvas = source, side = source.width;
-  while (side > 2 * scale * source.width && side > 2 * PIXELS) {
-    const next = new OffscreenCanvas(side / 2, side / 2), context = next.getContext("2d");
-    context.drawImage(canvas, 0, 0, side / 2, side / 2);
+  let canvas = source, { width, height } = source;
+  while (width > 2 * scale * source.width && width > 2 * about.image.width) {
+    const next = new OffscreenCanvas(width / 2, height / 2), context = next.getContext("2d");
+    context.drawImage(canvas, 0, 0, width / 2, height / 2);
     canvas = next;
-    side /= 2;
+    width /= 2;
+    height /= 2;
   }
   return canvas;
 }
@@ -314,7 +329,7 @@ function showOwn(z) {
 // ---- samples ------------------------------------------------------------------------------------------------------
 
 const drawSamples = latest(async () => {
-  const [height, width] = about.image_shape, count = Math.min(MOST_SAMPLES, about.limits.most_images);
+  const { height, width } = about.image, count = Math.min(MOST_SAMPLES, about.limits.most_images);
   const told = about.is_conditional ? `&label=${label}` : "";
   const sheet = await askPicture(`/sample?n=${count}&seed=${seed}&temperature=${at("temperature").value}${told}`);
   const columns = Math.ceil(Math.sqrt(count)), across = innerWidth < NARROW ? count / 2 : count;
@@ -327,16 +342,16 @@ const drawSamples = latest(async () => {
   paint(at("samples"), strip);
 });
 
-/** Greys as light on the night, dimmed by `strength`. */
+/** Greys as light on the night, colours as they are; both dimmed by `strength`. */
 function paint(canvas, source, strength = 1) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height), grey = about.image.channels === 1;
   for (let place = 0; place < pixels.data.length; place += 4) {
-    const light = (strength * pixels.data[place]) / 255;
     for (let channel = 0; channel < 3; channel++) {
-      pixels.data[place + channel] = NIGHT[channel] + light * (GLOW[channel] - NIGHT[channel]);
+      const light = (strength * pixels.data[place + (grey ? 0 : channel)]) / 255, brightest = grey ? GLOW[channel] : 255;
+      pixels.data[place + channel] = NIGHT[channel] + light * (brightest - NIGHT[channel]);
     }
     pixels.data[place + 3] = 255;
   }
