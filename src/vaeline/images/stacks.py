@@ -1,0 +1,32 @@
+"""Arrays as files hold them, with an axis of images and one of channels."""
+
+import numpy as np
+
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.spec import COLOURS
+
+
+def as_stack(array: np.ndarray) -> np.ndarray:
+    """Grey images (count, height, width), or images with channels, as (count, height, width, channels).
+
+    Raises:
+        UnreadableImagesError: the array has another shape, or is empty.
+    """
+    stack = array[..., None] if array.ndim == 3 else array
+    if stack.ndim != 4 or stack.shape[-1] not in COLOURS or not stack.size:
+        raise UnreadableImagesError(
+            f"images have shape {array.shape}, expected (count, height, width) or (count, height, width, 1 or 3)"
+        )
+    return stack
+
+
+def as_stack_or_one(array: np.ndarray) -> np.ndarray:
+    """What `as_stack` takes, or one image (height, width) or (height, width, channels), as a stack.
+
+    An array of three axes is one image where the last one has a length of 1 or 3.
+
+    Raises:
+        UnreadableImagesError: the array has another shape, or is empty.
+    """
+    is_one = array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in COLOURS)
+    return as_stack(array[None] if is_one else array)
