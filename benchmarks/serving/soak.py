@@ -126,7 +126,7 @@ def fill(registry: MlflowClient, folder: Path, archive: Path) -> dict[str, Gener
     experiment = registry.create_experiment("soak", (folder / "mlruns").as_uri())
     own = load_model(archive)
     others = {
-        version: build_model(own.params.model_copy(update=changes), own.image_shape, own.classes, int(version))
+        version: build_model(own.params.model_copy(update=changes), own.image, own.classes, int(version))
         for version, changes in OTHERS.items()
     }
     models = {"1": own, **others}

@@ -52,7 +52,7 @@ def test_alterations_are_what_they_are_called():
     np.testing.assert_array_equal(alter(images, "vflip", 1)[0, 0], images[0, -1])
     np.testing.assert_array_equal(alter(images, "rotation", 1)[2], np.rot90(images[2]))
     np.testing.assert_array_equal(alter(images, "inversion", 1), 1 - images)
-    assert (alter(images, "constant", 1).std(axis=(1, 2)) == 0).all()
+    assert (alter(images, "constant", 1).std(axis=(1, 2, 3)) == 0).all()
     assert len(np.unique(alter(images, "constant", 1))) == 3
     for name in ALTERATIONS:
         changed = alter(images, name, 1)

@@ -4,6 +4,7 @@ import pytest
 from vaeline.archive import load_archive, save_archive
 from vaeline.classifier.fit import fit_classifier, shift
 from vaeline.classifier.network import Classifier, features_and_labels
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
 
@@ -40,11 +41,11 @@ def test_the_same_seed_gives_the_same_archive(classifier, digits, settings, tmp_
 
 
 def test_images_move_by_two_pixels_at_most_and_lose_nothing_in_their_middle():
-    images = np.zeros((500, 28, 28), "uint8")
+    images = np.zeros((500, *MNIST_IMAGE.shape), "uint8")
     images[:, 14, 14] = 255
     moved = shift(images, np.random.default_rng(0))
     assert moved.shape == images.shape
-    assert (moved.sum(axis=(1, 2)) == 255).all()
+    assert (moved.sum(axis=(1, 2, 3)) == 255).all()
     rows, columns = np.argwhere(moved)[:, 1], np.argwhere(moved)[:, 2]
     assert set(rows) == set(columns) == {12, 13, 14, 15, 16}
     assert len(set(zip(rows, columns, strict=True))) == 25

@@ -6,6 +6,7 @@ from PIL import Image
 from scipy.stats import norm
 
 from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize, unpack
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 
 LATENTS = np.random.default_rng(0).normal(size=(2000, 5))
@@ -49,5 +50,5 @@ def test_png_bits_are_those_of_a_file_that_opens(digits):
     stream = BytesIO()
     Image.fromarray(digits.images[3]).save(stream, "png", optimize=True)
     assert bits[3] == 8 * len(stream.getvalue())
-    noise = np.random.default_rng(0).integers(0, 256, (1, 28, 28)).astype("uint8")
-    assert png_bits(noise)[0] > 8 * 28 * 28 > bits.max()
+    noise = np.random.default_rng(0).integers(0, 256, (1, *MNIST_IMAGE.shape)).astype("uint8")
+    assert png_bits(noise)[0] > 8 * MNIST_IMAGE.dimensions > bits.max()

@@ -12,6 +12,7 @@ from vaeline.classifier.network import Classifier
 from vaeline.codes.measure import measure_codes
 from vaeline.compression.measure import measure_compression
 from vaeline.conditional.measure import measure_conditional
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.evaluation.subject import Subject
@@ -94,7 +95,7 @@ def test_latents_are_probed_on_the_test_set(subject):
 
 
 def test_samples_stand_beside_a_floor_of_real_images(subject, settings):
-    part = measure_samples(subject, Classifier(image_shape=(28, 28), classes=10, width=4), "0" * 64, settings)
+    part = measure_samples(subject, Classifier(image=MNIST_IMAGE, classes=10, width=4), "0" * 64, settings)
     check(part)
     assert part.figures["floor_frechet"] < part.figures["frechet"]
     assert part.figures["floor_coverage"] > part.figures["coverage"]
@@ -110,7 +111,7 @@ def test_data_of_one_class_has_no_probes_and_no_features(subject, settings, smal
 def test_anomalies_of_every_kind_are_scored_and_other_data_sets_too(subject):
     train = subject.train_images(np.arange(500))
     densities = fit_densities(image_statistics(subject.model, train, np.arange(500), 1), 1)
-    letters = np.random.default_rng(0).random((40, 28, 28), dtype="float32")
+    letters = np.random.default_rng(0).random((40, *MNIST_IMAGE.shape), dtype="float32")
     part = measure_anomalies(subject, densities, {"letters": letters})
     check(part)
     assert set(part.figures) == {"hflip", "vflip", "rotation", "inversion", "noise", "constant", "letters"}
@@ -173,7 +174,7 @@ def coder(params, prepared) -> Subject:
     given = params.model.model_dump() | changes
     given["prior"] |= {"kind": "autoregressive", "layers": 1, "width": 16}
     given["codebook"] |= {"codes": 12}
-    model = build_model(ModelParams.model_validate(given), (28, 28), 10, 1)
+    model = build_model(ModelParams.model_validate(given), MNIST_IMAGE, 10, 1)
     model.initialize(prepared.splits["train"].images[:100], None)
     return Subject(model, prepared, 1)
 
@@ -208,6 +209,6 @@ def test_a_model_of_codes_has_every_group_or_says_why_not(coder, settings):
         "left out": "the model has no posterior over latents to search"
     }
     assert measure_compression(coder, settings).protocol == {"left out": "the latents are no standard normal numbers"}
-    part = measure_samples(coder, Classifier(image_shape=(28, 28), classes=10, width=4), "0" * 64, settings)
+    part = measure_samples(coder, Classifier(image=MNIST_IMAGE, classes=10, width=4), "0" * 64, settings)
     check(part)
     assert part.protocol["prior"] == "autoregressive"

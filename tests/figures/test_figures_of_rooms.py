@@ -5,6 +5,7 @@ import pytest
 from vaeline.anomaly.figure import draw_anomalies
 from vaeline.codes.figure import draw_codes
 from vaeline.compression.figure import draw_compression
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.learning_curves import draw_learning_curves
 from vaeline.latents.figure import draw_class_manifolds, draw_interpolations, draw_latent_space, draw_manifold
@@ -12,7 +13,7 @@ from vaeline.likelihood.figure import draw_class_losses, draw_hardest, draw_rate
 from vaeline.restoration.figure import draw_restorations
 from vaeline.samples.figure import draw_samples
 
-IMAGES = np.random.default_rng(0).random((12, 28, 28))
+IMAGES = np.random.default_rng(0).random((12, *MNIST_IMAGE.shape))
 TICKS = np.linspace(-2, 2, 3)
 HISTORY = pd.DataFrame({"epoch": [1, 2], "learning_rate": [0.1, 0.0]}).assign(
     **{f"{split}{name}": [2.0, 1.0] for split in ("", "val_") for name in ("neg_elbo", "reconstruction", "kl")}
@@ -26,10 +27,10 @@ SEPARATION = pd.DataFrame(
 )
 CURVE = pd.DataFrame({"step": [1.0, 0.1], "code_bits": [4.0, 11.0], "code_mse": [0.05, 0.03]})
 FIGURES = {
-    "manifold": lambda: draw_manifold(IMAGES[:9].reshape(3, 3, 28, 28), TICKS, "A title", ("z1", "z2")),
-    "class_manifolds": lambda: draw_class_manifolds({"a": IMAGES[:9].reshape(3, 3, 28, 28)}, "A title"),
+    "manifold": lambda: draw_manifold(IMAGES[:9].reshape(3, 3, *MNIST_IMAGE.shape), TICKS, "A title", ("z1", "z2")),
+    "class_manifolds": lambda: draw_class_manifolds({"a": IMAGES[:9].reshape(3, 3, *MNIST_IMAGE.shape)}, "A title"),
     "reconstructions": lambda: draw_reconstructions(IMAGES, IMAGES, 4, "A title"),
-    "interpolations": lambda: draw_interpolations(IMAGES.reshape(3, 4, 28, 28), ["a", "b", "c"], "A title"),
+    "interpolations": lambda: draw_interpolations(IMAGES.reshape(3, 4, *MNIST_IMAGE.shape), ["a", "b", "c"], "A title"),
     "samples": lambda: draw_samples(IMAGES, 4, "A title"),
     "hardest": lambda: draw_hardest(IMAGES[:3], IMAGES[:3], ["a", "b", "c"], "A title"),
     "latent_space": lambda: draw_latent_space(

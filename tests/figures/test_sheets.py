@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.sheets import MISSING, draw_grid, draw_pairs, draw_sheet
 
-IMAGES = np.random.default_rng(0).random((5, 28, 28))
+IMAGES = np.random.default_rng(0).random((5, *MNIST_IMAGE.shape))
 SHEETS = {
     "sheet": lambda: draw_sheet([IMAGES[:3], IMAGES[3:]], "A title", ["a", "b"], ["1", "2", "3"], [["x\ny"] * 3] * 2),
     "grid": lambda: draw_grid(IMAGES, 3, "A title"),
@@ -29,7 +30,7 @@ def test_a_sheet_has_its_title_and_the_same_bytes_twice(name, tmp_path):
 
 def test_a_grid_runs_by_rows_and_keeps_a_shorter_last_one():
     drawn = places(draw_grid(IMAGES, 3, "t"))
-    assert [grey for *_, grey in drawn] == pytest.approx(IMAGES.mean(axis=(1, 2)))
+    assert [grey for *_, grey in drawn] == pytest.approx(IMAGES.mean(axis=(1, 2, 3)))
     tops = [top for _, top, _ in drawn]
     assert tops[0] == tops[1] == tops[2] < tops[3] == tops[4]
     assert drawn[3][0] == drawn[0][0] < drawn[1][0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vaeline.classifier.network import Classifier
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.evaluation.subject import Subject
 from vaeline.gate.checks import anomaly_check, collapse_checks, finite_check
@@ -29,7 +30,7 @@ def gate_params(params):
 
 @pytest.fixture(scope="module")
 def classifier():
-    return Classifier(image_shape=(28, 28), classes=10, width=4)
+    return Classifier(image=MNIST_IMAGE, classes=10, width=4)
 
 
 def score(model, prepared, classifier, params, name="model", metric="nll_bound"):
@@ -123,7 +124,7 @@ def test_the_nats_of_a_label_are_no_information_about_the_image(conditional_mode
 
 def test_a_model_without_the_metric_is_refused_in_a_sentence(params, prepared, classifier, gate_params):
     settings = ModelParams.model_validate(params.model.model_dump() | {"kind": "autoencoder", "width": 16, "depth": 1})
-    model = build_model(settings, (28, 28), 10, 1)
+    model = build_model(settings, MNIST_IMAGE, 10, 1)
     with pytest.raises(VaelineError, match=r"one \(autoencoder, .*\) has no score nll_bound, by which gate\.metric"):
         score(model, prepared, classifier, gate_params, "one")
     found = score(model, prepared, classifier, gate_params, metric="mse")

@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from vaeline.compression.coder import png_bits
 from vaeline.errors import VaelineError
 from vaeline.images.idx import write_idx
 from vaeline.images.limits import OWN

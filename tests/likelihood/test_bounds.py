@@ -11,7 +11,7 @@ from vaeline.evaluation.inference import decode, encode, sample
 from vaeline.evaluation.noise import binary_pixels, latent_noise, subset
 from vaeline.likelihood import bounds
 from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, importance_weighted_nll, label_bounds
-from vaeline.models.likelihoods import Gaussian
+from vaeline.models.likelihoods.gaussian import Gaussian
 from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
@@ -165,7 +165,7 @@ def test_samples_are_seeded_and_differ_between_batches(trained, monkeypatch):
     model = trained["mlp"]
     monkeypatch.setattr(inference, "BATCH", 10)
     drawn = sample(model, 25, 1)
-    assert drawn.shape == (25, 28, 28)
+    assert drawn.shape == (25, *model.image.shape)
     np.testing.assert_array_equal(drawn, sample(model, 25, 1))
     assert len(np.unique(drawn.reshape(25, -1), axis=0)) == 25
     assert not np.array_equal(drawn, sample(model, 25, 2))

@@ -5,6 +5,7 @@ import keras
 import pytest
 
 from vaeline.archive import save_archive
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.vae import VAE
@@ -14,7 +15,7 @@ from vaeline.models.vae import VAE
 def model(params, request) -> VAE:
     keras.utils.set_random_seed(3)
     settings = params.model.model_dump() | {"architecture": request.param, "width": 16, "latent_dim": 3}
-    model = VAE(settings | {"normalization": "batch"}, seed=3)
+    model = VAE(settings | {"normalization": "batch"}, MNIST_IMAGE, seed=3)
     model.compile(optimizer="adam")
     return model
 

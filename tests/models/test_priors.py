@@ -6,6 +6,7 @@ from scipy import stats
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.models.networks import build_encoder
 from vaeline.models.priors import build_prior
 
@@ -17,9 +18,9 @@ GRID = np.stack(np.meshgrid(AXIS, AXIS, indexing="ij"), axis=-1).reshape(-1, 2).
 def build(params, kind, latent_dim=2, **changes):
     keras.utils.set_random_seed(4)
     model = params.model.model_copy(update={"width": 8, "depth": 1, "latent_dim": latent_dim})
-    encoder = build_encoder(model, (28, 28), {"z_mean": latent_dim, "z_log_var": latent_dim})
+    encoder = build_encoder(model, MNIST_IMAGE, {"z_mean": latent_dim, "z_log_var": latent_dim})
     settings = params.model.prior.model_copy(update={"kind": kind, "components": 5, "layers": 4, "width": 8} | changes)
-    return build_prior(settings, latent_dim, encoder, (28, 28))
+    return build_prior(settings, latent_dim, encoder, MNIST_IMAGE)
 
 
 def trained(params, kind, greys, latent_dim=2):
@@ -103,7 +104,7 @@ def test_the_vamp_prior_is_the_mixture_of_the_posteriors_of_training_images(para
     prior = build(params, "vamp")
     prior.initialize(greys, np.random.default_rng(3))
     shown = np.asarray(prior.pseudo_inputs())
-    nearest = [np.abs(np.clip(greys, 0.02, 0.98) - image).max(axis=(1, 2)).min() for image in shown]
+    nearest = [np.abs(np.clip(greys, 0.02, 0.98) - image).max(axis=(1, 2, 3)).min() for image in shown]
     np.testing.assert_allclose(nearest, 0, atol=1e-4)
     z_mean, z_log_var = (np.asarray(part) for part in prior.encoder(shown))
     z = np.random.default_rng(1).normal(size=(6, 2)).astype("float32")

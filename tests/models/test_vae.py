@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.models.networks import initialize_output_bias
 from vaeline.models.priors import kl_by_latent
 from vaeline.models.vae import VAE, reparameterize
@@ -11,7 +12,7 @@ ARCHITECTURES = ("conv", "mlp", "resmlp")
 
 def build(params, **changes) -> VAE:
     small = {"width": 16, "depth": 2, "latent_dim": 3}
-    return VAE({**params.model.model_dump(), **small, **changes}, seed=0)
+    return VAE({**params.model.model_dump(), **small, **changes}, MNIST_IMAGE, seed=0)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -21,10 +22,10 @@ def test_shapes_and_ranges(params, greys, architecture, normalization):
     z_mean, z_log_var = model.encode(greys)
     assert z_mean.shape == z_log_var.shape == (40, 3)
     images = np.asarray(model.decode(z_mean))
-    assert images.shape == (40, 28, 28)
+    assert images.shape == greys.shape
     assert 0 < images.min() < images.max() < 1
     np.testing.assert_allclose(images, model.reconstruct(greys), rtol=1e-5)
-    assert model.sample(5, seed=0).shape == (5, 28, 28)
+    assert model.sample(5, seed=0).shape == (5, *MNIST_IMAGE.shape)
 
 
 def test_the_classic_convolutional_network_is_the_classic_one(params):
@@ -93,7 +94,7 @@ def test_samples_depend_on_seed_and_temperature_alone(params):
 def test_an_untrained_decoder_starts_at_the_training_mean(params, greys, architecture, per_pixel):
     model = build(params, architecture=architecture)
     mean = greys.mean(axis=0)
-    initialize_output_bias(model.decoder, mean)
+    initialize_output_bias(model.decoder, mean, model.likelihood)
     logits = model.decoder.get_layer("logits")
     logits.kernel.assign(np.zeros(logits.kernel.shape))
     decoded = np.asarray(model.decode(np.zeros((1, 3), "float32")))[0]

@@ -11,7 +11,8 @@ from pipeline.workspace import Workspace
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest
-from vaeline.data.prepared import read_prepared, scale
+from vaeline.data.prepared import read_prepared
+from vaeline.images.arrays import to_unit
 from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.base import flatten
@@ -72,7 +73,7 @@ class Shop:
         with tempfile.TemporaryDirectory() as scratch:
             archive, reference = Path(scratch) / "vae.keras", Path(scratch) / Path(REFERENCE).name
             sha256 = save_archive(model, archive)
-            seen = fit_reference(model, sha256, scale(train.images[:100]), train.labels[:100], prepared.classes, 1)
+            seen = fit_reference(model, sha256, to_unit(train.images[:100]), train.labels[:100], prepared.classes, 1)
             write_reference(seen, reference)
             tags = {key: value for key, value in self.run.data.tags.items() if not key.startswith("mlflow.log")}
             own = {DIGEST_TAG: sha256, MD5_TAG: digest(archive, "md5"), "mlflow.runName": name}
@@ -84,7 +85,7 @@ class Shop:
             log_dataset(self.client, run, DATASET, data.dataset.digest, prepared.manifest["splits"])
             self.client.log_artifact(run_id, str(reference), REFERENCE.rpartition("/")[0])
             self.client.set_terminated(run_id)
-            images = scale(prepared.splits["test"].images)
+            images = to_unit(prepared.splits["test"].images)
             run = self.client.get_run(run_id)
             return str(register_candidate(self.client, run, archive, candidate_name(DATASET), images).version)
 

@@ -21,7 +21,8 @@ from screenshots import find_browser, free_port, open_page
 from service_page import SEVEN, click_plane, draw, show_page, wait_until_idle
 
 from vaeline.archive import save_archive
-from vaeline.data.pictures import save_picture
+from vaeline.data.sources import MNIST_IMAGE
+from vaeline.images.pictures import save_picture
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.registry.stored import ARCHIVE
@@ -42,7 +43,7 @@ class Registry:
         self.models = {"1": load_model(workspace.root / "models/vae.keras")}
         changes = {"latent_dim": 20, "architecture": "mlp", "width": 16}
         params = self.models["1"].params.model_copy(update=changes)
-        self.models["2"] = build_model(params, (28, 28), 10, 2)
+        self.models["2"] = build_model(params, MNIST_IMAGE, 10, 2)
         digest = save_archive(self.models["2"], folder / "vae.keras")
         experiment = self.client.create_experiment("vae-others", (folder / "others").as_uri())
         for tag in (digest, "0" * 64):

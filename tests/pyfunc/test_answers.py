@@ -3,17 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.build import build_model
 from vaeline.pyfunc.answers import MODES, Ask, UnanswerableError, answer, answer_all
 
+BLANK = np.zeros((1, *MNIST_IMAGE.shape), "float32")
 CLOSE = {"atol": 1e-4, "rtol": 1e-5}
 
 
 @pytest.fixture(scope="module")
 def plain_autoencoder(params):
     changes = {"kind": "autoencoder", "architecture": "mlp", "latent_dim": 20, "width": 16}
-    return build_model(params.model.model_copy(update=changes), (28, 28), 10, 1)
+    return build_model(params.model.model_copy(update=changes), MNIST_IMAGE, 10, 1)
 
 
 @pytest.fixture(params=["small_model", "conditional_model", "vq_model", "plain_autoencoder"])
@@ -84,14 +86,11 @@ def test_a_model_without_a_bound_scores_what_it_has(plain_autoencoder, greys):
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [
-        (Ask("encode", np.zeros((2, 28, 27), "float32")), r"shape \(n, 28, 28\), got \(2, 28, 27\)"),
-        (Ask("encode", np.zeros((0, 28, 28), "float32")), r"got \(0, 28, 28\)"),
-        (Ask("score", np.full((1, 28, 28), 1.5, "float32")), r"greys must lie between 0 and 1, got 1\.5 to 1\.5"),
-        (Ask("reconstruct", np.full((1, 28, 28), np.nan, "float32")), "greys must lie between 0 and 1"),
-        (
-            Ask("encode", np.zeros((1, 28, 28), "float32"), label=0),
-            r"\(vae, mlp, 2-D\) is not conditioned on classes; got 0",
-        ),
+        (Ask("encode", BLANK[:, :, :-1]), r"shape \(n, 28, 28, 1\), got \(1, 28, 27, 1\)"),
+        (Ask("encode", BLANK[:0]), r"got \(0, 28, 28, 1\)"),
+        (Ask("score", BLANK + 1.5), r"pixels must lie between 0 and 1, got 1\.5 to 1\.5"),
+        (Ask("reconstruct", BLANK + np.nan), "pixels must lie between 0 and 1"),
+        (Ask("encode", BLANK, label=0), r"\(vae, mlp, 2-D\) is not conditioned on classes; got 0"),
         (Ask("decode", np.zeros((1, 3), "float32")), r"latents of shape \(n, 2\), got \(1, 3\)"),
         (Ask("decode", np.zeros((0, 2), "float32")), r"latents of shape \(n, 2\), got \(0, 2\)"),
         (Ask("decode", np.full((1, 2), np.inf, "float32")), "latents must be finite"),
@@ -117,7 +116,7 @@ def test_a_label_that_there_is_not_gets_a_sentence(conditional_model, greys, mod
 
 
 def test_an_answer_that_is_not_finite_is_none(params):
-    model = build_model(params.model.model_copy(update={"architecture": "mlp", "width": 8}), (28, 28), 10, 1)
+    model = build_model(params.model.model_copy(update={"architecture": "mlp", "width": 8}), MNIST_IMAGE, 10, 1)
     weights = model.decoder.trainable_weights[0]
     weights.assign(np.full(weights.shape, np.inf, "float32"))
     with pytest.raises(UnanswerableError, match="the model's images for this input are not finite"):

@@ -34,5 +34,5 @@ def test_it_needs_no_labels_to_encode_reconstruct_and_score(conditional_model, g
 def test_what_it_is_not_made_for_gets_a_sentence(small_model, greys):
     with pytest.raises(ValueError, match="mode 'paint' is unknown; use one of reconstruct, encode, "):
         serve(small_model).predict(None, greys, {"mode": "paint"})
-    with pytest.raises(ValueError, match=r"decode takes latents of shape \(n, 1, 2\), got \(40, 28, 28\)"):
+    with pytest.raises(ValueError, match="decode takes the parameter latents, 2 numbers for each image, got 0 numbers"):
         serve(small_model).predict(None, greys, {"mode": "decode"})

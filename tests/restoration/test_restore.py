@@ -39,7 +39,7 @@ def test_what_is_missing_is_not_looked_at(small_model, images):
 
 
 def test_one_mask_serves_all_images(small_model, images):
-    missing = np.zeros((28, 28), bool)
+    missing = np.zeros((28, 28, 1), bool)
     missing[10:15] = True
     filled = inpaint(small_model, images, missing)
     np.testing.assert_array_equal(filled[:, :10], images[:, :10])
@@ -47,7 +47,7 @@ def test_one_mask_serves_all_images(small_model, images):
 
 def test_the_search_leaves_the_model_as_it_was_and_batches_do_not_matter(small_model, images, monkeypatch):
     before = [weight.copy() for weight in small_model.get_weights()]
-    known = np.ones((28, 28), bool)
+    known = np.ones((28, 28, 1), bool)
     whole = likeliest_latents(small_model, images, known)
     for old, new in zip(before, small_model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

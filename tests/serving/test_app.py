@@ -7,6 +7,7 @@ import pytest
 from conftest import ROOT
 from serving.conftest import Host, Shelf, identity, png, read_png
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.vae import VAE
 from vaeline.serving.app import MODEL_PATHS, PAGE
@@ -126,7 +127,7 @@ def test_the_accept_header_chooses(host, accept, kind):
     assert response.headers["content-type"] == kind
 
 
-GOOD = {"images": np.zeros((1, 28, 28)).tolist()}
+GOOD = {"images": np.zeros((1, *MNIST_IMAGE.shape)).tolist()}
 CUT_OFF = png(np.random.default_rng(1).random((28, 28)))[:400]
 BOMB = png(np.zeros((4001, 4001), "uint8"))
 
@@ -150,10 +151,10 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
         ("/encode", {"json": {"images": [[True, 0.5]]}}, 422, "images must be numbers"),
         ("/encode", {"json": {"images": [10**30]}}, 422, r"got \(1,\)"),
         ("/encode", {"json": {"images": [10**400]}}, 422, "images must be numbers"),
-        ("/encode", {"json": {"images": []}}, 422, r"shape \(n, 28, 28\), got \(0,\)"),
+        ("/encode", {"json": {"images": []}}, 422, r"shape \(n, 28, 28, 1\), got \(0,\)"),
         ("/encode", {"json": {"images": [[[0.5] * 27] * 28]}}, 422, r"got \(1, 28, 27\)"),
-        ("/encode", {"json": {"images": [[[1e300] * 28] * 28]}}, 422, "greys must lie between 0 and 1, got inf"),
-        ("/encode", {"json": {"images": [[[-1] * 28] * 28]}}, 422, "greys must lie between 0 and 1"),
+        ("/encode", {"json": {"images": [[[1e300] * 28] * 28]}}, 422, "pixels must lie between 0 and 1, got inf"),
+        ("/encode", {"json": {"images": [[[-1] * 28] * 28]}}, 422, "pixels must lie between 0 and 1"),
         ("/encode", {"json": {"images": [[[0.5] * 28] * 28] * 257}}, 413, "257 images in one request; at most 256"),
         ("/encode", {"json": {"png": "%%%"}}, 400, r"png\[0\] is no base64"),
         ("/encode", {"json": {"png": [1]}}, 422, "png must be a picture as base64 text"),

@@ -7,6 +7,7 @@ import pytest
 from serving.conftest import Host, Shelf, png
 
 from vaeline.archive import save_archive
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.evaluation.inference import decode, encode
 from vaeline.kinds import known_kinds
 from vaeline.likelihood.bounds import elbo_scores
@@ -37,7 +38,7 @@ def member(request, params, digits):
     prior = values["model"]["prior"] | {"components": 3, "layers": 2, "width": 8} | changes.get("prior", {})
     small = {"architecture": "mlp", "width": 8, "latent_dim": 5}
     values["model"] |= small | changes | {"prior": prior}
-    model = build_model(parse_params(values).model, (28, 28), 10, 1)
+    model = build_model(parse_params(values).model, MNIST_IMAGE, 10, 1)
     model.initialize(digits.images[:200], digits.labels[:200])
     model.complete(digits.images[:200], digits.labels[:200])
     return model

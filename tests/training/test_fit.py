@@ -7,6 +7,7 @@ import pytest
 
 from vaeline.archive import save_archive
 from vaeline.data.prepared import mean_image
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.training.batches import Examples, binarized, epoch_order, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import load_checkpoint
@@ -147,11 +148,13 @@ def test_binary_pixels_are_drawn_anew_every_epoch_with_the_greys_as_mean(digits)
 
 
 def test_batches_are_read_through_the_memory_map(tmp_path):
-    images = np.lib.format.open_memmap(tmp_path / "big.npy", mode="w+", dtype="uint8", shape=(100_000, 28, 28))
+    images = np.lib.format.open_memmap(
+        tmp_path / "big.npy", mode="w+", dtype="uint8", shape=(100_000, *MNIST_IMAGE.shape)
+    )
     tracemalloc.start()
     examples = Examples(images, np.zeros(len(images), "uint8"))
     for batch in itertools.islice(shuffled_batches(examples, 128, 1, 0), 20):
-        assert batch.images.shape == (128, 28, 28)
+        assert batch.images.shape == (128, *MNIST_IMAGE.shape)
     mean_image(images)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -20,7 +20,7 @@ class Drawing:
     """A model, its data, and the tables that earlier stages wrote to `reports`.
 
     sigma, box: the damage that the figure of restored images shows, as standard deviation of the noise and side of the
-    hole in pixels. Images are float32 (count, height, width) in [0, 1].
+    hole in pixels. Images are float32 (count, height, width, channels) in [0, 1].
     """
 
     model: GenerativeModel

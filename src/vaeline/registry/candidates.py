@@ -37,7 +37,8 @@ def register_candidate(
 ) -> ModelVersion:
     """Register the archive as a pyfunc logged to `run`, unless a version of `name` holds the same model already.
 
-    Golden outputs about `images` (count, height, width, channels) in [0, 1] go with it; without them, no gate lets it pass.
+    Golden outputs about `images` (count, height, width, channels) in [0, 1] go with it; no gate passes a version
+    without them.
     """
     model_digest = digest(archive)
     with FileLock(state_directory() / "registry.lock"):

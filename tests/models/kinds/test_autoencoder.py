@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.likelihood.bounds import elbo_scores
 from vaeline.models.build import build_model
 
@@ -9,7 +10,7 @@ from vaeline.models.build import build_model
 def build(params, kind, **changes):
     keras.utils.set_random_seed(2)
     small = {"kind": kind, "architecture": "resmlp", "width": 8, "depth": 1, "latent_dim": 3}
-    return build_model(params.model.model_copy(update={**small, **changes}), (28, 28), 10, 2)
+    return build_model(params.model.model_copy(update={**small, **changes}), MNIST_IMAGE, 10, 2)
 
 
 def test_a_vae_without_kl_and_noise_is_the_autoencoder(params, greys):
@@ -32,7 +33,7 @@ def test_it_claims_no_bound(params, greys):
     scores = elbo_scores(model, greys, np.arange(40), 1)
     assert scores.keys() == {"reconstruction", "mse"}
     np.testing.assert_allclose(
-        scores["mse"], ((np.asarray(model.reconstruct(greys)) - greys) ** 2).mean(axis=(1, 2)), rtol=1e-4
+        scores["mse"], ((np.asarray(model.reconstruct(greys)) - greys) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4
     )
 
 

@@ -7,6 +7,7 @@ from keras import ops
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import encode, sample
 from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
@@ -23,7 +24,7 @@ def build(params, prior="label", **changes):
     small = {"kind": "cvae", "architecture": "mlp", "latent_dim": 3, **changes}
     settings = params.model.model_dump() | small
     settings["prior"] = settings["prior"] | {"kind": prior, "components": 2, "layers": 2, "width": 8}
-    model = build_model(type(params.model).model_validate(settings), (28, 28), 10, 0)
+    model = build_model(type(params.model).model_validate(settings), MNIST_IMAGE, 10, 0)
     model.compile(optimizer="adam")
     return model
 
@@ -48,7 +49,7 @@ def test_the_encoder_reads_the_label(conditional_model, greys, digits):
 def test_the_decoder_draws_the_label_that_it_is_told(conditional_model, digits):
     means = np.stack([digits.images[digits.labels == label].mean(axis=0) / 255 for label in range(10)])
     drawn = np.stack([sample(conditional_model, 100, 1, label).mean(axis=0) for label in range(10)])
-    distances = ((drawn[:, None] - means) ** 2).sum(axis=(2, 3))
+    distances = ((drawn[:, None] - means) ** 2).sum(axis=(2, 3, 4))
     assert (distances.argmin(axis=1) == np.arange(10)).all()
 
 

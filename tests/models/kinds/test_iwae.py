@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from models.gradients import descend
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.models.build import build_model
 from vaeline.models.kinds.iwae.model import importance_bound, scale_gradient
 from vaeline.params.model import IwaeParams
@@ -14,7 +15,7 @@ def build(params, kind="iwae", samples=3, estimator="dreg", **changes):
     keras.utils.set_random_seed(2)
     small = {"kind": kind, "architecture": "resmlp", "width": 8, "depth": 1, "latent_dim": 2}
     importance = IwaeParams(samples=samples, estimator=estimator)
-    return build_model(params.model.model_copy(update={**small, "iwae": importance, **changes}), (28, 28), 10, 2)
+    return build_model(params.model.model_copy(update={**small, "iwae": importance, **changes}), MNIST_IMAGE, 10, 2)
 
 
 def test_the_bound_is_minus_the_log_of_the_mean_weight():

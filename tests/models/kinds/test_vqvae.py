@@ -8,6 +8,8 @@ from keras import ops
 from scipy.special import logsumexp
 
 from vaeline.archive import save_archive
+from vaeline.data.sources import MNIST_IMAGE
+from vaeline.images.spec import ImageSpec
 from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
 from vaeline.models.kinds.vqvae.model import VQVAE
 from vaeline.params.model import ModelParams
@@ -23,9 +25,9 @@ def settings(params, **changes) -> ModelParams:
     return ModelParams.model_validate(given | {"prior": prior, "codebook": codebook} | changes)
 
 
-def build(params, image_shape=(28, 28), **changes) -> VQVAE:
+def build(params, image=MNIST_IMAGE, **changes) -> VQVAE:
     keras.utils.set_random_seed(0)
-    return VQVAE(settings(params, **changes), image_shape, seed=0)
+    return VQVAE(settings(params, **changes), image, seed=0)
 
 
 def numbers(tensor) -> np.ndarray:
@@ -60,8 +62,8 @@ def test_an_image_is_a_grid_of_codes_and_back(params, greys, architecture):
 
 
 def test_reconstruction_and_code_length_bound_the_nll_that_all_grids_give(params):
-    model = build(params, image_shape=(8, 8), codes=3)
-    images = np.random.default_rng(0).random((5, 8, 8), dtype="float32")
+    model = build(params, image=ImageSpec(height=8, width=8, channels=1), codes=3)
+    images = np.random.default_rng(0).random((5, 8, 8, 1), dtype="float32")
     model.codebook.codes.assign(np.random.default_rng(1).normal(size=(3, 4)))
     for weight in model.prior.trainable_weights:
         weight.assign(weight + 0.2 * np.random.default_rng(2).normal(size=weight.shape))
