@@ -17,6 +17,7 @@ import numpy as np
 
 from vaeline.artifacts import atomic_file
 from vaeline.compute import fix_threads
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.likelihood import bounds
 from vaeline.models.vae import VAE
 from vaeline.params.whole import read_params
@@ -75,9 +76,9 @@ def measure(network: str, samples: int, way: str) -> dict[str, float]:
     params = read_params(ROOT / "params.yaml")
     fix_threads(2)
     settings = params.model.model_dump() | {"architecture": network, "latent_dim": NETWORKS[network]}
-    model = VAE(settings, seed=1)
+    model = VAE(settings, MNIST_IMAGE, seed=1)
     count = DECODED[network] // samples
-    images = np.random.default_rng(1).random((count, 28, 28), dtype="float32")
+    images = np.random.default_rng(1).random((count, *MNIST_IMAGE.shape), dtype="float32")
     bounds.importance_weighted_nll(model, images[:1], np.arange(1), samples, 1)
     began = time.perf_counter()
     bounds.importance_weighted_nll(model, images, np.arange(count), samples, 1)

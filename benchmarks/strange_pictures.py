@@ -15,6 +15,7 @@ from sklearn.datasets import load_sample_images
 
 from vaeline.artifacts import atomic_directory
 from vaeline.data.prepared import read_prepared
+from vaeline.images.arrays import drawable
 
 DIGITS = 200
 CANVAS = 160
@@ -30,7 +31,8 @@ def main() -> None:
     test = read_prepared(Path("data/prepared")).splits["test"]
     with atomic_directory(folder) as temporary:
         for row in rng.choice(len(test.labels), DIGITS, replace=False):
-            Image.fromarray(test.images[row]).save(temporary / f"digit-{test.labels[row]}-{row:05}.png")
+            digit = Image.fromarray(drawable(test.images[row]))
+            digit.save(temporary / f"digit-{test.labels[row]}-{row:05}.png")
         for name, picture in strange_pictures(rng).items():
             picture.save(temporary / f"odd-{name}.png")
 

@@ -15,6 +15,7 @@ from drift.bank import CLEAN, FOREIGN, Bank, name_of
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.ingestion.simulation import simulate
 from vaeline.monitoring.checks import check_window, is_triggered
 from vaeline.monitoring.scores import Observed
@@ -78,7 +79,7 @@ def draw_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed
 
 def _drawn_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed:
     """A window as `simulate` makes it: the drawn rows, their labels, and foreign pictures instead of some rows."""
-    clean, blank = bank[CLEAN].take(rows), np.zeros((len(rows), 28, 28), "uint8")
+    clean, blank = bank[CLEAN].take(rows), np.zeros((len(rows), *MNIST_IMAGE.shape), "uint8")
     drawn = simulate(cell.kind, blank, clean.labels, cell.rows, seed, cell.strength)
     foreign = drawn.altered & (drawn.labels == clean.labels[drawn.rows])
     usual, strange = clean.take(drawn.rows), bank[FOREIGN].take(rows).take(drawn.rows)

@@ -19,6 +19,7 @@ import numpy as np
 from load import JSON, Client, Pace, free_port, press, running
 
 from vaeline.artifacts import atomic_file
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.pyfunc.package import package_pyfunc
 
 TABLE = Path(__file__).parent / "table.md"
@@ -83,8 +84,8 @@ def measure(model: Path, scratch: Path, seconds: float, rounds: int) -> tuple[di
 
 
 def make_bodies(images: int) -> tuple[bytes, bytes]:
-    """The same images (images, 28, 28) as a request to MLflow and as one to vaeline."""
-    greys = np.random.default_rng(images).random((images, 28, 28)).round(4).tolist()
+    """The same images (images, 28, 28, 1) as a request to MLflow and as one to vaeline."""
+    greys = np.random.default_rng(images).random((images, *MNIST_IMAGE.shape)).round(4).tolist()
     theirs = {"inputs": greys, "params": {"mode": "reconstruct"}}
     return json.dumps(theirs).encode(), json.dumps({"images": greys}).encode()
 

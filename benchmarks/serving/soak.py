@@ -9,7 +9,6 @@ every answer is compared with it.
 
 import argparse
 import base64
-import io
 import itertools
 import json
 import os
@@ -27,10 +26,11 @@ import numpy as np
 import psutil
 from load import JSON, PATIENCE, Answer, Client, free_port, running
 from mlflow import MlflowClient
-from PIL import Image
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import atomic_file
+from vaeline.data.sources import MNIST_IMAGE
+from vaeline.images.pictures import encode_png
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel
@@ -141,7 +141,7 @@ def fill(registry: MlflowClient, folder: Path, archive: Path) -> dict[str, Gener
 def ask_beforehand(models: dict[str, GenerativeModel]) -> list[Question]:
     """Requests of every path and form, with the right answer of each model."""
     rng = np.random.default_rng(1)
-    greys = rng.random((16, 28, 28)).round(4).astype("float32")
+    greys = rng.random((16, *MNIST_IMAGE.shape)).round(4).astype("float32")
     pictures = np.rint(255 * greys).astype("uint8")
     latents = rng.normal(size=(16, 2)).round(4).astype("float32")
     questions = []
@@ -150,7 +150,7 @@ def ask_beforehand(models: dict[str, GenerativeModel]) -> list[Question]:
         body = json.dumps({"images": np.round(greys[rows].astype("float64"), 4).tolist()}).encode()
         for mode in ("reconstruct", "encode", "score"):
             questions.append(question("POST", f"/{mode}", body, JSON, Ask(mode, greys[rows]), models))
-        encoded = [base64.b64encode(png(picture)).decode() for picture in pictures[rows]]
+        encoded = [base64.b64encode(encode_png(picture)).decode() for picture in pictures[rows]]
         seen = pictures[rows].astype("float32") / 255
         body = json.dumps({"png": encoded}).encode()
         questions.append(question("POST", "/encode", body, JSON, Ask("encode", seen), models))
@@ -158,7 +158,7 @@ def ask_beforehand(models: dict[str, GenerativeModel]) -> list[Question]:
         questions.append(question("POST", "/decode", body, JSON, Ask("decode", latents[rows]), models))
         path = f"/sample?n={size}&seed={first}"
         questions.append(question("GET", path, None, {}, Ask("sample", count=size, seed=first), models))
-    body = png(pictures[0])
+    body = encode_png(pictures[0])
     one = Ask("reconstruct", pictures[:1].astype("float32") / 255)
     questions.append(question("POST", "/reconstruct", body, {"Content-Type": "image/png"}, one, models))
     return questions
@@ -188,13 +188,6 @@ def differs(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The rows in which values differ by clearly more than the tolerance."""
     beyond = np.abs(values - others) > 5 * (CLOSE + CLOSE * np.abs(others))
     return beyond.reshape(len(values), -1).any(axis=1)
-
-
-def png(picture: np.ndarray) -> bytes:
-    """A picture (height, width), uint8."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def ask(port: int, questions: list[Question], record: Record, tickets: Iterator[int]) -> None:
