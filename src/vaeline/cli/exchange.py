@@ -38,7 +38,10 @@ ModelOption = Annotated[
         "--model", "-m", help="A .keras file, a run's name or id, models:/name/version or models:/name@alias."
     ),
 ]
-PathsArgument = Annotated[list[Path], typer.Argument(help="PNG, JPEG or .npy files, or folders of them.")]
+PathsArgument = Annotated[
+    list[Path],
+    typer.Argument(help="PNG, JPEG, .npy, .npz, .parquet or IDX files, or folders of pictures and .npy files."),
+]
 InvertOption = Annotated[bool, typer.Option("--invert", help="The pictures show dark ink on light paper.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds, equal draws.")]
 TemperatureOption = Annotated[
