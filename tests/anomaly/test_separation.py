@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from vaeline.anomaly.separation import ALTERATIONS, alter, auroc_error, separation, separation_table
+from vaeline.anomaly.separation import ALTERATIONS, alter, alterations_of, auroc_error, separation, separation_table
+from vaeline.images.spec import ImageSpec
 
 
 def fresh(seed):
@@ -47,13 +48,15 @@ def test_perfect_separation_has_no_error():
 
 
 def test_alterations_are_what_they_are_called():
-    images = np.random.default_rng(0).random((3, 4, 4), dtype="float32")
+    images = np.random.default_rng(0).random((3, 4, 4, 3), dtype="float32")
     np.testing.assert_array_equal(alter(images, "hflip", 1)[0, :, 0], images[0, :, -1])
     np.testing.assert_array_equal(alter(images, "vflip", 1)[0, 0], images[0, -1])
     np.testing.assert_array_equal(alter(images, "rotation", 1)[2], np.rot90(images[2]))
     np.testing.assert_array_equal(alter(images, "inversion", 1), 1 - images)
     assert (alter(images, "constant", 1).std(axis=(1, 2, 3)) == 0).all()
     assert len(np.unique(alter(images, "constant", 1))) == 3
+    assert alterations_of(ImageSpec(height=4, width=4, channels=3)) == tuple(ALTERATIONS)
+    assert "rotation" not in alterations_of(ImageSpec(height=4, width=6, channels=3))
     for name in ALTERATIONS:
         changed = alter(images, name, 1)
         assert changed.shape == images.shape

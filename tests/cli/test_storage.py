@@ -114,7 +114,7 @@ def test_names_keep_their_folders_below_the_common_one(vaeline, tmp_path, desk):
 
 
 def test_another_model_is_refused(vaeline, compressed, params, tmp_path):
-    save_archive(VAE(params.model.model_copy(update={"width": 8, "depth": 1})), tmp_path / "other.keras")
+    save_archive(VAE(params.model.model_copy(update={"width": 8, "depth": 1}), MNIST_IMAGE), tmp_path / "other.keras")
     answer = vaeline("decompress", compressed, "--model", tmp_path / "other.keras", "--out", tmp_path / "back")
     assert answer.exit_code == 1
     assert "was compressed by another model" in answer.stderr

@@ -1,6 +1,7 @@
 """Every group of figures, on a small model: complete, finite, with errors and a protocol."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def subject(small_model, prepared):
 
 def build(params, **changes) -> VAE:
     settings = params.model.model_dump() | {"width": 16, "depth": 1} | changes
-    return VAE(settings, seed=1)
+    return VAE(settings, MNIST_IMAGE, seed=1)
 
 
 def check(part, without_error=()):
@@ -102,7 +103,7 @@ def test_samples_stand_beside_a_floor_of_real_images(subject, settings):
 
 
 def test_data_of_one_class_has_no_probes_and_no_features(subject, settings, small_model, prepared):
-    lonely = Subject(small_model, type(prepared)({**prepared.manifest, "classes": ["unlabelled"]}, prepared.splits), 1)
+    lonely = Subject(small_model, replace(prepared, manifest={**prepared.manifest, "classes": ["unlabelled"]}), 1)
     for part in (measure_latents(lonely), measure_samples(lonely, None, "", settings)):
         assert part.figures == part.columns == {}
         assert part.protocol == {"left out": "the data has one class"}

@@ -65,7 +65,7 @@ def test_axes_are_named(name):
 
 
 def test_the_manifold_grows_to_the_right_and_upwards():
-    grid = np.zeros((3, 3, 2, 2))
+    grid = np.zeros((3, 3, 2, 2, 1))
     grid[0, 2] = 0.25
     grid[2, 0] = 0.75
     picture = draw_manifold(grid, TICKS, "t", ("x", "y")).axes[0].images[0].get_array()
@@ -74,7 +74,7 @@ def test_the_manifold_grows_to_the_right_and_upwards():
 
 
 def test_each_class_has_its_manifold_under_its_name_and_a_row_may_be_short():
-    grids = {name: np.full((2, 2, 4, 3), float(grey)) for grey, name in enumerate("abcdefg")}
+    grids = {name: np.full((2, 2, 4, 3, 1), float(grey)) for grey, name in enumerate("abcdefg")}
     grids["g"][0, 1] = 0.5
     panels = draw_class_manifolds(grids, "t").axes
     shown = {axes.get_title(): axes.images[0].get_array() for axes in panels if axes.images}
@@ -85,7 +85,7 @@ def test_each_class_has_its_manifold_under_its_name_and_a_row_may_be_short():
 
 
 def test_an_original_stands_above_its_reconstruction():
-    figure = draw_reconstructions(np.zeros((4, 2, 2)), np.ones((4, 2, 2)), 2, "t")
+    figure = draw_reconstructions(np.zeros((4, 2, 2, 1)), np.ones((4, 2, 2, 1)), 2, "t")
     values = [float(axes.images[0].get_array().max()) for axes in figure.axes]
     assert values == [0, 0, 1, 1, 0, 0, 1, 1]
 

@@ -37,7 +37,7 @@ def test_a_grid_runs_by_rows_and_keeps_a_shorter_last_one():
 
 
 def test_pairs_stand_below_each_other_under_their_names():
-    figure = draw_pairs({"original": np.zeros((3, 2, 2)), "restored": np.ones((3, 2, 2))}, 2, "t")
+    figure = draw_pairs({"original": np.zeros((3, 2, 2, 1)), "restored": np.ones((3, 2, 2, 1))}, 2, "t")
     assert [grey for *_, grey in places(figure)] == [0, 0, 1, 1, 0, 1]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["original", "restored"] * 2
 
@@ -55,7 +55,16 @@ def test_every_image_lies_within_the_axes_and_rows_and_columns_are_named():
 
 
 def test_missing_pixels_have_a_colour_that_no_grey_has():
-    image = np.zeros((2, 2))
+    image = np.zeros((2, 2, 1))
     image[0, 0] = np.nan
     (drawn,) = draw_sheet([image[None]], "t").axes[0].images
     assert tuple(drawn.cmap(np.ma.masked_invalid(drawn.get_array()))[0, 0]) == to_rgba(MISSING)
+
+
+def test_colours_are_drawn_as_they_are_and_missing_pixels_have_a_colour_of_their_own():
+    image = np.random.default_rng(0).random((3, 2, 3))
+    image[0, 0] = np.nan
+    (drawn,) = draw_sheet([image[None]], "t").axes[0].images
+    shown = np.asarray(drawn.get_array())
+    np.testing.assert_allclose(shown[0, 0], to_rgba(MISSING)[:3])
+    np.testing.assert_allclose(shown[1:], image[1:])

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from vaeline.classifier.network import Classifier
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.gate import decision as deciding
 from vaeline.gate import facts as gathering
@@ -66,7 +67,7 @@ def decide(small_model, prepared, prepared_directory, params, tmp_path, monkeypa
     (tmp_path / "classifier.keras").write_bytes(b"0")
     monkeypatch.setattr(gathering, "CLASSIFIER", tmp_path / "classifier.keras")
     monkeypatch.setattr(gathering, "load_stored", lambda stored: small_model)
-    monkeypatch.setattr(gathering, "load_classifier", lambda: Classifier(image_shape=(28, 28), classes=10, width=4))
+    monkeypatch.setattr(gathering, "load_classifier", lambda: Classifier(image=MNIST_IMAGE, classes=10, width=4))
     monkeypatch.setattr(gathering, "_validated_data", lambda: MD5)
     floors = params.gate.floors.model_copy(update=dict.fromkeys(params.gate.floors.model_dump(), 0))
     changes = {"nll_images": 300, "nll_samples": 2, "resamples": 100, "mode": "non_inferior", "margin": 1.0}

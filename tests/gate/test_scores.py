@@ -104,7 +104,7 @@ def test_a_score_that_is_no_number_is_found_and_named(
 
 def test_a_collapsed_posterior_fails_by_name(small_model, prepared, classifier, gate_params):
     settings = small_model.params.model_dump() | {"width": 16}
-    collapsed = VAE(settings, seed=1)
+    collapsed = VAE(settings, MNIST_IMAGE, seed=1)
     weights = {weight.path: weight for weight in collapsed.encoder.trainable_variables}
     for weight in weights.values():
         weight.assign(np.zeros(weight.shape))

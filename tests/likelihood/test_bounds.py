@@ -58,7 +58,7 @@ class LinearGaussian:
         return stats.multivariate_normal(np.zeros(2)).logpdf(z).astype("float32")
 
     def decode_logits(self, z):
-        return (np.asarray(z) @ self.loading.T + self.shift).reshape(-1, 2, 2).astype("float32")
+        return (np.asarray(z) @ self.loading.T + self.shift).reshape(-1, 2, 2, 1).astype("float32")
 
     def nll(self, images):
         covariance = self.loading @ self.loading.T + self.sigma**2 * np.eye(4)
@@ -67,7 +67,7 @@ class LinearGaussian:
 
 def test_bound_and_grid_find_the_evidence_of_a_linear_gaussian_model():
     model = LinearGaussian()
-    images = np.random.default_rng(1).normal(size=(20, 2, 2)).astype("float32")
+    images = np.random.default_rng(1).normal(size=(20, 2, 2, 1)).astype("float32")
     np.testing.assert_allclose(
         importance_weighted_nll(model, images, np.arange(20), 5000, 1), model.nll(images), atol=0.1
     )
@@ -129,11 +129,11 @@ def test_scores_are_those_of_their_definition(trained, greys):
     z_mean, z_log_var = encode(model, greys)
     z = z_mean + np.exp(z_log_var / 2) * latent_noise(1, INDICES, 1, 2)[:, 0]
     probability = np.clip(np.asarray(model.decode(z), "float64"), 1e-12, 1 - 1e-12)
-    cross_entropy = -(greys * np.log(probability) + (1 - greys) * np.log(1 - probability)).sum(axis=(1, 2))
+    cross_entropy = -(greys * np.log(probability) + (1 - greys) * np.log(1 - probability)).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(scores["reconstruction"], cross_entropy, rtol=1e-4)
     np.testing.assert_allclose(scores["neg_elbo"], scores["reconstruction"] + scores["kl"])
     np.testing.assert_allclose(
-        scores["mse"], ((np.asarray(model.reconstruct(greys)) - greys) ** 2).mean(axis=(1, 2)), rtol=1e-4
+        scores["mse"], ((np.asarray(model.reconstruct(greys)) - greys) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4
     )
 
 

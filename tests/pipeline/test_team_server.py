@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
 from vaeline.cli import app
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
 from vaeline.params.whole import read_params
@@ -213,7 +214,7 @@ def test_a_model_goes_from_a_trainer_to_a_promoter_to_any_reader(team_server, cl
         assert run.data.tags["vaeline.restored"] == "true"
         assert "test/nll" in run.data.metrics
         params = read_params()
-        other = Shop(clone.root, vault.client, run).register(VAE(params.model), "other", params)
+        other = Shop(clone.root, vault.client, run).register(VAE(params.model, MNIST_IMAGE), "other", params)
 
     refused = f"vaeline: trainer may not do this in the tracking store {team_server.url}; its administrator gives"
     clone.change(gate__worst=200.0, gate__floors__auroc=0.0, gate__budget__milliseconds=60_000.0)

@@ -3,7 +3,7 @@ import pytest
 
 from vaeline.pyfunc.model import VAEModel
 
-NOTHING = np.zeros((1, 1, 1))
+NOTHING = np.zeros((1, 1, 1, 1))
 
 
 def serve(model) -> VAEModel:
@@ -26,7 +26,9 @@ def test_it_needs_no_labels_to_encode_reconstruct_and_score(conditional_model, g
     encoded = served.predict(None, greys, {"mode": "encode"})
     assert (np.shape(encoded["z_mean"]), np.shape(encoded["z_log_var"])) == ((40, 13), (40, 3))
     seen = served.predict(None, greys)["images"]
-    decoded = served.predict(None, np.array(encoded["z_mean"])[:, None], {"mode": "decode"})["images"]
+    decoded = served.predict(None, NOTHING, {"mode": "decode", "latents": np.ravel(encoded["z_mean"]).tolist()})[
+        "images"
+    ]
     np.testing.assert_allclose(seen, decoded, atol=1e-4)
     assert np.isfinite(served.predict(None, greys, {"mode": "score"})["neg_elbo"]).all()
 

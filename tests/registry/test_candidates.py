@@ -6,6 +6,7 @@ from conftest import ROOT
 from mlflow.models import Model
 
 from vaeline.archive import save_archive
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.models.vae import VAE
 from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
 from vaeline.registry.names import candidate_name
@@ -26,7 +27,7 @@ def test_packaging_needs_no_tensorflow(tmp_path):
 
 
 def test_the_package_is_complete_pinned_and_says_what_it_takes(params, tmp_path):
-    digest = save_archive(VAE(params.model), tmp_path / "vae.keras")
+    digest = save_archive(VAE(params.model, MNIST_IMAGE), tmp_path / "vae.keras")
     package_pyfunc(tmp_path / "vae.keras", tmp_path / "model")
     model = Model.load(tmp_path / "model")
     assert model.flavors["python_function"]["config"] == {"model_digest": digest}

@@ -15,6 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest, write_json
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.gate.policy import policy
 from vaeline.gate.publish import gate_tags
 from vaeline.models.vae import VAE
@@ -121,7 +122,7 @@ def build_vault(root: Path, params: ModelParams, images: np.ndarray, seeds: Sequ
     for seed in seeds:
         keras.utils.set_random_seed(seed)
         archive = root / f"seed-{seed}/vae.keras"
-        sha256 = save_archive(VAE(params), archive)
+        sha256 = save_archive(VAE(params, MNIST_IMAGE), archive)
         tags = dict.fromkeys((tag for tag in REQUIRED_TAGS if tag.startswith(("vaeline.", "mlflow."))), "some")
         tags = {key: value for key, value in tags.items() if "gate" not in key}
         made = {DIGEST_TAG: sha256, "vaeline.outs.models/vae.keras": digest(archive, "md5")}

@@ -95,7 +95,8 @@ class Host:
 def png(image: np.ndarray) -> bytes:
     """An image as PNG: greys in [0, 1], or bytes."""
     stream = io.BytesIO()
-    Image.fromarray(image if image.dtype == np.uint8 else np.rint(image * 255).astype("uint8")).save(stream, "PNG")
+    levels = image if image.dtype == np.uint8 else np.rint(image * 255).astype("uint8")
+    Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels).save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -41,7 +41,7 @@ def test_arrays_go_in_and_out(host, small_model, greys):
         assert response.status_code == 200, response.text
         check_named(response)
         assert response.json()["model"] == NAMED
-    np.testing.assert_allclose(seen.json()["images"], small_model.reconstruct(greys[:3]), **CLOSE)
+    np.testing.assert_allclose(seen.json()["images"], small_model.reconstruct(greys[:3])[..., 0], **CLOSE)
     z_mean, z_log_var = small_model.encode(greys[:3])
     np.testing.assert_allclose(encoded.json()["z_mean"], z_mean, **CLOSE)
     np.testing.assert_allclose(encoded.json()["z_log_var"], z_log_var, **CLOSE)
@@ -53,15 +53,22 @@ def test_one_image_needs_no_list_around_it(host, small_model, greys):
     response = host.ask("POST", "/encode", json={"images": greys[0].tolist()})
     np.testing.assert_allclose(response.json()["z_mean"], small_model.encode(greys[:1])[0], **CLOSE)
     response = host.ask("POST", "/decode", json={"latents": [0.5, -1]})
-    expected = small_model.decode(np.array([[0.5, -1]], "float32"))
+    expected = small_model.decode(np.array([[0.5, -1]], "float32"))[..., 0]
     np.testing.assert_allclose(response.json()["images"], expected, **CLOSE)
+
+
+@pytest.mark.parametrize("axes", [(), (0,), (-1,), (0, -1)])
+def test_the_axes_of_count_and_of_grey_may_be_left_out(host, small_model, greys, axes):
+    sent = np.squeeze(greys[:1], axes) if axes else greys[:1]
+    response = host.ask("POST", "/encode", json={"images": sent.tolist()})
+    np.testing.assert_allclose(response.json()["z_mean"], small_model.encode(greys[:1])[0], **CLOSE)
 
 
 def test_a_png_goes_in_and_a_png_comes_out_that_names_the_model(host, small_model, greys):
     response = host.ask("POST", "/reconstruct", content=png(greys[0]), headers=PNG | {"accept": "image/png"})
     assert response.headers["content-type"] == "image/png"
     check_named(response)
-    np.testing.assert_allclose(read_png(response.content), small_model.reconstruct(greys[:1])[0], **PIXEL)
+    np.testing.assert_allclose(read_png(response.content), small_model.reconstruct(greys[:1])[0, ..., 0], **PIXEL)
     assert b"vaeline.digest" in response.content
     assert identity(1).digest.encode() in response.content
 
@@ -71,37 +78,38 @@ def test_several_pngs_go_in_and_out_as_base64(host, small_model, greys):
     response = host.ask("POST", "/reconstruct?images=png", json={"png": sent})
     assert "images" not in response.json()
     drawn = np.stack([read_png(text) for text in response.json()["png"]])
-    np.testing.assert_allclose(drawn, small_model.reconstruct(greys[:3]), **PIXEL)
+    np.testing.assert_allclose(drawn, small_model.reconstruct(greys[:3])[..., 0], **PIXEL)
     alone = host.ask("POST", "/reconstruct", json={"png": sent[1]})
-    np.testing.assert_allclose(alone.json()["images"], small_model.reconstruct(greys[1:2]), **CLOSE)
+    np.testing.assert_allclose(alone.json()["images"], small_model.reconstruct(greys[1:2])[..., 0], **CLOSE)
 
 
 def test_several_images_as_one_png_are_a_square_row_by_row(host, small_model):
     latents = np.random.default_rng(1).normal(size=(5, 2)).astype("float32")
     response = host.ask("POST", "/decode", json={"latents": latents.tolist()}, headers={"accept": "image/png"})
     sheet = read_png(response.content)
-    assert sheet.shape == (2 * 28, 3 * 28)
-    tiles = sheet.reshape(2, 28, 3, 28).swapaxes(1, 2).reshape(6, 28, 28)
-    np.testing.assert_allclose(tiles[:5], small_model.decode(latents), **PIXEL)
+    height, width, _ = small_model.image.shape
+    assert sheet.shape == (2 * height, 3 * width)
+    tiles = sheet.reshape(2, height, 3, width).swapaxes(1, 2).reshape(6, height, width)
+    np.testing.assert_allclose(tiles[:5], small_model.decode(latents)[..., 0], **PIXEL)
     assert not tiles[5].any()
 
 
 def test_a_picture_of_another_size_is_fitted(host, small_model, greys):
-    large = np.kron(np.rint(greys[0] * 255), np.ones((4, 4))).astype("uint8")
+    large = np.kron(np.rint(greys[0, ..., 0] * 255), np.ones((4, 4))).astype("uint8")
     response = host.ask("POST", "/encode", content=png(large), headers=PNG)
     np.testing.assert_allclose(response.json()["z_mean"], small_model.encode(greys[:1])[0], atol=0.05)
 
 
 def test_samples_are_those_of_their_seed(host, small_model):
     response = host.ask("GET", "/sample?n=4&seed=9&temperature=0.5")
-    np.testing.assert_allclose(response.json()["images"], small_model.sample(4, 9, 0.5), **CLOSE)
+    np.testing.assert_allclose(response.json()["images"], small_model.sample(4, 9, 0.5)[..., 0], **CLOSE)
     check_named(response)
 
 
 def test_a_conditional_model_is_told_and_asked_for_labels(conditional_model, greys):
     with Host(Shelf(conditional_model)) as host:
         response = host.ask("GET", "/sample?n=3&label=7")
-        np.testing.assert_allclose(response.json()["images"], conditional_model.sample(3, 1, 1.0, 7), **CLOSE)
+        np.testing.assert_allclose(response.json()["images"], conditional_model.sample(3, 1, 1.0, 7)[..., 0], **CLOSE)
         response = host.ask("POST", "/encode?label=7", json={"images": greys[:2].tolist()})
         np.testing.assert_array_equal(np.array(response.json()["z_mean"])[:, -10:], np.eye(10)[[7, 7]])
         about = host.ask("GET", "/version").json()
@@ -128,7 +136,7 @@ def test_the_accept_header_chooses(host, accept, kind):
 
 
 GOOD = {"images": np.zeros((1, *MNIST_IMAGE.shape)).tolist()}
-CUT_OFF = png(np.random.default_rng(1).random((28, 28)))[:400]
+CUT_OFF = png(np.random.default_rng(1).random(MNIST_IMAGE.shape))[:400]
 BOMB = png(np.zeros((4001, 4001), "uint8"))
 
 
@@ -167,7 +175,12 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
             400,
             "the picture: a broken picture",
         ),
-        ("/encode", {"content": BOMB, "headers": PNG}, 400, "too large: 4001 × 4001 pixels, at most 16,000,000"),
+        (
+            "/encode",
+            {"content": BOMB, "headers": PNG},
+            400,
+            r"too large: 4001 × 4001 pixels \(height × width\), at most",
+        ),
         ("/encode", {"content": b"{}", "headers": {}}, 415, "send application/json or image/png"),
         ("/decode", {"content": b"x", "headers": PNG}, 415, "send application/json, and name it"),
         ("/encode", {"json": GOOD, "headers": {"accept": "image/png"}}, 406, "this answers application/json"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from serving.conftest import CHAMPION, NEVER, Host, Shelf
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
 from vaeline.pyfunc.answers import Ask, answer
@@ -17,7 +18,7 @@ from vaeline.serving.survey import survey_latents
 
 @pytest.fixture
 def other(params):
-    return VAE(params.model.model_copy(update={"architecture": "mlp", "width": 8}), seed=5)
+    return VAE(params.model.model_copy(update={"architecture": "mlp", "width": 8}), MNIST_IMAGE, seed=5)
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_answers_change_with_the_alias_and_a_failure_is_told_over_http(shelf, ot
 
 
 def test_the_busiest_latents_come_first(small_model, conditional_model, params):
-    model = VAE(params.model.model_copy(update={"architecture": "mlp", "width": 8, "latent_dim": 3}))
+    model = VAE(params.model.model_copy(update={"architecture": "mlp", "width": 8, "latent_dim": 3}), MNIST_IMAGE)
     first = model.decoder.trainable_weights[0]
     kernel = np.array(first)
     kernel[0], kernel[2] = 0.01 * kernel[0], 20 * kernel[2]

@@ -119,8 +119,8 @@ def image_body() -> dict[str, Any]:
             "required": ["images"],
             "properties": {
                 "images": {
-                    "description": "Numbers 0 to 1: (n, height, width, channels), or one image without n. Grey images may "
-                    "leave out the channels.",
+                    "description": "Numbers 0 to 1: (n, height, width, channels), or one image without n. Grey images "
+                    "may leave out the channels.",
                     "anyOf": [{"type": "array", "items": image}, image],
                 }
             },
