@@ -63,7 +63,7 @@ def test_a_summary_of_nothing_says_what_to_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["validate", "nowhere", "--profile", "digits"], "nowhere: neither a folder nor an .npz"),
+        (["validate", "nowhere", "--profile", "digits"], "nowhere: no such file or folder"),
         (["validate", "data", "--profile", "odd"], "odd.yaml: no such profile (there are: digits, fashion_mnist"),
         (["profile", "data", "--name", "digits"], "data/profiles/digits.yaml exists; --force overwrites it"),
     ],

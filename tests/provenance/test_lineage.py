@@ -11,6 +11,7 @@ from provenance.test_graph import read_mermaid
 from vaeline.artifacts import digest, write_json
 from vaeline.data.accepted import ACCEPTED, Rows, rows_digest, rows_file, write_rows
 from vaeline.data.prepared import Prepared
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.images.idx import read_idx, write_idx
 from vaeline.provenance.graph import Graph, Node
@@ -265,7 +266,7 @@ def test_an_image_of_a_batch_leads_to_the_batch(digits, tmp_path, monkeypatch):
     rows = Rows(digits.images[:10], digits.labels[:10], np.arange(10))
     write_json(ACCEPTED / "20260101-a.json", {"id": "20260101-a", "dataset": "digits", "labelled": True})
     manifest = {"dataset": "digits", "batches": [{"id": "20260101-a", "first": 100, "rows": 10}]}
-    prepared = Prepared(manifest, {})
+    prepared = Prepared(manifest, MNIST_IMAGE, {})
     assert source_of("train", 103, prepared) == (3, rows_file("20260101-a"), None)
     record = {"id": "20260101-a", "dataset": "digits", "labelled": True}
     write_json(ACCEPTED / "20260101-a.json", record | {"kept_sha256": rows_digest(rows.images, rows.labels)})
