@@ -119,3 +119,18 @@ def test_a_model_of_classes_has_golden_outputs_too(conditional_model, greys):
     found = make_golden(conditional_model, greys)
     assert golden_differences(conditional_model, found) == []
     assert np.shape(found["questions"]["decode"]["params"]["latents"]) == (IMAGES * 13,)
+
+
+def test_golden_outputs_from_before_images_had_channels_are_reproduced(small_model, golden):
+    """They have grey images without channels, and latents (count, 1, latent_dim) as the input of decode."""
+    earlier = copy.deepcopy(golden)
+    for question in earlier["questions"].values():
+        question["inputs"] = np.asarray(question["inputs"])[..., 0].tolist()
+    latents = earlier["questions"]["decode"]["params"].pop("latents")
+    earlier["questions"]["decode"]["inputs"] = np.reshape(latents, (IMAGES, 1, small_model.latent_dim)).tolist()
+    for answer in earlier["answers"].values():
+        if "images" in answer:
+            answer["images"] = np.asarray(answer["images"])[..., 0].tolist()
+    assert golden_differences(small_model, earlier) == []
+    earlier["answers"]["decode"]["images"][0][0][0] += 1
+    assert golden_differences(small_model, earlier)[0].startswith("decode: images differs by up to 1")
