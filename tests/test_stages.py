@@ -4,8 +4,9 @@ import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
 
+from vaeline import outputs
 from vaeline.errors import VaelineError
-from vaeline.stages import Stage, makers, own_deps, read_stages, stages_up_to
+from vaeline.stages import Stage, made_deps, makers, own_deps, read_stages, stages_up_to
 
 
 def write(root, **files):
@@ -43,6 +44,9 @@ def test_the_pipeline_of_this_repository():
     assert makers(stages)["reports/metrics.json"] == "evaluate"
     assert stages_up_to(stages, "train") == ["fetch", "prepare", "validate", "train"]
     assert stages_up_to(stages, "fetch") == ["fetch"]
+    assert made_deps(stages, "train") == [outputs.PREPARED, outputs.VALIDATION]
+    named = {value for name, value in vars(outputs).items() if name.isupper()}
+    assert named <= makers(stages).keys(), "a stage makes each output that code asks for by name"
     assert own_deps(stages, ["prepare"])[:1] == ["data/accepted"]
     assert "src/vaeline/models/kinds/vae" in own_deps(stages, ["train"])
     assert not [path for stage in stages.values() for path in stage.deps if "$" in path]

@@ -66,6 +66,12 @@ def stages_up_to(stages: Stages, last: str) -> list[str]:
     return [name for name in stages if name in needed]
 
 
+def made_deps(stages: Stages, name: str) -> list[str]:
+    """What a stage reads and another stage makes, in the order of dvc.yaml."""
+    made = makers(stages)
+    return [path for path in stages[name].deps if path in made]
+
+
 def own_deps(stages: Stages, names: Iterable[str]) -> list[str]:
     """What these stages read and no stage makes: code, and data that comes from outside; sorted."""
     made = makers(stages)

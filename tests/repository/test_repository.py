@@ -135,6 +135,7 @@ def test_imports_run_downwards_only():
         "archive",
         "compute",
         "scores",
+        "outputs",
         "params",
         "stages",
         "data",

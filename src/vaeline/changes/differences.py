@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeline.changes.state import PREPARED, PipelineState
+from vaeline.changes.state import PipelineState
 from vaeline.evaluation.comparison import Comparison, Evaluation, compare
+from vaeline.outputs import HISTORY, MODEL, PREPARED, VALIDATION
 from vaeline.params.base import flatten
-from vaeline.tracking.locks import MODEL, code, deps, outs
+from vaeline.tracking.locks import code, deps, outs
 
 SCORES = "reports/scores.parquet"
 PER_CLASS = "reports/per_class.csv"
-VALIDATION = "reports/validation.json"
 ERROR = "_se"
 CRITICAL = 1.959964  # the 97.5 % quantile of N(0, 1)
 MEBIBYTE = 2**20
@@ -124,5 +124,5 @@ def _rows(state: PipelineState) -> str:
 
 
 def _epochs(state: PipelineState) -> str:
-    history = state.table("reports/history.csv")
+    history = state.table(HISTORY)
     return ABSENT if history is None else str(len(history))

@@ -14,6 +14,7 @@ from vaeline.evaluation.comparison import Comparison, comparison_tables
 from vaeline.figures.canvas import figure_png
 from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
+from vaeline.outputs import HISTORY
 from vaeline.pages import Block, Gallery, Heading, Picture, Sentence, Table
 from vaeline.scores import LOSSES, title_of, unit_of
 
@@ -163,7 +164,7 @@ def _gate_report(present: PipelineState) -> dict[str, Any] | None:
 
 
 def _curves(base: PipelineState, present: PipelineState) -> list[Block]:
-    histories = {state.name: state.table("reports/history.csv") for state in (base, present)}
+    histories = {state.name: state.table(HISTORY) for state in (base, present)}
     known = {name: history for name, history in histories.items() if history is not None}
     if missing := [name for name in histories if name not in known]:
         return [Sentence(f"The history of {' and '.join(missing)} is not at hand; `dvc fetch` brings it.")]

@@ -12,13 +12,12 @@ from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.outputs import METRICS, MODEL
 from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.tracking.git import commit_trees, git
-from vaeline.tracking.locks import LOCK_FILE, MODEL, Stages, outs, read_lock
+from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
 from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5, read_file
 
-METRICS = "reports/metrics.json"
-PREPARED = "data/prepared"
 FIGURES = "reports/figures"
 
 

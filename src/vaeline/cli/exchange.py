@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vaeline.registry.resolve import LoadedModel
 
 PANEL = "Use a model"
-DEFAULT_MODEL = "models/vae.keras"
 PICTURE, ARRAY = ".png", ".npy"
 MOST_DRAWN = 400
 COLUMNS = 10

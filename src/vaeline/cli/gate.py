@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.outputs import PREPARED
 
-PREPARED = Path("data/prepared")
 REPORTS = Path("reports")
 COLORS = {"pass": "green", "inconclusive": "yellow", "fail": "red", "not run": "bright_black"}
 
@@ -50,13 +50,13 @@ def gate(
         from vaeline.registry.lookup import find_candidate, find_champion
         from vaeline.registry.versions import present_store
 
-        dataset = read_prepared(PREPARED).manifest["name"]
+        dataset = read_prepared(Path(PREPARED)).manifest["name"]
         with present_store() as client:
             found = [find_candidate(client, text, dataset) for text in candidates]
             champion = find_champion(client, dataset)
             require_contest(found, champion)
             fix_threads(params.compute.threads)
-            decision = decide(Contest(params, PREPARED, found, champion))
+            decision = decide(Contest(params, Path(PREPARED), found, champion))
             report = build_report(decision)
             files = publish(found[0].stored, report, draw_figures(decision), REPORTS)
     _show(report, files)

@@ -11,7 +11,6 @@ from vaeline.cli.app import app, sentences
 from vaeline.cli.exchange import (
     ARRAY,
     COLUMNS,
-    DEFAULT_MODEL,
     MOST_DRAWN,
     PANEL,
     PICTURE,
@@ -34,6 +33,7 @@ from vaeline.cli.exchange import (
     writing,
 )
 from vaeline.errors import VaelineError
+from vaeline.outputs import MODEL
 from vaeline.scores import OOD_SCORES
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def sample(
     digit: Annotated[str, typer.Option(help="Of this class only: its name. For models that are told classes.")] = "",
     temperature: TemperatureOption = 1.0,
     seed: SeedOption = 1,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("samples.png"),
 ) -> None:
     """Draw new images from the prior."""
@@ -77,7 +77,7 @@ def sample(
 def reconstruct(
     paths: PathsArgument,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("reconstructions.png"),
 ) -> None:
     """Show pictures as the model sees them: through their latents and back."""
@@ -103,7 +103,7 @@ def interpolate(
     steps: Steps = 12,
     path: Annotated[Literal["linear", "spherical"], typer.Option(help="A straight line, or an arc.")] = "linear",
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("interpolation.png"),
 ) -> None:
     """Walk from one picture or class to another through latent space."""
@@ -134,7 +134,7 @@ def traverse(
     ] = "",
     steps: Steps = 11,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("traversal.png"),
 ) -> None:
     """Show what each latent does: one a row, swept over the prior, the others held."""
@@ -172,7 +172,7 @@ def edit(
     ] = None,
     steps: Steps = 7,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("edits.png"),
 ) -> None:
     """Change one property of pictures: their slant, their thickness, or one class into another."""
@@ -216,7 +216,7 @@ def restore(
     ] = 0.0,
     seed: SeedOption = 1,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("restored.png"),
 ) -> None:
     """Mend pictures: what is noise or missing becomes what the model expects."""
@@ -260,7 +260,7 @@ def anomaly(
     worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="How many the contact sheet shows.")] = 20,
     seed: SeedOption = 1,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: Annotated[Path, typer.Option("--out", "-o", help="A .csv; the contact sheet is the .png beside.")] = Path(
         "anomalies.csv"
     ),

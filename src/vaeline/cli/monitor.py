@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.outputs import PREPARED
 
-PREPARED = Path("data/prepared")
 EXIT_STATUS = {"quiet": 0, "violated": 3, "triggered": 4}
 COLORS = {"quiet": "green", "violated": "yellow", "triggered": "red"}
 
@@ -41,7 +41,7 @@ def monitor(
         from vaeline.monitoring.window import read_window
         from vaeline.registry.versions import present_store
 
-        prepared = read_prepared(PREPARED)
+        prepared = read_prepared(Path(PREPARED))
         window = read_window(sources, prepared.classes, prepared.image, labels, params.monitor.least_rows)
         with present_store() as client:
             champion = find_watched(client, prepared)

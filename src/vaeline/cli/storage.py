@@ -11,7 +11,6 @@ from vaeline.cli.app import app, sentences
 from vaeline.cli.exchange import (
     ARRAY,
     COLUMNS,
-    DEFAULT_MODEL,
     MOST_DRAWN,
     PANEL,
     PICTURE,
@@ -38,6 +37,7 @@ from vaeline.cli.exchange import (
     writing,
 )
 from vaeline.errors import VaelineError
+from vaeline.outputs import MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 def encode(
     paths: PathsArgument,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="An .npy of means with a table of names beside, or an .npz of everything."),
@@ -71,7 +71,7 @@ def encode(
 @app.command(rich_help_panel=PANEL)
 def decode(
     file: Annotated[Path, typer.Argument(help="Latents (count, latent_dim): an .npy, or an .npz of `encode`.")],
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: OutOption = Path("decoded.png"),
 ) -> None:
     """Turn latents into images."""
@@ -95,7 +95,7 @@ def augment(
     temperature: TemperatureOption = 1.0,
     seed: SeedOption = 1,
     force: ForceOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A folder; each class gets one within. Or a .png to look at.")
     ] = Path("augmented"),
@@ -140,7 +140,7 @@ def compress(
     paths: PathsArgument,
     step: Annotated[float, typer.Option(min=0.001, max=10, callback=finite, help="Latents are rounded to it.")] = 0.1,
     invert: InvertOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: Annotated[Path, typer.Option("--out", "-o", help="An .vae file.")] = Path("images.vae"),
 ) -> None:
     """Store pictures as rounded latents: a few bits each, not exactly what they were."""
@@ -173,7 +173,7 @@ def compress(
 def decompress(
     file: Annotated[Path, typer.Argument(help="What `vaeline compress` wrote.")],
     force: ForceOption = False,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = MODEL,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A folder of PNGs, or an .npy, or a .png to look at.")
     ] = Path("decompressed"),

@@ -1,6 +1,7 @@
 """Commands about the MLflow store."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,15 +19,16 @@ app.add_typer(track, name="track")
 def sync() -> None:
     """Rebuild the runs that the store has lost, from git and DVC; bring that of the model on disk up to date."""
     from vaeline.errors import VaelineError
+    from vaeline.outputs import MODEL
     from vaeline.tracking.restore import restore_runs
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
-    from vaeline.tracking.sync import MODEL, sync_run
+    from vaeline.tracking.sync import sync_run
 
     with sentences():
         try:
             client = open_store()
             found, unreadable = restore_runs(client)
-            run = sync_run(client) if MODEL.is_file() else None
+            run = sync_run(client) if Path(MODEL).is_file() else None
         except STORE_ERRORS as error:
             raise unreachable(error) from error
         if not found and run is None:

@@ -13,12 +13,12 @@ from vaeline.gate.policy import least_gain
 from vaeline.gate.scores import ContestScores, Improvement, ModelScores
 from vaeline.gate.statistics import FAIL, INCONCLUSIVE, PASS, Bound, judge_gain, overall
 from vaeline.gate.trial import ServiceTrial
+from vaeline.outputs import VALIDATION
 from vaeline.params.gate import SetGateParams
 from vaeline.pyfunc.golden import answer_differences
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.scores import SCORES
 from vaeline.tracking.comparison import dataset_digests, split_digests
-from vaeline.tracking.lineage import VALIDATION
 
 NOT_RUN = "not run"
 MEBIBYTE = 2**20

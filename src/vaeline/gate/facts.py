@@ -16,18 +16,17 @@ from vaeline.errors import VaelineError
 from vaeline.gate.contest import Contest
 from vaeline.images.digests import image_digests, npy_digest
 from vaeline.models.generative import GenerativeModel
+from vaeline.outputs import CLASSIFIER, VALIDATION
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
 from vaeline.registry.versions import ARCHIVE
-from vaeline.tracking.lineage import VALIDATION
 from vaeline.tracking.locks import data_behind, data_md5
 
 TEST = "test"
 PASSED = "passed"
 TEST_TAG = "vaeline.gate_test_sha256"
 VALIDATION_TAG = "vaeline.validation"
-CLASSIFIER = Path("models/classifier.keras")
 Found = TypeVar("Found")
 
 
@@ -91,7 +90,7 @@ def gather_facts(contest: Contest) -> ContestFacts:
         data=read_data_facts(contest.directory, prepared),
         prepared=prepared,
         classifier=classifier,
-        classifier_sha256=digest(CLASSIFIER),
+        classifier_sha256=digest(Path(CLASSIFIER)),
         models=[load_stored(candidate.stored) for candidate in contest.candidates],
         champion=load_stored(contest.champion.stored) if contest.champion else None,
         archive_bytes=archive_bytes,
@@ -116,9 +115,9 @@ def read_data_facts(directory: Path, prepared: Prepared) -> DataFacts:
 
 def load_classifier() -> Classifier:
     """The classifier that `dvc.lock` records for the data on disk. Raises VaelineError where it is another."""
-    if data_behind("classify", CLASSIFIER) not in {data_md5()} - {""}:
+    if data_behind("classify", Path(CLASSIFIER)) not in {data_md5()} - {""}:
         raise VaelineError(f"{CLASSIFIER} was not trained on the data here; run `dvc repro classify`")
-    return load_archive(CLASSIFIER, Classifier)
+    return load_archive(Path(CLASSIFIER), Classifier)
 
 
 def count_overlap(prepared: Prepared) -> int:
@@ -149,5 +148,6 @@ def _read_if_stored(read: Callable[[], Found]) -> tuple[Found | None, str]:
 
 
 def _validated_data() -> str:
-    passed = VALIDATION.is_file() and json.loads(VALIDATION.read_text(encoding="utf-8")).get("status") == PASSED
-    return data_behind("validate", VALIDATION) if passed else ""
+    report = Path(VALIDATION)
+    passed = report.is_file() and json.loads(report.read_text(encoding="utf-8")).get("status") == PASSED
+    return data_behind("validate", report) if passed else ""

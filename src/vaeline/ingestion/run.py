@@ -8,11 +8,11 @@ from vaeline.data.accepted import read_records
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError
 from vaeline.ingestion.ingest import ACCEPTED, QUARANTINED, UNCHANGED, Outcome, Rules
+from vaeline.outputs import PREPARED
 from vaeline.params.whole import Params
 from vaeline.tracking.origin import who
 from vaeline.validation.profile import profile_path, read_profile
 
-PREPARED = Path("data/prepared")
 REPORT = Path("reports/ingest.json")
 
 
@@ -22,7 +22,7 @@ def open_rules(params: Params) -> Rules:
     Raises:
         VaelineError: prepared data is missing, of another data set, or has a batch that is accepted no more.
     """
-    prepared = read_prepared(PREPARED)
+    prepared = read_prepared(Path(PREPARED))
     if prepared.manifest["dataset"] != params.data.dataset:
         raise VaelineError(
             f"{PREPARED} is {prepared.manifest['dataset']}, params.yaml says {params.data.dataset}; `dvc repro prepare`"

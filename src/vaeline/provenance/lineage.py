@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.data.prepared import Prepared, read_prepared
+from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, RAW, VALIDATION
 from vaeline.provenance.evidence import (
     COMMIT_TAG,
     DIRTY_TAG,
@@ -37,15 +38,14 @@ from vaeline.provenance.nodes import (
 from vaeline.provenance.subjects import ImageRow, RecordedFile, Subject, digests_of, recorded_digests
 from vaeline.registry.ledger import read_ledger
 from vaeline.registry.versions import artifact_copy, uri_of
-from vaeline.tracking.history import METRICS, RecordedLock
+from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
-from vaeline.tracking.locks import MODEL, RAW, Stages, code, deps, outs, params
-from vaeline.tracking.restore import HISTORY, LOCK_TAG, PREPARED, VALIDATION, is_run_of
+from vaeline.tracking.locks import Stages, code, deps, outs, params, stages_without
+from vaeline.tracking.restore import LOCK_TAG, is_run_of
 from vaeline.tracking.runs import DIGEST_TAG, every_run
 from vaeline.tracking.trees import disk_tree, dvc_md5
 
 SCORES = "evaluation/scores.parquet"
-BEFORE_TRAINING = ("fetch", "prepare", "validate", "classify")
 INTO_TRAINING = {PREPARED: "trained", VALIDATION: "let through"}
 ROLES = {"train": "trained", "validation": "validated", "test": "tested"}
 
@@ -80,7 +80,7 @@ def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence
     """What a file or folder was made of, and every run and version that it went into or came out of."""
     parts = []
     for stages in (lock.stages for lock in reversed(recorded)):
-        made = {path: md5 for stage in BEFORE_TRAINING for path, md5 in outs(stages, stage).items()}
+        made = {path: md5 for stage in stages_without(stages, MODEL) for path, md5 in outs(stages, stage).items()}
         if targets := [path for path in file.paths if made.get(path) == file.md5]:
             parts.append(_stages(stages, targets))
             break

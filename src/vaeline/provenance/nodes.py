@@ -15,13 +15,13 @@ from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digest
 from vaeline.images.idx import read_idx_images
+from vaeline.outputs import PREPARED, RAW
 from vaeline.provenance.graph import Node
 from vaeline.provenance.subjects import ImageRow
 from vaeline.registry.ledger import Entry, entry_digest
 from vaeline.registry.names import SCHEME
 from vaeline.registry.versions import uri_of
-from vaeline.tracking.locks import RAW
-from vaeline.tracking.restore import PREPARED, RESTORED_FROM
+from vaeline.tracking.restore import RESTORED_FROM
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED
 
 GATE = "vaeline.gate_"

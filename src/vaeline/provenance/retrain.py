@@ -19,16 +19,16 @@ from ruamel.yaml import YAML
 from vaeline.artifacts import digest
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
+from vaeline.outputs import METRICS, MODEL, PREPARED
 from vaeline.processes import end_group
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, compare, differing
 from vaeline.scores import metric_of
 from vaeline.stages import DVC_FILE
 from vaeline.tracking.git import git
-from vaeline.tracking.history import METRICS, RecordedLock
+from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, machine_tags
-from vaeline.tracking.locks import LOCK_FILE, MODEL, Stages, outs, read_lock
-from vaeline.tracking.restore import PREPARED
+from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.sync import grouped_metrics
 from vaeline.tracking.training import raising

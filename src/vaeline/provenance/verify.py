@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.outputs import METRICS, MODEL, PREPARED, VALIDATION
 from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.provenance.evidence import (
     COMMIT_TAG,
@@ -27,10 +28,9 @@ from vaeline.provenance.evidence import (
 )
 from vaeline.registry.versions import ARCHIVE, artifact_copy, uri_of
 from vaeline.tracking.git import commit_trees
-from vaeline.tracking.history import METRICS, RecordedLock, differing_code, environment_digest, recorded_key
+from vaeline.tracking.history import RecordedLock, differing_code, environment_digest, recorded_key
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import (
-    MODEL,
     Stages,
     code,
     is_about_its_model,
@@ -41,7 +41,7 @@ from vaeline.tracking.locks import (
     params,
     read_lock,
 )
-from vaeline.tracking.restore import FOLDERS, LOCK_TAG, NOT_AT_HAND, PREPARED, VALIDATION
+from vaeline.tracking.restore import FOLDERS, LOCK_TAG, NOT_AT_HAND
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
 from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file

@@ -14,6 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from vaeline.artifacts import digest
+from vaeline.outputs import MODEL
 from vaeline.registry.moves import one_at_a_time, read_standing
 from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.stored import stored_version
@@ -28,7 +29,6 @@ from vaeline.registry.versions import (
     uri_of,
 )
 from vaeline.tracking.branches import locked_models
-from vaeline.tracking.locks import MODEL
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 

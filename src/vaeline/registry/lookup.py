@@ -10,13 +10,13 @@ from mlflow.exceptions import MlflowException
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.outputs import MODEL
 from vaeline.registry.candidates import find_version
 from vaeline.registry.names import CHAMPION, SCHEME, candidate_name, served_name, version_uri
 from vaeline.registry.resolve import ARCHIVE_ENDING
 from vaeline.registry.stored import StoredModel, find_registered, find_run_model, version_of
 from vaeline.registry.versions import UNKNOWN
 
-MODEL = Path("models/vae.keras")
 ON_DISK = (".", "local")
 CONFIGURATION = ("model.", "train.")
 SEED = "train.seed"
@@ -121,7 +121,7 @@ def find_champion(client: MlflowClient, dataset: str) -> RegisteredVersion | Non
 
 
 def _digest_of(text: str) -> str:
-    path = MODEL if text in ON_DISK else Path(text)
+    path = Path(MODEL) if text in ON_DISK else Path(text)
     if path.is_file():
         return digest(path)
     if text in ON_DISK or path.suffix == ARCHIVE_ENDING:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from vaeline.dvc_repro import run_dvc
 from vaeline.errors import VaelineError
 from vaeline.gate.policy import EXIT_STATUS, SUPERIOR, policy
+from vaeline.outputs import CLASSIFIER, MODEL, PREPARED, VALIDATION
 from vaeline.params.whole import Params
 from vaeline.registry.ledger import read_ledger
 from vaeline.registry.names import candidate_name, served_name
@@ -21,7 +22,8 @@ from vaeline.registry.terms import Terms
 from vaeline.registry.versions import every_version
 from vaeline.retraining.due import AGE, Champion
 from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
-from vaeline.tracking.locks import MODEL, locked_stages, outs
+from vaeline.stages import made_deps, read_stages
+from vaeline.tracking.locks import locked_stages, outs
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
 
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 VERDICTS = {status: verdict for verdict, status in EXIT_STATUS.items()}
-JUDGED_WITH = ("data/prepared", "models/classifier.keras", "reports/validation.json")
-TRAINS_FROM = ("data/prepared", "reports/validation.json")
+JUDGED_WITH = (PREPARED, CLASSIFIER, VALIDATION)
 REMAKES = {AGE, DEPENDENCIES}  # reasons that DVC does not see: only a forced training answers them
 UNCHANGED, CANDIDATE, PROMOTED = "unchanged", "candidate", "promoted"
 
@@ -96,7 +97,7 @@ def run_pipeline(force: bool = False) -> None:
     """`dvc repro` with what the remote has; `force` trains even where DVC sees no change. Raises VaelineError."""
     run_dvc("repro", "--pull", "--allow-missing")
     if force:
-        run_dvc("pull", *TRAINS_FROM)
+        run_dvc("pull", *made_deps(read_stages(), TRAIN))
         run_dvc("repro", "--force", "--single-item", TRAIN)
         run_dvc("repro", "--pull", "--allow-missing")
     run_dvc("pull", *JUDGED_WITH)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from vaeline.errors import VaelineError
+from vaeline.outputs import MODEL
 from vaeline.tracking.git import git, read_objects
-from vaeline.tracking.locks import LOCK_FILE, MODEL, outs, read_lock
+from vaeline.tracking.locks import LOCK_FILE, outs, read_lock
 
 
 def locked_models() -> dict[str, str]:

@@ -15,11 +15,12 @@ from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
+from vaeline.outputs import METRICS
 from vaeline.scores import KEYS
 from vaeline.tracking.locks import is_current
 from vaeline.tracking.runs import name_of, runs_called, search_all
 from vaeline.tracking.store import TRAINING_VIEW, public_uri
-from vaeline.tracking.sync import METRICS, NOT_IN_NAMES, PER_CLASS, SCORES, sync_run
+from vaeline.tracking.sync import NOT_IN_NAMES, PER_CLASS, SCORES, sync_run
 
 ON_DISK = (".", "local")
 EVALUATION = "evaluation"
@@ -73,7 +74,7 @@ def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
         VaelineError: the run has no evaluation, one without a protocol, or one that cannot be read.
     """
     present = {item.path for item in client.list_artifacts(run.info.run_id, EVALUATION)}
-    wanted = [f"{EVALUATION}/{file.name}" for file in (SCORES, METRICS)]
+    wanted = [f"{EVALUATION}/{file.name}" for file in (SCORES, Path(METRICS))]
     named = [path for path in [f"{EVALUATION}/{PER_CLASS.name}"] if path in present]
     if missing := [path for path in wanted if path not in present]:
         raise VaelineError(

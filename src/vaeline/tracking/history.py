@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from vaeline.outputs import METRICS, MODEL
 from vaeline.params.data import dataset_name
 from vaeline.tracking.git import commit_trees, git, read_objects
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, key_of
 from vaeline.tracking.locks import (
     LOCK_FILE,
-    MODEL,
     Stages,
     code,
     deps,
@@ -19,8 +19,6 @@ from vaeline.tracking.locks import (
     read_lock,
 )
 from vaeline.tracking.trees import Tree, dvc_md5, recorded_tree, tree_digest
-
-METRICS = "reports/metrics.json"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import digest
+from vaeline.outputs import VALIDATION
 from vaeline.stages import read_stages, read_values
 from vaeline.tracking.ci import ci_tags
 from vaeline.tracking.git import git
 
 ENVIRONMENT_LOCK = Path("requirements.lock")
-VALIDATION = Path("reports/validation.json")
 WRITTEN_BY_RUNS = ("dvc.lock", "reports")
 PROCESSOR = Path("/proc/cpuinfo")
 
@@ -75,7 +75,8 @@ def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
 
 def read_validation() -> dict[str, Any]:
     """The report of the gate on disk; empty where there is none."""
-    return json.loads(VALIDATION.read_text(encoding="utf-8")) if VALIDATION.is_file() else {}
+    file = Path(VALIDATION)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _processor() -> str:

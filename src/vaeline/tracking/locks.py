@@ -10,11 +10,10 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import digest
+from vaeline.outputs import MODEL, PREPARED, RAW
 from vaeline.params.base import PARAMS_FILE, flatten
 
 LOCK_FILE = Path("dvc.lock")
-MODEL = "models/vae.keras"
-RAW = "data/raw"
 
 Stages = Mapping[str, Any]
 
@@ -52,6 +51,17 @@ def deps(stages: Stages, stage: str) -> dict[str, str]:
 def outs(stages: Stages, stage: str) -> dict[str, str]:
     """The md5 of each output of a stage, by path."""
     return {entry["path"]: entry["md5"] for entry in stages.get(stage, {}).get("outs", [])}
+
+
+def stages_without(stages: Stages, path: str) -> list[str]:
+    """The stages that neither make `path` nor depend on it, directly or through others."""
+    touched, left, before = {path}, list(stages), -1
+    while len(left) != before:
+        before = len(left)
+        for name in [name for name in left if touched & {*deps(stages, name), *outs(stages, name)}]:
+            left.remove(name)
+            touched |= outs(stages, name).keys()
+    return left
 
 
 def params(stages: Stages, *names: str) -> dict[str, Any]:
@@ -104,7 +114,7 @@ def data_behind(stage: str, output: Path) -> str:
     outs = {entry["path"]: entry["md5"] for entry in recorded.get("outs", [])}
     if not output.is_file() or outs.get(output.as_posix()) != digest(output, "md5"):
         return ""
-    return next((entry["md5"] for entry in recorded.get("deps", []) if entry["path"] == "data/prepared"), "")
+    return next((entry["md5"] for entry in recorded.get("deps", []) if entry["path"] == PREPARED), "")
 
 
 @lru_cache(maxsize=64)

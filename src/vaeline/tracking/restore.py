@@ -12,8 +12,8 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run, ViewType
 
+from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, VALIDATION
 from vaeline.tracking.history import (
-    METRICS,
     RecordedLock,
     differing_code,
     environment_digest,
@@ -22,7 +22,7 @@ from vaeline.tracking.history import (
     recorded_metrics,
 )
 from vaeline.tracking.lineage import data_tags
-from vaeline.tracking.locks import MODEL, deps, is_about_its_model, outs, params
+from vaeline.tracking.locks import deps, is_about_its_model, outs, params
 from vaeline.tracking.runs import (
     DIGEST_TAG,
     KEY_TAG,
@@ -44,9 +44,6 @@ from vaeline.tracking.trees import Tree, is_file, read_file, recorded_tree, tree
 RESTORED_FROM = "vaeline.restored_from"
 MODEL_TAG = f"vaeline.outs.{MODEL}"
 LOCK_TAG = "vaeline.dvc_lock_sha256"
-PREPARED = "data/prepared"
-HISTORY = "reports/history.csv"
-VALIDATION = "reports/validation.json"
 FOLDERS = {"train": "model/artifacts", "validate": "validation", "evaluate": "evaluation", "plot": "figures"}
 STATISTICS = "data/statistics.parquet"  # as large as the data, and no run keeps it
 NOT_AT_HAND = "neither on disk nor in the DVC cache"

@@ -12,6 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from vaeline.artifacts import canonical_json
+from vaeline.outputs import PREPARED
 from vaeline.tracking.store import holds_trainings
 
 DIGEST_TAG = "vaeline.model_digest"
@@ -156,7 +157,7 @@ def log_dataset(client: MlflowClient, run: Run, name: str, md5: str, rows: Mappi
         name=name,
         digest=md5,
         source_type="dvc",
-        source=canonical_json({"path": "data/prepared", "md5": md5}),
+        source=canonical_json({"path": PREPARED, "md5": md5}),
         profile=canonical_json(rows),
     )
     context = InputTag(MLFLOW_DATASET_CONTEXT, "training")

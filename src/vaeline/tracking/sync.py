@@ -13,9 +13,10 @@ from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.outputs import HISTORY, METRICS, MODEL, VALIDATION
 from vaeline.params.base import flatten
 from vaeline.stages import read_stages
-from vaeline.tracking.lineage import VALIDATION, code_tags, data_tags, declared_params, read_validation
+from vaeline.tracking.lineage import code_tags, data_tags, declared_params, read_validation
 from vaeline.tracking.locks import LOCK_FILE, data_md5, is_current, lock_digest, lock_tags, locked_stage, read_lock
 from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
@@ -33,10 +34,7 @@ from vaeline.tracking.runs import (
 )
 from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unreachable
 
-MODEL = Path("models/vae.keras")
 MANIFEST = Path("data/prepared/manifest.json")
-HISTORY = Path("reports/history.csv")
-METRICS = Path("reports/metrics.json")
 SCORES = Path("reports/scores.parquet")
 PER_CLASS = Path("reports/per_class.csv")
 FIGURES = Path("reports/figures")
@@ -62,7 +60,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     Raises:
         VaelineError: there is no trained model.
     """
-    if not (MODEL.is_file() and MANIFEST.is_file()):
+    if not (Path(MODEL).is_file() and MANIFEST.is_file()):
         raise VaelineError(f"no trained model in {MODEL}; train one with `dvc repro`")
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     experiment = experiment_id(client, manifest["name"])
@@ -70,14 +68,14 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     run = _find_or_restore(client, experiment)
     run_id = run.info.run_id
     set_tags(client, run_id, data_tags(manifest["dataset"], read_validation()))
-    if digest(MODEL, "md5") in {entry["md5"] for entry in locked_stage("train").get("outs", [])}:
+    if digest(Path(MODEL), "md5") in {entry["md5"] for entry in locked_stage("train").get("outs", [])}:
         log_lock(client, run_id, LOCK_FILE.read_bytes())
     log_params(client, run, declared_params())
     log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
     log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
     _log_validation(client, run_id)
     if just_written == "evaluate" or is_current("evaluate"):
-        log_metrics(client, run, grouped_metrics(json.loads(METRICS.read_text(encoding="utf-8"))))
+        log_metrics(client, run, grouped_metrics(json.loads(Path(METRICS).read_text(encoding="utf-8"))))
         for file in read_stages()["evaluate"].outs:
             client.log_artifact(run_id, file, "evaluation")
     if just_written == "plot" or is_current("plot"):
@@ -125,7 +123,7 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
     A run with the present train key but without a model lost the store before its training ended: it is finished now.
     """
     tags = code_tags() | program_tags()
-    by_key, by_digest = {KEY_TAG: tags[KEY_TAG]}, {DIGEST_TAG: digest(MODEL)}
+    by_key, by_digest = {KEY_TAG: tags[KEY_TAG]}, {DIGEST_TAG: digest(Path(MODEL))}
     if known := find_run(client, experiment, by_key | by_digest):
         return known
     run = find_run(client, experiment, by_key) if is_current("train") else None
@@ -139,8 +137,8 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
 
 
 def _log_validation(client: MlflowClient, run_id: str) -> None:
-    if VALIDATION.is_file():
-        client.log_artifact(run_id, str(VALIDATION), "validation")
+    if Path(VALIDATION).is_file():
+        client.log_artifact(run_id, VALIDATION, "validation")
     if (DATA_DOCS / "index.html").is_file():
         client.log_artifacts(run_id, str(DATA_DOCS), "validation/docs")
         set_tags(client, run_id, {"vaeline.data_docs": "validation/docs/index.html"})
