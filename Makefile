@@ -7,8 +7,6 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-PROPOSED := dvc.lock reports/metrics.json data/accepted data/batches
-
 .PHONY: help setup run evaluate-full test test-jax browser postgres lint deps lock serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
@@ -100,10 +98,10 @@ overdue: $(VENV)/.locked ## the alarm: fail if no retraining succeeded for retra
 	@vaeline overdue
 
 proposal: ## write what a retraining changed in git's files to reports/retrain.patch
-	@scripts/proposal.sh make $(PROPOSED)
+	@scripts/proposal.sh make
 
 take-proposal: ## apply proposal/retrain.patch to the files that a retraining may change
-	@scripts/proposal.sh take $(PROPOSED)
+	@scripts/proposal.sh take
 
 plan-promotion: $(VENV)/.locked ## say what `make promote` would do, or why it refuses
 	@vaeline promote --dry-run --replaces="$$REPLACES" --reason="$$REASON" -- "$$CANDIDATE"

@@ -11,6 +11,7 @@ from vaeline.data.sources import (
     TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
+    UNREACHABLE,
     SourceUnreachableError,
     download,
 )
@@ -25,7 +26,6 @@ from vaeline.params.data import DataParams, dataset_name
 RAW = Path("data/raw")
 ANOMALIES = Path("data/anomalies")
 DOWNLOADS = Path(".vaeline/downloads")
-UNREACHABLE = Path(".vaeline/unreachable")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from drift.bank import CLEAN
-from drift.trials import Cell, Outcome, loudest, triggered_share, violated_share
+from drift.trials import Cell, TrialOutcome, loudest, triggered_share, violated_share
 from scipy import stats
 
 from vaeline.artifacts import atomic_file
@@ -36,7 +36,7 @@ percent, over {windows} windows in {stretches} stretches each. A star marks the 
 | drift | strength | {sizes} | loudest tests |
 |---|---|{rules}|---|
 """
-Results = Mapping[Cell, Sequence[Outcome]]
+Results = Mapping[Cell, Sequence[TrialOutcome]]
 
 
 def write_table(
@@ -71,13 +71,13 @@ def keeps_its_promise(results: Results, settings: MonitorParams) -> bool:
     return all(count <= MOST_FALSE * of for count, of in false) and all(count >= LEAST_TRUE * of for count, of in true)
 
 
-def _clean_row(cell: Cell, outcomes: Sequence[Outcome]) -> str:
+def _clean_row(cell: Cell, outcomes: Sequence[TrialOutcome]) -> str:
     erred = ", ".join(TITLES[name] for name in loudest(outcomes)) or "none"
     shares = " | ".join(_share(*counted) for counted in (violated_share(outcomes), triggered_share(outcomes)))
     return f"| {cell.rows:,} | {'yes' if cell.labelled else 'no'} | {shares} | {erred} |"
 
 
-def _power_row(kind: str, strength: float, by_size: Sequence[Sequence[Outcome]]) -> str:
+def _power_row(kind: str, strength: float, by_size: Sequence[Sequence[TrialOutcome]]) -> str:
     cells = [
         ", ".join(f"{100 * count / of:.0f}" for count, of in (violated_share(found), triggered_share(found)))
         for found in by_size

@@ -33,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """Which tests were violated in each of a trial's windows, and whether they triggered."""
 
     violated: tuple[tuple[str, ...], ...]
@@ -42,7 +42,7 @@ class Outcome:
 
 def run_cells(
     bank: Bank, cells: Sequence[tuple[Cell, int]], settings: MonitorParams, workers: int
-) -> list[list[Outcome]]:
+) -> list[list[TrialOutcome]]:
     """The outcomes of each cell; the number beside a cell says how many trials it gets."""
     jobs = [(cell, trial) for cell, trials in cells for trial in range(trials)]
     fresh = get_context("spawn")  # a fork of TensorFlow's threads may hang
@@ -52,7 +52,7 @@ def run_cells(
     return [[each for (of, _), each in zip(jobs, found, strict=True) if of == cell] for cell, _ in cells]
 
 
-def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Outcome:
+def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> TrialOutcome:
     """Run one trial: one reference and n windows in a row."""
     rng = np.random.default_rng([settings.seed, trial, cell.rows])
     order = rng.permutation(len(bank[CLEAN]))
@@ -65,7 +65,7 @@ def run_trial(bank: Bank, settings: MonitorParams, cell: Cell, trial: int) -> Ou
         window = draw_window(bank, spare, cell, int(rng.integers(2**31)))
         tests = check_window(reference, window, settings)
         violated.append(tuple(test.name for test in tests if test.violated))
-    return Outcome(tuple(violated), is_triggered([bool(names) for names in violated], settings.k, settings.n))
+    return TrialOutcome(tuple(violated), is_triggered([bool(names) for names in violated], settings.k, settings.n))
 
 
 def draw_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observed:
@@ -87,18 +87,18 @@ def _drawn_window(bank: Bank, rows: np.ndarray, cell: Cell, seed: int) -> Observ
     return Observed(scores, np.where(foreign[:, None], strange.latents, usual.latents), drawn.labels)
 
 
-def violated_share(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+def violated_share(outcomes: Sequence[TrialOutcome]) -> tuple[int, int]:
     """The number of violated windows, and of all windows."""
     windows = [bool(names) for each in outcomes for names in each.violated]
     return sum(windows), len(windows)
 
 
-def triggered_share(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+def triggered_share(outcomes: Sequence[TrialOutcome]) -> tuple[int, int]:
     """The number of trials that triggered, and of all trials."""
     return sum(each.triggered for each in outcomes), len(outcomes)
 
 
-def loudest(outcomes: Sequence[Outcome]) -> list[str]:
+def loudest(outcomes: Sequence[TrialOutcome]) -> list[str]:
     """The tests that were violated in most windows, the most frequent first."""
     names = [name for each in outcomes for window in each.violated for name in window]
     return sorted(set(names), key=lambda name: (-names.count(name), name))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from gate.seeds import Scores, Spread
+from gate.seeds import SeedScores, Spread
 from scipy import stats
 from tqdm import tqdm
 
@@ -61,7 +61,7 @@ with a common seed are not quite independent. Made by `python benchmarks/gate`.
 
 
 @dataclass(frozen=True)
-class Row:
+class RuleVerdicts:
     """A rule's verdicts on equal pairs, and on the same pairs with a better model or configuration."""
 
     rule: str
@@ -80,11 +80,11 @@ class Trial:
     truth: float
 
 
-def calibrate(scores: Scores, gate: GateParams, pairs: int) -> list[Row]:
+def calibrate(scores: SeedScores, gate: GateParams, pairs: int) -> list[RuleVerdicts]:
     """Apply every rule to at least `pairs` pairs; each ordered pair of seeds occurs equally often."""
     rng = np.random.default_rng(gate.seed)
     order = list(itertools.permutations(range(len(scores.seeds)), 2))
-    rows = {name: Row(name) for name in (NAIVE, UNAIDED, GATE, HELD_OUT, SEEDS)}
+    rows = {name: RuleVerdicts(name) for name in (NAIVE, UNAIDED, GATE, HELD_OUT, SEEDS)}
     for champion, candidate in tqdm(order * math.ceil(pairs / len(order)), desc="pairs", disable=None):
         drawn = rng.integers(scores.values.shape[1], size=scores.values.shape[1])
         others = [seed for seed in range(len(scores.seeds)) if seed not in (champion, candidate)]
@@ -103,7 +103,7 @@ def calibrate(scores: Scores, gate: GateParams, pairs: int) -> list[Row]:
 
 
 def draw_trial(
-    scores: Scores,
+    scores: SeedScores,
     champion: int,
     candidates: Sequence[int],
     configuration: Sequence[int],
@@ -119,7 +119,7 @@ def draw_trial(
     return Trial(gains, labels, mean_gain(gains, labels, gate.confidence, gate.resamples, rng), float(truth))
 
 
-def judge(row: Row, trial: Trial, rule: Rule, min_gain: float) -> None:
+def judge(row: RuleVerdicts, trial: Trial, rule: Rule, min_gain: float) -> None:
     """Apply `rule` to the pair as it is, and with a constant added to every gain, which makes it truly better.
 
     Seeds of one configuration have a mean gain of 0, so adding the whole amount makes the configuration better.
@@ -143,14 +143,14 @@ def superior(gate: GateParams, min_gain: float) -> Rule:
     return rule
 
 
-def keeps_its_promise(rows: Sequence[Row]) -> bool:
+def keeps_its_promise(rows: Sequence[RuleVerdicts]) -> bool:
     """Whether the gate promotes few equal models, and nearly all better ones."""
     (row,) = (row for row in rows if row.rule == GATE)
     promoted, of = row.equal.count(PASS), len(row.equal)
     return promoted <= MOST_FALSE * of and row.better.count(PASS) >= LEAST_TRUE * of
 
 
-def write_table(file: Path, rows: Sequence[Row], scores: Scores, gate: GateParams, found: Spread) -> None:
+def write_table(file: Path, rows: Sequence[RuleVerdicts], scores: SeedScores, gate: GateParams, found: Spread) -> None:
     """Write the rules side by side, with the settings of the trials."""
     count = len(scores.seeds)
     head = HEAD.format(

@@ -26,7 +26,7 @@ SCORING = {"seed", "nll_images", "nll_samples", "grid_points"}
 
 
 @dataclass(frozen=True)
-class Scores:
+class SeedScores:
     """The metric of each test image for every seed (seeds, images), and the labels (images,). Lower is better."""
 
     seeds: list[int]
@@ -46,7 +46,7 @@ class Spread:
     slice_margin: float
 
 
-def trained_seeds(params: Params, directory: Path, seeds: Iterable[int], cache: Path) -> Scores:
+def trained_seeds(params: Params, directory: Path, seeds: Iterable[int], cache: Path) -> SeedScores:
     """The scores of every seed. A seed that `cache` has for this configuration and data is not trained again."""
     prepared = read_prepared(directory)
     data = {name: split["images_sha256"] for name, split in prepared.manifest["splits"].items()}
@@ -54,10 +54,10 @@ def trained_seeds(params: Params, directory: Path, seeds: Iterable[int], cache: 
     values = np.stack([item["values"] for item in stored]).astype("float64")
     scored = np.isfinite(values).all(axis=0)
     labels = prepared.splits["test"].labels[scored]
-    return Scores(list(seeds), values[:, scored], labels, [float(item["minutes"]) for item in stored], data)
+    return SeedScores(list(seeds), values[:, scored], labels, [float(item["minutes"]) for item in stored], data)
 
 
-def spread(scores: Scores, gate: GateParams) -> Spread:
+def spread(scores: SeedScores, gate: GateParams) -> Spread:
     """The spread over seeds, and the thresholds that it seldom exceeds, with the gate's confidence."""
     means = scores.values.mean(axis=1)
     by_class = means_by_class(scores.values, scores.labels)
@@ -74,7 +74,7 @@ def means_by_class(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.stack([values[:, labels == label].mean(axis=1) for label in np.unique(labels)], axis=1)
 
 
-def write_seeds(file: Path, preset: str, params: Params, scores: Scores, found: Spread) -> None:
+def write_seeds(file: Path, preset: str, params: Params, scores: SeedScores, found: Spread) -> None:
     """Write the mean of every seed, overall and by class, with the settings that gave it."""
     by_class = means_by_class(scores.values, scores.labels)
     content = {

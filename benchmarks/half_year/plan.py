@@ -16,7 +16,7 @@ DELIVERY, SHIPMENT = "delivery", "shipment"
 
 
 @dataclass(frozen=True)
-class Batch:
+class SimulatedBatch:
     """Labelled images that arrive in `data/incoming`, as `vaeline simulate` draws them."""
 
     name: str
@@ -37,7 +37,7 @@ class Week:
 
     told: str = ""
     kind: str = "clean"
-    batch: Batch | None = None
+    batch: SimulatedBatch | None = None
     changes: Mapping[str, object] | None = field(default_factory=dict)
     rolled_back: str = ""
     monitor: tuple[str, ...] = CALM
@@ -52,7 +52,7 @@ AHEAD = WEEKS * WINDOW_ROWS
 EVENTS: Mapping[int, Week] = {
     5: Week(
         "15,000 new labelled digits are delivered",
-        batch=Batch(DELIVERY, "clean", 15_000, AHEAD),
+        batch=SimulatedBatch(DELIVERY, "clean", 15_000, AHEAD),
         retrain=PROMOTED,
     ),
     9: Week("the scanner stands askew: turned by 20°", kind="rotated", monitor=SEEN),
@@ -61,7 +61,7 @@ EVENTS: Mapping[int, Week] = {
     12: Week("the scanner is repaired", monitor=ALARM),
     15: Week(
         "a poisoned shipment: wrong labels, and pictures of other things",
-        batch=Batch(SHIPMENT, "poisoned", 600, AHEAD + 15_000),
+        batch=SimulatedBatch(SHIPMENT, "poisoned", 600, AHEAD + 15_000),
     ),
     18: Week("a customer sends some digits more often", kind="class_mix", monitor=SEEN),
     19: Week("the same customer", kind="class_mix", monitor=ALARM),

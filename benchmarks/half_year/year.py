@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from champions.story import CLI, DVC, Place, StoryError, commit
-from half_year.plan import WEEKS, WINDOW_ROWS, Batch, Week, week_of
+from half_year.plan import WEEKS, WINDOW_ROWS, SimulatedBatch, Week, week_of
 from mlflow import MlflowClient
 
 from vaeline.ingestion.batches import write_batch
@@ -128,7 +128,7 @@ def draw(target: Path, kind: str, rows: int, offset: int) -> None:
     write_batch(target, batch.images, batch.labels, classes)
 
 
-def ingest(place: Place, vaeline: Callable[..., None], batch: Batch) -> str:
+def ingest(place: Place, vaeline: Callable[..., None], batch: SimulatedBatch) -> str:
     """Let a batch arrive and ingest it; return a line with the result."""
     with chdir(place.root):
         draw(Path(f"data/incoming/{batch.name}.npz"), batch.kind, batch.rows, batch.offset)

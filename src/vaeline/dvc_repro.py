@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from vaeline.data.sources import UNREACHABLE
 from vaeline.errors import VaelineError
 from vaeline.params.base import flatten
 from vaeline.params.whole import change_params, read_params
@@ -14,7 +15,6 @@ from vaeline.params.whole import change_params, read_params
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
 REGISTRATION = Path("reports/registration.json")
-UNREACHABLE = Path(".vaeline/unreachable")
 FALLBACK = "digits"
 
 

@@ -1,17 +1,25 @@
-"""Processes that this one started."""
+"""End processes that this one started."""
 
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 
-def end_group(process: subprocess.Popen, grace: float) -> None:
-    """End a process and its group, which it leads: by SIGTERM, and by SIGKILL after `grace` seconds each."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(grace)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+def end_group(
+    process: subprocess.Popen, seconds: float, gently: signal.Signals = signal.SIGTERM, leader_only: bool = False
+) -> None:
+    """End a process that leads a process group, and the whole group.
+
+    The group gets the signal `gently`. With `leader_only`, only the process gets it, and ends its children in order.
+    What is left when the process has ended, or after `seconds`, is killed.
+    """
+    with suppress(ProcessLookupError):
+        if leader_only:
+            process.send_signal(gently)
+        else:
+            os.killpg(process.pid, gently)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

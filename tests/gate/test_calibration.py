@@ -27,7 +27,7 @@ def scores(benchmark):
     hardness = rng.normal(131, 40, COUNT)
     offsets = rng.normal(0, SCATTER, (SEEDS, 1)) + rng.normal(0, 0.5, (SEEDS, 10))[:, labels]
     values = hardness + offsets + rng.normal(0, 5, (SEEDS, COUNT))
-    return benchmark[1].Scores(list(range(SEEDS)), values, labels, [2.5] * SEEDS, {"test": "a"})
+    return benchmark[1].SeedScores(list(range(SEEDS)), values, labels, [2.5] * SEEDS, {"test": "a"})
 
 
 @pytest.fixture(scope="module")

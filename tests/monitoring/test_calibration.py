@@ -14,9 +14,9 @@ with pytest.MonkeyPatch.context() as patch:  # the benchmark's modules are no pa
     patch.syspath_prepend(str(ROOT / "benchmarks"))
     table, trials = importlib.import_module("drift.table"), importlib.import_module("drift.trials")
 
-Cell, Outcome = trials.Cell, trials.Outcome
+Cell, TrialOutcome = trials.Cell, trials.TrialOutcome
 ROWS = 900
-QUIET, LOUD = Outcome(((), (), ()), False), Outcome((("kl",), ("kl", "latents"), ()), True)
+QUIET, LOUD = TrialOutcome(((), (), ()), False), TrialOutcome((("kl",), ("kl", "latents"), ()), True)
 
 
 @pytest.fixture(scope="module")

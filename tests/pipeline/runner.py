@@ -252,7 +252,7 @@ def pull_request(runner: Runner, workspace: Path, values: Mapping[str, str], her
     """Commit the named paths on the branch, push it, and open a pull request, unless nothing changed."""
     assert values["branch"] != "main"
     runner.git("checkout", "--quiet", "-B", values["branch"], cwd=workspace)
-    runner.git("add", "--all", "--", *values["add-paths"].split(), cwd=workspace)
+    runner.git("add", "--all", "--", *values["add-paths"].split(","), cwd=workspace)
     if not runner.git("diff", "--cached", "--name-only", cwd=workspace):
         return {}
     runner.git("commit", "--quiet", "--message", values["commit-message"], cwd=workspace)

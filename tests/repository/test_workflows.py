@@ -206,7 +206,7 @@ def test_paths_exist_or_are_made(file):
     for job in load(file)["jobs"].values():
         for step in job["steps"]:
             values = step.get("with", {})
-            for key in ("path", "add-paths", "body-path"):
+            for key in ("path", "body-path"):
                 for path in str(values.get(key, "")).split():
                     assert path.startswith(made) or Path(path).exists(), f"{file.name}: {path}"
 
@@ -228,8 +228,10 @@ def test_what_an_artifact_is_called_where_it_is_taken_it_was_called_where_it_was
 def test_a_retraining_goes_to_a_branch_and_only_with_what_it_may_change():
     jobs = load(ROOT / ".github/workflows/retrain.yml")["jobs"]
     (proposal,) = [step for step in jobs["propose"]["steps"] if step.get("uses", "").startswith("peter-evans/")]
-    allowed = re.search(r"^PROPOSED := (.+)$", Path("Makefile").read_text(), re.MULTILINE)[1].split()
-    assert proposal["with"]["add-paths"].split() == allowed
+    taken = [step["id"] for step in jobs["propose"]["steps"] if step.get("run") == "make take-proposal"]
+    assert proposal["with"]["add-paths"] == f"${{{{ steps.{taken[0]}.outputs.paths }}}}"
+    allowed = (ROOT / "src/vaeline/retraining/proposed.txt").read_text().split()
+    assert all(path.startswith("data/") or Path(path).is_file() for path in allowed)
     assert proposal["with"]["branch"] not in ("main", "master")
     assert jobs["compute"]["permissions"] == {"contents": "read"}
     order = [step.get("run") for step in jobs["compute"]["steps"]]

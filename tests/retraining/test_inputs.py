@@ -6,10 +6,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from vaeline.retraining import inputs
-from vaeline.retraining.inputs import CODE, Inputs, changes, present_inputs, recorded_inputs
+from vaeline.retraining.inputs import CODE, TrainingInputs, changes, present_inputs, recorded_inputs
 from vaeline.tracking.programs import program_tags
 
-THEN = Inputs(
+THEN = TrainingInputs(
     files={"data/accepted": "a", "pipeline/train.py": "b", "src/vaeline/models": "c"},
     params={"train.epochs": 24, "train.seed": 1},
     commands={"train": "python pipeline/train.py"},

@@ -8,10 +8,8 @@ import time
 import psutil
 import pytest
 
-from vaeline.server.process import stop, until_stopped
+from vaeline.server.process import until_stopped
 
-STUBBORN = "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {}; time.sleep(600)"
-WITH_A_CHILD = STUBBORN.format("subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])")
 SHOT = """
 import signal, subprocess, sys, time
 from vaeline.server.process import leashed
@@ -19,37 +17,6 @@ child = subprocess.Popen(leashed(signal.SIGTERM, [sys.executable, "-c", "import 
 print(child.pid, flush=True)
 time.sleep(600)
 """
-
-
-def start(code: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-
-
-def test_a_process_that_ends_when_it_is_asked_to_is_not_shot():
-    process = start("import time; time.sleep(600)")
-    stop(process, signal.SIGTERM, 60)
-    assert process.returncode == -signal.SIGTERM
-
-
-def test_a_process_that_does_not_listen_is_shot_with_all_that_it_started():
-    process = start(WITH_A_CHILD)
-    while not (children := psutil.Process(process.pid).children()):
-        time.sleep(0.01)
-    stop(process, signal.SIGTERM, 1)
-    assert process.returncode == -signal.SIGKILL
-    gone, _ = psutil.wait_procs(children, timeout=60)
-    assert gone == children
-
-
-def test_children_of_a_process_that_died_are_ended():
-    process = start(WITH_A_CHILD)
-    while not (children := psutil.Process(process.pid).children()):
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    stop(process, signal.SIGTERM, 60)
-    gone, _ = psutil.wait_procs(children, timeout=60)
-    assert gone == children
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of their parent's death")

@@ -92,7 +92,7 @@ def verify(
 def _retrain(
     client: "MlflowClient", found: "ModelVersion | Run", recorded: "Sequence[RecordedLock]", tolerance: float
 ) -> "list[LineageCheck]":
-    from vaeline.provenance import retrain as again
+    from vaeline.provenance import repeated_training as again
     from vaeline.provenance.evidence import lock_of, run_of
 
     run = run_of(client, found)

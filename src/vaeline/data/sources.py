@@ -19,6 +19,7 @@ from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 
 MIRROR_VARIABLE = "VAELINE_MIRROR"
+UNREACHABLE = Path(".vaeline/unreachable")  # the stage `fetch` leaves this file where no mirror could be reached
 CONNECT_AND_READ_SECONDS = (4, 20)
 GIVE_UP_AFTER_SECONDS = 30
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

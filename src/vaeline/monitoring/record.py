@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.params.base import flatten
-from vaeline.tracking.runs import find_run, log_metrics, log_params, set_tags
+from vaeline.tracking.runs import find_run, log_metrics, log_params, set_tags, with_tags
 from vaeline.tracking.store import MONITORING, named_experiment
 
 CHAMPION_TAG, WINDOW_TAG = "vaeline.champion_digest", "vaeline.window_sha256"
@@ -38,7 +38,7 @@ def window_runs(client: MlflowClient, champion_sha256: str, most: int = MOST) ->
     found = client.get_experiment_by_name(MONITORING)
     if found is None:
         return []
-    wanted = f"tags.`{CHAMPION_TAG}` = '{champion_sha256}' and attributes.status = 'FINISHED'"
+    wanted = f"{with_tags({CHAMPION_TAG: champion_sha256})} and attributes.status = 'FINISHED'"
     newest_first = ["attributes.start_time DESC"]
     return client.search_runs([found.experiment_id], wanted, max_results=most, order_by=newest_first)
 

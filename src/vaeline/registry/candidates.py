@@ -16,6 +16,7 @@ from vaeline.pyfunc.golden import make_golden
 from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
 from vaeline.registry.names import version_uri
 from vaeline.registry.signing import sign_folder, signing_key
+from vaeline.registry.versions import versions_named
 from vaeline.scores import HEADLINES, metric_of
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
@@ -28,8 +29,7 @@ MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # on a server w
 
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
     """The version of `name` that holds this model, the first if there are several; None where there is none."""
-    found = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{model_digest}'")
-    return min(found, key=lambda version: int(version.version), default=None)
+    return next(iter(versions_named(client, name, {DIGEST_TAG: model_digest})), None)
 
 
 def register_candidate(

@@ -27,6 +27,7 @@ from vaeline.registry.versions import (
     known_version,
     run_id_of,
     uri_of,
+    versions_named,
 )
 from vaeline.tracking.branches import locked_models
 from vaeline.tracking.runs import DIGEST_TAG
@@ -80,9 +81,7 @@ def judge_versions(client: MlflowClient, dataset: str, untouched_for: timedelta)
         return known or _youth(version, oldest) or _lock(client, version, locked)
 
     judged = [
-        Judged(version, kept_by(version))
-        for name in (candidates, served)
-        for version in every_version(client, f"name = '{name}'")
+        Judged(version, kept_by(version)) for name in (candidates, served) for version in versions_named(client, name)
     ]
     return _with_files(client, judged)
 

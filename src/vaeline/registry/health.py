@@ -18,7 +18,7 @@ from vaeline.registry.names import CHAMPION, candidate_name, served_name, versio
 from vaeline.registry.promotion import SOURCE_TAG
 from vaeline.registry.stored import stored_version
 from vaeline.registry.terms import GATE_TAGS, read_report
-from vaeline.registry.versions import FOLDER, REGISTRY_URI, aliases_of, every_version, known_run, known_version, uri_of
+from vaeline.registry.versions import FOLDER, REGISTRY_URI, aliases_of, known_run, known_version, uri_of, versions_named
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
@@ -51,7 +51,7 @@ def check_registry(client: MlflowClient, dataset: str, stale_after: timedelta) -
     served, candidates = served_name(dataset), candidate_name(dataset)
     entries = read_ledger(client, served)
     carried_out = done_digest(client, served, len(entries))
-    copies, trained = (every_version(client, f"name = '{name}'") for name in (served, candidates))
+    copies, trained = (versions_named(client, name) for name in (served, candidates))
     found = [*_aliases(client, served), *_aliases(client, candidates)]
     if broken := broken_links(entries, carried_out):
         remedy = "compare `vaeline history` with an earlier export to see what it said"

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from vaeline.errors import VaelineError
 from vaeline.registry.names import SCHEME, version_uri
-from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.runs import DIGEST_TAG, with_tags
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
 Found = TypeVar("Found")
@@ -72,6 +72,11 @@ def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
     """The aliases of a registered model and the versions that they point at; none where there is no such model."""
     found = _known(lambda: client.get_registered_model(name))
     return {alias: str(version) for alias, version in found.aliases.items()} if found else {}
+
+
+def versions_named(client: MlflowClient, name: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
+    """All versions of the registered model `name` that have these tags, by number."""
+    return every_version(client, " and ".join(filter(None, [f"name = '{name}'", with_tags(tags or {})])))
 
 
 def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:

@@ -15,7 +15,7 @@ from vaeline.registry.moves import read_standing
 from vaeline.registry.names import served_name
 from vaeline.registry.versions import known_run, known_version
 from vaeline.retraining.drift import newest_verdict
-from vaeline.retraining.inputs import Change, Inputs, changes, present_inputs, recorded_inputs
+from vaeline.retraining.inputs import Change, TrainingInputs, changes, present_inputs, recorded_inputs
 from vaeline.retraining.record import Retraining, read_last
 from vaeline.tracking.history import lock_on_disk, recorded_locks
 
@@ -33,14 +33,14 @@ class Champion:
     version: str
     digest: str
     trained: datetime
-    inputs: Inputs | None
+    inputs: TrainingInputs | None
 
 
 @dataclass(frozen=True)
 class DueFacts:
     """All that the question depends on."""
 
-    inputs: Inputs
+    inputs: TrainingInputs
     champion: Champion | None
     drift: Mapping[str, Any] | None
     last: Retraining | None

@@ -19,7 +19,7 @@ DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingInputs:
     """What the stages up to `train` read: md5 by path, parameters, commands by stage, SHA-256 of the environment lock.
 
     batches: SHA-256 of the rows of each accepted batch.
@@ -49,13 +49,13 @@ class Change:
     sentence: str
 
 
-def present_inputs() -> Inputs:
+def present_inputs() -> TrainingInputs:
     """What a training would be made of now, in the working directory. Raises VaelineError where params.yaml is bad."""
     stages, values = read_stages(), read_values()
     names = stages_up_to(stages, TRAIN)
     files = {path: present_md5(Path(path)) for path in own_deps(stages, names)}
     trees = {path: disk_tree(Path(path)) for path in code_paths(files)}
-    return Inputs(
+    return TrainingInputs(
         files=files,
         params={key: value for name in names for key, value in stages[name].values(values).items()},
         commands={name: stages[name].command for name in names},
@@ -65,7 +65,7 @@ def present_inputs() -> Inputs:
     )
 
 
-def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[str] = ()) -> Inputs:
+def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[str] = ()) -> TrainingInputs:
     """What a recorded training was made of; it does not know its batches.
 
     stages: those of its `dvc.lock`.
@@ -74,7 +74,7 @@ def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[s
     """
     names = [name for name in stages_up_to(read_stages(), TRAIN) if name in stages]
     files = {path: md5 for name in names for path, md5 in code(stages, name).items()}
-    return Inputs(
+    return TrainingInputs(
         files=files,
         params=params(stages, *names),
         commands={name: stages[name]["cmd"] for name in names},
@@ -84,7 +84,7 @@ def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[s
     )
 
 
-def changes(then: Inputs, now: Inputs) -> list[Change]:
+def changes(then: TrainingInputs, now: TrainingInputs) -> list[Change]:
     """How the inputs of a training differ from those of an earlier one, a kind at a time."""
     return [*_file_changes(then, now), *_param_changes(then, now), *_environment_changes(then, now)]
 
@@ -101,14 +101,14 @@ def present_md5(path: Path) -> str:
     return "" if tree is None else dvc_md5(tree)
 
 
-def _differs(then: Inputs, now: Inputs, path: str) -> bool:
+def _differs(then: TrainingInputs, now: TrainingInputs, path: str) -> bool:
     """Whether a file is another: by its program where both sides know it, else by its md5."""
     if path in then.programs and path in now.programs:
         return then.programs[path] != now.programs[path]
     return then.files.get(path, "") != now.files.get(path, "")
 
 
-def _file_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
+def _file_changes(then: TrainingInputs, now: TrainingInputs) -> Iterator[Change]:
     paths = sorted(path for path in {*then.files, *now.files} if _differs(then, now, path))
     data = [path for path in paths if Path(path).is_relative_to("data")]
     if data:
@@ -120,7 +120,7 @@ def _file_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
         yield Change(CODE, f"code changed since the champion's training: {', '.join(changed)}")
 
 
-def _param_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
+def _param_changes(then: TrainingInputs, now: TrainingInputs) -> Iterator[Change]:
     keys = sorted({*then.params, *now.params})
     said = [
         f"{key} was {then.params.get(key)}, is {now.params.get(key)}"
@@ -131,6 +131,6 @@ def _param_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
         yield Change(PARAMS, f"parameters changed since the champion's training: {'; '.join(said)}")
 
 
-def _environment_changes(then: Inputs, now: Inputs) -> Iterator[Change]:
+def _environment_changes(then: TrainingInputs, now: TrainingInputs) -> Iterator[Change]:
     if then.environment != now.environment:
         yield Change(DEPENDENCIES, f"{ENVIRONMENT_LOCK} changed since the champion's training")

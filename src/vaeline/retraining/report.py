@@ -18,12 +18,7 @@ from vaeline.tracking.git import git
 
 REPORT, PAGE, GATE = Path("reports/retrain.json"), Path("reports/retrain.md"), Path("reports/gate.json")
 INGESTED = Path("reports/ingest.json")
-PROPOSED = (
-    "dvc.lock",
-    "reports/metrics.json",
-    "data/accepted",
-    "data/batches",
-)  # what a retraining changes and git keeps
+PROPOSED = Path(__file__).with_name("proposed.txt")  # the paths that a retraining may change in git, one a line
 FRESH = timedelta(hours=1)
 WORKED = (UNCHANGED, CANDIDATE, PROMOTED)
 NOT_DUE, FAILED = "not_due", "failed"
@@ -60,7 +55,7 @@ def write_report(report: Report, environment: Mapping[str, str] = os.environ) ->
     write_json(REPORT, content)
     with atomic_file(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    changed = report.outcome in WORKED and bool(git("status", "--porcelain", "--", *PROPOSED))
+    changed = report.outcome in WORKED and _has_changes()
     outputs = {"outcome": report.outcome, "candidate": report.candidate, "changed": str(changed).lower()}
     _append(environment.get("GITHUB_OUTPUT"), "".join(f"{name}={value}\n" for name, value in outputs.items()))
     _append(environment.get("GITHUB_STEP_SUMMARY"), page)
@@ -88,6 +83,11 @@ def write_page(
     began = report["champion"] or "none"
     blocks.append(Sentence(f"Champion when it began: {began}. {report['started']} to {report['ended']}."))
     return write_markdown(blocks)
+
+
+def _has_changes() -> bool:
+    """Whether git sees a change of the paths in `proposed.txt`."""
+    return bool(git("status", "--porcelain", "--", *PROPOSED.read_text(encoding="utf-8").split()))
 
 
 def _gate_of(report: Report) -> dict[str, Any] | None:

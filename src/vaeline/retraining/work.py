@@ -15,11 +15,12 @@ from vaeline.errors import VaelineError
 from vaeline.gate.policy import EXIT_STATUS, SUPERIOR, policy
 from vaeline.outputs import CLASSIFIER, MODEL, PREPARED, VALIDATION
 from vaeline.params.whole import Params
+from vaeline.registry.garbage import MD5_TAG
 from vaeline.registry.ledger import read_ledger
 from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.promotion import promote
 from vaeline.registry.terms import Terms
-from vaeline.registry.versions import every_version
+from vaeline.registry.versions import versions_named
 from vaeline.retraining.due import AGE, Champion
 from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
 from vaeline.stages import made_deps, read_stages
@@ -110,12 +111,11 @@ def made_version(client: "MlflowClient", dataset: str) -> "ModelVersion":
     and registered. Raises VaelineError.
     """
     name, md5 = candidate_name(dataset), outs(locked_stages(), TRAIN).get(MODEL, "")
-    wanted = f"name = '{name}' and tags.`vaeline.outs.{MODEL}` = '{md5}'"
-    found = every_version(client, wanted)
+    found = versions_named(client, name, {MD5_TAG: md5})
     if not found:
         run_dvc("pull", "--allow-missing")
         run_dvc("repro", "--force", "--single-item", "register")
-        found = every_version(client, wanted)
+        found = versions_named(client, name, {MD5_TAG: md5})
     if not found:
         raise VaelineError(f"the pipeline registered no version of {name} that holds the model of dvc.lock")
     return found[0]

@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 
 from vaeline.errors import VaelineError
+from vaeline.processes import end_group
 from vaeline.server.folder import DATABASE_OWNER, LOOPBACK
-from vaeline.server.process import leashed, stop
+from vaeline.server.process import leashed
 
 DEBIAN = Path("/usr/lib/postgresql")
 STAND_INS = ("postgres", "nobody")  # who runs PostgreSQL where we are root: it refuses to be run by root
@@ -101,7 +102,7 @@ def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Gen
         _wait_until_ready(process, programs, port, log)
         yield process
     finally:
-        stop(process, signal.SIGINT, SECONDS_TO_STOP)
+        end_group(process, SECONDS_TO_STOP, signal.SIGINT, leader_only=True)
 
 
 def _end_orphan(cluster: Path) -> None:

@@ -3,9 +3,8 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 IF_HELD = 'test "$PPID" = "$0" && exec "$@"'
@@ -38,17 +37,6 @@ def leashed(parting: signal.Signals, command: Sequence[object]) -> list[str]:
     if setpriv := shutil.which("setpriv"):
         leash = [setpriv, "--pdeathsig", parting.name.removeprefix("SIG"), "sh", "-c", IF_HELD, os.getpid()]
     return [str(part) for part in (*leash, *command)]
-
-
-def stop(process: subprocess.Popen, gently: signal.Signals, seconds: int) -> None:
-    """End the leader of a process group: by the signal `gently`, and after so many seconds with all its group."""
-    if process.poll() is None:
-        process.send_signal(gently)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

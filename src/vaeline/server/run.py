@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from vaeline.errors import VaelineError
+from vaeline.processes import end_group
 from vaeline.server.accounts import RIGHTS, add_user, admin_of, grant
 from vaeline.server.folder import (
     ADMIN,
@@ -36,7 +37,7 @@ from vaeline.server.postgres import (
     passfile_line,
     running_postgres,
 )
-from vaeline.server.process import leashed, stop, until_stopped
+from vaeline.server.process import leashed, until_stopped
 
 EXTRAS = ("psycopg", "flask_wtf")
 SECONDS_TO_START, SECONDS_TO_STOP = 300, 30
@@ -133,7 +134,7 @@ def _running_mlflow(
         _wait_until_healthy(process, address)
         yield process
     finally:
-        stop(process, signal.SIGTERM, SECONDS_TO_STOP)
+        end_group(process, SECONDS_TO_STOP, leader_only=True)
 
 
 def _environment(folder: Folder, address: Address) -> dict[str, str]:

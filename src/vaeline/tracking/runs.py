@@ -24,10 +24,14 @@ PARAMS_A_CALL = 100
 METRICS_A_CALL = 1000
 
 
+def with_tags(tags: Mapping[str, str]) -> str:
+    """MLflow's filter for runs or versions that have all of these tags."""
+    return " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+
+
 def find_run(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Run | None:
     """The newest run of an experiment with these tags, finished ones first; None where there is none."""
-    wanted = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
-    runs = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
+    runs = client.search_runs([experiment], with_tags(tags), order_by=["attributes.start_time DESC"])
     return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
 
 
@@ -62,7 +66,7 @@ def training_minutes(client: MlflowClient, model_sha256: str) -> float | None:
     """How long the model with this digest was trained, by the epochs of its runs; None where no run says."""
     if not model_sha256:
         return None
-    runs = search_all(client, f"tags.`{DIGEST_TAG}` = '{model_sha256}'")
+    runs = search_all(client, with_tags({DIGEST_TAG: model_sha256}))
     name = epoch_metric("epoch_seconds")
     seconds = [metric.value for run in runs[:1] for metric in client.get_metric_history(run.info.run_id, name)]
     return sum(seconds) / 60 if seconds else None

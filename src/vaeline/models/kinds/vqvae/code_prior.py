@@ -55,7 +55,7 @@ class CodePrior(layers.Layer):
     def sample(self, n: int, seed: int, temperature: float) -> Int32[Any, "{n} length"]:
         """`n` rows of codes (n, length), drawn one code after the other; with temperature 0 the likeliest each time."""
         generator = keras.random.SeedGenerator(seed)
-        drawn, past = [self._start(n)], [block.nothing(n, self.length) for block in self.blocks]
+        drawn, past = [self._start(n)], [block.empty_cache(n, self.length) for block in self.blocks]
         for place in range(self.length):
             logits, past = self.logits(drawn[-1], place, past)
             if temperature:
@@ -93,7 +93,7 @@ class Block(layers.Layer):
         self.narrow.build((None, None, 4 * width))
         self.built = True
 
-    def nothing(
+    def empty_cache(
         self, n: int, length: int
     ) -> tuple[Float[Any, "{n} {length} heads width"], Float[Any, "{n} {length} heads width"]]:
         """Room for the keys and values of `n` rows of `length` places, none known yet."""

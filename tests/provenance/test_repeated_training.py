@@ -17,9 +17,16 @@ from ruamel.yaml import YAML
 
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
-from vaeline.provenance import retrain as again
+from vaeline.provenance import repeated_training as again
 from vaeline.provenance.evidence import ENVIRONMENT_TAG, KeptLock, lock_of
-from vaeline.provenance.retrain import Retrained, compare_retrained, other_kind, place_to_retrain, require_lock, retrain
+from vaeline.provenance.repeated_training import (
+    Retrained,
+    compare_retrained,
+    other_kind,
+    place_to_retrain,
+    require_lock,
+    retrain,
+)
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED
 from vaeline.tracking.history import lock_on_disk, recorded_locks
 from vaeline.tracking.lineage import machine_tags
@@ -182,7 +189,8 @@ def test_shot_in_the_middle_it_leaves_neither_folder_nor_process(project, lock, 
     )
     code = (
         "import json, sys; from vaeline.provenance.evidence import KeptLock; "
-        "from vaeline.provenance.retrain import retrain; retrain(KeptLock(json.load(sys.stdin), '', ''), sys.argv[1])"
+        "from vaeline.provenance.repeated_training import retrain; "
+        "retrain(KeptLock(json.load(sys.stdin), '', ''), sys.argv[1])"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, commit],
