@@ -19,7 +19,7 @@ from vaeline.gate.statistics import FAIL, PASS
 def test_a_floor_is_reached_or_not_and_what_cannot_be_had_reaches_nothing_but_0(value, floor, verdict):
     check = at_least("kl", "KL", value, floor)
     assert (check.name, check.verdict, check.limit) == ("kl", verdict, floor)
-    assert f"at least {floor:g} is asked for" in check.sentence
+    assert f"at least {floor:g} is required" in check.sentence
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(3.0, PASS), (3.1, FAIL), (float("nan"), FAIL), (float("inf"), FAIL)])

@@ -35,13 +35,13 @@ def test_one_candidate_or_three_seeds_may_stand_against_a_champion_or_none():
 @pytest.mark.parametrize(
     ("candidates", "sentence"),
     [
-        (seeds(1, 2), "two seeds do not show how far seeds scatter; name one model, or 3 or more"),
+        (seeds(1, 2), "two seeds are too few to estimate the spread of seeds; name one model, or 3 or more"),
         (seeds(1, 2, 1), "one model is named twice"),
-        ([entrant(9)], "candidates v9 is the champion already"),
-        ([*seeds(1, 2), entrant(9, train__seed="9")], "candidates v9 is the champion already"),
+        ([entrant(9)], "candidates v9 is the champion;"),
+        ([*seeds(1, 2), entrant(9, train__seed="9")], "candidates v9 is the champion;"),
         (
             [*seeds(1, 2), entrant(3, model__beta="50.0")],
-            r"candidates v3 is no other seed of candidates v1: model\.beta is 50\.0, not 1\.0",
+            r"candidates v3 is not another seed of candidates v1: model\.beta is 50\.0, not 1\.0",
         ),
         ([*seeds(1, 2), entrant(3, train__more="1")], r"train\.more is 1, not None"),
     ],

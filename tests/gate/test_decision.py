@@ -74,7 +74,7 @@ def test_the_sentence_of_an_improvement_has_its_bounds_and_what_is_asked(gate):
     assert (check.value, check.limit) == (pytest.approx(2.0), 1.0)
     assert check.sentence == (
         f"gain +2 nats, above {found.gain.low:+.4g} and below {found.gain.high:+.4g} with 95 % confidence each; a pass "
-        "takes a gain above +1"
+        "requires a gain above +1"
     )
     assert found.gain.low == pytest.approx(2 - 1.645 * 4 / np.sqrt(COUNT), abs=0.06)
 
@@ -110,7 +110,7 @@ def test_no_version_may_be_worse_than_the_worst_champion_or_not(gate, mean, verd
     check = worst_check(*gain_over_worst([scored(values)], gate), gate)
     assert (check.verdict, check.limit) == (verdict, 140.0)
     assert check.value == pytest.approx(mean)
-    assert "a pass takes better than 140 with 95 % confidence" in check.sentence
+    assert "a pass requires better than 140 with 95 % confidence" in check.sentence
 
 
 def test_a_class_of_one_scored_image_is_refused_with_what_to_do(gate):

@@ -78,7 +78,7 @@ def test_a_candidate_of_other_data_fails_by_the_split(facts, split):
     checks = data_checks([entrant(facts.digests), entrant(other(facts.digests, split))], None, facts)
     (check,) = (check for check in checks if check.name == "data")
     assert check.verdict == FAIL
-    assert check.sentence == f"the {split} split of c v1 is not the one that lies here"
+    assert check.sentence == f"the {split} split of c v1 is not the one on disk"
 
 
 def test_a_candidate_without_a_word_about_its_data_fails(facts):
@@ -94,8 +94,8 @@ def test_a_candidate_without_a_word_about_its_data_fails(facts):
     [
         ("failed", MD5, MD5, "the data validation of c v1 says failed, not passed"),
         ("unknown", MD5, MD5, "says unknown, not passed"),
-        ("passed", "", MD5, "says of the data here that it passed nothing"),
-        ("passed", MD5, "b" * 32, "is about other data than that of c v1"),
+        ("passed", "", MD5, "does not say that the data on disk passed"),
+        ("passed", MD5, "b" * 32, "is about data that c v1 was not trained on"),
     ],
 )
 def test_validation_must_have_passed_for_this_data(facts, tag, validated, md5, sentence):

@@ -211,5 +211,5 @@ def test_what_breaks_off_leaves_no_verdict_and_nothing_half_written(params, tmp_
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(params, tmp_path):
     (tmp_path / "reports").write_text("a file")
-    with pytest.raises(VaelineError, match=r"reports: cannot be written \(.*\); the store has the report"):
+    with pytest.raises(VaelineError, match=r"reports: cannot be written \(.*\); the report is in the store"):
         publish(stored(Store()), build_report(decision(params), NOW), {}, tmp_path / "reports")

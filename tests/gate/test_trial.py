@@ -127,7 +127,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "START_SECONDS", 0.5)
     began = time.monotonic()
     assert serve_and_ask("models:/x/1", GOLDEN).problems == [
-        "`mlflow models serve` gave no answer in 0.5 seconds: it said nothing"
+        "`mlflow models serve` gave no answer in 0.5 seconds: its log is empty"
     ]
     assert time.monotonic() - began < 20
 

@@ -61,7 +61,7 @@ def test_the_digest_is_that_of_the_images_whatever_their_order(tmp_path, images,
 
 
 def test_too_few_images_say_nothing(tmp_path, images):
-    with pytest.raises(VaelineError, match=r"60 images are too few to say anything; monitor.least_rows is 61"):
+    with pytest.raises(VaelineError, match=r"60 images are too few for a test; monitor.least_rows is 61"):
         read_window([write(tmp_path / "a.npz", images)], CLASSES, MNIST_IMAGE, True, 61)
 
 

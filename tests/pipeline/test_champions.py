@@ -107,7 +107,7 @@ def test_the_first_version_passes_on_floors_alone_and_says_so(told, workspace):
     report = told.reports[A]
     assert report["verdict"] == PASS
     assert (report["champion"], report["improvement"]) == (None, None)
-    assert checks(report)["champion"]["sentence"] == "no champion: only absolute floors were asked for"
+    assert checks(report)["champion"]["sentence"] == "there is no champion; only the absolute thresholds apply"
     assert not {"improvement", "slices", "test_rows"} & set(checks(report))
     assert checks(report)["worst"]["value"] < 172
     drawn = {"gate/gate_samples.png", "gate/gate_manifolds.png"}
@@ -286,10 +286,10 @@ def test_every_check_of_the_page_is_run_and_fails_by_its_name_where_its_threshol
         (["nobody"], "no model file, run or registered model is called 'nobody'"),
         (["nowhere.keras"], r"nowhere\.keras: no such model; train one with `dvc repro`"),
         (["models:/vae-digits/1"], "is no candidate; candidates for the data here are versions of vae-digits-candid"),
-        (["1"], "vae-digits v1 is the champion already"),
-        (["2", "3"], "two seeds do not show how far seeds scatter; name one model, or 3 or more"),
+        (["1"], "vae-digits v1 is the champion;"),
+        (["2", "3"], "two seeds are too few to estimate the spread of seeds; name one model, or 3 or more"),
         (["2", "2", "3"], "one model is named twice"),
-        (["2", "3", "4"], r"v3 is no other seed of vae-digits-candidates v2: model\.beta is 50\.0, not 1\.0"),
+        (["2", "3", "4"], r"v3 is not another seed of vae-digits-candidates v2: model\.beta is 50\.0, not 1\.0"),
     ],
 )
 def test_what_cannot_be_judged_is_one_sentence(client, names, sentence):

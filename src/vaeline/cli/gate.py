@@ -1,4 +1,4 @@
-"""The command that decides whether a candidate may take the champion's place."""
+"""The command that decides whether a candidate may replace the champion."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,21 +18,30 @@ def gate(
         list[str],
         typer.Argument(
             metavar="CANDIDATE [SEED SEED...]",
-            help="A version's number, models:/name/version, a run, or . for the model on disk; then, if anything, two "
-            "or more other seeds of it.",
+            help="The candidate: a version's number, models:/name/version, a run, or . for the model on disk. Two or "
+            "more other seeds of the same configuration may follow.",
         ),
     ],
 ) -> None:
-    """Judge a candidate against the champion: exit status 0 pass, 3 inconclusive, 4 fail; 1 is an error.
+    """Judge a candidate against the champion.
 
-    Both are scored now, on the same test rows. Several seeds are judged by their mean; the first one named would be
-    promoted. The result is in reports/gate.md, and in MLflow. Nothing is promoted here.
+    Both models are scored on the same test rows. Several seeds are judged by
+    their mean. The gate promotes nothing.
+
+    Reads params.yaml, data/prepared, models/classifier.keras and the registry.
+    Writes reports/gate.md, reports/gate.json and pictures, and adds them to the
+    candidate's run in MLflow.
+
+    Exit status: 0 pass, 1 error, 3 inconclusive, 4 fail.
+
+    Example: vaeline gate 7
     """
     import os
     import signal
     import sys
 
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server ends with us
+    # sys.exit unwinds the blocks, so that the trial of the service ends its server
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.gate.policy import EXIT_STATUS, require_thresholds
     from vaeline.params.whole import read_params

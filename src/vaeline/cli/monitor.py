@@ -1,4 +1,4 @@
-"""The command that looks whether new images are still like those that the champion was made for."""
+"""The command that compares new images with those that the champion was trained for."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,16 +15,27 @@ COLORS = {"quiet": "green", "violated": "yellow", "triggered": "red"}
 @app.command()
 def monitor(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE...", help="New images, all one window: folders, .npz, IDX files.")
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="New images: folders, .npz, .parquet, IDX files. All together are one window."
+        ),
     ],
-    labels: Annotated[bool, typer.Option(help="Test labels, too, where the images have any.")] = True,
-    out: Annotated[Path, typer.Option(help="Where the verdict and the page go.")] = Path("reports"),
+    labels: Annotated[bool, typer.Option(help="Also test the labels, if the images have any.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder of the verdict and the page.")] = Path("reports"),
 ) -> None:
-    """Compare new images with the champion's validation images: exit status 0 quiet, 3 violated, 4 triggered.
+    """Look for drift: compare new images with the champion's validation images.
 
-    The images are one window, and the same images again the same one. Violated is this window; triggered are k of the
-    champion's last n. 1 is an error. The page is reports/monitor.html, the verdict reports/monitor.json; both are in
-    the experiment `monitoring` in MLflow, too.
+    The images are one window. Violated: a test found a difference in this
+    window. Triggered: at least k of the champion's last n windows were
+    violated. The same images again are the same window.
+
+    Reads the images, params.yaml, data/prepared and the champion. Writes
+    reports/monitor.html and reports/monitor.json, and adds them to the
+    experiment `monitoring` in MLflow.
+
+    Exit status: 0 quiet, 1 error, 3 violated, 4 triggered.
+
+    Example: vaeline monitor data/incoming/2026-11-28.npz
     """
     import os
 

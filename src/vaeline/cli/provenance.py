@@ -1,4 +1,4 @@
-"""Commands that say where a model comes from, and whether it is still so."""
+"""Commands that show where a model comes from, and check it."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DIGEST = re.compile(r"[0-9a-f]{32,64}(\.dir)?")
 LONGEST = 40
-SUBJECT = "models:/name/version, models:/name@alias, a number, a run, an md5 of DVC's, or an image as test/17."
+SUBJECT = "models:/name/version, models:/name@alias, a version's number, a run, an md5 of DVC, or an image: test/17."
 
 
 @app.command()
@@ -30,7 +30,13 @@ def lineage(
     as_json: Annotated[bool, typer.Option("--json", help="Print the graph as JSON.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph as a Mermaid flowchart.")] = False,
 ) -> None:
-    """Show what a model was made of, or what came of a data set or an image."""
+    """Show what a model was made from, or what a data set or an image was used
+    for.
+
+    Reads MLflow, dvc.lock in git's history, and DVC's cache; writes nothing.
+
+    Example: vaeline lineage models:/vae-mnist@champion
+    """
     import json
 
     from vaeline.errors import VaelineError
@@ -42,7 +48,7 @@ def lineage(
 
     with sentences():
         if as_json and mermaid:
-            raise VaelineError("--json and --mermaid are two answers; choose one")
+            raise VaelineError("--json and --mermaid cannot be combined; choose one")
         with present_store() as client:
             recorded = [*recorded_locks()[0], *lock_on_disk()]
             graph = lines.lineage(client, find_subject(client, subject, recorded), recorded)
@@ -57,13 +63,24 @@ def lineage(
 @app.command()
 def verify(
     version: Annotated[str, typer.Argument(help="models:/name/version, models:/name@alias, a number, or a run.")],
-    retrain: Annotated[bool, typer.Option("--retrain", help="Train it again from its commit, and compare.")] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train the model again from its commit, and compare.")
+    ] = False,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Of a test loss, as a share, where another machine gives other bits.")
+        float,
+        typer.Option(
+            min=0, help="With --retrain on another kind of machine: allowed difference of a test loss, as a share."
+        ),
     ] = 0.01,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Compute all digests that a version claims anew; exit status 1 if any differs."""
+    """Check every digest that is recorded for a version.
+
+    Reads MLflow, the store's files, git's history and DVC's cache, and computes
+    the digests again; writes nothing. Exit status 1: a digest differs.
+
+    Example: vaeline verify 7
+    """
     import json
     from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""Commands about champions: promotion, rollback, their history, and the registry's health."""
+"""Commands about champions: promotion, rollback, history, and the health of the registry."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 PANEL = "Promote and roll back"
 NONE = "none"
-registry = typer.Typer(no_args_is_help=True, help="The registered models: their health, what is left over, signatures.")
+registry = typer.Typer(no_args_is_help=True, help="Check, clean up and sign the registered models.")
 app.add_typer(registry, name="registry")
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say everything that would happen, and do nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would happen.")]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -29,12 +29,19 @@ def promote(
         str, typer.Argument(help="A version's number, models:/name/version, a run, or . for the model on disk.")
     ],
     replaces: Annotated[
-        str, typer.Option(help="Only if this version is champion now; `none` for the first champion.")
+        str, typer.Option(help="Refuse unless this version is champion now; `none`: unless there is no champion yet.")
     ] = "",
-    reason: Annotated[str, typer.Option(help="Why; without one, what the gate found.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason for the ledger; without one, the sentence of the gate.")] = "",
     dry_run: DryRunOption = False,
 ) -> None:
-    """Make a candidate that passed the gate the champion: @champion of the served model moves to its copy."""
+    """Make a candidate that passed the gate the champion.
+
+    Reads the candidate's gate report in MLflow, and refuses one that is too old
+    or was made with other thresholds. Writes a copy of the version to the
+    served model, an entry in the ledger, and the alias @champion.
+
+    Example: vaeline promote 7 --replaces 2
+    """
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
@@ -56,11 +63,20 @@ def promote(
 
 @app.command(rich_help_panel=PANEL)
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why; the ledger keeps it.")],
-    to: Annotated[str, typer.Option(help="An earlier champion's version; else the one before the present.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason for the ledger.")],
+    to: Annotated[
+        str,
+        typer.Option(help="The version of an earlier champion; without it, the last one before the present champion."),
+    ] = "",
     dry_run: DryRunOption = False,
 ) -> None:
-    """Make an earlier champion the champion again, once it has loaded and answered as it did when it was registered."""
+    """Make an earlier champion the champion again.
+
+    Loads the version first, and compares its answers with its golden outputs.
+    Writes an entry in the ledger and the alias @champion.
+
+    Example: vaeline rollback --reason "blurred sevens"
+    """
     with sentences(), _registry() as (client, params):
         from vaeline.registry.names import champion_uri, served_name
         from vaeline.registry.rollback import plan_rollback, roll_back
@@ -77,10 +93,18 @@ def rollback(
 def history(
     export: Annotated[
         Path | None,
-        typer.Option(help="Write the entries as JSON lines; an earlier export there must be how they begin."),
+        typer.Option(
+            help="Write the entries to this file as JSON lines. An earlier export there must be their beginning."
+        ),
     ] = None,
 ) -> None:
-    """Show every move of the champion, from the ledger; exit status 1 if its chain is broken."""
+    """Show every promotion and rollback.
+
+    Reads the ledger in MLflow, and checks its chain of digests. Exit status 1:
+    the chain is broken.
+
+    Example: vaeline history --export reports/ledger.jsonl
+    """
     with sentences(), _registry() as (client, params):
         from vaeline.errors import VaelineError
         from vaeline.registry.chain import broken_links, export_ledger
@@ -99,7 +123,14 @@ def history(
 
 @registry.command()
 def check() -> None:
-    """Look for what is wrong: aliases, files, digests, tags, the ledger, stale candidates; exit status 1 on errors."""
+    """Look for faults in the registry.
+
+    Reads aliases, files, digests, tags, the ledger and the age of candidates,
+    and says for each fault what to do. Writes nothing. Exit status 1: there are
+    errors.
+
+    Example: vaeline registry check
+    """
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
 
@@ -117,9 +148,12 @@ def check() -> None:
 
 @registry.command()
 def gc(dry_run: DryRunOption = False) -> None:
-    """Delete versions, with their files, that no alias, no entry of the ledger and no dvc.lock of any branch leads to.
+    """Delete versions that are no longer needed, with their files.
 
-    Younger ones than registry.stale_days stay, too. Runs stay, without their model.
+    Keeps versions that an alias, the ledger or a dvc.lock of any branch names,
+    and those younger than registry.stale_days. Runs stay, without their model.
+
+    Example: vaeline registry gc --dry-run
     """
     with sentences(), _registry() as (client, params):
         from datetime import timedelta
@@ -146,7 +180,13 @@ def gc(dry_run: DryRunOption = False) -> None:
 def sign(
     version: Annotated[str, typer.Argument(help="models:/name/version, or a number of the candidates.")],
 ) -> None:
-    """Sign a version's files with the key in VAELINE_SIGNING_KEY, as registration does where there is a key."""
+    """Sign the files of a version.
+
+    Reads the private key that VAELINE_SIGNING_KEY names. Writes the signature
+    to the version. With a key, registration does the same.
+
+    Example: vaeline registry sign 7
+    """
     with sentences(), _registry() as (_, params):
         from vaeline.errors import VaelineError
         from vaeline.registry.names import candidate_name, version_uri

@@ -1,4 +1,4 @@
-"""Commands that keep the champion fresh: retrain if it is due, and say when nobody has for too long."""
+"""Commands that retrain when it is due, and that raise the alarm when no retraining has succeeded for too long."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,14 +18,25 @@ PANEL = "Keep it fresh"
 
 @app.command(rich_help_panel=PANEL)
 def retrain(
-    if_due: Annotated[bool, typer.Option("--if-due", help="Only if it is due; else say why not.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and do nothing.")] = False,
+    if_due: Annotated[
+        bool, typer.Option("--if-due", help="Only if a retraining is due; otherwise say why not.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print whether a retraining is due, and why.")
+    ] = False,
 ) -> None:
-    """Run the pipeline, hold its model to the gate, and leave a candidate and a report (reports/retrain.md).
+    """Run the pipeline, and judge its model by the gate.
 
-    Due is a retraining if accepted data, code, parameters or dependencies changed since the champion's training, if
-    drift has triggered, or if the champion is too old. It is promoted only if the gate found it superior and
-    retrain.promote is true.
+    A retraining is due if accepted data, code, parameters or dependencies
+    changed since the champion's training, if monitoring has triggered, or if
+    the champion is too old. The new candidate is promoted only if the gate
+    passes it as superior and retrain.promote is true.
+
+    Reads what the pipeline reads, the registry and the experiment `monitoring`.
+    Writes what the pipeline writes, a registered candidate, reports/retrain.md
+    and reports/retrain.json.
+
+    Example: vaeline retrain --if-due
     """
     with sentences():
         from vaeline.params.whole import read_params
@@ -36,14 +47,20 @@ def retrain(
         params = read_params()
         with reachable(), alone() as free:
             if not free:
-                typer.echo("another retraining is at work in this repository; this one leaves it to that")
+                typer.echo("another retraining is running in this repository; this one ends without doing anything")
                 return
             _retrain(open_store(), params, if_due, dry_run)
 
 
 @app.command(rich_help_panel=PANEL)
 def overdue() -> None:
-    """Say when a retraining last succeeded; exit status 1 if that is more than retrain.quiet_days ago."""
+    """Check that a retraining succeeded lately.
+
+    Reads the registry; writes nothing. Exit status 1: the last success was more
+    than retrain.quiet_days ago.
+
+    Example: vaeline overdue
+    """
     with sentences():
         from vaeline.errors import VaelineError
         from vaeline.params.whole import read_params
@@ -64,7 +81,13 @@ def overdue() -> None:
 
 @app.command(rich_help_panel=PANEL)
 def push() -> None:
-    """Push data, models and the run cache to the DVC remote, so that no other clone has to make them again."""
+    """Push data, models and the run cache to the DVC remote.
+
+    Another clone can then pull the results instead of computing them. Reads
+    DVC's cache; writes to the remote.
+
+    Example: vaeline push
+    """
     from vaeline.dvc_repro import push as push_all
 
     with sentences():
@@ -102,7 +125,7 @@ def _retrain(client: "MlflowClient", params: "Params", if_due: bool, dry_run: bo
 
 
 def _remember(client: "MlflowClient", params: "Params", seen: "DueFacts", report: "Report") -> None:
-    """Keep what was done: the next call finds these inputs answered."""
+    """Record the retraining, so that the next call knows that these inputs were tried."""
     from datetime import UTC, datetime
 
     from vaeline.retraining.record import Retraining, write_last

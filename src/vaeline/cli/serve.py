@@ -14,26 +14,39 @@ def serve(
         typer.Option(
             "--model",
             "-m",
-            help="models:/name@alias, models:/name/version, a run, or a .keras file "
-            "[models:/vae-DATASET@champion, of params.yaml's data set].",
+            help="models:/name@alias, models:/name/version, a run, or a .keras file; "
+            "without it, the champion of the data set in params.yaml.",
         ),
     ] = "",
-    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
-    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks at the model.")] = 5.0,
-    most_bytes: Annotated[int, typer.Option(min=1, help="Of a request's body.")] = 4_000_000,
-    most_images: Annotated[int, typer.Option(min=1, max=10_000, help="In a request.")] = 256,
-    batch: Annotated[int, typer.Option(min=1, help="Images of several requests computed together.")] = 64,
-    wait: Annotated[float, typer.Option(min=0, max=1, help="Seconds that a request waits for others to join.")] = 0.002,
-    queue: Annotated[int, typer.Option(min=1, help="Requests in work at once; more get 503.")] = 256,
-    timeout: Annotated[float, typer.Option(min=0.05, help="Seconds for a body, and again for its answer.")] = 10.0,
-    rate: Annotated[float, typer.Option(min=0, help="Requests a second of one client, 0 for any; more get 429.")] = 100,
-    burst: Annotated[int, typer.Option(min=1, help="Requests of one client before the rate counts.")] = 200,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks for a new model.")] = 5.0,
+    most_bytes: Annotated[int, typer.Option(min=1, help="Limit of a request's body.")] = 4_000_000,
+    most_images: Annotated[int, typer.Option(min=1, max=10_000, help="Limit of images in a request.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Limit of images that are computed together.")] = 64,
+    wait: Annotated[
+        float, typer.Option(min=0, max=1, help="Seconds that a request waits for others, to be computed with them.")
+    ] = 0.002,
+    queue: Annotated[int, typer.Option(min=1, help="Requests that are worked on at once; others get 503.")] = 256,
+    timeout: Annotated[
+        float, typer.Option(min=0.05, help="Seconds for a request's body, and again for its answer.")
+    ] = 10.0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second of one client; others get 429; 0: no limit.")
+    ] = 100,
+    burst: Annotated[int, typer.Option(min=1, help="Requests of one client before the rate applies.")] = 200,
     proxy: Annotated[
-        list[str], typer.Option(help="Address of a proxy whose X-Forwarded-For names the client; may be repeated.")
+        list[str], typer.Option(help="Address of a proxy whose X-Forwarded-For header is trusted; may be repeated.")
     ] = [],  # noqa: B006
 ) -> None:
-    """Serve a model over HTTP, and follow its alias from version to version without dropping a request."""
+    """Serve a model over HTTP, with a page to try it.
+
+    Follows the alias: when it moves, the new version is loaded and checked,
+    then it answers. No request is dropped. Reads params.yaml and the registry;
+    writes nothing. SIGTERM or Ctrl-C ends it after the last answer.
+
+    Example: vaeline serve --port 9000
+    """
     import logging
     import os
 

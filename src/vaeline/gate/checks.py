@@ -28,7 +28,7 @@ SERVED = ("served", "golden", "latency")
 
 @dataclass(frozen=True)
 class Check:
-    """One question to a candidate; verdict: pass, inconclusive, fail, or `not run`, which never counts as a pass."""
+    """The result of one check; verdict: pass, inconclusive, fail, or `not run`, which never counts as a pass."""
 
     name: str
     verdict: str
@@ -38,20 +38,20 @@ class Check:
 
 
 def holds(name: str, reasons: list[str], otherwise: str) -> Check:
-    """A check of facts: `fail` with the reasons against it; without any, `pass` with the sentence `otherwise`."""
+    """A check of facts: `fail` if there are reasons against it, else `pass` with the sentence `otherwise`."""
     return Check(name, FAIL if reasons else PASS, None, None, "; ".join(reasons) or otherwise)
 
 
 def at_least(name: str, what: str, value: float | None, floor: float) -> Check:
-    """Whether a figure reaches its floor; a missing figure, or one that is not a number, passes only a floor of 0."""
+    """Whether a value reaches its floor. A missing value, or one that is not a number, passes only a floor of 0."""
     if value is None or math.isnan(value):
-        return Check(name, FAIL if floor else PASS, None, floor, f"there is no {what}, at least {floor:g} is asked for")
+        return Check(name, FAIL if floor else PASS, None, floor, f"there is no {what}, at least {floor:g} is required")
     verdict = PASS if value >= floor else FAIL
-    return Check(name, verdict, float(value), floor, f"{what} is {value:.4g}, at least {floor:g} is asked for")
+    return Check(name, verdict, float(value), floor, f"{what} is {value:.4g}, at least {floor:g} is required")
 
 
 def at_most(name: str, what: str, value: float, ceiling: float) -> Check:
-    """Whether a figure stays within its budget."""
+    """Whether a value stays within its budget."""
     verdict = PASS if value <= ceiling else FAIL
     return Check(name, verdict, float(value), ceiling, f"{what} is {value:.4g}, at most {ceiling:g} is allowed")
 
@@ -78,7 +78,7 @@ def measured_checks(scores: ContestScores, gate: SetGateParams) -> list[Check]:
     if scores.mean is None or scores.worst is None or scores.samples is None:
         raise ValueError("scores that are not finite cannot be judged")
     if scores.improvement is None:
-        against = [Check("champion", PASS, None, None, "no champion: only absolute floors were asked for")]
+        against = [Check("champion", PASS, None, None, "there is no champion; only the absolute thresholds apply")]
     else:
         against = improvement_checks(scores.improvement, scores.candidates[0].evaluation.name, gate)
     return [
@@ -93,28 +93,28 @@ def measured_checks(scores: ContestScores, gate: SetGateParams) -> list[Check]:
 def data_checks(
     candidates: Sequence[RegisteredVersion], champion: RegisteredVersion | None, data: DataFacts
 ) -> list[Check]:
-    """Whether all seeds were trained on this data, which passed its validation, and the test rows are fair to all."""
+    """Whether all seeds were trained on this data, it passed its validation, and the test rows are the champion's."""
     foreign = [reason for candidate in candidates for reason in _foreign_data(candidate, data)]
     unvalidated = [reason for candidate in candidates for reason in _unvalidated(candidate, data)]
     checks = [
-        holds("data", foreign, "what is judged was trained on the data that lies here"),
-        holds("validation", unvalidated, "the data here passed its validation"),
-        at_most("overlap", "test images that are training or validation images, too: their number", data.overlap, 0),
+        holds("data", foreign, "every candidate was trained on the data on disk"),
+        holds("validation", unvalidated, "the data on disk passed its validation"),
+        at_most("overlap", "number of test images that are also training or validation images", data.overlap, 0),
     ]
     if champion:
         reasons = _other_test_rows(champion, data)
-        checks.append(holds("test_rows", reasons, "the test rows are those that the champion was tested on"))
+        checks.append(holds("test_rows", reasons, "the champion was tested on the same test rows"))
     return checks
 
 
 def finite_check(models: Sequence[ModelScores]) -> Check:
-    """Whether all scores are finite: an image without a score would drop out of the comparison."""
+    """Whether all scores are finite. An image with another score would be missing from the comparison."""
     reasons = [
-        f"{model.evaluation.name} has {model.nonfinite} images with a score that is no number"
+        f"{model.evaluation.name} has {model.nonfinite} images with a score that is not finite"
         for model in models
         if model.nonfinite
     ]
-    return holds("finite", reasons, "every score of every model is a number")
+    return holds("finite", reasons, "every score of every model is finite")
 
 
 def collapse_checks(candidate: ModelScores, gate: SetGateParams) -> list[Check]:
@@ -126,25 +126,25 @@ def collapse_checks(candidate: ModelScores, gate: SetGateParams) -> list[Check]:
 
 
 def worst_check(mean: float, gain: Bound, gate: SetGateParams) -> Check:
-    """Whether the mean score is better than `gate.worst` with the asked confidence, whatever the champion is."""
+    """Whether the mean score is better than `gate.worst` with confidence `gate.confidence`, without a champion."""
     known = SCORES[gate.metric]
     sentence = (
-        f"mean {known.title} is {mean:.4g} {known.unit}; a pass takes better than {gate.worst:g} with "
+        f"mean {known.title} is {mean:.4g} {known.unit}; a pass requires better than {gate.worst:g} with "
         f"{100 * gate.confidence:g} % confidence"
     )
     return Check("worst", judge_gain(gain, 0.0, 0.0), mean, gate.worst, sentence)
 
 
 def improvement_checks(improvement: Improvement, first_name: str, gate: SetGateParams) -> list[Check]:
-    """Whether the gain suffices, overall and in every class, and the first seed alone does not lose."""
+    """Whether the gain suffices overall, no class loses, and the first seed alone does not lose."""
     least, gain, first = least_gain(gate), improvement.gain, improvement.first
-    sentence = f"{_gain_sentence(gain, gate)}; a pass takes a gain above {least:+g}"
+    sentence = f"{_gain_sentence(gain, gate)}; a pass requires a gain above {least:+g}"
     checks = [
         Check("improvement", judge_gain(gain, least, gate.margin), gain.mean, least, sentence),
         _classes_check(improvement.classes, gate.slice_margin, SCORES[gate.metric].unit),
     ]
     if first is not None:
-        sentence = f"{first_name} alone: {_gain_sentence(first, gate)}; a pass takes {-gate.margin:+g}"
+        sentence = f"{first_name} alone: {_gain_sentence(first, gate)}; a pass requires a gain above {-gate.margin:+g}"
         verdict = judge_gain(first, -gate.margin, gate.margin)
         checks.append(Check("seed", verdict, first.mean, -gate.margin, sentence))
     return checks
@@ -156,28 +156,31 @@ def anomaly_check(auroc: float | None, gate: SetGateParams) -> Check:
 
 
 def service_checks(facts: ContestFacts, trial: ServiceTrial | None, failed: bool, gate: SetGateParams) -> list[Check]:
-    """Whether the served model answers every mode, as it did when it was registered, and in time.
+    """Whether the served model answers in every mode, answers as it did at registration, and is fast enough.
 
-    trial: None where the model was not served, because a check has `failed` or there are no golden outputs.
+    trial: None if the model was not served, because a check has `failed` or there are no golden outputs.
     """
     if failed:
-        return [not_run(name, "what has failed already is not served") for name in SERVED]
+        return [not_run(name, "another check has failed, so the model was not served") for name in SERVED]
     if trial is None or facts.golden is None:
         missing = Check("golden", FAIL, None, None, facts.no_golden)
-        return [missing, *(not_run(name, "there is nothing to ask") for name in SERVED if name != "golden")]
-    served = holds("served", trial.problems, "it loads in a clean process without pickle and answers every mode")
+        return [
+            missing,
+            *(not_run(name, "there are no golden outputs") for name in SERVED if name != "golden"),
+        ]
+    served = holds("served", trial.problems, "it loads in a clean process without pickle and answers in every mode")
     if trial.problems:
         return [served, *(not_run(name, "the model was not served") for name in ("golden", "latency"))]
-    what = "95th percentile of one image's answer over HTTP, milliseconds,"
+    what = "95th percentile of the time for one image over HTTP, milliseconds,"
     return [
         served,
-        holds("golden", answer_differences(facts.golden, trial.answers), "it answers as when it was registered"),
+        holds("golden", answer_differences(facts.golden, trial.answers), "it answers as it did at registration"),
         at_most("latency", what, float(np.percentile(trial.milliseconds, 95)), gate.budget.milliseconds),
     ]
 
 
 def _not_judged(name: str) -> Check:
-    return not_run(name, "scores that are no numbers are not judged")
+    return not_run(name, "some scores are not finite")
 
 
 def _gain_sentence(gain: Bound, gate: SetGateParams) -> str:
@@ -203,7 +206,7 @@ def _foreign_data(candidate: RegisteredVersion, data: DataFacts) -> list[str]:
     if not recorded:
         return [f"the run of {candidate.title} does not say on which data it was trained"]
     return [
-        f"the {name} split of {candidate.title} is not the one that lies here"
+        f"the {name} split of {candidate.title} is not the one on disk"
         for name in data.digests
         if recorded.get(name) != data.digests[name]
     ]
@@ -215,9 +218,9 @@ def _unvalidated(candidate: RegisteredVersion, data: DataFacts) -> list[str]:
     if said != PASSED:
         reasons.append(f"the data validation of {candidate.title} says {said}, not {PASSED}")
     if not data.validated:
-        reasons.append(f"{VALIDATION} says of the data here that it passed nothing; run `dvc repro validate`")
+        reasons.append(f"{VALIDATION} does not say that the data on disk passed; run `dvc repro validate`")
     elif data.validated not in dataset_digests(candidate.run):
-        reasons.append(f"{VALIDATION} is about other data than that of {candidate.title}")
+        reasons.append(f"{VALIDATION} is about data that {candidate.title} was not trained on")
     return reasons
 
 
@@ -227,4 +230,4 @@ def _other_test_rows(champion: RegisteredVersion, data: DataFacts) -> list[str]:
         return [f"the run of {champion.title} does not say on which rows it was tested"]
     tagged = champion.tags.get(TEST_TAG, data.test_sha256)
     same = rows_digest(recorded) == data.test_sha256 == tagged
-    return [] if same else [f"{champion.title} was tested on other rows than those that lie here"]
+    return [] if same else [f"{champion.title} was tested on other rows than those on disk"]

@@ -29,10 +29,10 @@ class Decision:
 def decide(contest: Contest) -> Decision:
     """Decide whether the first candidate may replace the champion.
 
-    The model is served only where no check has failed, because the trial of the service takes longest.
+    The model is served only if no check has failed, because the trial of the service takes longest.
 
     Raises:
-        VaelineError: a threshold is not set, or what is needed to judge is missing or does not fit together.
+        VaelineError: a threshold is not set, or data or a model is missing or does not fit the rest.
     """
     gate = contest.gate
     facts = gather_facts(contest)

@@ -1,4 +1,4 @@
-"""Everything that a contest is decided from, read once: the prepared data, the models, and what is stored with them."""
+"""Everything that a decision is based on, read once: the prepared data, the models, and the files stored with them."""
 
 import hashlib
 import json
@@ -32,11 +32,11 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Prepared data as it lies on disk.
+    """The prepared data on disk.
 
     digests: SHA-256 of the image file and the label file, by split. overlap: number of test images that are training or
-    validation images too. validated: DVC's md5 of the data that the present validation report is about, "" unless that
-    validation passed.
+    validation images too. validated: DVC's md5 of the data that the present validation report is about; empty unless
+    that validation passed.
     """
 
     digests: dict[str, dict[str, str]]
@@ -54,8 +54,8 @@ class ContestFacts:
     """What the gate reads before it scores anything.
 
     models: the loaded candidates, in their order. champion: the loaded champion, or None. archive_bytes: the size of
-    the first candidate's archive. densities, golden: what was stored with the first candidate; where one is None,
-    `no_densities` or `no_golden` says why.
+    the first candidate's archive. densities, golden: stored with the first candidate; if one is None, `no_densities` or
+    `no_golden` says why.
     """
 
     data: DataFacts
@@ -114,7 +114,7 @@ def read_data_facts(directory: Path, prepared: Prepared) -> DataFacts:
 
 
 def load_classifier() -> Classifier:
-    """The classifier that `dvc.lock` records for the data on disk. Raises VaelineError where it is another."""
+    """The classifier that `dvc.lock` records for the data on disk. Raises VaelineError if it is another."""
     if data_behind("classify", Path(CLASSIFIER)) not in {data_md5()} - {""}:
         raise VaelineError(f"{CLASSIFIER} was not trained on the data here; run `dvc repro classify`")
     return load_archive(Path(CLASSIFIER), Classifier)
@@ -140,7 +140,7 @@ def _read_densities(candidate: RegisteredVersion) -> Mapping[str, OneClass]:
 
 
 def _read_if_stored(read: Callable[[], Found]) -> tuple[Found | None, str]:
-    """What `read` gives, or None and the sentence of its VaelineError: the checks say what a missing file means."""
+    """The result of `read`, or None and the sentence of its error; the checks decide what a missing file means."""
     try:
         return read(), ""
     except VaelineError as error:

@@ -55,10 +55,9 @@ def draw_gains(
     unit: str,
     title: str,
 ) -> Figure:
-    """How the gains (images,) scatter, and where their mean with its bounds lies between failing and passing.
+    """The distribution of the gains (images,), and their mean with its bounds between fail and pass.
 
-    bound: mean, low and high. A mean whose low bound is above `least` passes, one whose high bound is below −`margin`
-    fails.
+    bound: mean, low and high. A low bound above `least` passes; a high bound below −`margin` fails.
     """
     figure = Figure(figsize=(12, 4.6), layout="constrained")
     scatter, decision = figure.subplots(1, 2)
@@ -122,7 +121,7 @@ def _draw_scatter(axes: Axes, gains: np.ndarray, mean: float, unit: str) -> None
 def _draw_decision(
     axes: Axes, bound: tuple[float, float, float], least: float, margin: float, verdict: str, unit: str
 ) -> None:
-    """The mean with its bounds, over the ground on which it passes or fails."""
+    """The mean with its bounds, over the ranges in which it passes or fails."""
     mean, low, high = bound
     reach = max(high, least, 0) - min(low, -margin, 0)
     start, end = min(low, -margin) - 0.2 * reach, max(high, least) + 0.2 * reach

@@ -1,4 +1,4 @@
-"""What a verdict depends on besides the models and the data: the thresholds, and how scores are taken."""
+"""What a verdict depends on, apart from models and data: the thresholds, and how scores are computed."""
 
 import hashlib
 from typing import Any
@@ -14,14 +14,14 @@ EXIT_STATUS = {"pass": 0, "inconclusive": 3, "fail": 4}  # of `vaeline gate`, by
 
 
 def require_thresholds(gate: GateParams) -> SetGateParams:
-    """The parameters of the gate with every threshold. Raises VaelineError where one is not set."""
+    """The parameters of the gate with every threshold. Raises VaelineError if one is not set."""
     if gate.unset:
         raise VaelineError(f"the gate does not run without thresholds; set {', '.join(gate.unset)} in params.yaml")
     return SetGateParams.model_validate(gate.model_dump())
 
 
 def least_gain(gate: SetGateParams) -> float:
-    """What the gain must surely exceed: `min_gain` to be superior, −`margin` to be non-inferior."""
+    """The gain that the lower bound must exceed: `min_gain` to be superior, −`margin` to be non-inferior."""
     return gate.min_gain if gate.mode == SUPERIOR else -gate.margin
 
 

@@ -23,8 +23,8 @@ VERDICT_TAG = "vaeline.gate_verdict"
 def publish(stored: StoredModel, report: Mapping[str, Any], figures: Mapping[str, Figure], target: Path) -> list[Path]:
     """Write report, page and pictures: to the store first, then into the folder `target`; return the files.
 
-    An earlier verdict is removed first, and the new one is written last, both in the store and on disk. So a failure in
-    between leaves a version without a verdict.
+    An earlier verdict is removed first and the new one is written last, in the store and on disk. A failure in between
+    leaves a version without a verdict.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -37,7 +37,7 @@ def publish(stored: StoredModel, report: Mapping[str, Any], figures: Mapping[str
             return _place(folder, target)
         except OSError as error:
             reason = error.strerror or error
-            raise VaelineError(f"{target}: cannot be written ({reason}); the store has the report") from error
+            raise VaelineError(f"{target}: cannot be written ({reason}); the report is in the store") from error
 
 
 def gate_tags(report: Mapping[str, Any]) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _write_to_store(stored: StoredModel, report: Mapping[str, Any], folder: Path
 
 
 def _place(folder: Path, target: Path) -> list[Path]:
-    """Move the files to where they belong, the report last, after those of an earlier gate are gone."""
+    """Remove the files of an earlier gate, then copy the new ones; the report is the last."""
     for name in (REPORT, PAGE, *(f"{picture}.png" for picture in PICTURES)):
         (target / name).unlink(missing_ok=True)
     order = sorted(folder.iterdir(), key=lambda file: (file.name == REPORT, file.name))

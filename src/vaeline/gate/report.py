@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GATE_VERSION = 1
 PICTURES = {
-    "gate_gains": "The gain of each image, and where the mean lies between failing and passing",
+    "gate_gains": "The gain of each image, and the mean between fail and pass",
     "gate_classes": "The gain of each class with its bounds",
     "gate_manifolds": "Latent spaces beside each other",
     "gate_samples": "Samples beside each other",
@@ -31,7 +31,7 @@ PICTURES = {
 
 
 def build_report(decision: "Decision", now: datetime | None = None) -> dict[str, Any]:
-    """The decision in plain values; `gate_digest` names it."""
+    """The decision in plain values, for JSON."""
     contest, gate = decision.contest, decision.contest.gate
     return _plain(
         {
@@ -64,7 +64,7 @@ def gate_digest(report: dict[str, Any]) -> str:
 
 
 def page_blocks(report: Mapping[str, Any], pictures: Collection[str]) -> list[Block]:
-    """The report as blocks of a page; `pictures` are the names of those that lie beside it."""
+    """The report as blocks of a page; `pictures` are the names of the pictures beside it."""
     candidate, champion = report["candidate"], report["champion"]
     against = f"against {_title(champion)}" if champion else "with no champion to compare with"
     checks = [
@@ -84,10 +84,10 @@ def page_blocks(report: Mapping[str, Any], pictures: Collection[str]) -> list[Bl
         _improvement_sentence(report),
         *_class_table(report),
         Heading("Checks"),
-        _table(["check", "verdict", "found", "asked for", "in words"], checks),
+        _table(["check", "verdict", "found", "required", "in words"], checks),
         Heading("Pictures"),
         Gallery([Picture(name, caption) for name, caption in PICTURES.items() if name in pictures]),
-        Heading("By which thresholds"),
+        Heading("Thresholds"),
         _table(["parameter", "value"], [[f"gate.{key}", _number(value)] for key, value in thresholds.items()]),
         Sentence(
             [
@@ -180,7 +180,7 @@ def _improvement(decision: "Decision") -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Values that JSON knows: a figure that is no number is null."""
+    """Values for JSON; a number that is not finite becomes null."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""All models scored now, on the same rows with the same noise, as the stage `evaluate` scores them, and compared."""
+"""Score all models on the same rows with the same noise, as the stage `evaluate` does, and compare them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ BOUND = "nll_bound"
 class ModelScores:
     """The scores of one model.
 
-    evaluation: its scores of every test image, nan where an image was not to be scored. mean: of the metric. kl: nats
+    evaluation: its scores of every test image; NaN for an image that is not scored. mean: of the metric. kl: nats
     per image, without those that encode a label; None where the model has no KL. nonfinite: number of images with a
     score that is not finite.
     """
@@ -71,11 +71,11 @@ class Improvement:
 
 @dataclass(frozen=True)
 class ContestScores:
-    """What the checks judge, all of it numbers and arrays.
+    """What the checks judge: numbers and arrays.
 
     mean, worst: the mean score of the candidates, and its gain over `gate.worst`. improvement: None without a champion.
-    samples: precision and recall of samples. auroc: of OOD detection. All of these are None where a score of a model is
-    not finite, because nothing can be compared then.
+    samples: precision and recall of samples. auroc: of OOD detection. All of these are None if a score is not finite,
+    because the models cannot be compared then.
     """
 
     candidates: Sequence[ModelScores]
@@ -101,7 +101,7 @@ def take_scores(facts: ContestFacts, contest: Contest) -> ContestScores:
     """Score all models on the same test rows with the same noise, and compare them.
 
     Raises:
-        VaelineError: a model has no such score as the metric, or the scores do not compare.
+        VaelineError: a model does not have the metric, or the scores cannot be compared.
     """
     params, gate = contest.params, contest.gate
     pairs = zip(facts.models, contest.candidates, strict=True)
@@ -127,7 +127,7 @@ def score_model(
     """The scores of a model that messages call `name`, on the test rows with the digests `test_data`.
 
     Raises:
-        VaelineError: the model has no such score as the metric.
+        VaelineError: the model does not have the metric.
     """
     metric, settings = params.gate.metric, evaluation_settings(params)
     parts = {"test": measure_likelihood(subject, settings, exact=metric == "nll")}
@@ -138,7 +138,7 @@ def score_model(
         parts[group] = measure_conditional(subject, classifier, params.classify, parts["test"].columns[BOUND])
     columns = {score: values for part in parts.values() for score, values in part.columns.items()}
     if metric not in columns:
-        raise VaelineError(f"{name} ({subject.model.title}) has no score {metric}, by which gate.metric judges")
+        raise VaelineError(f"{name} ({subject.model.title}) has no score {metric}, which gate.metric names")
     figures = parts["test"].figures
     return ModelScores(
         subject=subject,
@@ -181,7 +181,7 @@ def metric_scores(models: Sequence[ModelScores], metric: str) -> tuple[np.ndarra
 
 
 def sample_figures(model: ModelScores, facts: ContestFacts, params: Params) -> Mapping[str, float]:
-    """Precision and recall of samples, as the stage `evaluate` measures them; without a figure that has no value."""
+    """Precision and recall of samples, as the stage `evaluate` measures them; a figure without a value is left out."""
     settings = evaluation_settings(params)
     return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).figures
 
@@ -193,7 +193,7 @@ def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: S
 
 
 def improve(candidates: Sequence[ModelScores], champion: ModelScores, gate: SetGateParams) -> Improvement:
-    """The gain of the candidates' seeds over the champion. Raises VaelineError where their scores do not compare."""
+    """The gain of the candidates' seeds over the champion. Raises VaelineError if their scores cannot be compared."""
     ours, theirs, labels = paired_scores(champion, candidates, gate.metric)
     gains = paired_gains(ours, theirs, SCORES[gate.metric].better)
     table = judge_labels(gains, labels, gate.slice_margin, gate.confidence)
@@ -217,7 +217,7 @@ def _mean_gain(gains: np.ndarray, labels: np.ndarray, gate: SetGateParams) -> Bo
     try:
         return mean_gain(gains, labels, gate.confidence, gate.resamples, np.random.default_rng(gate.seed))
     except ValueError as error:
-        raise VaelineError(f"the test rows cannot be drawn again: {error}; raise gate.nll_images") from None
+        raise VaelineError(f"the bootstrap over test rows is not possible: {error}; raise gate.nll_images") from None
 
 
 def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: ContestFacts, params: Params) -> ModelScores:
@@ -226,7 +226,7 @@ def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: Contes
 
 
 def _count_nonfinite(subject: Subject, columns: Mapping[str, np.ndarray], settings: EvaluateParams, metric: str) -> int:
-    """Number of images whose metric or loss is not finite; a bound counts only on the images it is taken of."""
+    """Number of images whose metric or loss is not finite; a bound counts only on images that it is computed for."""
     of_some = metric == BOUND or (metric == "nll" and not has_grid(subject.model))
     chosen = subset(len(subject.rows), settings.nll_images, subject.seed) if of_some else subject.rows
     wrong = np.zeros(len(subject.rows), bool)

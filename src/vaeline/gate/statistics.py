@@ -1,9 +1,9 @@
-"""Whether a candidate is better than a champion: bounds on paired gains, over images and over seeds.
+"""Whether a candidate is better than a champion, by bounds on paired gains over images and seeds.
 
-A gain is a difference that speaks for the candidate: champion − candidate for a loss, candidate − champion for an
-accuracy. It is positive where the candidate is better, whatever the metric. Gains are arrays (seeds, images): one row
+A gain is positive if the candidate is better: champion − candidate for a loss, candidate − champion for an accuracy.
+Gains are arrays (seeds, images): one row
 for each training of the candidate's configuration, on the same images with the same noise. Bounds are one-sided at
-`confidence`, so that `low` and `high` together leave out twice 1 − confidence.
+`confidence`: `low` and `high` together leave out 2 · (1 − confidence).
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ DRAWS_AT_ONCE = 2**21
 
 
 class Bound(NamedTuple):
-    """A mean gain and what it is at least, and at most, with the asked confidence in each."""
+    """A mean gain with its lower and upper bound, each one-sided at the same confidence."""
 
     mean: float
     low: float
@@ -34,7 +34,7 @@ def paired_gains(
 ) -> Float[np.ndarray, "seeds images"]:
     """Gains (seeds, images) of `candidates` (seeds, images) over `champion` (images,), or over one fixed score.
 
-    better: `lower` or `higher`, what the metric calls better.
+    better: the better direction of the metric, `lower` or `higher`.
     """
     return {"lower": 1.0, "higher": -1.0}[better] * (champion - np.atleast_2d(candidates))
 
@@ -46,12 +46,12 @@ def mean_gain(
     resamples: int,
     rng: np.random.Generator,
 ) -> Bound:
-    """The mean over seeds and images, with bounds for other images like these and, given several seeds, other seeds.
+    """The mean over seeds and images, with bounds for other such images and, with several seeds, for other seeds.
 
     Over images by the percentile bootstrap of the per-image means over seeds, stratified by the labels (images,)
     (Efron & Tibshirani 1993, chapter 13); over seeds by Student's t on the seeds' means. The two distances from the
-    mean are joined as the sides of a right angle (Zou & Donner 2008, doi:10.1002/sim.3095). A single seed says nothing
-    of its spread: what other seeds would do is then for the caller's margin to cover.
+    mean are combined as the root of the sum of their squares (Zou & Donner 2008, doi:10.1002/sim.3095). A single seed
+    does not show the spread of seeds; the caller's margin must then cover it.
     """
     mean = float(gains.mean())
     draws = stratified_means(gains.mean(axis=0), labels, resamples, rng)
@@ -68,11 +68,11 @@ def stratified_means(
 ) -> Float[np.ndarray, " {resamples}"]:
     """Means (resamples,) of values (images,) drawn again with replacement within each label, as many of each.
 
-    Drawing n values out of n scatters by (n − 1)/n of the variance too little; the deviations of each label are
-    widened by as much, which matters where a class has some tens of images (Rao & Wu 1988).
+    Drawing n values out of n gives only (n − 1)/n of the variance. The deviations of each label are widened to correct
+    this, which matters if a class has only tens of images (Rao & Wu 1988).
 
     Raises:
-        ValueError: a label has a single image, which shows no scatter.
+        ValueError: a label has a single image, so its variance is unknown.
     """
     total = np.zeros(resamples)
     for label in np.unique(labels):
@@ -87,14 +87,14 @@ def stratified_means(
 
 
 def seed_distance(means: Float[np.ndarray, " seeds"], confidence: float) -> float:
-    """How far the mean of `means` (seeds,) may lie from that of all seeds, by Student's t on one side; 0 for one."""
+    """One-sided distance of the mean of `means` (seeds,) from that of all seeds, by Student's t; 0 for one seed."""
     if len(means) < 2:
         return 0.0
     return float(stats.t.ppf(confidence, len(means) - 1) * stats.sem(means))
 
 
 def judge_gain(gain: Bound, least: float, margin: float) -> Verdict:
-    """`pass` where the gain is surely above `least`, `fail` where it is surely a loss of more than `margin`."""
+    """`pass` if the lower bound is above `least`, `fail` if the upper bound is a loss of more than `margin`."""
     if gain.low > least:
         return PASS
     return FAIL if gain.high < -margin else INCONCLUSIVE
@@ -103,12 +103,12 @@ def judge_gain(gain: Bound, least: float, margin: float) -> Verdict:
 def judge_labels(
     gains: Float[np.ndarray, "seeds images"], labels: Integer[np.ndarray, " images"], margin: float, confidence: float
 ) -> pd.DataFrame:
-    """The gain of every label, and whether it is a loss of more than `margin`: a row a label.
+    """The gain of every label, and whether it is a loss of more than `margin`; one row for each label.
 
-    Columns `label`, `images`, `gain`, `low` and `high` (each label's own bounds), `p_holm` and `verdict`. `fail` where
-    the loss is shown to exceed the margin by Student's t over images and seeds, after Holm's correction for the number
-    of labels, so that at most one in 20 candidates that lose nothing anywhere fails; `inconclusive` where it only
-    seems to.
+    Columns `label`, `images`, `gain`, `low` and `high` (each label's own bounds), `p_holm` and `verdict`. `fail` if
+    Student's t over images and seeds shows a loss above the margin, after Holm's correction for the number of labels.
+    With a confidence of 0.95, at most one in 20 candidates that lose in no label fails. `inconclusive` if the mean loss
+    is above the margin but not shown to be.
     """
     present = np.unique(labels)
     slices = [gains[:, labels == label] for label in present]
@@ -127,7 +127,7 @@ def judge_labels(
 
 
 def overall(verdicts: Iterable[str]) -> Verdict:
-    """`fail` where anything fails, `pass` where everything passes, and nothing else is there."""
+    """`fail` if any verdict is fail, `pass` if all are pass, else `inconclusive`."""
     found = set(verdicts)
     if FAIL in found:
         return FAIL
@@ -135,19 +135,19 @@ def overall(verdicts: Iterable[str]) -> Verdict:
 
 
 def gain_of_chance(means: Sequence[float], confidence: float) -> float:
-    """What one seed gains over another of the same parameters, by chance and at most, with this confidence.
+    """The largest gain, with this confidence, that one seed has over another of the same parameters by chance.
 
     From the mean scores of some seeds: √2 · s · t, a prediction bound for the difference of two further seeds, with
-    one degree of freedom less than there are seeds. This is what `gate.min_gain` is set from.
+    one degree of freedom less than there are seeds. `gate.min_gain` is set from it.
     """
     spread = float(np.std(means, ddof=1))
     return float(np.sqrt(2) * spread * stats.t.ppf(confidence, len(means) - 1))
 
 
 def label_loss_of_chance(means: Float[np.ndarray, "seeds labels"], confidence: float) -> float:
-    """The same for the loss of any one label, from mean scores (seeds, labels): what `gate.slice_margin` is set from.
+    """The same for the loss of any one label, from mean scores (seeds, labels). `gate.slice_margin` is set from it.
 
-    The confidence is shared out between the labels (Bonferroni), and the label that scatters most decides.
+    The confidence is divided between the labels (Bonferroni); the label with the largest spread decides.
     """
     seeds, labels = means.shape
     spread = float(means.std(axis=0, ddof=1).max())
@@ -155,7 +155,7 @@ def label_loss_of_chance(means: Float[np.ndarray, "seeds labels"], confidence: f
 
 
 def _standard_error(gains: Float[np.ndarray, "seeds images"]) -> tuple[float, float]:
-    """Of the mean of gains (seeds, images), over images and seeds, and its degrees of freedom (Satterthwaite 1946)."""
+    """Standard error of the mean of gains (seeds, images), and its degrees of freedom (Satterthwaite 1946)."""
     seeds, images = gains.shape
     if images < 2:
         return float("nan"), 1.0

@@ -1,4 +1,4 @@
-"""The trial of a registered version: MLflow serves it in a clean process without pickle, and it is asked over HTTP."""
+"""The trial of a registered version: MLflow serves it in a clean process without pickle, and we send it requests."""
 
 import socket
 import subprocess
@@ -34,7 +34,7 @@ class ServiceTrial:
 
 
 def serve_and_ask(uri: str, golden: Mapping[str, Any]) -> ServiceTrial:
-    """Serve a registered version, ask the golden questions, and then ask about one image many times."""
+    """Serve a registered version, send the golden questions, then time many requests about one image."""
     answers: dict[str, dict[str, list]] = {}
     problems: list[str] = []
     milliseconds: list[float] = []
@@ -56,7 +56,7 @@ def serve_and_ask(uri: str, golden: Mapping[str, Any]) -> ServiceTrial:
         except ServerError as error:
             problems.append(str(error))
         except (requests.RequestException, ValueError, KeyError) as error:
-            problems.append(f"the server gave no answer that can be read ({type(error).__name__}: {error})")
+            problems.append(f"the answer of the server cannot be read ({type(error).__name__}: {error})")
     return ServiceTrial(answers, problems, milliseconds)
 
 
@@ -109,7 +109,7 @@ def _wait(process: subprocess.Popen, address: str, log: Path) -> None:
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "its log is empty"
 
 
 def _free_port() -> int:

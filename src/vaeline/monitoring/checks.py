@@ -32,7 +32,7 @@ def check_window(reference: Observed, window: Observed, settings: MonitorParams)
 
 
 def judge(results: Sequence[TwoSampleResult], settings: MonitorParams) -> list[DriftCheck]:
-    """Which tests are violations: the corrected p-value is below alpha, and the effect reaches its least effect."""
+    """The tests with their verdicts; a violation has a corrected p-value below alpha and at least its least effect."""
     least = settings.least_effects.model_dump()
     adjusted = holm([result.p for result in results])
     return [
@@ -47,10 +47,10 @@ def judge(results: Sequence[TwoSampleResult], settings: MonitorParams) -> list[D
 
 
 def is_violated(tests: Sequence[DriftCheck]) -> bool:
-    """Whether any test is."""
+    """Whether any test is violated."""
     return any(test.violated for test in tests)
 
 
 def is_triggered(violated: Sequence[bool], k: int, n: int) -> bool:
-    """Whether `k` or more of the last `n` windows (the oldest first) were violated."""
+    """Whether at least `k` of the last `n` windows, the oldest first, were violated."""
     return sum(violated[-n:]) >= k

@@ -35,10 +35,10 @@ class WindowReport:
 def look_at(
     client: MlflowClient, champion: RegisteredVersion, prepared: Prepared, window: Window, params: Params
 ) -> WindowReport:
-    """Compare a window with the reference by the champion's scores, taken now.
+    """Compare a window with the reference by the champion's scores.
 
     Raises:
-        VaelineError: the champion cannot be loaded, or does not take such images.
+        VaelineError: the champion cannot be loaded, or takes images of another size.
     """
     settings = params.monitor
     facts = gather_facts(client, champion, prepared, window, settings)

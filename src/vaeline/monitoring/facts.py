@@ -1,4 +1,4 @@
-"""Everything that a look at a window reads, once: the champion's model, the reference images, and its last windows."""
+"""Everything that a decision about a window is based on, read once: the champion, the reference and past windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from vaeline.registry.stored import load_stored
 
 @dataclass(frozen=True)
 class WindowFacts:
-    """A window, the champion with its model, the images to compare with, and the champion's windows so far."""
+    """A window, the champion and its model, the reference images, and the champion's earlier windows."""
 
     champion: RegisteredVersion
     model: GenerativeModel

@@ -32,8 +32,8 @@ def draw_figures(
     table = pd.DataFrame([asdict(test) for test in checks]).assign(title=[TITLES[test.name] for test in checks])
     points, names = plane_view(np.concatenate([reference.latents, window.latents]))
     figures = {
-        "Effects": draw_effects(table, alpha, "how far the window is from the reference, and how far it may be"),
-        "Scores": draw_scores(reference.scores, window.scores, TITLES, NATS, "what the champion makes of the images"),
+        "Effects": draw_effects(table, alpha, "effects in the window, and the least effects"),
+        "Scores": draw_scores(reference.scores, window.scores, TITLES, NATS, "the champion's scores of the images"),
         "Latents": draw_latents(points[: len(reference)], points[len(reference) :], names, "means of the posteriors"),
         "The most unusual images": _draw_unusual(facts.model, window, scores.images),
     }
@@ -69,7 +69,7 @@ def draw_scores(
     unit: str,
     title: str,
 ) -> Figure:
-    """How the scores of both scatter, by name; what lies far out is gathered in the outermost bins."""
+    """How the scores of both scatter, by name; values beyond the outermost bins are counted in them."""
     figure = Figure(figsize=(4.4 * len(reference), 3.8), layout="constrained")
     for axes, (name, own) in zip(figure.subplots(1, len(reference), squeeze=False)[0], reference.items(), strict=True):
         new = window[name]
@@ -126,4 +126,4 @@ def _draw_mix(reference: np.ndarray, window: np.ndarray, classes: Sequence[str])
     present = np.unique(np.concatenate([reference, window]))
     names = [classes[label] if label < len(classes) else f"unknown {label - len(classes) + 1}" for label in present]
     shares = counts / counts.sum(axis=1, keepdims=True)
-    return draw_mix(shares[0], shares[1], names, "which classes the labels say")
+    return draw_mix(shares[0], shares[1], names, "classes by label")

@@ -1,4 +1,4 @@
-"""Write the verdict on a window and its page: into the store, then into a folder."""
+"""Write the verdict on a window and its page to the store, then to a folder."""
 
 import tempfile
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What was found in each window, kept in the MLflow experiment `monitoring`: one run a window of a champion.
+"""The verdicts, kept in the MLflow experiment `monitoring`: one run for each window of a champion.
 
-The runs are also the history that the trigger looks at, so that it is the same on every machine with the same store.
+The trigger reads these runs, so it gives the same answer on every machine with the same store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ DIGITS = 8
 
 @dataclass(frozen=True)
 class Past:
-    """A window that the champion has seen: its digest, its name, when, and whether it was violated."""
+    """An earlier window of the champion: its digest, its source, its time, and whether it was violated."""
 
     sha256: str
     source: str
@@ -34,7 +34,7 @@ class Past:
 
 
 def window_runs(client: MlflowClient, champion_sha256: str, most: int = MOST) -> list[Run]:
-    """The finished runs of the windows of a champion, the newest first, at most so many."""
+    """The finished runs of a champion's windows, the newest first, at most `most`."""
     found = client.get_experiment_by_name(MONITORING)
     if found is None:
         return []
@@ -44,21 +44,21 @@ def window_runs(client: MlflowClient, champion_sha256: str, most: int = MOST) ->
 
 
 def read_history(client: MlflowClient, champion_sha256: str) -> list[Past]:
-    """The windows of a champion, the oldest first; one that was looked at again keeps its place."""
+    """The windows of a champion, the oldest first; a window that was tested again keeps its place."""
     return [_past(run) for run in reversed(window_runs(client, champion_sha256))]
 
 
 def with_window(history: Sequence[Past], window: Past) -> list[Past]:
-    """The history with this window: in the place that it had, or as the newest."""
+    """The history with this window, in its earlier place or as the newest."""
     if window.sha256 in {past.sha256 for past in history}:
         return [window if past.sha256 == window.sha256 else past for past in history]
     return [*history, window]
 
 
 def record(client: MlflowClient, verdict: Mapping[str, Any], params: Mapping[str, Any], files: Sequence[Path]) -> str:
-    """Keep a verdict and its files in the run of its window, which is made where there is none; return the run's id.
+    """Write a verdict and its files to the run of its window, which is made if there is none; return the run's id.
 
-    The run counts as seen when all of it is there: only then is it finished.
+    The run is finished last, and only finished runs are in the history.
     """
     champion, window = verdict["champion"], verdict["window"]
     name = f"{Path(window['source']).stem[:60]}-{window['sha256'][:DIGITS]}"

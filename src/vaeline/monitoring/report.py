@@ -19,7 +19,7 @@ from vaeline.params.monitor import MonitorParams
 MONITOR_VERSION = 1
 QUIET, VIOLATED, TRIGGERED = "quiet", "violated", "triggered"
 MARKS: dict[str, Mark] = {QUIET: "good", VIOLATED: "warning", TRIGGERED: "bad"}
-OTHERS = " They are not those that the champion's run names, so that the split may have changed since."
+OTHERS = " They are not the images that the champion's run names, so the split may have changed since."
 
 
 def build_verdict(
@@ -58,7 +58,7 @@ def build_verdict(
 
 
 def outcome(verdict: Mapping[str, Any]) -> str:
-    """The verdict in a word: triggered, which does not depend on this window alone, else violated or quiet."""
+    """The verdict in a word: triggered (by the last windows together), else violated or quiet."""
     return TRIGGERED if verdict["triggered"] else VIOLATED if verdict["violated"] else QUIET
 
 
@@ -66,7 +66,9 @@ def sentence(verdict: Mapping[str, Any]) -> str:
     """The verdict in a sentence."""
     policy, seen = verdict["policy"], verdict["history"]
     names = [TITLES[test["name"]] for test in verdict["tests"] if test["violated"]]
-    this = f"this window differs from the reference ({', '.join(names)})" if names else "this window is as usual"
+    this = (
+        f"this window differs from the reference ({', '.join(names)})" if names else "this window shows no difference"
+    )
     count = sum(past["violated"] for past in seen)
     last = f"{count} of the last {len(seen)} windows of the champion violated, {policy['k']} of {policy['n']} trigger"
     return f"{this}; {last}"
@@ -81,7 +83,7 @@ def write_page(verdict: Mapping[str, Any], figures: Mapping[str, Figure]) -> str
 def _page_blocks(verdict: Mapping[str, Any], figures: Mapping[str, Figure]) -> list[Block]:
     champion, window, reference = verdict["champion"], verdict["window"], verdict["reference"]
     word, said = outcome(verdict), sentence(verdict)
-    labels = "labelled" if window["labelled"] else "without labels, so that class mix and labels were not tested"
+    labels = "labelled" if window["labelled"] else "without labels, so class mix and labels were not tested"
     own = "" if reference["champions_own"] else OTHERS
     drawn = [
         [Heading(title), Gallery([Picture(title, title, figure_png(figure))])] for title, figure in figures.items()
@@ -92,12 +94,12 @@ def _page_blocks(verdict: Mapping[str, Any], figures: Mapping[str, Figure]) -> l
         Sentence(
             f"Window: {window['source']}, {window['rows']:,} images ({window['tested_rows']:,} of them tested), "
             f"{labels}. Reference: {reference['rows']:,} validation images of {verdict['dataset']}, which the "
-            f"champion, {champion['name']} v{champion['version']}, was not fitted to.{own} {verdict['created']}."
+            f"champion, {champion['name']} v{champion['version']}, was not trained on.{own} {verdict['created']}."
         ),
         Heading("Tests"),
         Sentence(
-            f"A violation takes a p-value below {verdict['policy']['alpha']:g}, corrected by Holm for all of these "
-            "tests, and an effect that matters."
+            f"A violation has a p-value below {verdict['policy']['alpha']:g} after Holm's correction for "
+            "all of these tests, and at least the least effect."
         ),
         _tests_table(verdict["tests"]),
         *(block for blocks in drawn for block in blocks),

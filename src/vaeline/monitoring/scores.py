@@ -1,4 +1,4 @@
-"""The champion's scores and latents of the images of a window and of the reference."""
+"""The champion's scores and latents of images: those of a window and those of the reference."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from vaeline.scores import ELBO_PARTS, loss_of
 class Observed:
     """Scores by name, each (count,), in nats per image; `z_mean` (count, latent_dim); labels (count,) or None.
 
-    A model without a bound has the reconstruction alone.
+    A model without a bound has only the reconstruction.
     """
 
     scores: dict[str, np.ndarray]
@@ -31,11 +31,11 @@ class Observed:
 
     @property
     def loss(self) -> str:
-        """The score that says how unusual an image is: −ELBO, or the reconstruction where there is no bound."""
+        """The score that says how unusual an image is: −ELBO, or the reconstruction if there is no bound."""
         return loss_of(self.scores)
 
     def take(self, rows: np.ndarray) -> "Observed":
-        """The same of some of the images."""
+        """The scores, latents and labels of the images in `rows`."""
         labels = None if self.labels is None else self.labels[rows]
         return Observed({name: values[rows] for name, values in self.scores.items()}, self.latents[rows], labels)
 
@@ -45,7 +45,7 @@ def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | Non
 
     An image's noise is a function of (seed, row), the same for every set of images.
 
-    Labels are kept, but the model is not conditioned on them: a wrong label must not change an image's scores.
+    The model is not conditioned on the labels: a wrong label must not change an image's scores.
 
     Raises:
         VaelineError: a score is not finite.
@@ -57,13 +57,13 @@ def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | Non
     scores = {name: found[name] for name in ELBO_PARTS if name in found}
     wrong = ~np.isfinite(z_mean).all(axis=1) | ~np.isfinite(list(scores.values())).all(axis=0)
     if wrong.any():
-        raise VaelineError(f"the champion has no finite score for {wrong.sum()} of {len(images)} images; look at them")
+        raise VaelineError(f"the champion has no finite score for {wrong.sum()} of {len(images)} images")
     return Observed(scores, z_mean, labels)
 
 
 @dataclass(frozen=True)
 class WindowScores:
-    """What the checks compare; `images` (count, height, width) uint8 are those of the window that were scored."""
+    """The input of the checks; `images` (count, height, width) uint8 are those of the window that were scored."""
 
     reference: Observed
     window: Observed

@@ -1,7 +1,7 @@
 """Two-sample tests of a window against the reference, each with an effect size that does not grow with the rows.
 
-An effect is a distance between two distributions, from 0 for none to 1, so that one says of a large window what it says
-of a small one; the p-value says whether chance alone would give as much.
+An effect is a distance between two distributions, from 0 (none) to 1. It has the same meaning for small and large
+windows. The p-value is the probability of such a difference by chance.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ TITLES = {name: title_of(name) for name in ELBO_PARTS} | {
     LABELS: "labels that fit",
 }
 EFFECTS = dict.fromkeys(ELBO_PARTS, "Kolmogorov–Smirnov distance") | {
-    UNUSUAL: "share of images above the reference's 99 % quantile, beyond that of the reference",
-    LATENTS: "energy coefficient, its root",
+    UNUSUAL: "share of images above the reference's 99 % quantile, minus the reference's own share",
+    LATENTS: "square root of the energy coefficient",
     CLASS_MIX: "total variation",
-    LABELS: "share of labels that fit, lost",
+    LABELS: "loss in the share of labels that fit",
 }
 
 
@@ -48,16 +48,16 @@ def compare_scores(
 ) -> TwoSampleResult:
     """Kolmogorov and Smirnov's test of two sets of scores (m,) and (n,).
 
-    The effect is the statistic: by how much the share of images below some value differs at most.
+    The effect is the statistic: the largest difference between the shares of images below a value.
     """
     found = stats.ks_2samp(window, reference, method="asymp")
     return TwoSampleResult(name, float(found.statistic), float(found.pvalue), float(found.statistic))
 
 
 def compare_tails(reference: Float[np.ndarray, " reference"], window: Float[np.ndarray, " window"]) -> TwoSampleResult:
-    """Fisher's exact test of more losses (n,) above the 99 % quantile of the reference's losses (m,), on one side.
+    """Fisher's exact test of more losses (n,) above the 99 % quantile of the reference's losses (m,), one-sided.
 
-    A few OOD images hardly change the distribution of the scores, but they show here.
+    This test finds a few OOD images, which hardly change the distribution of the scores.
     """
     bar = np.quantile(reference, TAIL)
     return _compare_shares(UNUSUAL, reference > bar, window > bar)
@@ -71,7 +71,7 @@ def compare_latents(
 ) -> TwoSampleResult:
     """The energy distance of two sets of latents (m, d) and (n, d), with a permutation p-value.
 
-    All pairs of rows count, so that of a larger set 500 rows are drawn: an effect of 0.1 shows with those.
+    All pairs of rows are compared, so 500 rows are drawn from a larger set. They are enough for an effect of 0.1.
     The statistic is 2 E|X − Y| − E|X − X'| − E|Y − Y'| (Székely & Rizzo 2013, doi:10.1016/j.jspi.2013.03.018), the
     effect the root of its ratio to 2 E|X − Y|: 0 for equal distributions, 1 for two different points.
     """
@@ -94,7 +94,7 @@ def compare_mix(
 ) -> TwoSampleResult:
     """Pearson's test of homogeneity of two sets of labels (m,) and (n,); the effect is the total variation distance.
 
-    A label that one of the two lacks counts like any other.
+    A label that occurs in only one of the two sets also counts.
     """
     counts = class_counts(reference, window)
     shares = counts / counts.sum(axis=1, keepdims=True)
@@ -106,10 +106,10 @@ def compare_mix(
 
 
 def compare_labels(reference: Observed, window: Observed, neighbours: int) -> TwoSampleResult:
-    """Fisher's exact test of fewer labels that fit, on one side.
+    """Fisher's exact test of fewer labels that fit, one-sided.
 
-    A label fits if it is the most frequent one among the nearest reference images in latent space, of which a
-    reference image is none of its own.
+    A label fits if it is the most frequent label of the nearest reference images in latent space. A reference image is
+    not its own neighbour.
     """
     fits = [_label_fits(reference, each, neighbours) for each in (reference, window)]
     return _compare_shares(LABELS, ~fits[0], ~fits[1])
@@ -118,7 +118,7 @@ def compare_labels(reference: Observed, window: Observed, neighbours: int) -> Tw
 def compare(
     reference: Observed, window: Observed, permutations: int, neighbours: int, rng: np.random.Generator
 ) -> list[TwoSampleResult]:
-    """All tests that the window allows: those of labels only where it has any."""
+    """All tests; those of labels only if both sets have labels."""
     found = [compare_scores(name, reference.scores[name], window.scores[name]) for name in reference.scores]
     found.append(compare_tails(reference.scores[reference.loss], window.scores[window.loss]))
     found.append(compare_latents(reference.latents, window.latents, permutations, rng))
@@ -131,7 +131,7 @@ def compare(
 def class_counts(
     reference: Integer[np.ndarray, " reference"], window: Integer[np.ndarray, " window"]
 ) -> Integer[np.ndarray, "2 labels"]:
-    """How often each label that occurs at all is among the reference's and the window's, (2, labels)."""
+    """How often each label occurs in the reference and in the window, (2, labels)."""
     present = np.unique(np.concatenate([reference, window]))
     return np.stack([(labels[:, None] == present).sum(axis=0) for labels in (reference, window)])
 
@@ -154,7 +154,7 @@ def _energies(
 def _compare_shares(
     name: str, reference: Bool[np.ndarray, " reference"], window: Bool[np.ndarray, " window"]
 ) -> TwoSampleResult:
-    """Whether a larger share of the window (n,) than of the reference (m,) is true; the effect is by how much."""
+    """Whether more of the window (n,) than of the reference (m,) is true; the effect is the difference in share."""
     table = [[window.sum(), (~window).sum()], [reference.sum(), (~reference).sum()]]
     found = stats.fisher_exact(table, alternative="greater")
     return TwoSampleResult(

@@ -41,14 +41,14 @@ class Window:
 
 @dataclass(frozen=True)
 class ReferenceImages:
-    """Validation images and labels, and whether they are those by which the champion's training was watched."""
+    """Validation images and labels; own: whether the champion's training used them for validation."""
 
     images: np.ndarray
     labels: np.ndarray
     own: bool
 
     def draw(self, settings: MonitorParams) -> tuple[np.ndarray, np.ndarray]:
-        """At most `monitor.reference_rows` of them, drawn by the seed."""
+        """Images and labels, at most `monitor.reference_rows`, drawn by the seed."""
         rows = subset(len(self.images), settings.reference_rows, settings.seed)
         return np.asarray(self.images[rows]), self.labels[rows].astype("int64")
 
@@ -56,9 +56,9 @@ class ReferenceImages:
 def read_window(
     sources: Sequence[Path], classes: Sequence[str], spec: ImageSpec, with_labels: bool, least_rows: int
 ) -> Window:
-    """The images of all sources together, in the size `spec`; labels only where every source has some.
+    """The images of all sources together, in the size `spec`; labels only if every source has labels.
 
-    classes: the champion's. A label is a class's name, or its number; one that is neither is a class of its own.
+    classes: the champion's. A label is the name or the number of a class; another label is a new class.
 
     Raises:
         VaelineError: a source cannot be read, or there are fewer than `least_rows` images.
@@ -67,7 +67,7 @@ def read_window(
     images = np.concatenate([_fitted(source, each, spec) for source, each in zip(sources, found, strict=True)])
     if len(images) < least_rows:
         raise VaelineError(
-            f"{_named(sources)}: {len(images)} images are too few to say anything; monitor.least_rows is {least_rows}"
+            f"{_named(sources)}: {len(images)} images are too few for a test; monitor.least_rows is {least_rows}"
         )
     labelled = with_labels and all(each.classes != UNLABELLED for each in found)
     labels = np.concatenate([_numbers(each.classes, classes)[each.labels] for each in found]) if labelled else None
@@ -75,10 +75,10 @@ def read_window(
 
 
 def reference_images(validation: Split, run: Run) -> ReferenceImages:
-    """The validation rows that the run of the champion names; they come first where accepted batches joined them since.
+    """The validation rows that the champion's run names. Rows of batches accepted since then come after them.
 
-    Where the rows here are others altogether, all of them stand in; the champion was not fitted to them, if the split's
-    seed is still the same.
+    If the rows on disk are different, all of them are used. The champion was not trained on them if the seed of the
+    split is still the same.
     """
     recorded = split_profile(run).get(VALIDATION, {})
     rows = int(recorded.get("rows", 0))
@@ -99,7 +99,7 @@ def _named(sources: Sequence[Path]) -> str:
 
 
 def _numbers(own: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """The champion's number of each of a source's own classes; those it does not know are counted on from its last."""
+    """The champion's number of each class of a source; unknown classes get the numbers after the champion's last."""
     unknown = [name for name in own if name not in classes and not _is_number(name, classes)]
     numbers = [
         list(classes).index(name)
