@@ -65,7 +65,7 @@ def fetch(dataset: str, directory: Path) -> str:
 def write_image_set(found: ImageSet, spec: ImageSpec, directory: Path) -> None:
     write_idx_images(directory / TRAIN_IMAGES, fit_bytes(found.images, spec))
     write_idx(directory / TRAIN_LABELS, found.labels)
-    if found.test_images is not None:
+    if found.test_images is not None and found.test_labels is not None:
         write_idx_images(directory / TEST_IMAGES, fit_bytes(found.test_images, spec))
         write_idx(directory / TEST_LABELS, found.test_labels)
 

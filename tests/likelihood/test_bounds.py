@@ -106,7 +106,7 @@ def test_the_grid_needs_two_dimensions():
     model = LinearGaussian()
     model.latent_dim = 3
     with pytest.raises(ValueError, match="two random latents"):
-        exact_nll(model, np.zeros((1, 2, 2), "float32"), 16)
+        exact_nll(model, np.zeros((1, 2, 2, 1), "float32"), 16)
 
 
 def test_an_image_meets_the_same_noise_in_any_batch_or_subset(trained, greys, monkeypatch):

@@ -33,7 +33,7 @@ def test_the_hole_has_its_size_lies_inside_and_moves():
     assert (missing.any(axis=(2, 3)).sum(axis=1) == 10).all()
     assert len({tuple(mask.any(axis=2)[0:1].ravel()) for mask in missing[:, None]}) > 1
     np.testing.assert_array_equal(cut_out(images, missing) == 0.5, missing)
-    assert box_mask(np.zeros((2, 8, 8, 1)), 10, 1).all()
+    assert box_mask(np.zeros((2, 8, 8, 1), "float32"), 10, 1).all()
 
 
 def test_the_median_is_taken_within_an_image_only():

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from jaxtyping import Float
 
-from vaeline.anomaly.one_class import DENSITIES, OneClass, anomaly_scores
+from vaeline.anomaly.one_class import DENSITIES, anomaly_scores
 from vaeline.anomaly.separation import RESAMPLES, alter, alterations_of, separation_table
-from vaeline.evaluation.group import Group
+from vaeline.evaluation.group import Density, Group
 from vaeline.evaluation.subject import Part, Subject
 from vaeline.evaluation.summary import nested
+from vaeline.images.types import Images
 
 
 def measure_anomalies(
     subject: Subject,
-    densities: Mapping[str, OneClass],
+    densities: Mapping[str, Density],
     others: Mapping[str, np.ndarray],
     alterations: Iterable[str] | None = None,
 ) -> Part:
@@ -23,7 +25,7 @@ def measure_anomalies(
     """
     kinds = alterations_of(subject.model.image) if alterations is None else alterations
 
-    def scores(greys: np.ndarray) -> dict[str, np.ndarray]:
+    def scores(greys: Images) -> dict[str, Float[np.ndarray, " count"]]:
         rows = np.arange(len(greys))
         return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, densities)
 

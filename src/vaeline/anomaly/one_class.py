@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Integer
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
+from vaeline.evaluation.group import Density
 from vaeline.evaluation.inference import encode
+from vaeline.images.types import Images
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
 from vaeline.scores import OOD_SCORES
@@ -44,7 +47,7 @@ class OneClass:
         arrays = {name: np.array(values) for name, values in content.items() if name != "names"}
         return cls(names=tuple(content["names"]), **arrays)
 
-    def score(self, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
+    def score(self, statistics: Mapping[str, np.ndarray]) -> Float[np.ndarray, " count"]:
         """−log density of the image statistics (count,), in standard units, shape (count,)."""
         standard = (np.column_stack([statistics[name] for name in self.names]) - self.mean) / self.scale
         whitened = np.einsum("nkf,kfg->nkg", standard[:, None] - self.centers, self.precision_roots)
@@ -76,8 +79,8 @@ def fit_densities(statistics: Mapping[str, np.ndarray], seed: int) -> dict[str, 
 
 
 def image_statistics(
-    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
+    model: GenerativeModel, images: Images, indices: Integer[np.ndarray, " count"], seed: int
+) -> dict[str, Float[np.ndarray, " count"]]:
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
     z_mean, z_log_var = encode(model, images)
     return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
@@ -88,8 +91,12 @@ def image_statistics(
 
 
 def anomaly_scores(
-    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int, densities: Mapping[str, OneClass]
-) -> dict[str, np.ndarray]:
+    model: GenerativeModel,
+    images: Images,
+    indices: Integer[np.ndarray, " count"],
+    seed: int,
+    densities: Mapping[str, Density],
+) -> dict[str, Float[np.ndarray, " count"]]:
     """Those of `OOD_SCORES` that the model has, each (count,), in nats per image; higher is more unusual."""
     statistics = image_statistics(model, images, indices, seed)
     scores = statistics | {name: density.score(statistics) for name, density in densities.items()}

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import Images
 
 RESAMPLES = 20
 
@@ -30,12 +32,12 @@ def alterations_of(image: ImageSpec) -> tuple[str, ...]:
     return tuple(name for name in ALTERATIONS if name != "rotation" or image.height == image.width)
 
 
-def alter(images: np.ndarray, alteration: str, seed: int) -> np.ndarray:
+def alter(images: Images, alteration: str, seed: int) -> Images:
     """Images turned into strange ones: mirrored, turned by 90°, inverted, uniform noise, or one grey each."""
     return np.ascontiguousarray(ALTERATIONS[alteration](images, np.random.default_rng(seed)))
 
 
-def separation(usual: np.ndarray, ood: np.ndarray, seed: int) -> dict[str, float]:
+def separation(usual: Float[np.ndarray, " usual"], ood: np.ndarray, seed: int) -> dict[str, float]:
     """`auroc` and `average_precision` of scores (n,) and (m,), OOD images positive, and their standard errors.
 
     The error of the AUROC is that of DeLong et al. (1988) for two independent sets, the other is bootstrapped.
@@ -70,7 +72,7 @@ def separation_table(
     return pd.DataFrame(rows)
 
 
-def auroc_error(usual: np.ndarray, ood: np.ndarray) -> float:
+def auroc_error(usual: Float[np.ndarray, " usual"], ood: np.ndarray) -> float:
     """Standard error of the AUROC from the placements of each score among those of the other set (DeLong 1988)."""
     variances = [
         placements.var(ddof=1) / len(placements) for placements in (_placements(usual, ood), _placements(ood, usual))
@@ -78,7 +80,7 @@ def auroc_error(usual: np.ndarray, ood: np.ndarray) -> float:
     return float(np.sqrt(sum(variances)))
 
 
-def _placements(of: np.ndarray, among: np.ndarray) -> np.ndarray:
+def _placements(of: Float[np.ndarray, " of"], among: Float[np.ndarray, " among"]) -> Float[np.ndarray, " of"]:
     """The share of `among` below each of `of`, ties half."""
     ordered = np.sort(among)
     below, up_to = np.searchsorted(ordered, of, "left"), np.searchsorted(ordered, of, "right")

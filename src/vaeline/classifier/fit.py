@@ -8,6 +8,7 @@ from tqdm import tqdm
 from vaeline.classifier.network import Classifier
 from vaeline.images.arrays import to_unit
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import ByteImages, Labels
 from vaeline.params.classify import ClassifyParams
 from vaeline.training.batches import epoch_order
 
@@ -15,7 +16,7 @@ SHIFT = 2
 WEIGHT_DECAY = 1e-3
 
 
-def fit_classifier(images: np.ndarray, labels: np.ndarray, classes: int, params: ClassifyParams) -> Classifier:
+def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: ClassifyParams) -> Classifier:
     """A classifier trained on images (count, height, width, channels) uint8 with labels (count,).
 
     Each image is shifted by up to two pixels. Order and shifts are functions of (seed, epoch).
@@ -45,7 +46,7 @@ def fit_classifier(images: np.ndarray, labels: np.ndarray, classes: int, params:
     return classifier
 
 
-def shift(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def shift(images: ByteImages, rng: np.random.Generator) -> ByteImages:
     """Images (count, height, width, channels), each moved by up to two pixels up or down and left or right.
 
     Zeros move in.

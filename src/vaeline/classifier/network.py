@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float, Float64
 from keras import layers, ops
 
 from vaeline.images.spec import ImageSpec, with_image
+from vaeline.images.types import Images, Labels, Tensor
 
 FEATURES = 64
 STRIDES = (2, 2, 1)
@@ -18,7 +20,7 @@ BATCH = 500
 class Classifier(keras.Model):
     """Images (batch, height, width, channels) in [0, 1] to logits (batch, classes), by way of 64 features."""
 
-    def __init__(self, *, image: ImageSpec | dict[str, int], classes: int, width: int, **kwargs):
+    def __init__(self, *, image: ImageSpec | dict[str, int], classes: int, width: int, **kwargs: Any):
         super().__init__(**{"name": "classifier", **kwargs})
         self.image = ImageSpec.model_validate(image)
         self.classes = classes
@@ -29,11 +31,13 @@ class Classifier(keras.Model):
         self.head.build((None, FEATURES))
         self.built = True
 
-    def features(self, images):
+    def features(self, images: Float[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
         """What the last layer sees of images (batch, height, width, channels): (batch, 64), not negative."""
         return self.trunk(images, training=False)
 
-    def call(self, images, training=None):
+    def call(
+        self, images: Float[Tensor, "batch height width channels"], training: bool | None = None
+    ) -> Float[Tensor, "batch classes"]:
         return self.head(self.dropout(self.trunk(images, training=training), training=training))
 
     def get_config(self) -> dict[str, Any]:
@@ -49,7 +53,7 @@ class Classifier(keras.Model):
         return super().from_config(with_image(config), custom_objects)
 
 
-def features_and_labels(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def features_and_labels(classifier: Classifier, images: Images) -> tuple[Float64[np.ndarray, "count features"], Labels]:
     """Features (count, 64), float64, and the likeliest label (count,) of images.
 
     Images are float32 (count, height, width, channels) in [0, 1].

@@ -7,40 +7,42 @@ import math
 
 import numpy as np
 from constriction import stream  # ty: ignore[missing-module-member]  # a Rust module without stubs
+from jaxtyping import Float, Float32, Integer, Shaped
 from scipy.special import log_ndtr
 
 from vaeline.errors import VaelineError
 from vaeline.images.pictures import encode_png
+from vaeline.images.types import ByteImages
 
 BOUND = 16
 
 
-def quantize(z_mean: np.ndarray, step: float) -> np.ndarray:
+def quantize(z_mean: Float[np.ndarray, "count latent_dim"], step: float) -> Integer[np.ndarray, "count latent_dim"]:
     """Codes of `z_mean` (count, latent_dim), rounded to multiples of `step` and cut off at ±16."""
     limit = _limit(step)
     return np.clip(np.rint(z_mean / step), -limit, limit).astype("int32")
 
 
-def dequantize(codes: np.ndarray, step: float) -> np.ndarray:
+def dequantize(codes: Integer[np.ndarray, "count latent_dim"], step: float) -> Float32[np.ndarray, "count latent_dim"]:
     """Latents (count, latent_dim), float32, that `codes` stand for."""
     return (codes * step).astype("float32")
 
 
-def code_bits(codes: np.ndarray, step: float) -> np.ndarray:
+def code_bits(codes: Integer[np.ndarray, "count latent_dim"], step: float) -> Float[np.ndarray, " count"]:
     """Bits of each image's code under N(0, I): −Σ log2 P(the cell of width `step`), shape (count,)."""
     distance = np.abs(codes).astype("float64") * step
     nearer, farther = log_ndtr(step / 2 - distance), log_ndtr(-step / 2 - distance)
     return -(nearer + np.log1p(-np.exp(farther - nearer))).sum(axis=1) / math.log(2)
 
 
-def pack(codes: np.ndarray, step: float) -> bytes:
+def pack(codes: Integer[np.ndarray, "count latent_dim"], step: float) -> bytes:
     """All codes as one string of bytes, by asymmetric numeral systems (Duda 2009, arXiv:0902.0271)."""
     coder = stream.stack.AnsCoder()
     coder.encode_reverse(np.ascontiguousarray(codes, "int32").ravel(), _prior(step))
     return coder.get_compressed().astype("<u4").tobytes()
 
 
-def unpack(data: bytes, count: int, latent_dim: int, step: float) -> np.ndarray:
+def unpack(data: bytes, count: int, latent_dim: int, step: float) -> Integer[np.ndarray, "{count} {latent_dim}"]:
     """The codes (count, latent_dim) in `data`, which must be whole: any words decode to something.
 
     Raises:
@@ -64,6 +66,6 @@ def _limit(step: float) -> int:
     return math.ceil(BOUND / step)
 
 
-def png_bits(images: np.ndarray) -> np.ndarray:
+def png_bits(images: ByteImages) -> Shaped[np.ndarray, " count"]:
     """Bits of each image (count, height, width, channels) uint8 as an optimized PNG file, shape (count,)."""
     return np.array([8 * len(encode_png(image, optimize=True)) for image in images])

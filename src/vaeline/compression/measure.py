@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize
 from vaeline.evaluation.group import Group
@@ -38,7 +39,7 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
     return Part(figures, protocol, columns, pd.DataFrame(curve))
 
 
-def _cost(subject: Subject, step: float) -> dict[str, np.ndarray]:
+def _cost(subject: Subject, step: float) -> dict[str, Float[np.ndarray, " count"]]:
     codes = quantize(subject.latents, step)
     squared_error = (decode(subject.model, dequantize(codes, step)) - subject.greys) ** 2
     return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2, 3)).astype("float64")}

@@ -4,6 +4,7 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import Classifier, features_and_labels
@@ -21,7 +22,7 @@ BAYES_SAMPLES = 10
 
 
 def measure_conditional(
-    subject: Subject, classifier: Classifier, training: ClassifyParams, nll_bound: np.ndarray
+    subject: Subject, classifier: Classifier, training: ClassifyParams, nll_bound: Float[np.ndarray, "count classes"]
 ) -> Part:
     """How well classes are drawn and told apart, as shares of images; under `classes` by name.
 

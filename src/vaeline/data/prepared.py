@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.errors import VaelineError
 from vaeline.images.digests import npy_digest
 from vaeline.images.spec import ImageSpec, parse_spec
+from vaeline.images.types import ByteImages
 
 SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
@@ -48,7 +50,7 @@ class Prepared:
         return self.manifest["classes"]
 
 
-def mean_image(images: np.ndarray) -> np.ndarray:
+def mean_image(images: ByteImages) -> Float64[np.ndarray, "height width channels"]:
     """The mean (height, width, channels) in [0, 1] of uint8 images, read some thousands of rows at a time."""
     starts = range(0, len(images), ROWS_AT_A_TIME)
     total = sum(images[start : start + ROWS_AT_A_TIME].sum(axis=0, dtype="float64") for start in starts)

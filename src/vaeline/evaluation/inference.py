@@ -6,16 +6,18 @@ Images are float32 (count, height, width, channels) in [0, 1], or binary where t
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float, Float32
 from keras import ops
 
+from vaeline.images.types import Images, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 
 BATCH = 500
 
 
 def encode(
-    model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    model: GenerativeModel, images: Images, labels: Labels | None = None
+) -> tuple[Float[np.ndarray, "count latent_dim"], Float[np.ndarray, "count noise_dim"]]:
     """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
 
     A model that knows classes is told the `labels` (count,); without them it goes by its own guess.
@@ -27,14 +29,18 @@ def encode(
     return np.concatenate([to_numpy(part) for part in z_mean]), np.concatenate([to_numpy(part) for part in z_log_var])
 
 
-def decode(model: GenerativeModel, z: np.ndarray) -> np.ndarray:
+def decode(
+    model: GenerativeModel, z: Float[np.ndarray, "*rows latent_dim"]
+) -> Float32[np.ndarray, "*rows height width channels"]:
     """The expected images (…, height, width, channels) of latents (…, latent_dim)."""
     flat = z.reshape(-1, z.shape[-1])
     images = np.concatenate([to_numpy(model.decode(flat[rows])) for rows in batches(len(flat), BATCH)])
     return images.reshape(*z.shape[:-1], *images.shape[1:])
 
 
-def sample(model: GenerativeModel, count: int, seed: int, label: int | None = None) -> np.ndarray:
+def sample(
+    model: GenerativeModel, count: int, seed: int, label: int | None = None
+) -> Float32[np.ndarray, "{count} height width channels"]:
     """`count` expected images (count, height, width, channels) of z from the prior.
 
     With `label`, they are of that class, where the model knows classes.
@@ -54,5 +60,5 @@ def batches(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def to_numpy(tensor) -> np.ndarray:
+def to_numpy(tensor: Tensor) -> np.ndarray:
     return ops.convert_to_numpy(tensor)

@@ -1,13 +1,17 @@
 """Noise of an image: a function of (seed, index) alone, so that all models meet an image with the same draws."""
 
 import numpy as np
+from jaxtyping import Float32, Integer
 
 from vaeline.images.arrays import binarize
+from vaeline.images.types import Images
 
 PIXEL_STREAM = 1
 
 
-def latent_noise(seed: int, indices: np.ndarray, samples: int, noise_dim: int) -> np.ndarray:
+def latent_noise(
+    seed: int, indices: Integer[np.ndarray, " count"], samples: int, noise_dim: int
+) -> Float32[np.ndarray, "count {samples} {noise_dim}"]:
     """Standard normal draws (len(indices), samples, noise_dim), float32; more samples keep the earlier ones."""
     return np.stack(
         [
@@ -17,12 +21,12 @@ def latent_noise(seed: int, indices: np.ndarray, samples: int, noise_dim: int) -
     )
 
 
-def binary_pixels(images: np.ndarray, seed: int, indices: np.ndarray) -> np.ndarray:
+def binary_pixels(images: Images, seed: int, indices: Integer[np.ndarray, " count"]) -> Images:
     """One Bernoulli draw of each value in [0, 1] of images (count, height, width, channels), float32."""
     uniform = [np.random.default_rng([seed, index, PIXEL_STREAM]).random(images.shape[1:]) for index in indices]
     return binarize(images, np.stack(uniform))
 
 
-def subset(count: int, size: int, seed: int) -> np.ndarray:
+def subset(count: int, size: int, seed: int) -> Integer[np.ndarray, " chosen"]:
     """Up to `size` of `count` rows, in order; a larger subset of the same seed holds the smaller."""
     return np.sort(np.random.default_rng(seed).permutation(count)[:size])

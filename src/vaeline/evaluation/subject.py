@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Integer
 
 from vaeline.data.prepared import Prepared
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.images.arrays import to_unit
 from vaeline.images.spec import COLOURS
+from vaeline.images.types import Images, Labels
 from vaeline.models.generative import GenerativeModel
 
 
@@ -48,44 +50,44 @@ class Subject:
         return self.prepared.classes
 
     @property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> Labels:
         """Labels of the test images, (count,)."""
         return self.prepared.splits["test"].labels
 
     @property
-    def train_labels(self) -> np.ndarray:
+    def train_labels(self) -> Labels:
         """Labels of the training images, (count,)."""
         return self.prepared.splits["train"].labels
 
     @cached_property
-    def rows(self) -> np.ndarray:
+    def rows(self) -> Integer[np.ndarray, " count"]:
         """Numbers of the test images: with the seed, they decide an image's noise."""
         return np.arange(len(self.labels))
 
     @cached_property
-    def greys(self) -> np.ndarray:
+    def greys(self) -> Images:
         """The test images as they are."""
         return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
-    def images(self) -> np.ndarray:
+    def images(self) -> Images:
         """The test images as the model was trained on such: grey, or seeded binary pixels."""
         return self.as_trained(self.greys, self.rows)
 
     @cached_property
-    def latents(self) -> np.ndarray:
+    def latents(self) -> Float[np.ndarray, "count latent_dim"]:
         """`z_mean` of the test images, the model told their labels if it knows classes."""
         return encode(self.model, self.images, self.labels)[0]
 
-    def without_label(self, z: np.ndarray) -> np.ndarray:
+    def without_label(self, z: Float[np.ndarray, "count latent_dim"]) -> Float[np.ndarray, "count kept"]:
         """Latents (count, …) less the entries that only say which class they were told."""
         return z[:, : self.model.latent_dim - self.model.label_dim]
 
-    def train_images(self, rows: np.ndarray) -> np.ndarray:
+    def train_images(self, rows: Integer[np.ndarray, " count"]) -> Images:
         """Training images as the model was trained on them."""
         return self.as_trained(to_unit(self.prepared.splits["train"].images[rows]), rows)
 
-    def as_trained(self, greys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def as_trained(self, greys: Images, rows: Integer[np.ndarray, " count"]) -> Images:
         """Greys, or binary pixels drawn from them with the noise of `rows`, as the model was trained."""
         return binary_pixels(greys, self.seed, rows) if self.model.params.binarize else greys
 

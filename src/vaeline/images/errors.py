@@ -1,6 +1,6 @@
 """What is raised where a file of images cannot be read."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class UnreadableImagesError(VaelineError):
 
 
 @contextmanager
-def named(file: Path) -> Iterator[None]:
+def named(file: Path) -> Generator[None]:
     """Give an UnreadableImagesError that names no file the name of this one."""
     try:
         yield

@@ -1,6 +1,7 @@
 """Arrays as files hold them, made into images of a given size."""
 
 import numpy as np
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from vaeline.images.arrays import drawable, to_uint8, to_unit
@@ -9,7 +10,9 @@ from vaeline.images.pictures import fit_picture
 from vaeline.images.spec import ImageSpec
 
 
-def fit_images(images: np.ndarray, spec: ImageSpec) -> np.ndarray:
+def fit_images(
+    images: Shaped[np.ndarray, "count height width channels"], spec: ImageSpec
+) -> Shaped[np.ndarray, "count {spec.height} {spec.width} {spec.channels}"]:
     """Images (count, height, width, channels) in the size `spec`: uint8 from uint8, else float32 in [0, 1].
 
     Images of another size or number of channels are fitted like pictures, floats among them in 256 levels.
@@ -26,13 +29,17 @@ def fit_images(images: np.ndarray, spec: ImageSpec) -> np.ndarray:
     return fitted if is_byte else to_unit(fitted)
 
 
-def inverted(images: np.ndarray) -> np.ndarray:
+def inverted(
+    images: Shaped[np.ndarray, "count height width channels"],
+) -> Shaped[np.ndarray, "count height width channels"]:
     """Dark ink on light paper as light ink on black, uint8 or float32. Raises UnreadableImagesError as `fit_images`."""
     images = _checked(images)
     return 255 - images if images.dtype == np.uint8 else 1 - images
 
 
-def fit_bytes(images: np.ndarray, spec: ImageSpec) -> np.ndarray:
+def fit_bytes(
+    images: Shaped[np.ndarray, "count height width channels"], spec: ImageSpec
+) -> UInt8[np.ndarray, "count {spec.height} {spec.width} {spec.channels}"]:
     """Images (count, height, width, channels) in the size `spec`, uint8 from uint8 alone, as they are kept on disk.
 
     Raises:

@@ -7,12 +7,14 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.limits import OWN
 from vaeline.images.stacks import as_stack
+from vaeline.images.types import ByteImages
 
 UNSIGNED_BYTE = 8
 LONGEST_HEADER = 4 + 4 * 255
@@ -20,7 +22,7 @@ GZIP = b"\x1f\x8b"
 CHUNK = 2**20
 
 
-def read_idx(path: Path, most_bytes: int = OWN.bytes) -> np.ndarray:
+def read_idx(path: Path, most_bytes: int = OWN.bytes) -> UInt8[np.ndarray, "..."]:
     """The uint8 array in an IDX file, read-only: a memory map, or in memory if the file is compressed by gzip.
 
     Raises:
@@ -39,7 +41,7 @@ def read_idx(path: Path, most_bytes: int = OWN.bytes) -> np.ndarray:
     return np.memmap(path, dtype="uint8", mode="r", offset=offset, shape=shape)
 
 
-def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> np.ndarray:
+def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> ByteImages:
     """The images (count, height, width, channels) uint8 in an IDX file of three (grey) or four dimensions, read-only.
 
     Raises:
@@ -58,7 +60,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
         stream.write(np.ascontiguousarray(array).data)
 
 
-def write_idx_images(path: Path, images: np.ndarray) -> None:
+def write_idx_images(path: Path, images: ByteImages) -> None:
     """Write images (count, height, width, channels) uint8: grey ones in three dimensions like MNIST, others in four."""
     write_idx(path, images[..., 0] if images.shape[-1] == 1 else images)
 

@@ -82,7 +82,7 @@ def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int
 def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> np.ndarray:
     shape = [len(column)]
     while _is_list(column.type):
-        lengths = pc.min_max(pc.list_value_length(column)).as_py()
+        lengths = pc.call_function("min_max", [pc.call_function("list_value_length", [column])]).as_py()
         if column.null_count or lengths["min"] != lengths["max"]:
             raise UnreadableImagesError(f"images of {lengths['min']} and of {lengths['max']} pixels, or none", path)
         shape.append(lengths["min"])

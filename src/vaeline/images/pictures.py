@@ -58,7 +58,7 @@ def read_picture(
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and of odd metadata
         try:
             _check_content(source)
-            with Image.open(source, formats=formats) as picture:
+            with Image.open(source, formats=list(formats)) as picture:
                 check_size(picture.size[::-1], most_pixels, file)
                 plain = _plain(ImageOps.exif_transpose(picture), spec.channels, WHITE if invert else BLACK)
         except Image.DecompressionBombError:

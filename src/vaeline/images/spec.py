@@ -28,8 +28,7 @@ class ImageSpec(BaseModel):
         """
         if len(shape) < 3 or shape[-1] not in COLOURS or min(shape[-3:]) < 1:
             raise VaelineError(f"an array of shape {tuple(shape)} holds no images (…, height, width, 1 or 3 channels)")
-        height, width, channels = (int(size) for size in shape[-3:])
-        return cls(height=height, width=width, channels=channels)
+        return cls.model_validate(dict(zip(("height", "width", "channels"), map(int, shape[-3:]), strict=True)))
 
     @property
     def shape(self) -> tuple[int, int, int]:

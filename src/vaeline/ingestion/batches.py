@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,8 @@ def write_batch(path: Path, images: np.ndarray, labels: np.ndarray | None, class
     """
     if path.suffix == ".npz":
         with atomic_file(path) as temporary:
-            np.savez_compressed(temporary, images=images, **({} if labels is None else {"labels": labels}))
+            arrays: dict[str, Any] = {"images": images} | ({} if labels is None else {"labels": labels})
+            np.savez_compressed(temporary, **arrays)
     elif path.suffix == ".parquet":
         with atomic_file(path) as temporary:
             write_parquet(temporary, images, labels)

@@ -118,7 +118,7 @@ def _judge(
     about |= {"rows": len(batch.images), "kept": len(numbers), "dropped": dropped, "labelled": labelled}
     if not len(numbers):
         return Outcome(arrival.name, UNCHANGED, f"holds nothing new ({_counted(dropped)})", about)
-    images, labels = batch.images[numbers], batch.labels[numbers] if labelled else None
+    images, labels = batch.images[numbers], None if batch.labels is None else batch.labels[numbers]
     folder = folder_for(arrival.name, about["source_sha256"])
     verdict = check(Rows(images, labels, numbers), rules, CHECKED)
     if not verdict.passed:
@@ -135,7 +135,7 @@ def _judge(
             "false_alarms": rules.false_alarms,
         },
     }
-    if labelled:
+    if labels is not None:
         about["rows_per_class"] = np.bincount(labels, minlength=len(rules.prepared.classes)).tolist()
     accept(batch_name, Rows(images, labels, numbers), about)
     use = "joins train and validation" if labelled else "has no labels, and is kept for monitoring only"

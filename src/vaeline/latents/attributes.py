@@ -4,14 +4,16 @@ Images are float32 (count, height, width, channels) in [0, 1], ink bright; of co
 """
 
 import numpy as np
+from jaxtyping import Float, Float32, Num
 from skimage.morphology import skeletonize
 
 from vaeline.images.arrays import luminance
+from vaeline.images.types import Images, Labels
 
 INK = 0.5
 
 
-def slant(images: np.ndarray) -> np.ndarray:
+def slant(images: Images) -> Float[np.ndarray, " count"]:
     """How far strokes lean, shape (count,): columns to the right for each row upwards; 0 is upright.
 
     It is the regression of the ink's column on its row: −μ11 / μ02 of the image's central moments.
@@ -24,7 +26,7 @@ def slant(images: np.ndarray) -> np.ndarray:
     return -(mass * x * y).sum(axis=(1, 2)) / np.maximum((mass * y**2).sum(axis=(1, 2)), 1e-6)
 
 
-def thickness(images: np.ndarray) -> np.ndarray:
+def thickness(images: Images) -> Float[np.ndarray, " count"]:
     """Mean width of the strokes in pixels, shape (count,): ink over the length of its skeleton; 0 without ink."""
     ink = _ink(images)
     length = np.array([skeletonize(image).sum() for image in ink > INK])
@@ -39,7 +41,9 @@ def _ink(images: np.ndarray) -> np.ndarray:
     return images[..., 0] if images.shape[-1] == 1 else luminance(images)
 
 
-def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def attribute_direction(
+    z_mean: Float[np.ndarray, "count latent_dim"], values: Float[np.ndarray, " count"], labels: Labels
+) -> Float[np.ndarray, " latent_dim"]:
     """Change of `z_mean` (latent_dim,) with one standard deviation of `values` (count,), both within their class."""
     z_within, within = z_mean.astype("float64"), values.astype("float64")
     for label in np.unique(labels):
@@ -50,7 +54,11 @@ def attribute_direction(z_mean: np.ndarray, values: np.ndarray, labels: np.ndarr
     return z_within.T @ within / (len(within) * deviation) if deviation else np.zeros(z_mean.shape[1])
 
 
-def edit(z: np.ndarray, direction: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+def edit(
+    z: Float[np.ndarray, "count latent_dim"],
+    direction: Float[np.ndarray, " latent_dim"],
+    amounts: Num[np.ndarray, " amounts"],
+) -> Float32[np.ndarray, "count amounts latent_dim"]:
     """Latents (count, len(amounts), latent_dim), float32: z + amount · direction, for z (count, latent_dim).
 
     An attribute's direction is the change of z with one standard deviation of the attribute (White 2016,

@@ -6,6 +6,7 @@ Images are float arrays (…, height, width, channels) in [0, 1].
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
@@ -13,6 +14,7 @@ from vaeline.evaluation.inference import decode
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows, show_image
 from vaeline.images.arrays import tile
+from vaeline.images.types import Labels
 from vaeline.latents.interpolation import latent_line
 from vaeline.latents.traversal import class_grid, plane_view, prior_grid
 
@@ -21,7 +23,11 @@ LEAST_IMAGES = 3
 
 
 def draw_latent_space(
-    points: np.ndarray, axis_names: tuple[str, str], labels: np.ndarray, classes: Sequence[str], title: str
+    points: Float[np.ndarray, "count 2"],
+    axis_names: tuple[str, str],
+    labels: Labels,
+    classes: Sequence[str],
+    title: str,
 ) -> Figure:
     """Posterior means (count, 2) as points coloured by class."""
     figure = Figure(figsize=(9, 8), layout="constrained")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Float32
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
@@ -16,7 +17,12 @@ ENDINGS = {".npy", ".npz"}
 MEAN = "z_mean"
 
 
-def write_latents(path: Path, names: Sequence[str], z_mean: np.ndarray, z_log_var: np.ndarray) -> list[Path]:
+def write_latents(
+    path: Path,
+    names: Sequence[str],
+    z_mean: Float[np.ndarray, "count latent_dim"],
+    z_log_var: Float[np.ndarray, "count noise_dim"],
+) -> list[Path]:
     """Write latents (count, latent_dim) of the images called `names`; return the files that were written.
 
     An .npz holds `z_mean`, `z_log_var` and `names`; an .npy holds `z_mean` alone, and `<name>.names.csv` beside
@@ -34,7 +40,7 @@ def write_latents(path: Path, names: Sequence[str], z_mean: np.ndarray, z_log_va
     return [path, table]
 
 
-def read_latents(path: Path, latent_dim: int) -> np.ndarray:
+def read_latents(path: Path, latent_dim: int) -> Float32[np.ndarray, "count {latent_dim}"]:
     """Latents (count, latent_dim), float32, in an .npy, or called `z_mean` in an .npz.
 
     Raises:

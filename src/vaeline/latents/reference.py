@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Float32
 
 from vaeline.anomaly.one_class import DENSITIES, OneClass, fit_densities, image_statistics
 from vaeline.artifacts import write_json
@@ -13,6 +14,7 @@ from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Subject
+from vaeline.images.types import Images, Labels
 from vaeline.latents.attributes import ATTRIBUTES, attribute_direction
 from vaeline.models.generative import GenerativeModel
 
@@ -37,14 +39,16 @@ class Reference:
     labels: np.ndarray
     densities: dict[str, OneClass]
 
-    def posteriors(self, label: int) -> tuple[np.ndarray, np.ndarray]:
+    def posteriors(
+        self, label: int
+    ) -> tuple[Float[np.ndarray, "count latent_dim"], Float[np.ndarray, "count noise_dim"]]:
         """`z_mean` and `z_log_var` of the remembered images of a class, each (n, latent_dim)."""
         rows = self.labels == label
         return self.z_mean[rows], self.z_log_var[rows]
 
 
 def fit_reference(
-    model: GenerativeModel, model_sha256: str, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
+    model: GenerativeModel, model_sha256: str, images: Images, labels: Labels, classes: Sequence[str], seed: int
 ) -> Reference:
     """The reference of `model` over training images (count, height, width, channels), float32 in [0, 1]."""
     z_mean, z_log_var = encode(model, images, labels)
@@ -96,8 +100,12 @@ def read_reference(path: Path) -> Reference:
 
 
 def draw_around(
-    z_mean: np.ndarray, z_log_var: np.ndarray, count: int, temperature: float, rng: np.random.Generator
-) -> np.ndarray:
+    z_mean: Float[np.ndarray, "remembered latent_dim"],
+    z_log_var: Float[np.ndarray, "remembered noise_dim"],
+    count: int,
+    temperature: float,
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, "{count} latent_dim"]:
     """Latents (count, latent_dim), float32, from an even mixture of posteriors N(z_mean, temperature² · variance).
 
     Only the first `noise_dim` entries vary, as many as `z_log_var` (n, noise_dim) has. Each posterior gives one before

@@ -11,12 +11,14 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+from jaxtyping import Float, Float64, Integer
 from keras import ops
 from scipy.special import logsumexp
 from tqdm import tqdm
 
 from vaeline.evaluation.inference import BATCH, batches, encode, to_numpy
 from vaeline.evaluation.noise import latent_noise
+from vaeline.images.types import Images, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 
 ROWS_DECODED_AT_ONCE = 5000
@@ -27,8 +29,12 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def elbo_scores(
-    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, seed: int, labels: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
+    model: GenerativeModel,
+    images: Images,
+    indices: Integer[np.ndarray, " count"],
+    seed: int,
+    labels: Labels | None = None,
+) -> dict[str, Float64[np.ndarray, " count"]]:
     """`neg_elbo`, `reconstruction` and `kl` with one sample of z an image, and `mse` a pixel of its `z_mean`.
 
     Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with. A model that bounds
@@ -39,12 +45,12 @@ def elbo_scores(
 
 def posterior_scores(
     model: GenerativeModel,
-    images: np.ndarray,
-    z_mean: np.ndarray,
-    z_log_var: np.ndarray,
-    indices: np.ndarray,
+    images: Images,
+    z_mean: Float[np.ndarray, "count latent_dim"],
+    z_log_var: Float[np.ndarray, "count noise_dim"],
+    indices: Integer[np.ndarray, " count"],
     seed: int,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Float64[np.ndarray, " count"]]:
     """`elbo_scores` of images whose posteriors, as `encode` gives them, are known."""
     parts: defaultdict[str, list[np.ndarray]] = defaultdict(list)
     for rows in batches(len(images), BATCH):
@@ -61,12 +67,12 @@ def posterior_scores(
 
 def importance_weighted_nll(
     model: GenerativeModel,
-    images: np.ndarray,
-    indices: np.ndarray,
+    images: Images,
+    indices: Integer[np.ndarray, " count"],
     samples: int,
     seed: int,
-    labels: np.ndarray | None = None,
-) -> np.ndarray:
+    labels: Labels | None = None,
+) -> Float64[np.ndarray, " count"]:
     """−log (1/k) Σ p(x, z_k) / q(z_k|x) with k = `samples`, shape (count,) (Burda et al. 2015, equation 8).
 
     An upper bound on the NLL that falls with k. Memory does not grow with k or the number of images.
@@ -90,8 +96,8 @@ def importance_weighted_nll(
 
 
 def label_bounds(
-    model: GenerativeModel, images: np.ndarray, indices: np.ndarray, samples: int, seed: int
-) -> np.ndarray:
+    model: GenerativeModel, images: Images, indices: Integer[np.ndarray, " count"], samples: int, seed: int
+) -> Float64[np.ndarray, "count classes"]:
     """`importance_weighted_nll` of each image with every label that the model knows, shape (count, classes).
 
     By Bayes' rule the lowest one names the class. An image has the same noise under all labels.
@@ -101,7 +107,7 @@ def label_bounds(
     return np.stack(bounds, axis=1)
 
 
-def exact_nll(model: GenerativeModel, images: np.ndarray, points: int) -> np.ndarray:
+def exact_nll(model: GenerativeModel, images: Images, points: int) -> Float64[np.ndarray, " count"]:
     """NLL of a model with two latent dimensions by a sum over a grid of `points` × `points`, shape (count,).
 
     The grid spans all posteriors of `images` (their means and three standard deviations), at least ±4.5.
@@ -126,7 +132,7 @@ def has_grid(model: GenerativeModel) -> bool:
     return model.latent_dim == model.noise_dim == 2
 
 
-def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> int:
+def active_units(z_mean: Float[np.ndarray, "count latent_dim"], threshold: float = 0.01) -> int:
     """Latent dimensions whose posterior mean varies over images by more than `threshold` (Burda et al. 2015)."""
     return int((z_mean.var(axis=0) > threshold).sum())
 
@@ -143,7 +149,7 @@ class LogJoint(keras.Model):
         self.model = model
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: tuple[Tensor, Tensor, Tensor, Tensor]) -> Float[Tensor, "count samples"]:
         images, z_mean, z_log_var, noise = inputs
         count, samples = ops.shape(noise)[:2]
         repeated = (ops.repeat(each, samples, axis=0) for each in (z_mean, z_log_var))
@@ -154,7 +160,9 @@ class LogJoint(keras.Model):
         return log_prior - self.model.likelihood.nll(images[:, None], logits)
 
 
-def _log_joint_of(model: GenerativeModel, rows: int) -> Callable[[tuple[np.ndarray, ...]], np.ndarray]:
+def _log_joint_of(
+    model: GenerativeModel, rows: int
+) -> Callable[[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], np.ndarray]:
     """`LogJoint` as a function of arrays, compiled where that many `rows` of z repay it.
 
     XLA is quick at dense networks and slow at convolutions on a CPU (benchmarks/nll.md).
@@ -166,6 +174,6 @@ def _log_joint_of(model: GenerativeModel, rows: int) -> Callable[[tuple[np.ndarr
     return log_joint.predict_on_batch
 
 
-def _log_normal(z: np.ndarray) -> np.ndarray:
+def _log_normal(z: Float[np.ndarray, "*rows noise_dim"]) -> Float[np.ndarray, "*rows"]:
     """log N(z; 0, I) over the last axis."""
     return -0.5 * (z**2 + np.float32(LOG_2PI)).sum(axis=-1)

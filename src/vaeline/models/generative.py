@@ -7,10 +7,11 @@ image, N(z_mean, exp(z_log_var)); the others follow from the image. A model with
 from typing import Any
 
 import keras
-import numpy as np
+from jaxtyping import Float, Integer
 
 from vaeline.data.prepared import mean_image
 from vaeline.images.spec import ImageSpec, with_image
+from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.likelihoods.build import build_likelihood
 from vaeline.models.networks import initialize_output_bias
 from vaeline.params.model import ModelParams
@@ -39,7 +40,7 @@ class GenerativeModel(keras.Model):
         image: ImageSpec | dict[str, int],
         classes: int = 1,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**{"name": "model", **kwargs})
         self.params = ModelParams.model_validate(params)
@@ -78,54 +79,74 @@ class GenerativeModel(keras.Model):
         named = "" if prior == "normal" else f", {prior} prior"
         return f"{self.params.kind}, {self.params.architecture}, {self.params.latent_dim}-D{named}"
 
-    def inputs(self, images, labels):
+    def inputs(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None
+    ) -> Any:
         """What the model is called with for these images and their labels."""
         return images
 
-    def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def initialize(self, images: ByteImages, labels: Labels) -> None:
         """Start from the training images (count, height, width, channels) uint8: the decoder's bias at their mean."""
         initialize_output_bias(self.decoder, mean_image(images), self.likelihood)
 
-    def complete(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def complete(self, images: ByteImages, labels: Labels) -> None:
         """Fit what is fitted after training, to training images (count, height, width, channels) uint8."""
 
-    def encode(self, images, labels=None):
+    def encode(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
         """`z_mean` (batch, latent_dim) and `z_log_var` (batch, noise_dim) of images; labels are guessed if need be."""
         raise NotImplementedError
 
-    def reparameterize(self, z_mean, z_log_var, noise):
+    def reparameterize(
+        self,
+        z_mean: Float[Tensor, "*#batch latent_dim"],
+        z_log_var: Float[Tensor, "*#batch noise_dim"],
+        noise: Float[Tensor, "*#batch noise_dim"],
+    ) -> Float[Tensor, "*#batch latent_dim"]:
         """z (…, latent_dim) from what `encode` gave and standard normal `noise` (…, noise_dim)."""
         raise NotImplementedError
 
-    def decode_logits(self, z):
+    def decode_logits(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width parameters"]:
         """Latents (batch, latent_dim) to logits (batch, height, width, channels · parameters of the likelihood)."""
         return self.decoder(z, training=False)
 
-    def decode(self, z):
+    def decode(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width channels"]:
         """Latents (batch, latent_dim) to expected images (batch, height, width, channels) in [0, 1]."""
         return self.likelihood.mean(self.decode_logits(z))
 
-    def reconstruct(self, images, labels=None):
+    def reconstruct(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch height width channels"]:
         """Images to the expected images of their `z_mean`, both (batch, height, width, channels)."""
         return self.decode(self.encode(images, labels)[0])
 
-    def log_prior(self, z):
+    def log_prior(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         """log p(z), shape (batch,), in nats."""
         return self.prior.log_prob(z)
 
-    def rate(self, z, z_mean, z_log_var):
+    def rate(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         """KL(q(z|x) ‖ p(z)) of each image, shape (batch,): in closed form, or estimated by its one draw z."""
         return self.prior.kl(z, z_mean, z_log_var)
 
-    def draw_latents(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+    def draw_latents(
+        self, n: int, seed: int, temperature: float = 1.0, label: int | None = None
+    ) -> Float[Tensor, "{n} latent_dim"]:
         """`n` latents (n, latent_dim) from the prior; of one class, where the model knows classes."""
         return self.prior.sample(n, seed, temperature)
 
-    def sample(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+    def sample(
+        self, n: int, seed: int, temperature: float = 1.0, label: int | None = None
+    ) -> Float[Tensor, "{n} height width channels"]:
         """`n` expected images (n, height, width, channels) of latents drawn from the prior."""
         return self.decode(self.draw_latents(n, seed, temperature, label))
 
-    def measure(self, *values) -> None:
+    def measure(self, *values: Float[Tensor, " batch"]) -> None:
         """Take the values (batch,) of what is `measured` into its means."""
         for mean, value in zip(self.means, values, strict=True):
             mean.update_state(value)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
+from jaxtyping import Float
 from keras import layers
 
 from vaeline.images.spec import ImageSpec
@@ -70,7 +71,9 @@ def grid_shape(image: ImageSpec) -> tuple[int, int]:
     return _quarter(image.height), _quarter(image.width)
 
 
-def initialize_output_bias(decoder: keras.Model, mean_image: np.ndarray, likelihood: Likelihood) -> None:
+def initialize_output_bias(
+    decoder: keras.Model, mean_image: Float[np.ndarray, "height width channels"], likelihood: Likelihood
+) -> None:
     """Start the decoder at the training mean: the bias of `logits` becomes the likelihood's logits of the mean.
 
     A dense layer has one bias for each number and gets the mean image (height, width, channels), a convolution gets
@@ -92,7 +95,7 @@ def _quarter(side: int) -> int:
     return -(-side // 4)
 
 
-def _normalized(features, params: ModelParams, name: str):
+def _normalized(features: keras.KerasTensor, params: ModelParams, name: str) -> keras.KerasTensor:
     if params.normalization == "batch":
         return layers.BatchNormalization(name=f"{name}_normalization")(features)
     if params.normalization == "layer":
@@ -100,25 +103,25 @@ def _normalized(features, params: ModelParams, name: str):
     return features
 
 
-def _finish(features, params: ModelParams, name: str):
+def _finish(features: keras.KerasTensor, params: ModelParams, name: str) -> keras.KerasTensor:
     """Normalization, activation and dropout after the layer of weights called `name`."""
     features = _normalized(features, params, name)
     features = layers.Activation(params.activation, name=f"{name}_activation")(features)
     return layers.Dropout(params.dropout, name=f"{name}_dropout")(features) if params.dropout else features
 
 
-def _dense(features, units: int, params: ModelParams, name: str):
+def _dense(features: keras.KerasTensor, units: int, params: ModelParams, name: str) -> keras.KerasTensor:
     return _finish(layers.Dense(units, name=name)(features), params, name)
 
 
-def _residual(features, params: ModelParams):
+def _residual(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     for index in range(params.depth):
         branch = _dense(features, params.width, params, f"residual_{index}")
         features = layers.Add(name=f"residual_{index}_sum")([features, branch])
     return features
 
 
-def _residual_blocks(features, filters: int, params: ModelParams, name: str):
+def _residual_blocks(features: keras.KerasTensor, filters: int, params: ModelParams, name: str) -> keras.KerasTensor:
     """Blocks of two 3 × 3 convolutions each, activation first (He et al. 2016, arXiv:1603.05027)."""
     for index in range(params.depth):
         branch = features
@@ -130,40 +133,40 @@ def _residual_blocks(features, filters: int, params: ModelParams, name: str):
     return features
 
 
-def _dense_logits(features, shape: Shape):
+def _dense_logits(features: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
     """One logit for each number of the shape, by a dense layer."""
     return layers.Reshape(shape, name="images")(layers.Dense(math.prod(shape), name="logits")(features))
 
 
-def _cropped(features, shape: Shape):
+def _cropped(features: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
     """Features (batch, height, width, channels) without what lies beyond the shape at the bottom and at the right."""
     below, beside = (have - wanted for have, wanted in zip(features.shape[1:3], shape[:2], strict=True))
     return layers.Cropping2D(((0, below), (0, beside)), name="crop")(features) if below or beside else features
 
 
-def _encode_mlp(images, params: ModelParams):
+def _encode_mlp(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     features = layers.Flatten(name="pixels")(images)
     for index, units in enumerate(MLP_UNITS):
         features = _dense(features, units, params, f"dense_{index}")
     return features
 
 
-def _decode_mlp(features, params: ModelParams, shape: Shape):
+def _decode_mlp(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     for index, units in enumerate(reversed(MLP_UNITS)):
         features = _dense(features, units, params, f"dense_{index}")
     return _dense_logits(features, shape)
 
 
-def _encode_resmlp(images, params: ModelParams):
+def _encode_resmlp(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     features = layers.Flatten(name="pixels")(images)
     return _residual(_dense(features, params.width, params, "entry"), params)
 
 
-def _decode_resmlp(features, params: ModelParams, shape: Shape):
+def _decode_resmlp(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     return _dense_logits(_residual(_dense(features, params.width, params, "entry"), params), shape)
 
 
-def _encode_conv_grid(images, params: ModelParams):
+def _encode_conv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     features = images
     for index, filters in enumerate(CONV_FILTERS):
         name = f"conv_{index}"
@@ -172,12 +175,12 @@ def _encode_conv_grid(images, params: ModelParams):
     return features
 
 
-def _encode_conv(images, params: ModelParams):
+def _encode_conv(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     grid = _encode_conv_grid(images, params)
     return _dense(layers.Flatten(name="grid")(grid), CONV_UNITS, params, "dense")
 
 
-def _decode_conv_grid(features, params: ModelParams, shape: Shape):
+def _decode_conv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     for index, filters in enumerate(reversed(CONV_FILTERS)):
         name = f"conv_{index}"
         features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
@@ -185,13 +188,13 @@ def _decode_conv_grid(features, params: ModelParams, shape: Shape):
     return _cropped(layers.Conv2DTranspose(shape[2], 3, padding="same", name="logits")(features), shape)
 
 
-def _decode_conv(features, params: ModelParams, shape: Shape):
+def _decode_conv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     grid = (_quarter(shape[0]), _quarter(shape[1]), CONV_FILTERS[-1])
     features = _dense(features, math.prod(grid), params, "dense")
     return _decode_conv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 
 
-def _encode_resconv_grid(images, params: ModelParams):
+def _encode_resconv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     features = images
     for index, filters in enumerate((params.width, 2 * params.width)):
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=f"down_{index}")(features)
@@ -199,11 +202,11 @@ def _encode_resconv_grid(images, params: ModelParams):
     return _finish(features, params, "grid")
 
 
-def _encode_resconv(images, params: ModelParams):
+def _encode_resconv(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     return layers.Flatten(name="grid")(_encode_resconv_grid(images, params))
 
 
-def _decode_resconv_grid(features, params: ModelParams, shape: Shape):
+def _decode_resconv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158): JAX is slow at transposed ones on a CPU."""
     height, width = _quarter(shape[0]), _quarter(shape[1])
     features = layers.Conv2D(2 * params.width, 3, padding="same", name="entry")(features)
@@ -215,13 +218,13 @@ def _decode_resconv_grid(features, params: ModelParams, shape: Shape):
     return _cropped(_spread(logits, 2 * height, 2 * width, shape[2], "spread_1"), shape)
 
 
-def _decode_resconv(features, params: ModelParams, shape: Shape):
+def _decode_resconv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     grid = (_quarter(shape[0]), _quarter(shape[1]), params.width)
     features = layers.Dense(math.prod(grid), name="dense")(features)
     return _decode_resconv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 
 
-def _spread(features, height: int, width: int, channels: int, name: str):
+def _spread(features: keras.KerasTensor, height: int, width: int, channels: int, name: str) -> keras.KerasTensor:
     """(…, height, width, 4 · channels) to (…, 2 · height, 2 · width, channels), rearranged."""
     features = layers.Reshape((height, width, 2, 2, channels), name=f"{name}_parts")(features)
     features = layers.Permute((1, 3, 2, 4, 5), name=f"{name}_order")(features)

@@ -10,10 +10,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float
 from keras import layers, ops
 from sklearn.mixture import GaussianMixture
 
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import Images, Tensor
 from vaeline.params.model import PriorParams
 
 LOG_2PI = math.log(2 * math.pi)
@@ -21,12 +23,18 @@ SCALE_BOUND = 2.0
 REGULARIZATION = 1e-4
 
 
-def log_normal(z, mean=0.0, log_var=0.0):
+def log_normal(
+    z: Float[Tensor, "*#batch dim"],
+    mean: Float[Tensor, "*#batch dim"] | float = 0.0,
+    log_var: Float[Tensor, "*#batch dim"] | float = 0.0,
+) -> Float[Tensor, "*#batch"]:
     """log N(z; mean, exp(log_var)) over the last axis."""
     return -0.5 * ops.sum(ops.square(z - mean) * ops.exp(-log_var) + log_var + LOG_2PI, axis=-1)
 
 
-def kl_by_latent(z_mean, z_log_var):
+def kl_by_latent(
+    z_mean: Float[Tensor, "batch noise_dim"], z_log_var: Float[Tensor, "batch noise_dim"]
+) -> Float[Tensor, "batch noise_dim"]:
     """KL(q(z_j|x) ‖ N(0, 1)) of each latent, shape (batch, latent_dim), in nats (arXiv:1312.6114, appendix B)."""
     return -0.5 * (1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var))
 
@@ -38,19 +46,24 @@ class Prior(layers.Layer):
         super().__init__(name="prior")
         self.built = True
 
-    def log_prob(self, z):
+    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         raise NotImplementedError
 
-    def sample(self, n: int, seed: int, temperature: float):
+    def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         raise NotImplementedError
 
-    def kl(self, z, z_mean, z_log_var):
+    def kl(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         return log_normal(z, z_mean, z_log_var) - self.log_prob(z)
 
-    def initialize(self, images: np.ndarray, rng: np.random.Generator) -> None:
+    def initialize(self, images: Images, rng: np.random.Generator) -> None:
         """Start from training images (count, height, width, channels) in [0, 1]."""
 
-    def fit(self, z: np.ndarray, seed: int) -> None:
+    def fit(self, z: Float[np.ndarray, "count latent_dim"], seed: int) -> None:
         """Fit what is fitted after training to draws (count, latent_dim) from the aggregated posterior."""
 
 
@@ -61,13 +74,18 @@ class StandardNormal(Prior):
         super().__init__()
         self.latent_dim = latent_dim
 
-    def log_prob(self, z):
+    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         return log_normal(z)
 
-    def sample(self, n: int, seed: int, temperature: float):
+    def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         return temperature * keras.random.normal((n, self.latent_dim), seed=seed)
 
-    def kl(self, z, z_mean, z_log_var):
+    def kl(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         return ops.sum(kl_by_latent(z_mean, z_log_var), axis=-1)
 
 
@@ -84,25 +102,25 @@ class VampPrior(Prior):
             shape=(components, *image.shape), initializer="zeros", name="pseudo_inputs"
         )
 
-    def initialize(self, images: np.ndarray, rng: np.random.Generator) -> None:
+    def initialize(self, images: Images, rng: np.random.Generator) -> None:
         components = self.pseudo_logits.shape[0]
         chosen = np.clip(images[rng.choice(len(images), components, replace=len(images) < components)], 0.02, 0.98)
         self.pseudo_logits.assign(np.log(chosen) - np.log1p(-chosen))
 
-    def load_own_variables(self, store) -> None:
+    def load_own_variables(self, store: Any) -> None:
         """Archives that were made before images had channels hold pseudo-inputs without that axis."""
         self.pseudo_logits.assign(np.reshape(store["0"], self.pseudo_logits.shape))
 
-    def pseudo_inputs(self):
+    def pseudo_inputs(self) -> Float[Tensor, "components height width channels"]:
         """Images (components, height, width, channels) in (0, 1)."""
         return ops.sigmoid(self.pseudo_logits)
 
-    def log_prob(self, z):
+    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         z_mean, z_log_var = self.encoder(self.pseudo_inputs())
         log_components = log_normal(z[:, None], z_mean[None], z_log_var[None])
         return ops.logsumexp(log_components, axis=1) - math.log(self.pseudo_logits.shape[0])
 
-    def sample(self, n: int, seed: int, temperature: float):
+    def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         z_mean, z_log_var = self.encoder(self.pseudo_inputs(), training=False)
         generator = keras.random.SeedGenerator(seed)
         chosen = keras.random.randint((n,), 0, self.pseudo_logits.shape[0], seed=generator)
@@ -124,14 +142,16 @@ class FlowPrior(Prior):
         self.latent_dim = latent_dim
         self.couplings = [self._coupling(index, width) for index in range(coupling_layers)]
 
-    def log_prob(self, z):
+    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         noise, log_determinant = self.to_noise(z)
         return log_normal(noise) + log_determinant
 
-    def sample(self, n: int, seed: int, temperature: float):
+    def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         return self.from_noise(temperature * keras.random.normal((n, self.latent_dim), seed=seed))
 
-    def to_noise(self, z):
+    def to_noise(
+        self, z: Float[Tensor, "batch latent_dim"]
+    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, " batch"]]:
         """What N(0, I) would have to draw for z, and log |det ∂noise/∂z|, shape (batch,)."""
         log_determinant = 0.0
         for coupling in self.couplings:
@@ -142,7 +162,7 @@ class FlowPrior(Prior):
             log_determinant = log_determinant + ops.sum(log_scale, axis=1)
         return z, log_determinant
 
-    def from_noise(self, noise):
+    def from_noise(self, noise: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch latent_dim"]:
         """The inverse of `to_noise`."""
         z = noise
         for coupling in reversed(self.couplings):
@@ -152,7 +172,9 @@ class FlowPrior(Prior):
             z = ops.concatenate([read, (changed - shift) * ops.exp(-log_scale)], axis=1)
         return z
 
-    def _affine(self, coupling: keras.Model, read):
+    def _affine(
+        self, coupling: keras.Model, read: Float[Tensor, "batch kept"]
+    ) -> tuple[Float[Tensor, "batch changed"], Float[Tensor, "batch changed"]]:
         raw, shift = coupling(read)
         return SCALE_BOUND * ops.tanh(raw / SCALE_BOUND), shift
 
@@ -176,7 +198,7 @@ class MixturePrior(Prior):
         super().__init__()
         self.latent_dim = latent_dim
 
-        def fixed(shape: tuple[int, ...], name: str):
+        def fixed(shape: tuple[int, ...], name: str) -> keras.Variable:
             return self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
 
         self.log_weights = fixed((components,), "log_weights")
@@ -185,7 +207,7 @@ class MixturePrior(Prior):
         self.log_weights.assign(np.full(components, -math.log(components)))
         self.precision_roots.assign(np.tile(np.eye(latent_dim), (components, 1, 1)))
 
-    def fit(self, z: np.ndarray, seed: int) -> None:
+    def fit(self, z: Float[np.ndarray, "count latent_dim"], seed: int) -> None:
         components = min(self.log_weights.shape[0], len(z) // 2)
         if not components:
             return
@@ -198,12 +220,12 @@ class MixturePrior(Prior):
         roots = [mixture.precisions_cholesky_, np.tile(np.eye(z.shape[1]), (unused, 1, 1))]
         self.precision_roots.assign(np.concatenate(roots))
 
-    def log_prob(self, z):
+    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         whitened = ops.einsum("nkf,kfg->nkg", z[:, None] - self.centers, self.precision_roots)
         log_determinants = ops.sum(ops.log(ops.diagonal(self.precision_roots, axis1=1, axis2=2)), axis=1)
         return ops.logsumexp(self.log_weights + log_determinants + log_normal(whitened), axis=1)
 
-    def sample(self, n: int, seed: int, temperature: float):
+    def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         generator = keras.random.SeedGenerator(seed)
         chosen = keras.random.categorical(self.log_weights[None], n, seed=generator)[0]
         noise = keras.random.normal((n, self.latent_dim), seed=generator)
@@ -222,27 +244,40 @@ class LabelledPrior(Prior):
         super().__init__()
         self.classes = classes
 
-    def log_given(self, latents, label):
+    def log_given(
+        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, " batch"]:
         """log p(latents|label), shape (batch,), in nats."""
         raise NotImplementedError
 
-    def draw(self, label, seed: int, temperature: float):
+    def draw(
+        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
+    ) -> Float[Tensor, "batch noise_dim"]:
         """Latents (n, latent_dim) of one-hot labels (n, classes)."""
         raise NotImplementedError
 
-    def log_prob(self, z):
+    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         return self.log_given(*self.split(z)) - math.log(self.classes)
 
-    def kl(self, z, z_mean, z_log_var):
+    def kl(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         return log_normal(self.split(z)[0], self.split(z_mean)[0], z_log_var) - self.log_prob(z)
 
-    def sample(self, n: int, seed: int, temperature: float, label: int | None = None):
+    def sample(
+        self, n: int, seed: int, temperature: float, label: int | None = None
+    ) -> Float[Tensor, "{n} latent_dim"]:
         """Draws of one class, or of random ones."""
         labels = np.random.default_rng(seed).integers(self.classes, size=n) if label is None else np.full(n, label)
         told = ops.one_hot(labels, self.classes)
         return ops.concatenate([self.draw(told, seed, temperature), told], axis=1)
 
-    def split(self, z):
+    def split(
+        self, z: Float[Tensor, "batch latent_dim"]
+    ) -> tuple[Float[Tensor, "batch noise_dim"], Float[Tensor, "batch classes"]]:
         """Latents and one-hot labels of z."""
         return z[:, : -self.classes], z[:, -self.classes :]
 
@@ -254,13 +289,22 @@ class SameForAllLabels(LabelledPrior):
         super().__init__(classes)
         self.latents = latents
 
-    def log_given(self, latents, label):
+    def log_given(
+        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, " batch"]:
         return self.latents.log_prob(latents)
 
-    def draw(self, label, seed: int, temperature: float):
+    def draw(
+        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
+    ) -> Float[Tensor, "batch noise_dim"]:
         return self.latents.sample(len(label), seed, temperature)
 
-    def kl(self, z, z_mean, z_log_var):
+    def kl(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         return self.latents.kl(self.split(z)[0], self.split(z_mean)[0], z_log_var) + math.log(self.classes)
 
 
@@ -272,20 +316,31 @@ class NormalByLabel(LabelledPrior):
         self.centers = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="centers")
         self.log_vars = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="log_vars")
 
-    def log_given(self, latents, label):
+    def log_given(
+        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, " batch"]:
         return log_normal(latents, *self._of(label))
 
-    def draw(self, label, seed: int, temperature: float):
+    def draw(
+        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
+    ) -> Float[Tensor, "batch noise_dim"]:
         mean, log_var = self._of(label)
         return mean + temperature * ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=seed)
 
-    def kl(self, z, z_mean, z_log_var):
+    def kl(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         latents, label = self.split(z_mean)
         mean, log_var = self._of(label)
         standard = (latents - mean) * ops.exp(-0.5 * log_var)
         return ops.sum(kl_by_latent(standard, z_log_var - log_var), axis=-1) + math.log(self.classes)
 
-    def _of(self, label):
+    def _of(
+        self, label: Float[Tensor, "batch classes"]
+    ) -> tuple[Float[Tensor, "batch noise_dim"], Float[Tensor, "batch noise_dim"]]:
         return ops.matmul(label, self.centers), ops.matmul(label, self.log_vars)
 
 
@@ -296,15 +351,19 @@ class MixtureByLabel(LabelledPrior):
         super().__init__(classes)
         self.by_class = [MixturePrior(latent_dim, components) for _ in range(classes)]
 
-    def log_given(self, latents, label):
+    def log_given(
+        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, " batch"]:
         each = ops.stack([prior.log_prob(latents) for prior in self.by_class], axis=1)
         return ops.sum(label * each, axis=1)
 
-    def draw(self, label, seed: int, temperature: float):
+    def draw(
+        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
+    ) -> Float[Tensor, "batch noise_dim"]:
         each = ops.stack([prior.sample(len(label), seed, temperature) for prior in self.by_class], axis=1)
         return ops.sum(label[..., None] * each, axis=1)
 
-    def fit(self, z: np.ndarray, seed: int) -> None:
+    def fit(self, z: Float[np.ndarray, "count latent_dim"], seed: int) -> None:
         latents, label = self.split(z)
         for index, prior in enumerate(self.by_class):
             prior.fit(latents[label[:, index] == 1], seed)

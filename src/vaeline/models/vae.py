@@ -4,18 +4,26 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float, Integer
 from keras import ops
 
 from vaeline.images.arrays import binarize, to_unit
+from vaeline.images.spec import ImageSpec
+from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_decoder, build_encoder
 from vaeline.models.priors import Prior, StandardNormal, build_prior, kl_by_latent
+from vaeline.params.model import ModelParams
 
 FITTED_IMAGES = 20_000
 ROWS_AT_ONCE = 1000
 
 
-def reparameterize(z_mean, z_log_var, noise):
+def reparameterize(
+    z_mean: Float[Tensor, "*#batch noise_dim"],
+    z_log_var: Float[Tensor, "*#batch noise_dim"],
+    noise: Float[Tensor, "*#batch noise_dim"],
+) -> Float[Tensor, "*#batch noise_dim"]:
     """z = z_mean + exp(z_log_var / 2) · noise, all (batch, latent_dim) (arXiv:1312.6114, section 2.4)."""
     return z_mean + ops.exp(0.5 * z_log_var) * noise
 
@@ -30,7 +38,14 @@ class VAE(GenerativeModel):
     fitted after training.
     """
 
-    def __init__(self, params, image, classes=1, seed=0, **kwargs):
+    def __init__(
+        self,
+        params: ModelParams | dict[str, Any],
+        image: ImageSpec | dict[str, int],
+        classes: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
         super().__init__(params, image, classes, seed, **kwargs)
         self.encoder = self._build_encoder()
         self.decoder = build_decoder(self.params, self.image, self.latent_dim, self.likelihood.parameters)
@@ -38,13 +53,13 @@ class VAE(GenerativeModel):
         self.training_prior = self._build_standard_prior() if self.params.prior.kind == "mixture" else self.prior
         self.noise_generator = keras.random.SeedGenerator(seed)
 
-    def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def initialize(self, images: ByteImages, labels: Labels) -> None:
         super().initialize(images, labels)
         rng = np.random.default_rng(self.seed)
         some = images[np.sort(rng.permutation(len(images))[:FITTED_IMAGES])]
         self.prior.initialize(to_unit(some), rng)
 
-    def complete(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def complete(self, images: ByteImages, labels: Labels) -> None:
         if self.prior is self.training_prior:
             return
         rng = np.random.default_rng(self.seed)
@@ -59,13 +74,22 @@ class VAE(GenerativeModel):
             z.append(ops.convert_to_numpy(self.reparameterize(z_mean, z_log_var, noise)))
         self.prior.fit(np.concatenate(z), self.seed)
 
-    def encode(self, images, labels=None):
+    def encode(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
         return tuple(self.encoder(images, training=False))
 
-    def reparameterize(self, z_mean, z_log_var, noise):
+    def reparameterize(
+        self,
+        z_mean: Float[Tensor, "*#batch latent_dim"],
+        z_log_var: Float[Tensor, "*#batch noise_dim"],
+        noise: Float[Tensor, "*#batch noise_dim"],
+    ) -> Float[Tensor, "*#batch latent_dim"]:
         return reparameterize(z_mean, z_log_var, noise)
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: Float[Tensor, "batch height width channels"], training: bool | None = None
+    ) -> dict[str, Tensor]:
         z_mean, z_log_var = self.encoder(inputs)
         noise = keras.random.normal(ops.shape(z_log_var), seed=self.noise_generator)
         z = self.reparameterize(z_mean, z_log_var, noise)
@@ -81,7 +105,13 @@ class VAE(GenerativeModel):
         weight = self.kl_weight if training else 1.0
         return ops.mean(reconstruction) + self.kl_cost(kl, z_mean, z_log_var, weight)
 
-    def kl_cost(self, kl, z_mean, z_log_var, weight):
+    def kl_cost(
+        self,
+        kl: Float[Tensor, " batch"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+        weight: Tensor,
+    ) -> Float[Tensor, ""]:
         """What the loss asks for the KL (batch,) of the posteriors: a scalar; `weight` is how far the warm-up is."""
         beta, free_bits, capacity = self.params.beta, self.params.free_bits, self.params.capacity
         if capacity:

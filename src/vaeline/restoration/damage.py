@@ -4,22 +4,24 @@ Images are float32 (count, height, width, channels) in [0, 1].
 """
 
 import numpy as np
+from jaxtyping import Bool, Integer
 from scipy.ndimage import median_filter
 
 from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import Images
 
 MEDIAN_SIDE = 3
 HOLE_GREY = 0.5
 
 
-def add_noise(images: np.ndarray, sigma: float, seed: int) -> np.ndarray:
+def add_noise(images: Images, sigma: float, seed: int) -> Images:
     """Images with Gaussian noise of standard deviation `sigma`, cut off at 0 and 1."""
     noise = np.random.default_rng(seed).standard_normal(images.shape, dtype="float32")
     return np.clip(images + np.float32(sigma) * noise, 0, 1)
 
 
-def box_mask(images: np.ndarray, side: int, seed: int) -> np.ndarray:
+def box_mask(images: Images, side: int, seed: int) -> Bool[np.ndarray, "count height width 1"]:
     """A square hole of `side` pixels at a random place in each image's middle half: (count, height, width, 1), bool."""
     count, height, width, _ = images.shape
     side = min(side, height, width)
@@ -32,17 +34,17 @@ def box_mask(images: np.ndarray, side: int, seed: int) -> np.ndarray:
     return inside[..., None]
 
 
-def cut_out(images: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def cut_out(images: Images, missing: Bool[np.ndarray, "#count height width #channels"]) -> Images:
     """Images with their `missing` pixels grey, so that the hole shows on ink and on paper."""
     return np.where(missing, np.float32(HOLE_GREY), images)
 
 
-def median_filtered(images: np.ndarray) -> np.ndarray:
+def median_filtered(images: Images) -> Images:
     """Each channel of each pixel as the median of its 3×3 neighbourhood."""
     return median_filter(images, size=(1, MEDIAN_SIDE, MEDIAN_SIDE, 1), mode="nearest")
 
 
-def _places(rng: np.random.Generator, count: int, length: int, side: int) -> np.ndarray:
+def _places(rng: np.random.Generator, count: int, length: int, side: int) -> Integer[np.ndarray, " {count}"]:
     center = (length - side) / 2
     spread = min(length // 8, center)
     return np.rint(center + rng.uniform(-spread, spread, count)).astype(int)

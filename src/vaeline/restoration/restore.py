@@ -8,9 +8,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Bool, Float, Float32
 from keras import ops
 
 from vaeline.evaluation.inference import decode, encode
+from vaeline.images.types import Images, Tensor
 from vaeline.models.generative import GenerativeModel
 from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
 
@@ -22,19 +24,17 @@ CANDIDATE_SEED = 1
 PIXEL_SIGMA = 0.25
 
 
-def denoise(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
+def denoise(model: GenerativeModel, images: Images) -> Images:
     """The expected images of the likeliest latents: images without what the latent space cannot express."""
     return decode(model, likeliest_latents(model, images, np.ones(images.shape[1:], bool)))
 
 
-def inpaint(model: GenerativeModel, images: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def inpaint(model: GenerativeModel, images: Images, missing: Bool[np.ndarray, "*#places"]) -> Images:
     """Images whose `missing` pixels are filled in; others stay. `missing`: bool (height, width, 1), or one an image."""
     return np.where(missing, decode(model, likeliest_latents(model, images, ~missing)), images)
 
 
-def show_restoration(
-    model: GenerativeModel, images: np.ndarray, sigma: float, box: int, seed: int
-) -> dict[str, np.ndarray]:
+def show_restoration(model: GenerativeModel, images: Images, sigma: float, box: int, seed: int) -> dict[str, Images]:
     """Images with noise of deviation `sigma`, and with a hole of `box` pixels, before and after, by what they are."""
     noisy, missing = add_noise(images, sigma, seed), box_mask(images, box, seed)
     holed = cut_out(images, missing)
@@ -48,7 +48,9 @@ def show_restoration(
     }
 
 
-def likeliest_latents(model: GenerativeModel, images: np.ndarray, known: np.ndarray) -> np.ndarray:
+def likeliest_latents(
+    model: GenerativeModel, images: Images, known: Bool[np.ndarray, "*#places"]
+) -> Float[np.ndarray, "count latent_dim"]:
     """argmin over z of ‖x − decode(z)‖² / (2 · 0.25²) − log p(z) over the `known` pixels, shape (count, latent_dim).
 
     The mode of the posterior under Gaussian pixels, by Adam on what of z is random. Squared error, whatever the model's
@@ -69,7 +71,7 @@ def likeliest_latents(model: GenerativeModel, images: np.ndarray, known: np.ndar
 class LatentSearch(keras.Model):
     """The random entries of latents (count, latent_dim) as the only weights to train; the model stays as it is."""
 
-    def __init__(self, model: GenerativeModel, start: np.ndarray):
+    def __init__(self, model: GenerativeModel, start: Float[np.ndarray, "count latent_dim"]):
         super().__init__()
         self.decode, self.log_prior = model.decode, model.log_prior
         self.z = self.add_weight(shape=(len(start), model.noise_dim), initializer="zeros", name="z")
@@ -77,11 +79,11 @@ class LatentSearch(keras.Model):
         self.rest = start[:, model.noise_dim :]
         self.built = True
 
-    def latents(self):
+    def latents(self) -> Float[Tensor, "count latent_dim"]:
         """All entries (count, latent_dim)."""
         return ops.concatenate([self.z, self.rest], axis=1)
 
-    def call(self, batch):
+    def call(self, batch: dict[str, Tensor]) -> Float[Tensor, "count height width channels"]:
         return batch["known"] * ops.square(batch["images"] - self.decode(self.latents()))
 
     def compute_loss(
@@ -90,7 +92,9 @@ class LatentSearch(keras.Model):
         return ops.sum(y_pred) / (2 * PIXEL_SIGMA**2) - ops.sum(self.log_prior(self.latents()))
 
 
-def _best_starts(model: GenerativeModel, images: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _best_starts(
+    model: GenerativeModel, images: Images, known: Float32[np.ndarray, "count height width channels"]
+) -> Float[np.ndarray, "count latent_dim"]:
     """For each image the nearest of `z_mean` and a thousand draws from the prior, (count, latent_dim)."""
     candidates = ops.convert_to_numpy(model.draw_latents(CANDIDATES, CANDIDATE_SEED))
     z_mean, _ = encode(model, images)

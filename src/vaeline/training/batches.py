@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Integer
 
 from vaeline.images.arrays import binarize, to_unit
 
@@ -17,7 +18,7 @@ class Examples(NamedTuple):
     labels: np.ndarray
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
+def epoch_order(count: int, seed: int, epoch: int) -> Integer[np.ndarray, " {count}"]:
     """The order in which `count` images are seen in `epoch`."""
     return np.random.default_rng([seed, epoch]).permutation(count)
 

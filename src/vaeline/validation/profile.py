@@ -114,11 +114,12 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
     classes = int(table["label"].max()) + 1
     shares = class_shares(table)
     by_class = table.groupby("label")
+    image = ImageSpec.of_shape(tuple(table[["height", "width", "channels"]].mode().iloc[0]))
     return Profile(
         name=name,
-        height=int(table["height"].mode()[0]),
-        width=int(table["width"].mode()[0]),
-        channels=int(table["channels"].mode()[0]),
+        height=image.height,
+        width=image.width,
+        channels=image.channels,
         dtype=str(table["dtype"].mode()[0]),
         rows=_row_bands(table),
         classes=classes,

@@ -36,7 +36,7 @@ def read_splits(path: Path, spec: ImageSpec) -> FoundSplits:
         return FoundSplits(prepared.splits, True, prepared.manifest)
     found = read_image_set(path, spec)
     own = Split(found.images, found.labels, np.arange(len(found.labels)))
-    if found.test_images is None:
+    if found.test_images is None or found.test_labels is None:
         splits = {"all": own}
     else:
         test = Split(found.test_images, found.test_labels, np.arange(len(found.test_labels)))

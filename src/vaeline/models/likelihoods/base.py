@@ -4,7 +4,10 @@ import math
 from abc import ABC, abstractmethod
 
 import numpy as np
+from jaxtyping import Float
 from keras import ops
+
+from vaeline.images.types import Tensor
 
 ROWS = (-2, -1)
 BIAS_BOUND = 5.0
@@ -23,25 +26,35 @@ class Likelihood(ABC):
     """How many values a channel of a pixel can have: 2 where pixels are binary, None where they have a density."""
 
     @abstractmethod
-    def mean(self, logits):
+    def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
         """The expected images (…, height, width, channels) in [0, 1]."""
 
-    def nll(self, images, logits):
+    def nll(
+        self,
+        images: Float[Tensor, "*#batch height width channels"],
+        logits: Float[Tensor, "*#batch height width parameters"],
+    ) -> Float[Tensor, "*#batch"]:
         """−log p(x|z) of each image, shape (…,); images and logits broadcast against each other."""
         return self.rows_nll(as_rows(images), as_rows(logits))
 
     @abstractmethod
-    def rows_nll(self, images, logits):
+    def rows_nll(
+        self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
+    ) -> Float[Tensor, "*#batch"]:
         """`nll` of images and logits (…, height, width · channels): the sum over the last two axes.
 
         Without an axis of channels, XLA adds the pixels of a grey image in the order of earlier versions.
         """
 
     @abstractmethod
-    def pairwise_nll(self, images, logits):
+    def pairwise_nll(
+        self,
+        images: Float[Tensor, "images height width channels"],
+        logits: Float[Tensor, "latents height width parameters"],
+    ) -> Float[Tensor, "images latents"]:
         """−log p(x|z) of each of (n, …) images under each of (m, …) logits, shape (n, m), by one matrix product."""
 
-    def initial_logits(self, mean: np.ndarray) -> np.ndarray:
+    def initial_logits(self, mean: Float[np.ndarray, "*place channels"]) -> Float[np.ndarray, "*place parameters"]:
         """Where a decoder starts: logits (…, channels · parameters) for the mean (…, channels) of the training images.
 
         Here logit(mean), clipped to ±5 (Burda et al. 2015, appendix).
@@ -51,12 +64,12 @@ class Likelihood(ABC):
         return np.log(probability) - np.log1p(-probability)
 
 
-def as_rows(values):
+def as_rows(values: Float[Tensor, "*batch height width channels"]) -> Float[Tensor, "*batch height numbers"]:
     """Images or logits (…, height, width, channels) as rows of pixels (…, height, width · channels)."""
     height, width, channels = values.shape[-3:]
     return ops.reshape(values, (*ops.shape(values)[:-3], height, width * channels))
 
 
-def flatten(images):
+def flatten(images: Float[Tensor, "count ..."]) -> Float[Tensor, "count numbers"]:
     """Images or logits (n, …) as (n, numbers of one)."""
     return ops.reshape(images, (ops.shape(images)[0], -1))

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from vaeline.images.types import Tensor
 from vaeline.models.likelihoods.gaussian import Gaussian
 
 LEAST_LOG_SIGMA = -6.0
@@ -17,6 +18,6 @@ class CalibratedGaussian(Gaussian, keras.layers.Layer):
         self.built = True
 
     @property
-    def log_sigma(self):
+    def log_sigma(self) -> Tensor:
         """log σ, held above its floor without a kink."""
         return LEAST_LOG_SIGMA + ops.softplus(self.raw_log_sigma - LEAST_LOG_SIGMA)

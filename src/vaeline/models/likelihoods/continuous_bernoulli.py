@@ -1,7 +1,9 @@
 """Pixels in [0, 1] with the density of a continuous Bernoulli (Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845)."""
 
+from jaxtyping import Float
 from keras import ops
 
+from vaeline.images.types import Tensor
 from vaeline.models.likelihoods.base import ROWS, as_rows
 from vaeline.models.likelihoods.bernoulli import Bernoulli
 
@@ -11,19 +13,25 @@ class ContinuousBernoulli(Bernoulli):
 
     levels = None
 
-    def mean(self, logits):
+    def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
         small = ops.abs(logits) < 1e-2
         safe = ops.where(small, 1.0, logits)
         return ops.where(small, 0.5 + logits / 12, 0.5 / ops.tanh(safe / 2) + 0.5 - 1 / safe)
 
-    def rows_nll(self, images, logits):
+    def rows_nll(
+        self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
+    ) -> Float[Tensor, "*#batch"]:
         return super().rows_nll(images, logits) - ops.sum(_log_normalizer(logits), axis=ROWS)
 
-    def pairwise_nll(self, images, logits):
+    def pairwise_nll(
+        self,
+        images: Float[Tensor, "images height width channels"],
+        logits: Float[Tensor, "latents height width parameters"],
+    ) -> Float[Tensor, "images latents"]:
         return super().pairwise_nll(images, logits) - ops.sum(_log_normalizer(as_rows(logits)), axis=ROWS)
 
 
-def _log_normalizer(logits):
+def _log_normalizer(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """log C(λ) of the continuous Bernoulli: log(logit / tanh(logit / 2)), which is log 2 at 0."""
     small = ops.abs(logits) < 1e-2
     safe = ops.where(small, 1.0, logits)

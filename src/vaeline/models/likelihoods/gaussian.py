@@ -2,8 +2,10 @@
 
 import math
 
+from jaxtyping import Float
 from keras import ops
 
+from vaeline.images.types import Tensor
 from vaeline.models.likelihoods.base import ROWS, Likelihood, flatten
 
 
@@ -13,14 +15,20 @@ class Gaussian(Likelihood):
     def __init__(self, sigma: float):
         self.log_sigma = math.log(sigma)
 
-    def mean(self, logits):
+    def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
         return ops.sigmoid(logits)
 
-    def rows_nll(self, images, logits):
+    def rows_nll(
+        self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
+    ) -> Float[Tensor, "*#batch"]:
         squared_error = ops.sum(ops.square(images - self.mean(logits)), axis=ROWS)
         return self._from_squared_error(squared_error, math.prod(images.shape[-2:]))
 
-    def pairwise_nll(self, images, logits):
+    def pairwise_nll(
+        self,
+        images: Float[Tensor, "images height width channels"],
+        logits: Float[Tensor, "latents height width parameters"],
+    ) -> Float[Tensor, "images latents"]:
         flat_images, means = flatten(images), flatten(self.mean(logits))
         squared_error = (
             ops.sum(ops.square(flat_images), axis=-1, keepdims=True)
@@ -29,7 +37,7 @@ class Gaussian(Likelihood):
         )
         return self._from_squared_error(squared_error, math.prod(images.shape[-3:]))
 
-    def _from_squared_error(self, squared_error, numbers: int):
+    def _from_squared_error(self, squared_error: Float[Tensor, "*batch"], numbers: int) -> Float[Tensor, "*batch"]:
         return 0.5 * squared_error * ops.exp(-2 * self.log_sigma) + numbers * (
             self.log_sigma + 0.5 * math.log(2 * math.pi)
         )

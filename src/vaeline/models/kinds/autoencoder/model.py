@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float, Integer
 from keras import ops
 
+from vaeline.images.types import Tensor
 from vaeline.models.networks import build_encoder
 from vaeline.models.vae import VAE
 
@@ -24,13 +26,22 @@ class Autoencoder(VAE):
     def noise_dim(self) -> int:
         return 0
 
-    def encode(self, images, labels=None):
+    def encode(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
         return self.encoder(images, training=False), np.zeros((len(images), 0), "float32")
 
-    def reparameterize(self, z_mean, z_log_var, noise):
+    def reparameterize(
+        self,
+        z_mean: Float[Tensor, "*#batch latent_dim"],
+        z_log_var: Float[Tensor, "*#batch noise_dim"],
+        noise: Float[Tensor, "*#batch noise_dim"],
+    ) -> Float[Tensor, "*#batch latent_dim"]:
         return z_mean
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: Float[Tensor, "batch height width channels"], training: bool | None = None
+    ) -> dict[str, Tensor]:
         z = self.encoder(inputs)
         return {"target": inputs, "z": z, "logits": self.decoder(z)}
 

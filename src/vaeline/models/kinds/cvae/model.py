@@ -5,8 +5,10 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float, Integer
 from keras import ops
 
+from vaeline.images.types import Tensor
 from vaeline.models.networks import build_encoder
 from vaeline.models.priors import MixtureByLabel, NormalByLabel, Prior, SameForAllLabels
 from vaeline.models.vae import VAE, reparameterize
@@ -34,19 +36,23 @@ class ConditionalVAE(VAE):
     def label_nats(self) -> float:
         return math.log(self.classes)
 
-    def inputs(self, images, labels):
+    def inputs(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None
+    ) -> Any:
         return {"images": images, "labels": labels}
 
-    def encode(self, images, labels=None):
+    def encode(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
         label = self.one_hot(self.guess(images) if labels is None else labels)
         z_mean, z_log_var = self.encoder([ops.convert_to_tensor(images), label], training=False)
         return ops.concatenate([z_mean, label], axis=1), z_log_var
 
-    def guess(self, images):
+    def guess(self, images: Float[Tensor, "batch height width channels"]) -> Integer[Tensor, " batch"]:
         """The label (batch,) of each image by Bayes' rule, all labels being equally likely: that of the lowest cost."""
         return ops.argmin(self.label_costs(images), axis=1)
 
-    def label_costs(self, images):
+    def label_costs(self, images: Float[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
         """Nats of each image under each label, shape (batch, classes): its −ELBO with z at `z_mean`, without noise."""
         count = len(images)
         repeated = ops.repeat(images, self.classes, axis=0)
@@ -54,14 +60,21 @@ class ConditionalVAE(VAE):
         costs = self.likelihood.nll(repeated, self.decode_logits(z_mean)) + self.rate(z_mean, z_mean, z_log_var)
         return ops.reshape(costs, (count, self.classes))
 
-    def reparameterize(self, z_mean, z_log_var, noise):
+    def reparameterize(
+        self,
+        z_mean: Float[Tensor, "*#batch latent_dim"],
+        z_log_var: Float[Tensor, "*#batch noise_dim"],
+        noise: Float[Tensor, "*#batch noise_dim"],
+    ) -> Float[Tensor, "*#batch latent_dim"]:
         latents = reparameterize(z_mean[..., : self.noise_dim], z_log_var, noise)
         return ops.concatenate([latents, z_mean[..., self.noise_dim :]], axis=-1)
 
-    def draw_latents(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+    def draw_latents(
+        self, n: int, seed: int, temperature: float = 1.0, label: int | None = None
+    ) -> Float[Tensor, "{n} latent_dim"]:
         return self.prior.sample(n, seed, temperature, label)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         label = self.one_hot(inputs["labels"])
         latents, z_log_var = self.encoder([inputs["images"], label])
         z_mean = ops.concatenate([latents, label], axis=1)
@@ -70,7 +83,7 @@ class ConditionalVAE(VAE):
         outputs = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "logits": self.decoder(z)}
         return {"target": inputs["images"], **outputs}
 
-    def one_hot(self, labels):
+    def one_hot(self, labels: Integer[Tensor, " batch"]) -> Float[Tensor, "batch classes"]:
         """Labels (batch,) as vectors (batch, classes)."""
         return ops.one_hot(ops.cast(labels, "int32"), self.classes)
 

@@ -8,11 +8,12 @@ import keras
 from jaxtyping import Float
 from keras import ops
 
+from vaeline.images.types import Tensor
 from vaeline.models.priors import log_normal
 from vaeline.models.vae import VAE
 
 
-def importance_bound(log_weights: Float[Any, "batch samples"]) -> Float[Any, " batch"]:
+def importance_bound(log_weights: Float[Tensor, "batch samples"]) -> Float[Tensor, " batch"]:
     """−log (1/k) Σ w of each image, shape (batch,), of log w = log p(x, z) − log q(z|x), shape (batch, k)."""
     return math.log(log_weights.shape[1]) - ops.logsumexp(log_weights, axis=1)
 
@@ -34,7 +35,9 @@ class IWAE(VAE):
     itself. With k = 1 both are the VAE's, its KL estimated by the one draw.
     """
 
-    def call(self, inputs: Float[Any, "batch height width channels"], training: bool | None = None) -> dict[str, Any]:
+    def call(
+        self, inputs: Float[Tensor, "batch height width channels"], training: bool | None = None
+    ) -> dict[str, Any]:
         z_mean, z_log_var = self.encoder(inputs)
         shape = (ops.shape(z_mean)[0], self.params.iwae.samples, self.noise_dim)
         noise = keras.random.normal(shape, seed=self.noise_generator)
@@ -43,7 +46,7 @@ class IWAE(VAE):
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Float[Any, ""]:
+    ) -> Float[Tensor, ""]:
         target, z, z_mean, z_log_var = (y_pred[name] for name in ("target", "z", "z_mean", "z_log_var"))
         reconstruction, kl = self._terms(target, z, z_mean, z_log_var, training)
         self.measure(*(ops.mean(values, axis=1) for values in (reconstruction + kl, reconstruction, kl)))
@@ -61,12 +64,12 @@ class IWAE(VAE):
 
     def _terms(
         self,
-        target: Float[Any, "batch height width channels"],
-        z: Float[Any, "batch samples latent_dim"],
-        z_mean: Float[Any, "batch latent_dim"],
-        z_log_var: Float[Any, "batch noise_dim"],
+        target: Float[Tensor, "batch height width channels"],
+        z: Float[Tensor, "batch samples latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
         training: bool,
-    ) -> tuple[Float[Any, "batch samples"], Float[Any, "batch samples"]]:
+    ) -> tuple[Float[Tensor, "batch samples"], Float[Tensor, "batch samples"]]:
         """−log p(x|z) and log q(z|x) − log p(z) of each draw, both (batch, k)."""
         flat = ops.reshape(z, (-1, self.latent_dim))
         logits = self.decoder(flat, training=training)

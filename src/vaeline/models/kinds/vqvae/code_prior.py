@@ -6,6 +6,8 @@ import keras
 from jaxtyping import Float, Int32, Integer
 from keras import layers, ops
 
+from vaeline.images.types import Tensor
+
 HEAD_WIDTH = 16
 
 
@@ -29,8 +31,8 @@ class CodePrior(layers.Layer):
         self.built = True
 
     def logits(
-        self, read: Int32[Any, "batch n"], first: Any = 0, past: Any = None
-    ) -> tuple[Float[Any, "batch n codes"], list]:
+        self, read: Int32[Tensor, "batch n"], first: Any = 0, past: Any = None
+    ) -> tuple[Float[Tensor, "batch n codes"], list]:
         """What follows each of `read` (batch, n), which stand at the places from `first` on: (batch, n, codes).
 
         Beside them, what the blocks remember; given back as `past`, it stands for all the places before `first`.
@@ -43,16 +45,16 @@ class CodePrior(layers.Layer):
             seen.append(known)
         return self.head(self.head_normalization(features)), seen
 
-    def log_probabilities(self, codes: Int32[Any, "batch length"]) -> Float[Any, "batch length codes"]:
+    def log_probabilities(self, codes: Int32[Tensor, "batch length"]) -> Float[Tensor, "batch length codes"]:
         """log p of each code at each place, given those before: (batch, length) to (batch, length, codes), in nats."""
         logits, _ = self.logits(ops.concatenate([self._start(ops.shape(codes)[0]), codes[:, :-1]], axis=1))
         return ops.log_softmax(logits)
 
-    def log_prob(self, codes: Int32[Any, "batch length"]) -> Float[Any, " batch"]:
+    def log_prob(self, codes: Int32[Tensor, "batch length"]) -> Float[Tensor, " batch"]:
         """log p(codes), (batch, length) to (batch,), in nats."""
         return pick(self.log_probabilities(codes), codes)
 
-    def sample(self, n: int, seed: int, temperature: float) -> Int32[Any, "{n} length"]:
+    def sample(self, n: int, seed: int, temperature: float) -> Int32[Tensor, "{n} length"]:
         """`n` rows of codes (n, length), drawn one code after the other; with temperature 0 the likeliest each time."""
         generator = keras.random.SeedGenerator(seed)
         drawn, past = [self._start(n)], [block.empty_cache(n, self.length) for block in self.blocks]
@@ -65,13 +67,13 @@ class CodePrior(layers.Layer):
                 drawn.append(ops.cast(ops.argmax(logits, axis=-1), "int32"))
         return ops.concatenate(drawn[1:], axis=1)
 
-    def _start(self, n: Any) -> Int32[Any, "n 1"]:
+    def _start(self, n: Any) -> Int32[Tensor, "n 1"]:
         return ops.full((n, 1), self.codes, dtype="int32")
 
 
 def pick(
-    log_probabilities: Float[Any, "batch length codes"], codes: Int32[Any, "batch length"]
-) -> Float[Any, " batch"]:
+    log_probabilities: Float[Tensor, "batch length codes"], codes: Int32[Tensor, "batch length"]
+) -> Float[Tensor, " batch"]:
     """Σ over places of the log-probability of that place's code: (batch,) of (batch, length, codes) and codes."""
     return ops.sum(ops.take_along_axis(log_probabilities, codes[..., None], axis=-1), axis=(1, 2))
 
@@ -95,14 +97,14 @@ class Block(layers.Layer):
 
     def empty_cache(
         self, n: int, length: int
-    ) -> tuple[Float[Any, "{n} {length} heads width"], Float[Any, "{n} {length} heads width"]]:
+    ) -> tuple[Float[Tensor, "{n} {length} heads width"], Float[Tensor, "{n} {length} heads width"]]:
         """Room for the keys and values of `n` rows of `length` places, none known yet."""
         shape = (n, length, self.heads, self.attended.kernel.shape[0] // self.heads)
         return ops.zeros(shape), ops.zeros(shape)
 
     def call(
-        self, features: Float[Any, "batch n width"], places: Integer[Any, " n"], past: Any = None
-    ) -> tuple[Float[Any, "batch n width"], tuple[Any, Any]]:
+        self, features: Float[Tensor, "batch n width"], places: Integer[Tensor, " n"], past: Any = None
+    ) -> tuple[Float[Tensor, "batch n width"], tuple[Any, Any]]:
         """Features (batch, n, width) at `places` (n,) to new ones, and the keys and values of all places so far."""
         batch, n, width = ops.shape(features)[0], features.shape[1], features.shape[2]
         parts = self.query_key_value(self.normalization(features))

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int32
 from keras import layers, ops
 from sklearn.cluster import KMeans
 
+from vaeline.images.types import Tensor
 from vaeline.params.model import CodebookParams
 
 SMOOTHING = 1e-5
@@ -49,24 +50,24 @@ class Codebook(layers.Layer):
         self.codes.assign(found.cluster_centers_)
         self.spread.assign(max(found.inertia_ / vectors.size, 1e-6))
 
-    def nearest(self, vectors: Float[Any, "*places dim"]) -> Int32[Any, "*places"]:
+    def nearest(self, vectors: Float[Tensor, "*places dim"]) -> Int32[Tensor, "*places"]:
         """Which code is nearest to each vector: (…, dim) to int32 (…,)."""
         products = ops.matmul(vectors, ops.transpose(self.codes))
         return ops.cast(ops.argmin(ops.sum(ops.square(self.codes), axis=1) - 2 * products, axis=-1), "int32")
 
-    def look_up(self, indices: Int32[Any, "*places"]) -> Float[Any, "*places dim"]:
+    def look_up(self, indices: Int32[Tensor, "*places"]) -> Float[Tensor, "*places dim"]:
         """The codes (…, dim) at indices (…,)."""
         return ops.take(self.codes, indices, axis=0)
 
-    def log_responsibilities(self, vectors: Float[Any, "*places dim"]) -> Float[Any, "*places codes"]:
+    def log_responsibilities(self, vectors: Float[Tensor, "*places dim"]) -> Float[Tensor, "*places codes"]:
         """log q(code) of vectors (…, dim), shape (…, codes), were each code a Gaussian as wide as it is off."""
         codes = ops.stop_gradient(ops.convert_to_tensor(self.codes))
         products = ops.matmul(vectors, ops.transpose(codes))
         return ops.log_softmax((products - 0.5 * ops.sum(ops.square(codes), axis=1)) / self.spread)
 
     def call(
-        self, vectors: Float[Any, "*places dim"], training: bool | None = None
-    ) -> tuple[Float[Any, "*places dim"], Int32[Any, "*places"]]:
+        self, vectors: Float[Tensor, "*places dim"], training: bool | None = None
+    ) -> tuple[Float[Tensor, "*places dim"], Int32[Tensor, "*places"]]:
         """Vectors (…, dim) to their codes, through which gradients pass as if they were the vectors, and indices (…,).
 
         In training the codebook then moves.
@@ -79,7 +80,7 @@ class Codebook(layers.Layer):
             self.spread.assign(self.params.decay * self.spread + (1 - self.params.decay) * error)
         return vectors + ops.stop_gradient(quantized - vectors), indices
 
-    def update(self, vectors: Float[Any, "count dim"], indices: Int32[Any, " count"]) -> None:
+    def update(self, vectors: Float[Tensor, "count dim"], indices: Int32[Tensor, " count"]) -> None:
         """Move the codes towards the vectors (count, dim) that chose them, and restart those that none chose."""
         vectors = ops.stop_gradient(vectors)
         chosen = ops.one_hot(indices, self.params.codes, dtype=vectors.dtype)

@@ -5,13 +5,17 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float, Int32, Integer
 from keras import layers, ops
 
 from vaeline.images.arrays import to_unit
+from vaeline.images.spec import ImageSpec
+from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
 from vaeline.models.kinds.vqvae.codebook import Codebook
 from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
+from vaeline.params.model import ModelParams
 
 PLACE_SCALE = 0.4
 CLUSTERED_IMAGES = 2000
@@ -30,7 +34,14 @@ class VQVAE(GenerativeModel):
 
     has_codes = True
 
-    def __init__(self, params, image, classes=1, seed=0, **kwargs):
+    def __init__(
+        self,
+        params: ModelParams | dict[str, Any],
+        image: ImageSpec | dict[str, int],
+        classes: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
         super().__init__(params, image, classes, seed, **kwargs)
         settings, dim = self.params.codebook, self.params.latent_dim
         self.grid = grid_shape(self.image)
@@ -59,7 +70,7 @@ class VQVAE(GenerativeModel):
             f"{self.params.kind}, {self.params.architecture}, {height} × {width} of {self.params.codebook.codes} codes"
         )
 
-    def initialize(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def initialize(self, images: ByteImages, labels: Labels) -> None:
         """Start the decoder at the mean pixel, and the codebook at the k means of what the untrained encoder says."""
         super().initialize(images, labels)
         chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
@@ -67,39 +78,57 @@ class VQVAE(GenerativeModel):
         vectors = [ops.convert_to_numpy(self.read(to_unit(images[rows]), training=False)) for rows in parts]
         self.codebook.initialize(np.concatenate(vectors).reshape(-1, self.params.latent_dim))
 
-    def read(self, images, training=None):
+    def read(
+        self, images: Float[Tensor, "batch height width channels"], training: bool | None = None
+    ) -> Float[Tensor, "batch rows columns dim"]:
         """Images to vectors (batch, height/4, width/4, dim), of one length, so that they cannot outgrow the codes.
 
         Each is moved by what its place has learned: places may have codes of their own, which costs no nats.
         """
         return self.normalization(self.encoder(images, training=training)) + self.places
 
-    def encode(self, images, labels=None):
+    def encode(
+        self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
+    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
         codes = self.codebook.nearest(self.read(images, training=False))
         z = ops.reshape(self.codebook.look_up(codes), (-1, self.latent_dim))
         return z, np.zeros((len(images), 0), "float32")
 
-    def reparameterize(self, z_mean, z_log_var, noise):
+    def reparameterize(
+        self,
+        z_mean: Float[Tensor, "*#batch latent_dim"],
+        z_log_var: Float[Tensor, "*#batch noise_dim"],
+        noise: Float[Tensor, "*#batch noise_dim"],
+    ) -> Float[Tensor, "*#batch latent_dim"]:
         return z_mean
 
-    def codes(self, z):
+    def codes(self, z: Float[Tensor, "batch latent_dim"]) -> Int32[Tensor, "batch places"]:
         """Which codes are nearest to latents: (batch, latent_dim) to int32 (batch, places), in reading order."""
         return self.codebook.nearest(ops.reshape(z, (-1, math.prod(self.grid), self.params.latent_dim)))
 
-    def decode_logits(self, z):
+    def decode_logits(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width parameters"]:
         return self.decoder(ops.reshape(z, (-1, *self.grid, self.params.latent_dim)), training=False)
 
-    def log_prior(self, z):
+    def log_prior(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
         return self.prior.log_prob(self.codes(z))
 
-    def rate(self, z, z_mean, z_log_var):
+    def rate(
+        self,
+        z: Float[Tensor, "batch latent_dim"],
+        z_mean: Float[Tensor, "batch latent_dim"],
+        z_log_var: Float[Tensor, "batch noise_dim"],
+    ) -> Float[Tensor, " batch"]:
         return -self.log_prior(z)
 
-    def draw_latents(self, n: int, seed: int, temperature: float = 1.0, label: int | None = None):
+    def draw_latents(
+        self, n: int, seed: int, temperature: float = 1.0, label: int | None = None
+    ) -> Float[Tensor, "{n} latent_dim"]:
         codes = self.prior.sample(n, seed, temperature)
         return ops.reshape(self.codebook.look_up(codes), (n, self.latent_dim))
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: Float[Tensor, "batch height width channels"], training: bool | None = None
+    ) -> dict[str, Tensor]:
         vectors = self.read(inputs, training=training)
         z, grid = self.codebook(vectors, training=training)
         codes = ops.reshape(grid, (-1, self.prior.length))
@@ -122,7 +151,7 @@ class VQVAE(GenerativeModel):
         commitment = self.params.codebook.commitment * ops.mean(y_pred["distance"])
         return ops.mean(reconstruction + rate) + (commitment + self.pressure(rate, y_pred["soft_rate"]))
 
-    def pressure(self, rate, soft_rate):
+    def pressure(self, rate: Float[Tensor, " batch"], soft_rate: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Zero, with the gradient of beta · KL for the encoder, or of beta · |KL − capacity|: a scalar.
 
         The codes have no gradient, so it is that of `soft_rate` (batch,), what the codes would cost on average were
