@@ -17,7 +17,7 @@ from vaeline.data.image_sets import ImageSet, read_digits
 from vaeline.data.prepared import Prepared, read_prepared, write_prepared
 from vaeline.data.splits import hold_out
 from vaeline.images.arrays import to_unit
-from vaeline.images.pictures import save_picture
+from vaeline.images.png import save_picture
 from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.whole import Params, read_params

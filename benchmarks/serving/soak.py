@@ -30,7 +30,7 @@ from mlflow import MlflowClient
 from vaeline.archive import save_archive
 from vaeline.artifacts import atomic_file
 from vaeline.data.sources import MNIST_IMAGE
-from vaeline.images.pictures import encode_png
+from vaeline.images.png import encode_png
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel

@@ -6,7 +6,8 @@ from PIL import Image
 
 from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError
-from vaeline.images.pictures import encode_png, fit_picture, read_picture, save_picture
+from vaeline.images.pictures import fit_picture, read_picture
+from vaeline.images.png import encode_png, save_picture
 from vaeline.images.spec import ImageSpec
 
 RNG = np.random.default_rng(0)

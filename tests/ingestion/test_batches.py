@@ -17,7 +17,7 @@ from vaeline.images.arrays import drawable, to_unit
 from vaeline.images.digests import image_digests
 from vaeline.images.idx import write_idx, write_idx_images
 from vaeline.images.limits import FOREIGN
-from vaeline.images.pictures import save_picture
+from vaeline.images.png import save_picture
 from vaeline.ingestion.batches import UnreadableBatchError, read_batch, write_batch
 
 CLASSES = tuple("0123456789")

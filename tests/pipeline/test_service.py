@@ -22,7 +22,7 @@ from service_page import SEVEN, click_plane, draw, show_page, wait_until_idle
 
 from vaeline.archive import save_archive
 from vaeline.data.sources import MNIST_IMAGE
-from vaeline.images.pictures import save_picture
+from vaeline.images.png import save_picture
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.registry.stored import ARCHIVE

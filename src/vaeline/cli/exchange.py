@@ -166,7 +166,7 @@ def check_folder(out: Path, force: bool) -> None:
 def write_folder(out: Path, images: dict[str, "np.ndarray"]) -> None:
     """Write PNGs of images (height, width, channels) in [0, 1] by their names below `out`, all of them or none."""
     from vaeline.artifacts import atomic_directory
-    from vaeline.images.pictures import save_picture
+    from vaeline.images.png import save_picture
 
     with writing(out), atomic_directory(out) as temporary:
         for name, image in images.items():

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Integer, Shaped
 from scipy.special import log_ndtr
 
 from vaeline.errors import VaelineError
-from vaeline.images.pictures import encode_png
+from vaeline.images.png import encode_png
 from vaeline.images.types import ByteImages
 
 BOUND = 16

@@ -1,19 +1,18 @@
-"""PNG and JPEG pictures: the one way from a picture to an array of a given size, and back."""
+"""PNG and JPEG pictures: the one way from a picture to an array of a given size."""
 
 import io
 import math
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
-from vaeline.images.arrays import drawable, round_levels, to_uint8
+from vaeline.images.arrays import round_levels
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.spec import ImageSpec
 
@@ -83,21 +82,6 @@ def check_size(size: tuple[int, int], most_pixels: int, file: Path | None = None
         raise UnreadableImagesError(
             f"too large: {size[0]} × {size[1]} pixels (height × width), at most {most_pixels:,} are read", file
         )
-
-
-def encode_png(image: np.ndarray, texts: Mapping[str, str] | None = None, optimize: bool = False) -> bytes:
-    """An image (height, width, channels) uint8 as an 8-bit PNG, with `texts` as its text chunks."""
-    about = PngInfo()
-    for name, text in (texts or {}).items():
-        about.add_itxt(name, text)
-    stream = io.BytesIO()
-    Image.fromarray(drawable(image)).save(stream, "PNG", pnginfo=about, optimize=optimize)
-    return stream.getvalue()
-
-
-def save_picture(image: np.ndarray, file: Path) -> None:
-    """Write an image (height, width, channels) in [0, 1] as an 8-bit PNG."""
-    file.write_bytes(encode_png(to_uint8(image), optimize=True))
 
 
 def _check_content(source: Path | BinaryIO) -> None:

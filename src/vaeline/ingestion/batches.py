@@ -15,7 +15,7 @@ from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.limits import FOREIGN, Limits
 from vaeline.images.parquet import write_parquet
-from vaeline.images.pictures import save_picture
+from vaeline.images.png import save_picture
 from vaeline.images.reader import FoundImages, Labels, visible_files
 from vaeline.images.spec import ImageSpec
 

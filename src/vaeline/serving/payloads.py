@@ -14,7 +14,8 @@ from werkzeug.http import parse_accept_header
 
 from vaeline.images.arrays import tile, to_uint8, to_unit
 from vaeline.images.errors import UnreadableImagesError
-from vaeline.images.pictures import encode_png, read_picture
+from vaeline.images.pictures import read_picture
+from vaeline.images.png import encode_png
 from vaeline.images.spec import ImageSpec
 from vaeline.pyfunc.answers import Answer, as_lists
 from vaeline.serving.refusal import RefusalError
