@@ -1,4 +1,4 @@
-"""Stage `classify`: the classifier that `evaluate` measures samples with; it knows nothing of the VAE."""
+"""Stage `classify`: train the classifier that `evaluate` uses to measure samples. It does not depend on the VAE."""
 
 from pathlib import Path
 
@@ -31,11 +31,11 @@ def main() -> None:
     accuracy = float(np.mean(predicted == validation.labels))
     if accuracy < settings.min_accuracy:
         raise VaelineError(
-            f"the classifier names {accuracy:.2%} of the validation images, classify.min_accuracy asks for "
-            f"{settings.min_accuracy:.2%}; raise classify.epochs or classify.width, or lower the floor"
+            f"the classifier is right on {accuracy:.2%} of the validation images, but classify.min_accuracy is "
+            f"{settings.min_accuracy:.2%}; raise classify.epochs or classify.width, or lower classify.min_accuracy"
         )
     save_archive(classifier, CLASSIFIER)
-    print(f"classify: {prepared.title}, {accuracy:.2%} of {len(predicted):,} validation images; {CLASSIFIER}")
+    print(f"classify: {prepared.title}, {accuracy:.2%} of {len(predicted):,} validation images correct; {CLASSIFIER}")
 
 
 if __name__ == "__main__":

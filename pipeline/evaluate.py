@@ -1,4 +1,4 @@
-"""Stage `evaluate`: every test image scored, and each group of metrics measured."""
+"""Stage `evaluate`: score every test image and measure each group of metrics."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def read_test_images(folder: Path) -> np.ndarray:
-    """The test images of a data set, or its training images where it has no others, float32 in [0, 1]."""
+    """The test images of a data set, float32 in [0, 1]; its training images if it has no test images."""
     own_test_set = (folder / TEST_IMAGES).is_file()
     return to_unit(np.asarray(read_idx_images(folder / (TEST_IMAGES if own_test_set else TRAIN_IMAGES))))
 

@@ -1,4 +1,4 @@
-"""Stage `plot`: what the model learned, as figures in `reports/figures`."""
+"""Stage `plot`: draw the figures of the model into `reports/figures`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage `register`: the model as a candidate version in the registry. Nothing is promoted here."""
+"""Stage `register`: register the model as a candidate version. It promotes nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage `train`: one model from the prepared data, watched by MLflow."""
+"""Stage `train`: train one model on the prepared data and log each epoch to MLflow."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def main() -> None:
     with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest) as observer:
         progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params)
         if progress.history:
-            print(f"train: going on after epoch {len(progress.history)}, from {checkpoint}")
+            print(f"train: continues after epoch {len(progress.history)}, from {checkpoint}")
             observer.go_on(progress.history)
         model, history = fit(progress, train, validation, train_params, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:

@@ -49,6 +49,6 @@ def test_a_preset_of_the_evaluation_leaves_the_model_and_can_be_undone(folder):
 
 def test_an_unknown_preset_names_the_others(folder):
     before = Path("params.yaml").read_text()
-    with pytest.raises(VaelineError, match="no preset 'huge'; there are: autoencoder, conv-2d"):
+    with pytest.raises(VaelineError, match="no preset 'huge'; the presets are: autoencoder, conv-2d"):
         apply_preset("huge")
     assert Path("params.yaml").read_text() == before

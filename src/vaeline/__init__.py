@@ -1,1 +1,1 @@
-"""vaeline: a variational autoencoder pipeline that is trained, checked, versioned and kept fresh."""
+"""vaeline: a pipeline that trains, checks, versions, serves and monitors variational autoencoders."""

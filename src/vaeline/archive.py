@@ -1,4 +1,4 @@
-"""Model archives: `.keras` files whose bytes depend on the model alone, and which are loaded without pickle."""
+"""Model archives: `.keras` files. Their bytes depend only on the model, and they are loaded without pickle."""
 
 import json
 import tempfile
@@ -19,8 +19,8 @@ VOLATILE_KEYS = {"date_saved", "shared_object_id"}
 def save_archive(model: keras.Model, path: Path) -> str:
     """Write `model` without its optimizer to `path`, atomically; return the archive's SHA-256.
 
-    Keras writes the date, zip times and memory addresses; they are dropped, so that equal weights are equal bytes.
-    What it writes of a compiled model's optimizer cannot be left out, so a copy that was never compiled is saved.
+    Keras writes the date, zip times and memory addresses. They are removed, so that equal weights give equal bytes.
+    Keras always saves the optimizer of a compiled model. Therefore an uncompiled copy is saved.
     """
     bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
@@ -33,7 +33,7 @@ def save_archive(model: keras.Model, path: Path) -> str:
 
 
 def check_archive(path: Path, expected_digest: str | None = None) -> None:
-    """Raises VaelineError where there is no such file, or its SHA-256 is not `expected_digest`."""
+    """Raise VaelineError if the file is missing or its SHA-256 is not `expected_digest`."""
     if not path.is_file():
         raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
     if expected_digest is not None and digest(path) != expected_digest:
@@ -44,7 +44,7 @@ def load_archive(path: Path, kind: type[Model]) -> Model:
     """Load an archive in Keras' safe mode.
 
     Raises:
-        VaelineError: there is no such file, or it holds no `kind`.
+        VaelineError: the file is missing, or its model is not of the class `kind`.
     """
     check_archive(path)
     try:

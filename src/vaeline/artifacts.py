@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, with the same bytes for the same content."""
+"""Files that are written completely or not at all. The same content gives the same bytes."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import numpy as np
 
 @contextmanager
 def atomic_file(path: Path) -> Generator[Path]:
-    """Yield a temporary path beside `path`; it takes the place of `path` when the block ends well."""
+    """Yield a temporary path beside `path`. It replaces `path` if the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
         temporary = Path(scratch) / path.name
@@ -23,19 +23,19 @@ def atomic_file(path: Path) -> Generator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path) -> Generator[Path]:
-    """Yield an empty temporary directory; it takes the place of `path` when the block ends well."""
+    """Yield an empty temporary directory. It replaces `path` if the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
         temporary = Path(scratch) / path.name
         temporary.mkdir()
         yield temporary
-        if path.exists():  # a move is over at once, a removal could be interrupted halfway
+        if path.exists():  # a rename is atomic; a removal could be interrupted
             os.replace(path, Path(scratch) / "before")
         os.replace(temporary, path)
 
 
 def canonical_json(content: object, decimals: int = 6) -> str:
-    """JSON with sorted keys and floats rounded to `decimals` places, so that equal content is equal bytes."""
+    """JSON with sorted keys and floats rounded to `decimals` places, so that equal content gives equal bytes."""
 
     def plain(value: object) -> object:
         if isinstance(value, dict):
@@ -56,9 +56,9 @@ def write_json(path: Path, content: object) -> None:
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hex digest of a file, or of a directory: then of its sorted relative paths and file digests.
+    """Hex digest of a file or a directory. That of a directory covers its sorted relative paths and file digests.
 
-    Python's byte code and hidden files do not count.
+    Python's byte code and hidden files are left out.
     """
     if path.is_file():
         with path.open("rb") as stream:

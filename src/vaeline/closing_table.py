@@ -1,4 +1,4 @@
-"""What a run ends with on the terminal."""
+"""The table and the sentences that a run prints at its end."""
 
 import re
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and th
 
 
 def print_summary(run: Run, name: str, version: str | int) -> None:
-    """Print a short table of the run's test figures, where its pictures are, and what to try next."""
+    """Print a short table of the run's test metrics, the paths of its figures, and what to try next."""
     tags, metrics = run.data.tags, run.data.metrics
     table = Table(title=f"{run.info.run_name} on the test set of {tags['vaeline.dataset']}", title_justify="left")
     shown = [score for score in HEADLINES if metric_of(score) in metrics]
@@ -74,9 +74,9 @@ def print_summary(run: Run, name: str, version: str | int) -> None:
 
 
 def group_sentences(metrics: Mapping[str, float]) -> list[str]:
-    """A sentence for each group of figures in `metrics`, which MLflow names `group/figure`.
+    """One sentence for each group of metrics. The keys of `metrics` are MLflow's names, `group/name`.
 
-    A group that `SENTENCES` does not have is shown by the first of its figures.
+    A group without an entry in `SENTENCES` shows its first metrics.
     """
     groups: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():

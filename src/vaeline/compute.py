@@ -1,12 +1,12 @@
-"""What the arithmetic runs on."""
+"""The number of threads for TensorFlow."""
 
 import keras
 
 
 def fix_threads(threads: int) -> None:
-    """Give TensorFlow `threads` threads; call it before the first operation, since another number gives other bits.
+    """Give TensorFlow `threads` threads. Another number gives other bits, so call it before the first operation.
 
-    JAX takes its threads from the environment when it starts and is left alone.
+    JAX reads its number of threads from the environment when it starts. It is not changed here.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

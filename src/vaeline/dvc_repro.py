@@ -1,4 +1,4 @@
-"""The pipeline by one command: `dvc repro`, with a loud way out when no data can be had."""
+"""Run the whole pipeline by `dvc repro`. If no data source answers, use the digits that scikit-learn contains."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ FALLBACK = "digits"
 def apply_preset(name: str) -> None:
     """Write the values of `presets/<name>.yaml` into `params.yaml`.
 
-    A preset of the model starts from `presets/default.yaml`, so that nothing of an earlier one stays.
+    A preset of the model starts from `presets/default.yaml`, so that no value of an earlier preset remains.
 
     Raises:
         VaelineError: there is no such preset.
@@ -31,7 +31,7 @@ def apply_preset(name: str) -> None:
         known = ", ".join(
             sorted(str(preset.relative_to(PRESETS).with_suffix("")) for preset in PRESETS.rglob("*.yaml"))
         )
-        raise VaelineError(f"no preset {name!r}; there are: {known}")
+        raise VaelineError(f"there is no preset {name!r}; the presets are: {known}")
     values = _read_preset(file)
     about_the_model = any(key.startswith(("model.", "train.")) for key in values)
     change_params((_read_preset(PRESETS / DEFAULT) if about_the_model else {}) | values)
@@ -39,12 +39,12 @@ def apply_preset(name: str) -> None:
 
 
 def run_pipeline() -> bool:
-    """Run `dvc repro`; without any source for the data, say so and run it on the digits that scikit-learn ships.
+    """Run `dvc repro`. If no data source answers, say so and run it on the digits that scikit-learn contains.
 
-    Returns whether the last stage had anything to do (it prints the summary then).
+    Returns whether the last stage ran. If so, it has printed the summary.
 
     Raises:
-        VaelineError: a stage failed; it has said why.
+        VaelineError: a stage failed. It has printed the reason.
     """
     before = _written(REGISTRATION)
     UNREACHABLE.unlink(missing_ok=True)
@@ -53,28 +53,29 @@ def run_pipeline() -> bool:
         wanted = read_params().data.dataset
         change_params({"data.dataset": FALLBACK})
         print(
-            f"\n{'=' * 100}\nNO SOURCE OF {wanted} COULD BE REACHED. What follows is trained on the UCI digits that "
-            f"come with scikit-learn,\nNOT on {wanted}: params.yaml now says data.dataset: {FALLBACK}. To go back, set "
-            f"it to {wanted}\nand name a source in VAELINE_MIRROR.\n{'=' * 100}\n",
+            f"\n{'=' * 100}\nNO SOURCE OF {wanted} COULD BE REACHED. The model is now trained on the UCI digits from "
+            f"scikit-learn,\nNOT on {wanted}: params.yaml now says data.dataset: {FALLBACK}. To go back, set it to "
+            f"{wanted}\nand set VAELINE_MIRROR to a source.\n{'=' * 100}\n",
             flush=True,
         )
         status = _dvc("repro")
     if status:
-        raise VaelineError("the pipeline stopped; the stage above says why")
+        raise VaelineError("the pipeline stopped; the output of the stage above says why")
     return _written(REGISTRATION) != before
 
 
 def run_dvc(*arguments: str) -> None:
-    """Run a command of DVC, which says on the terminal what it does. Raises VaelineError where it fails."""
+    """Run a DVC command, which prints to the terminal. Raises VaelineError if it fails."""
     if _dvc(*arguments):
-        raise VaelineError(f"`dvc {' '.join(arguments)}` failed; what it said is above")
+        raise VaelineError(f"`dvc {' '.join(arguments)}` failed; its output above says why")
 
 
 def push() -> None:
     """Push data, models and the run cache to the DVC remote.
 
-    `dvc push --run-cache` (3.67) leaves out the outputs that git keeps, such as the metrics, and then a stage that has
-    one runs again in the next clone. They follow here; but not the registration, which every store has to be told.
+    `dvc push --run-cache` (3.67) leaves out outputs that git keeps, such as the metrics. A stage with such an output
+    would run again in the next clone. Therefore they are pushed here. `reports/registration.json` is not pushed,
+    because `register` must run once for every store.
 
     Raises:
         VaelineError: there is no remote, or it cannot be written.

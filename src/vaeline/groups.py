@@ -17,7 +17,7 @@ GROUPS = (LIKELIHOOD, LATENTS, SAMPLES, OOD, RESTORATION, COMPRESSION, CODES, CO
 
 
 def measure_groups(inputs: Inputs) -> dict[str, Part]:
-    """The groups that apply to the model, by name."""
+    """The measured groups by name. Groups that do not apply to the model are left out."""
     parts: dict[str, Part] = {}
     for group in GROUPS:
         if group.applies(inputs.subject.model):

@@ -1,7 +1,7 @@
-"""What `model.kind` may be: each kind is a folder of `vaeline/models/kinds`, found by its name.
+"""The kinds of model (`model.kind`). Each kind is a folder in `vaeline/models/kinds`, found by its name.
 
-`model.py` there names the kind's class as MODEL; `rules.py`, where there is one, refuses parameters that do not fit the
-kind. Nothing else lists the kinds, so that a new one changes no file that the other kinds depend on.
+Its `model.py` names the class as MODEL. Its `rules.py`, if it has one, refuses parameters that do not fit the kind.
+No other file lists the kinds. A new kind therefore changes no file that another kind depends on.
 """
 
 from importlib import import_module
@@ -23,10 +23,10 @@ def known_kinds() -> list[str]:
 
 
 def check_kind(params: "ModelParams") -> None:
-    """Check the parameters by the rules of their kind, without importing Keras.
+    """Check the parameters against the rules of their kind, without importing Keras.
 
     Raises:
-        ValueError: they do not fit the kind.
+        ValueError: the parameters do not fit the kind.
     """
     rules = f"{PACKAGE}.{params.kind}.rules"
     if find_spec(rules) is not None:
@@ -34,5 +34,5 @@ def check_kind(params: "ModelParams") -> None:
 
 
 def model_class(kind: str) -> type["GenerativeModel"]:
-    """The class of a kind. Importing it registers it with Keras, which can then load its archives."""
+    """The class of a kind. The import registers it with Keras, so that Keras can load its archives."""
     return import_module(f"{PACKAGE}.{kind}.model").MODEL

@@ -1,6 +1,6 @@
 """Report pages of headings, paragraphs, lists, tables and pictures: as Markdown, or as one self-contained HTML file.
 
-Every text is escaped here, so that the name of a file or a message cannot break a table or become markup.
+All text is escaped here. A file name or a message can therefore not break a table or become markup.
 """
 
 import base64
@@ -51,7 +51,7 @@ Text = str | Sequence[str | Strong | Code]
 
 @dataclass(frozen=True)
 class Heading:
-    """A section's title; level 1 is the page's own. `mark` is its colour in HTML."""
+    """The title of a section, or of the page (level 1). `mark` is its colour in HTML."""
 
     text: str
     level: int = 2
@@ -74,9 +74,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose cells are texts.
+    """A table of text cells.
 
-    numbers: the columns that HTML aligns to the right. marks: the colour of each row in HTML; empty for none.
+    numbers: the columns that HTML aligns to the right. marks: the colour of each row in HTML; empty for no colour.
     """
 
     frame: pd.DataFrame
@@ -86,7 +86,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: its name as a file, what it shows, and its PNG, which only HTML needs."""
+    """A picture: its file name without ending, its caption, and its PNG bytes. Only HTML needs the bytes."""
 
     name: str
     caption: str
@@ -104,12 +104,12 @@ Block = Heading | Sentence | Listing | Table | Gallery
 
 
 def write_markdown(blocks: Sequence[Block]) -> str:
-    """The page as Markdown; its pictures lie beside it as `<name>.png`."""
+    """The page as Markdown. It expects its pictures beside it as `<name>.png`."""
     return "\n\n".join(_markdown(block) for block in blocks) + "\n"
 
 
 def write_html(blocks: Sequence[Block], title: str) -> str:
-    """The page as one file of HTML with its pictures inside."""
+    """The page as one HTML file that contains its pictures."""
     body = "\n".join(_html(block) for block in blocks)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -134,7 +134,7 @@ def _markdown(block: Block) -> str:
 
 
 def _markdown_text(text: Text | Strong | Code) -> str:
-    """A text on one line, without HTML in it."""
+    """The text on one line, without HTML tags."""
     match text:
         case str():
             return " ".join(text.splitlines()).replace("<", "\\<")

@@ -1,4 +1,4 @@
-"""The figures that `plot` draws: one line a room. Each room gives its figures by file name, without the ending."""
+"""The figures that `plot` draws: one line for each topic. A topic returns its figures by file name without ending."""
 
 from matplotlib.figure import Figure
 
@@ -25,5 +25,5 @@ ROOMS = (
 
 
 def draw_all(drawing: Drawing) -> dict[str, Figure]:
-    """All figures of a run by name; a model that has none of a kind is left out there."""
+    """All figures of a run by name. A topic that does not apply to the model gives none."""
     return {name: figure for figures_of in ROOMS for name, figure in figures_of(drawing).items()}

@@ -1,14 +1,14 @@
-"""The table of scores: what each score of an image is called, its unit, its better direction, where it is measured.
+"""The table of scores: the name, unit, better direction and group of each score of an image.
 
 A score is a column of `reports/scores.parquet`, and its mean over the test images is `GROUP.NAME` in
-`reports/metrics.json` and `GROUP/NAME` in MLflow. This module imports nothing heavy.
+`reports/metrics.json` and `GROUP/NAME` in MLflow. This module does not import Keras or MLflow.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-KEYS = ("image", "label")  # the columns of `scores.parquet` that are no scores
+KEYS = ("image", "label")  # columns of `scores.parquet` that are not scores
 MODEL_FREE = ("png_bits",)  # columns that are the same for every model
 
 Better = Literal["lower", "higher", ""]
@@ -16,14 +16,17 @@ Better = Literal["lower", "higher", ""]
 
 @dataclass(frozen=True)
 class Score:
-    """What is known of a score.
+    """The properties of a score.
 
-    title: in tables and figures. unit: of the score of one image. better: the better direction, empty where there is
-    none. group: the group of figures that it belongs to. protocol: the entries of the protocol in `metrics.json` that
-    say how it was measured, `group.key`; scores compare only where these entries are equal. formula: what it is, where
-    the title does not say it. ood: whether a higher score means that an image is more unusual, so that it can detect
-    OOD (out-of-distribution) images. headline: whether it stands in the table that ends a run and in the tags of a
-    registered version.
+    title: its name in tables and figures.
+    unit: the unit of one image's score.
+    better: the better direction; empty if there is none.
+    group: its group of metrics.
+    protocol: the entries of the protocol in `metrics.json` that say how it was measured, as `group.key`. Two scores
+        are compared only if these entries are equal.
+    formula: its formula, if the title does not give it.
+    ood: whether a higher score means a more unusual image. Such a score can detect OOD (out-of-distribution) images.
+    headline: whether the closing table of a run and the tags of a registered version contain it.
     """
 
     title: str
@@ -70,29 +73,29 @@ NATS = "nats per image"
 
 
 def title_of(name: str) -> str:
-    """What people call a score; its name where the table does not have it."""
+    """The title of a score. A score that the table does not have keeps its name."""
     return SCORES[name].title if name in SCORES else name
 
 
 def unit_of(name: str) -> str:
-    """The unit of a score, and which direction is better."""
+    """The unit and the better direction of a score."""
     known = SCORES.get(name)
     better = f" ({known.better} is better)" if known and known.better else ""
     return f"{known.unit}{better}" if known else "unit unknown"
 
 
 def better_direction(name: str) -> str:
-    """`lower`, `higher`, or nothing for a score that is unknown or has no better direction."""
+    """`lower` or `higher`. Empty for a score that is unknown or has no better direction."""
     return SCORES[name].better if name in SCORES else ""
 
 
 def metric_of(name: str) -> str:
-    """The mean of a score as MLflow calls it: `test/neg_elbo`."""
+    """MLflow's name of the mean of a score, such as `test/neg_elbo`."""
     return f"{SCORES[name].group}/{name}"
 
 
 def loss_of(names: Iterable[str]) -> str:
-    """The loss among the scores that a model has: −ELBO, or the reconstruction of a model without a bound.
+    """The loss among a model's scores: −ELBO, or the reconstruction if the model has no bound.
 
     Raises:
         StopIteration: there is none.

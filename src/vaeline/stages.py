@@ -1,6 +1,6 @@
-"""The stages of the pipeline as dvc.yaml declares them, and what they make.
+"""The stages of the pipeline as dvc.yaml declares them, and their outputs.
 
-dvc.yaml may name parameters in a path or a command, as in `${model.kind}`; here they have their values.
+A path or command in dvc.yaml may contain a parameter, such as `${model.kind}`. Its value is inserted here.
 """
 
 import re
@@ -20,7 +20,7 @@ PARAMETER = re.compile(r"\$\{([\w.]+)\}")
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: its command, what it reads (paths, and keys of params.yaml), and what it makes (paths)."""
+    """A stage: its command, what it reads (paths, and keys of params.yaml), and what it writes (paths)."""
 
     command: str
     deps: tuple[str, ...]
@@ -28,7 +28,7 @@ class Stage:
     outs: tuple[str, ...]
 
     def values(self, flat: Mapping[str, Any]) -> dict[str, Any]:
-        """Of the values of params.yaml, by their dotted keys, those that the stage reads."""
+        """The values that the stage reads, selected from all values of params.yaml by dotted key."""
         declared = tuple(f"{key}." for key in self.params)
         return {key: value for key, value in flat.items() if f"{key}.".startswith(declared)}
 
@@ -37,22 +37,22 @@ Stages = Mapping[str, Stage]
 
 
 def read_stages(root: Path = Path()) -> dict[str, Stage]:
-    """The stages of the dvc.yaml in `root`, in their order there.
+    """The stages of the dvc.yaml in `root`, in the order of that file.
 
     Raises:
-        VaelineError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml names a parameter that is not there.
+        VaelineError: dvc.yaml or params.yaml is missing or not YAML, or dvc.yaml names an unknown parameter.
     """
     declared, flat = load(root / DVC_FILE, YAML(typ="safe"))["stages"], read_values(root)
     return {name: _stage(entry, flat, root / DVC_FILE) for name, entry in declared.items()}
 
 
 def read_values(root: Path = Path()) -> dict[str, Any]:
-    """The values of the params.yaml in `root`, unchecked, by their dotted keys. Raises VaelineError."""
+    """The values of the params.yaml in `root` by dotted key, unchecked. Raises VaelineError."""
     return flatten(load(root / PARAMS_FILE, YAML(typ="safe")))
 
 
 def makers(stages: Stages) -> dict[str, str]:
-    """The stage that makes each output, by path."""
+    """The name of the stage that writes each output, by path."""
     return {path: name for name, stage in stages.items() for path in stage.outs}
 
 
@@ -73,7 +73,7 @@ def made_deps(stages: Stages, name: str) -> list[str]:
 
 
 def own_deps(stages: Stages, names: Iterable[str]) -> list[str]:
-    """What these stages read and no stage makes: code, and data that comes from outside; sorted."""
+    """What these stages read and no stage writes, sorted: code, and data from outside."""
     made = makers(stages)
     return sorted({path for name in names for path in stages[name].deps if path not in made})
 
@@ -93,10 +93,10 @@ def _stage(entry: Mapping[str, Any], flat: Mapping[str, Any], where: Path) -> St
 
 def _value(key: str, flat: Mapping[str, Any], where: Path) -> Any:
     if key not in flat:
-        raise VaelineError(f"{where}: names the parameter {key!r}, which params.yaml does not have")
+        raise VaelineError(f"{where}: uses the parameter {key!r}, but params.yaml does not have it")
     return flat[key]
 
 
 def _names(entries: Iterable[str | Mapping[str, Any]]) -> list[str]:
-    """The entries of a list in dvc.yaml, each of which may come with options."""
+    """The names in a list of dvc.yaml. An entry may be a name or a name with options."""
     return [name for entry in entries for name in (entry if isinstance(entry, Mapping) else [entry])]

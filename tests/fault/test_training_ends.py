@@ -80,7 +80,7 @@ def test_ctrl_c_is_killed(workspace, start):
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=600)
     assert process.returncode != 0
-    assert "goes on where it stopped" in output
+    assert "run the same command again to continue" in output
     (run,) = workspace.runs()
     assert (run.info.status, run.data.tags["vaeline.ended_by"]) == ("KILLED", "KeyboardInterrupt")
 
@@ -99,7 +99,7 @@ def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_th
 
     forget_last_epoch(workspace, run)
     process = start(*TRAIN)
-    assert "going on after epoch" in wait_for_epochs(process, 1)
+    assert "continues after epoch" in wait_for_epochs(process, 1)
     process.terminate()
     process.communicate(timeout=600)
     (same,) = workspace.runs()

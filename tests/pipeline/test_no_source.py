@@ -33,6 +33,6 @@ def test_no_source(finished, tmp_path):
 
     output = workspace.run("vaeline", "run", **NO_NETWORK)
     assert "vae-digits-candidates v1" in output, "the table is shown even when nothing had to run"
-    assert "no preset 'huge'; there are: autoencoder" in workspace.run(
+    assert "no preset 'huge'; the presets are: autoencoder" in workspace.run(
         "vaeline", "run", "--preset", "huge", check=False
     )

@@ -1,1 +1,1 @@
-"""The pinned classifier whose features measure samples."""
+"""The classifier whose features are used to measure samples."""

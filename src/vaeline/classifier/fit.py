@@ -19,7 +19,7 @@ WEIGHT_DECAY = 1e-3
 def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: ClassifyParams) -> Classifier:
     """A classifier trained on images (count, height, width, channels) uint8 with labels (count,).
 
-    Each image is shifted by up to two pixels. Order and shifts are functions of (seed, epoch).
+    Each image is shifted by up to two pixels. The order and the shifts are functions of (seed, epoch).
     """
     keras.utils.set_random_seed(params.seed)
     classifier = Classifier(image=ImageSpec.of_shape(images.shape), classes=classes, width=params.width)
@@ -49,7 +49,7 @@ def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: Cla
 def shift(images: ByteImages, rng: np.random.Generator) -> ByteImages:
     """Images (count, height, width, channels), each moved by up to two pixels up or down and left or right.
 
-    Zeros move in.
+    The free pixels are zero.
     """
     count, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)))

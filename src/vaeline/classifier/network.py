@@ -1,4 +1,4 @@
-"""A small convolutional classifier; its features are the space in which samples are compared with data."""
+"""A small convolutional classifier. Samples are compared with data in the space of its features."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ BATCH = 500
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class Classifier(keras.Model):
-    """Images (batch, height, width, channels) in [0, 1] to logits (batch, classes), by way of 64 features."""
+    """A network from images (batch, height, width, channels) in [0, 1] over 64 features to logits (batch, classes)."""
 
     def __init__(self, *, image: ImageSpec | dict[str, int], classes: int, width: int, **kwargs: Any):
         super().__init__(**{"name": "classifier", **kwargs})

@@ -1,4 +1,4 @@
-"""Batches read through a memory map; order and binary pixels are functions of (seed, epoch) alone."""
+"""Batches, read through a memory map. Their order and their binary pixels depend only on (seed, epoch)."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -12,7 +12,7 @@ PIXEL_STREAM = 1
 
 
 class Examples(NamedTuple):
-    """Images (count, height, width, channels) uint8, perhaps on disk, and their labels (count,)."""
+    """Images (count, height, width, channels) uint8, in memory or memory-mapped, and their labels (count,)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -39,9 +39,9 @@ def ordered_batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
 
 
 def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Examples]:
-    """The batches with binary pixels drawn anew from their greys: dynamic binarization (Burda et al. 2016).
+    """The batches with binary pixels, drawn anew from the grey values: dynamic binarization (Burda et al. 2016).
 
-    Drawn here and not in the model: inside XLA on a CPU, the draws take longer than the training step.
+    The model does not draw them, because inside XLA on a CPU the draws take longer than the training step.
     """
     rng = np.random.default_rng([seed, epoch, PIXEL_STREAM])
     for images, labels in batches:

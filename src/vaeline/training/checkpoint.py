@@ -1,4 +1,7 @@
-"""What a killed training needs to go on with the same bits: model, optimizer, history and best weights."""
+"""Checkpoints. They hold what a stopped training needs to continue with the same bits.
+
+These are the model, the optimizer, the history and the best weights.
+"""
 
 import json
 import shutil
@@ -16,7 +19,7 @@ History = list[Epoch]
 
 @dataclass
 class Progress:
-    """A training after `len(history)` epochs."""
+    """The state of a training after `len(history)` epochs."""
 
     model: keras.Model
     history: History = field(default_factory=list)
@@ -24,7 +27,7 @@ class Progress:
 
 
 def save_checkpoint(progress: Progress, directory: Path) -> None:
-    """Replace `directory` by the present state, in one step."""
+    """Write the state to `directory`, replacing an earlier one in one step."""
     with atomic_directory(directory) as temporary:
         progress.model.save(temporary / "model.keras")
         np.savez(temporary / "best_weights.npz", *progress.best_weights)
@@ -32,7 +35,7 @@ def save_checkpoint(progress: Progress, directory: Path) -> None:
 
 
 def load_checkpoint(directory: Path) -> Progress | None:
-    """The state in `directory`, with its compiled optimizer; None where there is none."""
+    """The state in `directory`, with its compiled optimizer; None if there is no checkpoint."""
     if not directory.is_dir():
         return None
     with np.load(directory / "best_weights.npz", allow_pickle=False) as archive:

@@ -1,4 +1,4 @@
-"""Training: deterministic, resumable, watched."""
+"""Training: deterministic, resumable, and reported after each epoch."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,12 +25,12 @@ VALIDATION_NOISE = 2**31
 
 
 def start(train: Examples, classes: int, model_params: ModelParams, params: TrainParams) -> Progress:
-    """An untrained model that starts from what `train` looks like; `classes` is the number of labels."""
+    """An untrained model, initialized from the images in `train`; `classes` is the number of labels."""
     set_random_seed(params.seed)
     model = build_model(model_params, ImageSpec.of_shape(train.images.shape), classes, params.seed)
     model.initialize(*train)
     steps_per_epoch = -(-len(train.images) // params.batch_size)
-    jit_compile = params.jit_compile or keras.backend.backend() == "jax"  # else JAX compiles each operation by itself
+    jit_compile = params.jit_compile or keras.backend.backend() == "jax"  # else JAX compiles each operation separately
     model.compile(optimizer=build_optimizer(params, steps_per_epoch), jit_compile=jit_compile)
     return Progress(model)
 
@@ -38,8 +38,8 @@ def start(train: Examples, classes: int, model_params: ModelParams, params: Trai
 def resume_or_start(
     checkpoint: Path, train: Examples, classes: int, model_params: ModelParams, params: TrainParams
 ) -> Progress:
-    """Go on from `checkpoint` if there is one, else start anew."""
-    model_class(model_params.kind)  # Keras loads only archives of classes that it knows
+    """Continue from `checkpoint` if it exists, else start a new training."""
+    model_class(model_params.kind)  # the import registers the class, so that Keras can load it
     return load_checkpoint(checkpoint) or start(train, classes, model_params, params)
 
 
@@ -51,10 +51,10 @@ def fit(
     checkpoint: Path,
     watch: Callable[[Epoch], None],
 ) -> tuple[GenerativeModel, History]:
-    """Train from `progress` to the end; return the model with its best weights, and one row an epoch.
+    """Train from `progress` to the end. Return the model with its best weights, and one row for each epoch.
 
-    Order of images and noise are functions of (seed, epoch), so that a training which was stopped and goes on
-    from `checkpoint` gives the same bits as one that was not. `watch` is told every epoch.
+    The order of images and the noise are functions of (seed, epoch). A training that was stopped and continues from
+    `checkpoint` therefore gives the same bits as one that was not stopped. `watch` is called after every epoch.
 
     Raises:
         VaelineError: the loss is not finite, or the posterior has collapsed at the end.
@@ -97,7 +97,7 @@ def best_epoch(history: History) -> int:
 
 
 def is_finished(history: History, params: TrainParams) -> bool:
-    """Whether all epochs are done, or the last `patience` of them brought no better validation loss."""
+    """Whether all epochs are done, or the validation loss has not improved in the last `patience` epochs."""
     if not history:
         return False
     return len(history) >= params.epochs or len(history) - 1 - best_epoch(history) >= params.patience
@@ -111,7 +111,7 @@ def seed_noise(model: GenerativeModel, seed: int, epoch: int) -> None:
 
 
 def _run_epoch(step: Callable, model: GenerativeModel, batches: Iterable[Examples], seed: int, noise: int) -> Epoch:
-    """Mean loss and what else the model measures over all images of the batches, in nats per image."""
+    """The means of the loss and of the model's other metrics over all images of the batches, in nats per image."""
     totals: Counter[str] = Counter()
     count = 0
     for images, labels in binarized(batches, seed, noise) if model.params.binarize else batches:
@@ -128,7 +128,7 @@ def _run_epoch(step: Callable, model: GenerativeModel, batches: Iterable[Example
 def _require_information(kl: float, least: float) -> None:
     if least and kl < least:
         raise VaelineError(
-            f"the posterior has collapsed: validation KL is {kl:.3f} nats per image, train.min_kl asks for {least}; "
+            f"the posterior has collapsed: validation KL is {kl:.3f} nats per image, but train.min_kl is {least}; "
             "lower model.beta, raise train.kl_warmup or change train.learning_rate"
         )
 

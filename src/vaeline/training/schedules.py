@@ -1,4 +1,4 @@
-"""How the learning rate and the KL weight change during training."""
+"""Schedules of the learning rate and of the KL weight."""
 
 import keras
 from keras.optimizers.schedules import CosineDecay
@@ -20,10 +20,10 @@ def build_optimizer(params: TrainParams, steps_per_epoch: int) -> keras.optimize
 
 
 def kl_weight(epoch: int, warmup: int) -> float:
-    """The share of beta that counts in `epoch` (from 0): rises linearly and is 1 after `warmup` epochs."""
+    """The factor on beta in `epoch` (counted from 0). It rises linearly and is 1 after `warmup` epochs."""
     return min(1.0, (epoch + 1) / (warmup + 1))
 
 
 def learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """The present step size."""
+    """The learning rate at the present step."""
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
