@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vaeline.archive import load_archive, save_archive
+from vaeline.archive import check_archive, load_archive, save_archive
 from vaeline.classifier.fit import fit_classifier, shift
 from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.data.sources import MNIST_IMAGE
@@ -33,7 +33,8 @@ def test_the_same_seed_gives_the_same_archive(classifier, digits, settings, tmp_
     again = fit_classifier(digits.images[:1000], digits.labels[:1000], 10, settings)
     first = save_archive(classifier, tmp_path / "a.keras")
     assert save_archive(again, tmp_path / "b.keras") == first
-    loaded = load_archive(tmp_path / "a.keras", Classifier, first)
+    check_archive(tmp_path / "a.keras", first)
+    loaded = load_archive(tmp_path / "a.keras", Classifier)
     images = digits.images[:20].astype("float32") / 255
     np.testing.assert_array_equal(features_and_labels(loaded, images)[0], features_and_labels(classifier, images)[0])
     with pytest.raises(VaelineError, match="holds a Classifier, not a VAE"):

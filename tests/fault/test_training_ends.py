@@ -115,7 +115,7 @@ def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace, 
     assert workspace.runs()[0].info.status == "RUNNING"
     process = start(*TRAIN)
     output = wait_for_epochs(process, 1)
-    assert "had lost its process; it is now KILLED" in output
+    assert "has ended; its status is now KILLED" in output
     process.terminate()
     process.communicate(timeout=600)
     (run,) = workspace.runs()

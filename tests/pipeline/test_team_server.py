@@ -179,7 +179,7 @@ def test_a_wrong_password_is_called_that(team_server, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
         with pytest.raises(MlflowException) as refused:
             experiment_id(MlflowClient(team_server.url), "digits")
-        assert "it does not know trainer with this password" in str(unreachable(refused.value))
+        assert "it refuses trainer with this password" in str(unreachable(refused.value))
 
 
 def test_eight_writers_at_once_lose_nothing(team_server, tmp_path):

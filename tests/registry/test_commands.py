@@ -65,7 +65,7 @@ def test_the_health_of_the_registry(succeeded, run):
 
 
 def test_what_is_left_over(succeeded, run):
-    assert "no git branches are here" in run("registry", "gc", "--dry-run", status=1)
+    assert "there are no git branches here" in run("registry", "gc", "--dry-run", status=1)
     for command in (["init", "--quiet"], ["add", "dvc.yaml"], ["commit", "--quiet", "--message", "Start"]):
         subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], check=True)
     succeeded.sql("UPDATE model_versions SET creation_time = 0")

@@ -137,7 +137,7 @@ def test_the_branches_of_a_remote_count_as_they_are_there(committed, tmp_path):
 
 
 def test_without_git_or_with_an_unreadable_lock_nothing_is_judged(vault):
-    with pytest.raises(VaelineError, match="no git branches are here"):
+    with pytest.raises(VaelineError, match="there are no git branches here"):
         judged(vault)
     git("init", "--quiet", "--initial-branch", "main")
     (vault.root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\n")

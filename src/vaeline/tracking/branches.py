@@ -1,4 +1,4 @@
-"""Which models the branches name: what every `dvc.lock` at the end of one says of the trained model."""
+"""The models that git's branches name in their `dvc.lock`."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from vaeline.tracking.locks import LOCK_FILE, outs, read_lock
 
 
 def locked_models() -> dict[str, str]:
-    """The md5 of the model in every `dvc.lock` that git's branches and tags end in, and who names it.
+    """The md5 of the model in the `dvc.lock` at the tip of every branch and tag, and a text that says where it is.
 
-    Branches of remotes count as they are now, so their commits must have been fetched; so do experiments of DVC, and
-    the files in this and other work trees, committed or not.
+    These count, too: the present branches of the remotes, the experiments of DVC, and the files in this and other
+    work trees, committed or not. The commits of the remotes must have been fetched.
 
     Raises:
-        VaelineError: there is no repository, a remote cannot be asked or has what was not fetched, or a lock cannot be
+        VaelineError: there is no repository, a remote does not answer, a commit was not fetched, or a lock cannot be
             read.
     """
     tips = _tips(git("for-each-ref", "--format=%(objectname) %(refname)"))
     if not tips:
-        raise VaelineError("no git branches are here, so no one knows which models their dvc.lock names")
+        raise VaelineError("there are no git branches here, so the models that they need are unknown")
     names = {f"{commit}:./{LOCK_FILE}": ref for commit, ref in (_remote_tips() | tips).items()}
     found = {}
     for name, content in read_objects(list(names)).items():
@@ -38,10 +38,10 @@ def _remote_tips() -> dict[str, str]:
     for remote in git("remote").splitlines():
         tips = _tips(git("ls-remote", "--heads", "--tags", remote))
         if not tips:
-            raise VaelineError(f"git's remote {remote} does not answer, so no one knows which models its branches name")
+            raise VaelineError(f"git's remote {remote} does not answer, so the models that it needs are unknown")
         for commit, ref in tips.items():
             if not git("cat-file", "-t", commit):
-                raise VaelineError(f"{ref} of git's remote {remote} was not fetched; `git fetch --all --tags` first")
+                raise VaelineError(f"{ref} of git's remote {remote} was not fetched; run `git fetch --all --tags`")
             found[commit] = f"{ref} of {remote}"
     return found
 

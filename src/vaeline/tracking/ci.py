@@ -1,10 +1,10 @@
-"""The job of continuous integration that this process is part of."""
+"""The CI job that runs this process."""
 
 import os
 
 
 def ci_tags() -> dict[str, str]:
-    """The job of GitHub Actions that this process is part of; empty elsewhere."""
+    """Tags of the GitHub Actions job that runs this process; empty elsewhere."""
     about = {
         name: os.environ.get(f"GITHUB_{name}", "")
         for name in ("SERVER_URL", "REPOSITORY", "RUN_ID", "RUN_ATTEMPT", "WORKFLOW", "ACTOR")

@@ -1,4 +1,4 @@
-"""Runs to compare: found by name or id, their evaluation read from their artifacts, the comparison kept with them."""
+"""Find the runs to compare, read their evaluations from their artifacts, and log the comparison to one of them."""
 
 import json
 import tempfile
@@ -29,13 +29,14 @@ NAMES_SHOWN = 8
 
 
 def resolve_run(client: MlflowClient, text: str) -> tuple[Run, str]:
-    """The run that `text` names, and a sentence if there was a choice: of several finished runs the newest is taken.
+    """The run that `text` names. If several finished runs have this name, the newest is taken and a sentence says so.
 
-    `text` is a run's name, its id, at least six characters of its id, or `.` for the model on disk, whose run is
-    brought up to date.
+    `text` is a run's name, its id, at least six characters of its id, or `.` for the model on disk. The run of the
+    model on disk is first brought up to date.
 
     Raises:
-        VaelineError: no run or several fit, none of that name is finished, or the files on disk do not fit together.
+        VaelineError: no run or several runs fit, no run of this name is finished, or the evaluation on disk belongs to
+            another model.
     """
     if text in ON_DISK:
         return _run_on_disk(client), ""
@@ -44,23 +45,23 @@ def resolve_run(client: MlflowClient, text: str) -> tuple[Run, str]:
         return _newest_finished(called, text)
     if len(called) > 1:
         fitting = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in called[:NAMES_SHOWN])
-        raise VaelineError(f"{len(called)} runs have an id that begins with {text!r}: {fitting}; name one of them")
+        raise VaelineError(f"{len(called)} runs have an id that begins with {text!r}: {fitting}; choose one of them")
     if not called:
         newest = search_all(client, "attributes.status = 'FINISHED'", NAMES_SHOWN)
         known = ", ".join(dict.fromkeys(map(name_of, newest))) or "none"
-        raise VaelineError(f"no run {text!r} in {public_uri()}; the newest finished runs are: {known}")
+        raise VaelineError(f"there is no run {text!r} in {public_uri()}; the newest finished runs are: {known}")
     return called[0], ""
 
 
 def read_evaluations(client: MlflowClient, runs: Sequence[Run]) -> list[Evaluation]:
-    """The evaluation of every run, under names that differ.
+    """The evaluation of every run. Runs of the same name get names that differ.
 
     Raises:
-        VaelineError: a run is named twice, or one has no evaluation that can be read.
+        VaelineError: a run is given twice, or its evaluation cannot be read.
     """
     for run_id, times in Counter(run.info.run_id for run in runs).items():
         if times > 1:
-            raise VaelineError(f"the run {run_id} is named {times} times; a comparison needs different runs")
+            raise VaelineError(f"the run {run_id} was given {times} times; a comparison needs different runs")
     names = Counter(map(name_of, runs))
     return [
         read_evaluation(client, run, name_of(run) if names[name_of(run)] == 1 else _name_with_id(run)) for run in runs
@@ -68,18 +69,18 @@ def read_evaluations(client: MlflowClient, runs: Sequence[Run]) -> list[Evaluati
 
 
 def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
-    """What the run's artifacts say of the test images; classes have names if the run has the table by class.
+    """The evaluation of a run from its artifacts. The names of the classes come from its table by class, if it has one.
 
     Raises:
-        VaelineError: the run has no evaluation, one without a protocol, or one that cannot be read.
+        VaelineError: the run has no evaluation, its evaluation has no protocol, or it cannot be read.
     """
     present = {item.path for item in client.list_artifacts(run.info.run_id, EVALUATION)}
     wanted = [f"{EVALUATION}/{file.name}" for file in (SCORES, Path(METRICS))]
     named = [path for path in [f"{EVALUATION}/{PER_CLASS.name}"] if path in present]
     if missing := [path for path in wanted if path not in present]:
         raise VaelineError(
-            f"the run {name} has no {' and no '.join(missing)} among its artifacts; `dvc repro` with its parameters "
-            "evaluates it, `vaeline track sync` fills in the files of the model on disk"
+            f"the run {name} has no artifact {' and no '.join(missing)}; `dvc repro` with its parameters evaluates it, "
+            "`vaeline track sync` adds the files of the model on disk"
         )
     with tempfile.TemporaryDirectory() as scratch:
         local = {path: Path(client.download_artifacts(run.info.run_id, path, scratch)) for path in [*wanted, *named]}
@@ -105,7 +106,7 @@ def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
 
 
 def split_digests(run: Run) -> dict[str, dict[str, str]]:
-    """SHA-256 of images and labels of each split of the run's data set, by split; empty where the run names none."""
+    """SHA-256 of images and labels by split of the run's data set; empty if the run has no data set."""
     return {
         name: {key: split.get(key, "") for key in ("images_sha256", "labels_sha256")}
         for name, split in split_profile(run).items()
@@ -113,7 +114,7 @@ def split_digests(run: Run) -> dict[str, dict[str, str]]:
 
 
 def split_profile(run: Run) -> dict[str, dict[str, Any]]:
-    """What the run says of each split of its data set: `rows`, digests; empty where it names none."""
+    """The rows and digests that the run records by split of its data set; empty if the run has no data set."""
     for item in run.inputs.dataset_inputs if run.inputs else []:
         splits = json.loads(item.dataset.profile or "{}")
         if "test" in splits:
@@ -122,14 +123,14 @@ def split_profile(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def dataset_digests(run: Run) -> set[str]:
-    """DVC's md5 of the prepared data that the run names as its own; empty where it names none."""
+    """DVC's md5 of the run's prepared data; empty if the run has no data set."""
     return {item.dataset.digest for item in run.inputs.dataset_inputs} if run.inputs else set()
 
 
 def attach_comparison(client: MlflowClient, runs: Sequence[Run], files: Sequence[Path]) -> tuple[Run, str]:
-    """Log `files` to the newest of `runs`, in a folder named after the first; return that run and the folder.
+    """Log `files` to the newest of `runs`, in a folder named after the first run. Return the newest run and the folder.
 
-    Doing it again replaces the files.
+    A second call replaces the files.
     """
     newest = max(runs, key=lambda run: run.info.start_time)
     folder = f"{COMPARISON}/{NOT_IN_NAMES.sub('_', name_of(runs[0]))}"
@@ -139,7 +140,7 @@ def attach_comparison(client: MlflowClient, runs: Sequence[Run], files: Sequence
 
 
 def comparison_page(runs: Sequence[Run], server: str) -> str:
-    """The address of MLflow's own comparison of these runs on a server."""
+    """The address of MLflow's page that compares these runs."""
     ids = json.dumps([run.info.run_id for run in runs], separators=(",", ":"))
     experiments = json.dumps(sorted({run.info.experiment_id for run in runs}), separators=(",", ":"))
     return f"{server}/#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}&{TRAINING_VIEW}"
@@ -165,7 +166,7 @@ def _name_with_id(run: Run) -> str:
 
 
 def _test_data(run: Run) -> dict[str, Any]:
-    """Digests of the test images and labels, from the run's data set."""
+    """Digests of the test images and labels from the run's data set."""
     if test := split_digests(run).get("test"):
         return test
-    raise VaelineError(f"the run {run.info.run_name} does not say on which images it was tested; `vaeline track sync`")
+    raise VaelineError(f"the run {run.info.run_name} does not record its test images; run `vaeline track sync`")

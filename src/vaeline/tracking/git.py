@@ -1,4 +1,4 @@
-"""What git knows, read by its own commands; nothing, where git or a repository is missing."""
+"""Read from git by its own commands. The result is empty if git or the repository is missing."""
 
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def git(*arguments: str, cwd: Path | None = None) -> str:
-    """Output of a git command; empty where git or a repository is missing, or the command fails."""
+    """Output of a git command; empty if git or the repository is missing, or the command fails."""
     return _run(arguments, cwd=cwd).decode(errors="replace").strip()
 
 
 def commit_trees(commit: str, paths: Iterable[str]) -> dict[str, Mapping[str, bytes | Path] | None]:
-    """Files and folders as the commit holds them, by path, as `trees.Tree`; None for those that it does not hold."""
+    """Files and folders of a commit by path, as `trees.Tree`; None for a path that the commit does not have."""
     blobs = {}
     for entry in git("ls-tree", "-r", "-z", commit).split("\0"):
         about, _, name = entry.partition("\t")
@@ -29,7 +29,7 @@ def commit_trees(commit: str, paths: Iterable[str]) -> dict[str, Mapping[str, by
 
 
 def read_objects(names: Sequence[str]) -> dict[str, bytes]:
-    """The content of the objects that git has under these names (`<sha>`, `<commit>:./<path>`), in one process."""
+    """The contents of git objects by name (`<sha>` or `<commit>:./<path>`), read by one process."""
     output, start, found = _run(["cat-file", "--batch"], "\n".join([*names, ""]).encode()), 0, {}
     for name in names:
         end = output.find(b"\n", start)

@@ -1,4 +1,4 @@
-"""Every `dvc.lock` that git remembers, on all branches: which models were made, from what, and what they reached."""
+"""Every `dvc.lock` in git's history, on all branches: which models were trained, from what, and their metrics."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from vaeline.tracking.trees import Tree, dvc_md5, recorded_tree, tree_digest
 
 @dataclass(frozen=True)
 class RecordedLock:
-    """A `dvc.lock` that records a training, the commit that holds it, if one does, and its time in seconds."""
+    """A `dvc.lock` that records a training. `commit` is empty for the lock on disk; `time` is in seconds."""
 
     commit: str
     time: int
@@ -32,30 +32,30 @@ class RecordedLock:
 
     @property
     def digest(self) -> str:
-        """What the tag `vaeline.dvc_lock_sha256` says of it."""
+        """The value of the tag `vaeline.dvc_lock_sha256` for this lock."""
         return lock_digest(self.stages)
 
     @property
     def model_md5(self) -> str:
-        """DVC's name of the model."""
+        """DVC's md5 of the model."""
         return outs(self.stages, "train")[MODEL]
 
     @property
     def dataset(self) -> str:
-        """The data set, as params.yaml called it."""
+        """The data set: the value of `data.dataset` in params.yaml."""
         return str(params(self.stages, "fetch")["data.dataset"])
 
     @property
     def experiment(self) -> str:
-        """The data set's short name, by which the experiment is called."""
+        """The data set's short name, which is part of the experiment's name."""
         return dataset_name(self.dataset)
 
 
 def recorded_locks() -> tuple[list[RecordedLock], list[str]]:
-    """The locks with a trained model in all commits of all branches, the oldest first, and the commits left out.
+    """The locks with a trained model in all commits of all branches, oldest first, and the commits that were left out.
 
-    A branch whose lock was dropped when it was merged counts, too, and so do the experiments that DVC keeps. Left out
-    is what cannot be read, such as a lock with the marks of a conflict.
+    Locks that a merge dropped and the experiments of DVC are included. A commit is left out if its lock cannot be
+    read, for example because it contains merge conflict markers.
     """
     log = git("log", "--all", "--full-history", "--date-order", "--reverse", "--format=%H %ct", "--", str(LOCK_FILE))
     times = {commit: int(time) for commit, time in map(str.split, log.splitlines())}
@@ -76,21 +76,21 @@ def recorded_locks() -> tuple[list[RecordedLock], list[str]]:
 
 
 def lock_on_disk() -> list[RecordedLock]:
-    """The lock on disk, as one of no commit; empty where there is none or it records no training."""
+    """The lock on disk, without a commit; empty if there is no lock or it records no training."""
     stages = locked_stages()
     recorded = MODEL in outs(stages, "train") and "data.dataset" in params(stages, "fetch")
     return [RecordedLock("", 0, LOCK_FILE.read_bytes(), stages)] if recorded else []
 
 
 def differing_code(stages: Stages, stage: str, commit: str) -> list[str]:
-    """The code of a stage that the commit holds otherwise than the lock records it, or not at all."""
+    """The code paths of a stage that the commit lacks, or has with other content than the lock records."""
     recorded = code(stages, stage)
     held = commit_trees(commit, recorded)
     return [path for path, md5 in recorded.items() if (tree := held[path]) is None or dvc_md5(tree) != md5]
 
 
 def recorded_key(stages: Stages, commit: str) -> str:
-    """The key of a recorded training, from the commit's code and the recorded data; empty where any is not at hand."""
+    """The train key from the commit's code and the recorded data; empty if any of these is not available."""
     recorded = code(stages, "train")
     trees = commit_trees(commit, recorded)
     trees |= {path: recorded_tree(path, md5) for path, md5 in deps(stages, "train").items() if path not in recorded}
@@ -102,13 +102,13 @@ def recorded_key(stages: Stages, commit: str) -> str:
 
 
 def recorded_metrics(lock: RecordedLock) -> Tree | None:
-    """`reports/metrics.json` as the lock's commit holds it; None unless the lock says that it is about its model."""
+    """`reports/metrics.json` of the lock's commit; None unless it belongs to the model of the lock."""
     tree = commit_trees(lock.commit, [METRICS])[METRICS]
     recorded = is_about_its_model(lock.stages, "evaluate") and outs(lock.stages, "evaluate").get(METRICS)
     return tree if tree is not None and dvc_md5(tree) == recorded else None
 
 
 def environment_digest(commit: str) -> str:
-    """SHA-256 of the commit's environment lock; empty where it holds none."""
+    """SHA-256 of the commit's environment lock; empty if it has none."""
     tree = commit_trees(commit, [str(ENVIRONMENT_LOCK)])[str(ENVIRONMENT_LOCK)]
     return "" if tree is None else tree_digest(tree)

@@ -1,4 +1,4 @@
-"""What a run is made of: its training key, its code, its machine and its data, read from files alone."""
+"""What a run depends on: its train key, code, machine and data. All is read from files."""
 
 import hashlib
 import json
@@ -20,30 +20,30 @@ PROCESSOR = Path("/proc/cpuinfo")
 
 
 def train_key() -> str:
-    """The key of the training that params.yaml and the files on disk ask for."""
+    """The train key for the present params.yaml and the files on disk."""
     stage = read_stages()["train"]
     return key_of(stage.command, stage.values(read_values()), {path: digest(Path(path)) for path in stage.deps})
 
 
 def key_of(command: str, params: Mapping[str, Any], digests: Mapping[str, str]) -> str:
-    """SHA-256 of a training's command, parameters and dependencies' SHA-256: equal keys, equal training."""
+    """SHA-256 of a training's command, parameters and digests of dependencies. Equal keys mean the same training."""
     content = {"cmd": command, "params": params, "deps": digests}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def declared_params() -> dict[str, Any]:
-    """The parameters that all stages declare, with dotted keys: what `dvc.lock` holds after a whole run."""
+    """The parameters that the stages declare, by dotted key. `dvc.lock` has the same ones after a whole run."""
     values = read_values()
     return {key: value for stage in read_stages().values() for key, value in stage.values(values).items()}
 
 
 def training_tags() -> dict[str, str]:
-    """Where a training that runs now comes from: its code and parameters, this machine and the CI job that runs it."""
+    """Tags of a training that runs now: its code and parameters, this machine and the CI job."""
     return code_tags() | machine_tags() | ci_tags()
 
 
 def code_tags() -> dict[str, str]:
-    """What the model on disk was made of, if it was made here: key, environment lock and commit."""
+    """Tags of the code behind the model on disk, if it was trained here: train key, environment lock and commit."""
     tags = {"vaeline.train_key": train_key(), "vaeline.environment_sha256": digest(ENVIRONMENT_LOCK)}
     if commit := git("rev-parse", "HEAD"):
         exclusions = [f":(exclude){path}" for path in WRITTEN_BY_RUNS]
@@ -55,7 +55,7 @@ def code_tags() -> dict[str, str]:
 
 
 def machine_tags() -> dict[str, str]:
-    """What the arithmetic runs on: where all of these are equal, equal trainings give equal bits."""
+    """Tags of the machine. If all of them are equal, equal trainings give equal bits."""
     return {
         "vaeline.machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "vaeline.processor": _processor(),
@@ -65,7 +65,7 @@ def machine_tags() -> dict[str, str]:
 
 
 def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
-    """Which data set a run is about, and what the gate's report (empty where there is none) said of it."""
+    """Tags of a run's data set and of its validation report, which may be empty."""
     return {
         "vaeline.dataset": dataset,
         "vaeline.validation": validation.get("status", "unknown"),
@@ -74,13 +74,13 @@ def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_validation() -> dict[str, Any]:
-    """The report of the gate on disk; empty where there is none."""
+    """The validation report on disk; empty if there is none."""
     file = Path(VALIDATION)
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _processor() -> str:
-    """The processor's name: two kinds of one architecture round differently."""
+    """The processor's name. Two processors of one architecture may round differently."""
     if PROCESSOR.is_file():
         for line in PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""What a `dvc.lock` says: stages with their commands, parameters and the md5s of what went in and came out."""
+"""Read a `dvc.lock`: the command, the parameters and the md5s of dependencies and outputs of each stage."""
 
 import hashlib
 import json
@@ -22,19 +22,19 @@ def read_lock(text: str | bytes) -> Stages:
     """The stages in the text of a `dvc.lock`.
 
     Raises:
-        ValueError: it is no such text, as after a merge that was not finished.
+        ValueError: the text is not a valid `dvc.lock`, for example after an unfinished merge.
     """
     return _read_lock(text)
 
 
 def lock_digest(stages: Stages) -> str:
-    """SHA-256 of the stages without `register`, which a run cannot know yet."""
+    """SHA-256 of all stages but `register`, which has not run yet when a run records its lock."""
     known = {name: entry for name, entry in stages.items() if name != "register"}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def lock_tags(stages: Stages) -> dict[str, str]:
-    """What a lock says of its training, as tags of the run: its digest, and those of what went in and came out."""
+    """Tags of a run from its lock: the lock's digest, and the md5s of the dependencies and outputs of the training."""
     went_in = deps(stages, "train") | {path: md5 for path, md5 in deps(stages, "prepare").items() if path == RAW}
     return (
         {"vaeline.dvc_lock_sha256": lock_digest(stages)}
@@ -65,7 +65,7 @@ def stages_without(stages: Stages, path: str) -> list[str]:
 
 
 def params(stages: Stages, *names: str) -> dict[str, Any]:
-    """The parameters of these stages, or of all, with dotted keys."""
+    """The parameters of these stages, or of all stages, by dotted key."""
     found: dict[str, Any] = {}
     for name in names or stages:
         found |= flatten(stages.get(name, {}).get("params", {}).get(PARAMS_FILE.name, {}))
@@ -73,23 +73,23 @@ def params(stages: Stages, *names: str) -> dict[str, Any]:
 
 
 def code(stages: Stages, stage: str) -> dict[str, str]:
-    """Those dependencies of a stage that no stage makes, by path: what a commit should hold."""
+    """The md5 by path of the dependencies that no stage makes. A commit should contain these files."""
     made = {path for name in stages for path in outs(stages, name)}
     return {path: md5 for path, md5 in deps(stages, stage).items() if path not in made}
 
 
 def is_about_its_model(stages: Stages, stage: str) -> bool:
-    """Whether a stage's outputs are those of the model that the same lock records."""
+    """Whether a stage used the model that the same lock records."""
     return MODEL in deps(stages, stage) and deps(stages, stage)[MODEL] == outs(stages, "train").get(MODEL)
 
 
 def locked_stages() -> Stages:
-    """The stages of the `dvc.lock` on disk; empty where there is none."""
+    """The stages of the `dvc.lock` on disk; empty if there is none."""
     return read_lock(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.is_file() else {}
 
 
 def locked_stage(name: str) -> dict[str, Any]:
-    """The entry of a stage in `dvc.lock`; empty where there is none."""
+    """The entry of a stage in `dvc.lock`; empty if there is none."""
     return locked_stages().get(name, {})
 
 
@@ -109,7 +109,7 @@ def data_md5() -> str:
 
 
 def data_behind(stage: str, output: Path) -> str:
-    """DVC's md5 of the prepared data that `output` was made from; empty unless `dvc.lock` knows it as it is now."""
+    """DVC's md5 of the prepared data behind `output`; empty unless `dvc.lock` records the present file."""
     recorded = locked_stage(stage)
     outs = {entry["path"]: entry["md5"] for entry in recorded.get("outs", [])}
     if not output.is_file() or outs.get(output.as_posix()) != digest(output, "md5"):
@@ -123,4 +123,4 @@ def _read_lock(text: str | bytes) -> Stages:
         stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
         return {name: {**entry, "cmd": entry["cmd"]} for name, entry in stages.items()}
     except (YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"no dvc.lock: {' '.join(str(error).split())[:100]}") from None
+        raise ValueError(f"not a valid dvc.lock: {' '.join(str(error).split())[:100]}") from None

@@ -1,4 +1,4 @@
-"""Who does something to the store."""
+"""The name of the person or job that changes the store."""
 
 import getpass
 import os
@@ -11,9 +11,9 @@ from vaeline.tracking.store import tracking_uri
 
 
 def who() -> str:
-    """The MLflow user; else who started the CI run; else git's user; else the user of this machine.
+    """The MLflow user; else the user who started the CI run; else git's user; else the user of this machine.
 
-    A server with passwords proves the first, and that it may write; the others are what the environment says.
+    Only the MLflow user of a server with passwords is proved. The others are read from the environment.
     """
     user = read_mlflow_creds().username or urlsplit(tracking_uri()).username or os.environ.get("GITHUB_ACTOR")
     name, mail = git("config", "user.name"), git("config", "user.email")

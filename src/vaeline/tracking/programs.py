@@ -1,8 +1,8 @@
-"""Code by what it does: digests that comments, docstrings and layout do not change.
+"""Digests of programs. Comments, docstrings and layout do not change them.
 
-Python's parser reads a file, and the digest is of the tree that it gives. Fields and parts of strings that are empty
-are left out, because the versions of Python differ in them: the same code has the same digest in Python 3.11, 3.12 and
-3.13.
+Python's parser reads a file, and the digest covers the syntax tree. Empty fields and empty parts of strings are left
+out, because the versions of Python differ in them. The same code therefore has the same digest in Python 3.11, 3.12
+and 3.13.
 """
 
 import ast
@@ -22,7 +22,7 @@ LENGTH = 32
 
 
 def program_digest(path: str, tree: Tree) -> str:
-    """Digest of the code in a file or folder: of each Python file its parsed program, of other files their bytes."""
+    """Digest of a file or folder of code. A Python file counts by its syntax tree, another file by its bytes."""
     listing = hashlib.sha256()
     for name in sorted(tree):
         content = read_file({"": tree[name]})
@@ -32,7 +32,7 @@ def program_digest(path: str, tree: Tree) -> str:
 
 
 def program_tags() -> dict[str, str]:
-    """A run's tag: the digest of each file and folder of code that the stages up to `train` depend on, by its md5."""
+    """The tag of a run with the program digests of all code that the stages up to `train` depend on, by md5."""
     stages = read_stages()
     trees = {path: disk_tree(Path(path)) for path in code_paths(own_deps(stages, stages_up_to(stages, TRAIN)))}
     found = {dvc_md5(tree): program_digest(path, tree) for path, tree in trees.items() if tree is not None}
@@ -40,10 +40,10 @@ def program_tags() -> dict[str, str]:
 
 
 def recorded_programs(files: Mapping[str, str], tags: Mapping[str, str], commits: Iterable[str]) -> dict[str, str]:
-    """The digests of a training's code, by path; `files` are the md5s that its `dvc.lock` records.
+    """The program digests of a training's code, by path. `files` are the md5s that its `dvc.lock` records.
 
-    A run says them in its tag. Of what it does not say, git is asked: a file counts only where one of `commits` holds
-    it with the recorded md5. What neither knows is left out.
+    They come from the run's tag. For a file that the tag lacks, they come from git, if one of `commits` has the file
+    with the recorded md5. Other files are left out.
     """
     told = json.loads(tags.get(PROGRAMS, "{}"))
     code = {path: files[path] for path in code_paths(files)}
@@ -56,12 +56,12 @@ def recorded_programs(files: Mapping[str, str], tags: Mapping[str, str], commits
 
 
 def code_paths(paths: Iterable[str]) -> list[str]:
-    """Those of the paths that are no data."""
+    """The paths that are not data."""
     return [path for path in paths if not Path(path).is_relative_to("data")]
 
 
 def _program(content: bytes) -> bytes:
-    """The parsed program as bytes; the content itself where it is no Python."""
+    """The syntax tree as bytes; the content itself if it is not Python."""
     try:
         return json.dumps(_plain(ast.parse(content))).encode()
     except (SyntaxError, ValueError):
@@ -69,10 +69,10 @@ def _program(content: bytes) -> bytes:
 
 
 def _plain(node: Any) -> list[Any]:
-    """A node of a parsed program as nested lists, without positions, docstrings and empty fields."""
+    """A node of a syntax tree as nested lists, without positions, docstrings and empty fields."""
     if isinstance(node, list):
         return [_plain(item) for item in node if not _is_remark(item)]
-    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings to what is in it
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings to its values
         return ["JoinedStr", *(_plain(part) for part in node.values if getattr(part, "value", None) != "")]
     if not isinstance(node, ast.AST):
         return [type(node).__name__, repr(node)]
@@ -81,5 +81,5 @@ def _plain(node: Any) -> list[Any]:
 
 
 def _is_remark(node: Any) -> bool:
-    """Whether a statement is a string alone, as docstrings are: it does nothing."""
+    """Whether a statement is only a string, such as a docstring. It does nothing."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,4 +1,4 @@
-"""Where the repository is."""
+"""Find the root of the repository."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ from vaeline.tracking.git import git
 
 
 def repository_root() -> Path:
-    """The main checkout: the same from a git worktree and from a temporary `dvc exp run` workspace.
+    """The main checkout. It is the same from a git worktree and from a temporary `dvc exp run` workspace.
 
-    DVC tells its stages the real root in `DVC_ROOT`; git knows the main checkout of a worktree; a copy without git
+    `DVC_ROOT`, which DVC sets for its stages, comes first; then the main checkout, which git knows. A copy without git
     is its own root.
     """
     start = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()

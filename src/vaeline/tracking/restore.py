@@ -1,4 +1,4 @@
-"""Runs that the store has lost, rebuilt from what git and DVC keep: one for each model that some `dvc.lock` records."""
+"""Rebuild runs that the store has lost from git and DVC: one for each model that a `dvc.lock` records."""
 
 import io
 import json
@@ -45,15 +45,15 @@ RESTORED_FROM = "vaeline.restored_from"
 MODEL_TAG = f"vaeline.outs.{MODEL}"
 LOCK_TAG = "vaeline.dvc_lock_sha256"
 FOLDERS = {"train": "model/artifacts", "validate": "validation", "evaluate": "evaluation", "plot": "figures"}
-STATISTICS = "data/statistics.parquet"  # as large as the data, and no run keeps it
+STATISTICS = "data/statistics.parquet"  # no run keeps this file, because it is large
 NOT_AT_HAND = "neither on disk nor in the DVC cache"
-OTHER_MODEL = "dvc.lock records that of another model"
-OTHER_METRICS = "no commit holds the one that dvc.lock records"
+OTHER_MODEL = "dvc.lock records the file of another model"
+OTHER_METRICS = "no commit has the file that dvc.lock records"
 
 
 @dataclass
 class Restoration:
-    """What became of a recorded model: its run, the files added to it now, and those not to be had, with the reason."""
+    """The result for a recorded model: its run, the files that were added, and the missing files with the reason."""
 
     run_name: str
     run_id: str
@@ -64,12 +64,12 @@ class Restoration:
 
 
 def restore_runs(client: MlflowClient) -> tuple[list[Restoration], list[str]]:
-    """Rebuild the runs of all models that some commit's `dvc.lock` records and the store does not have.
+    """Rebuild the runs of all models that a commit's `dvc.lock` records and the store does not have.
 
-    Returns what became of each model, in the order in which they were made, and the commits whose lock is unreadable.
-    A rebuilt run is tagged `vaeline.restored`, and gets what it lacks when a later call finds more; runs that the store
-    has of itself, or that were deleted there, stay as they are. A run is told by its model and, before it has one, by
-    its train key.
+    Returns the result for each model, in the order of training, and the commits whose lock cannot be read. A rebuilt
+    run has the tag `vaeline.restored`, and a later call adds files that were missing. Runs that the store has, and
+    runs that were deleted there, are not changed. A run is identified by its model, or by its train key if it has no
+    model yet.
     """
     locks, unreadable = recorded_locks()
     by_model: dict[str, list[RecordedLock]] = {}
@@ -83,7 +83,7 @@ def restore_runs(client: MlflowClient) -> tuple[list[Restoration], list[str]]:
 
 
 def is_run_of(run: Run, lock: RecordedLock) -> bool:
-    """Whether a run trained the model of a lock; runs that do not name it yet are told by what went into them."""
+    """Whether a run trained the model of a lock. A run without a model yet is identified by its dependencies."""
     tags = run.data.tags
     if MODEL_TAG in tags:
         return tags[MODEL_TAG] == lock.model_md5
@@ -93,7 +93,7 @@ def is_run_of(run: Run, lock: RecordedLock) -> bool:
 
 
 def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[RecordedLock]) -> Restoration:
-    """Find or make the run of the model that all of `locks` record, and fill in what it lacks."""
+    """Find or make the run of the model that all `locks` record, and add what it lacks."""
     lock = _best(locks)
     model = recorded_tree(MODEL, lock.model_md5)
     key = recorded_key(lock.stages, lock.commit)
@@ -113,14 +113,14 @@ def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[Recorded
 
 
 def _best(locks: Sequence[RecordedLock]) -> RecordedLock:
-    """The newest lock whose commit holds the metrics and the code that it records; else one with the metrics."""
+    """The newest lock whose commit has the recorded metrics and code; else the newest with the metrics."""
     evaluated = [lock for lock in reversed(locks) if recorded_metrics(lock) is not None]
     whole = (lock for lock in evaluated if not differing_code(lock.stages, "train", lock.commit))
     return next(whole, evaluated[0] if evaluated else locks[-1])
 
 
 def _find(runs: Sequence[Run], locks: Sequence[RecordedLock], model_digest: str, key: str) -> Run | None:
-    """The run of the model: by its digest or md5, by all that went into it; or one of its key that has no model yet."""
+    """The run of the model by digest, md5 or dependencies; else a run with its train key and without a model."""
     tests = (
         lambda run: run.data.tags.get(DIGEST_TAG) == model_digest,
         lambda run: any(is_run_of(run, lock) for lock in locks),
@@ -131,12 +131,12 @@ def _find(runs: Sequence[Run], locks: Sequence[RecordedLock], model_digest: str,
 
 
 def _was_stopped(run: Run) -> bool:
-    """Whether a run of this training never heard of its end."""
+    """Whether the run of this training never recorded its end."""
     return DIGEST_TAG not in run.data.tags and run.info.status != "RUNNING"
 
 
 def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration, key: str) -> None:
-    """Add what the run lacks and is at hand; what it has stays, for a later evaluation may have written it."""
+    """Add what the run lacks and is available. Existing entries stay: a later evaluation may have written them."""
     trees, found.missing = _at_hand(lock)
     _describe(client, run, lock, key, trees)
     if _was_stopped(run):
@@ -153,7 +153,7 @@ def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration
 
 
 def _at_hand(lock: RecordedLock) -> tuple[dict[str, Tree], dict[str, str]]:
-    """What the stages made of this model, by path; and the names of what is not to be had, with the reason."""
+    """The available outputs of this model by path, and the names of the missing ones with the reason."""
     trees, missing = {}, {}
     for stage in FOLDERS:
         about_it = stage in ("train", "validate") or is_about_its_model(lock.stages, stage)
@@ -170,7 +170,7 @@ def _at_hand(lock: RecordedLock) -> tuple[dict[str, Tree], dict[str, str]]:
 
 
 def _describe(client: MlflowClient, run: Run, lock: RecordedLock, key: str, trees: Mapping[str, Tree]) -> None:
-    """Tags, parameters, data set and lock, as far as the run has none."""
+    """Log tags, parameters, data set and lock, as far as the run lacks them."""
     validation = json.loads(read_file(trees[VALIDATION])) if VALIDATION in trees else {}
     tags = {
         RESTORED: "true",
@@ -208,7 +208,7 @@ def _add_history(client: MlflowClient, run: Run, trees: Mapping[str, Tree]) -> b
 
 
 def _add_artifact(client: MlflowClient, run_id: str, tree: Tree, name: str, folder: str) -> bool:
-    """Log a file into `folder`, or a folder as `folder`, unless the run has it."""
+    """Log a file into `folder`, or a folder as `folder`, unless the run has it already."""
     present = {item.path for item in client.list_artifacts(run_id, folder)}
     if f"{folder}/{name}" in present if is_file(tree) else present:
         return False

@@ -1,4 +1,4 @@
-"""MLflow runs, found by what they are made of."""
+"""Find MLflow runs by their tags, and log to them."""
 
 import platform
 import re
@@ -36,8 +36,8 @@ def find_run(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> 
 
 
 def runs_called(client: MlflowClient, text: str) -> list[Run]:
-    """Runs with this name, the newest first; else those whose id is or begins with `text` (six characters or more)."""
-    pattern = QUOTES.sub("_", text)  # MLflow's filters know no escapes, but LIKE takes _ for any character
+    """Runs with this name, newest first; else runs whose id begins with `text` (six characters or more)."""
+    pattern = QUOTES.sub("_", text)  # MLflow's filters cannot escape quotes, but in LIKE, _ matches any character
     named = [run for run in search_all(client, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == text]
     if named or not PART_OF_AN_ID.fullmatch(text):
         return named
@@ -45,14 +45,14 @@ def runs_called(client: MlflowClient, text: str) -> list[Run]:
 
 
 def search_all(client: MlflowClient, wanted: str, limit: int = 1000) -> list[Run]:
-    """Runs of all experiments with trainings that meet a filter, the newest first."""
+    """Runs of all experiments with trainings that match a filter, newest first."""
     found = client.search_experiments()
     experiments = [experiment.experiment_id for experiment in found if holds_trainings(experiment.name)]
     return list(client.search_runs(experiments, wanted, max_results=limit, order_by=["attributes.start_time DESC"]))
 
 
 def every_run(client: MlflowClient, wanted: str = "", view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    """All runs of all experiments that meet a filter, however many, the newest first."""
+    """All runs of all experiments that match a filter, newest first, without a limit."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     order, found, token = ["attributes.start_time DESC"], [], None
     while page := client.search_runs(experiments, wanted, view, order_by=order, page_token=token):
@@ -63,7 +63,7 @@ def every_run(client: MlflowClient, wanted: str = "", view: int = ViewType.ACTIV
 
 
 def training_minutes(client: MlflowClient, model_sha256: str) -> float | None:
-    """How long the model with this digest was trained, by the epochs of its runs; None where no run says."""
+    """Training time of the model with this digest, summed over the epochs of its runs; None if no run has it."""
     if not model_sha256:
         return None
     runs = search_all(client, with_tags({DIGEST_TAG: model_sha256}))
@@ -73,13 +73,13 @@ def training_minutes(client: MlflowClient, model_sha256: str) -> float | None:
 
 
 def run_name(params: Mapping[str, Any], key: str) -> str:
-    """A name that says what was trained, and is the same for the same training."""
-    kind = f"{params['model.kind']}-" if "model.kind" in params else ""  # the first trainings knew no other
+    """A name for a training. The same training always gets the same name."""
+    kind = f"{params['model.kind']}-" if "model.kind" in params else ""  # the first trainings had no model.kind
     return f"{kind}{params['model.architecture']}-{params['model.latent_dim']}d-{key[:6]}"
 
 
 def own_process_tags() -> dict[str, str]:
-    """Tags by which `close_stale_runs` finds out that a process is gone."""
+    """Tags by which `close_stale_runs` finds out that a process has ended."""
     return {
         "vaeline.host": platform.node(),
         "vaeline.pid": str(psutil.Process().pid),
@@ -88,12 +88,12 @@ def own_process_tags() -> dict[str, str]:
 
 
 def name_of(run: Run) -> str:
-    """The name of a run; its id where MLflow keeps no name."""
+    """The name of a run; its id if it has no name."""
     return run.info.run_name or run.info.run_id
 
 
 def close_stale_runs(client: MlflowClient, experiment: str) -> list[str]:
-    """End as KILLED what is RUNNING without a process of this machine; return the names."""
+    """Set runs to KILLED that are RUNNING although their process on this machine has ended. Return their names."""
     closed = []
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
@@ -111,7 +111,7 @@ def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None
 def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> None:
     """Log parameters that the run does not have yet.
 
-    MLflow never changes a parameter; one that a later evaluation changed becomes the tag `vaeline.now.<key>`.
+    MLflow never changes a parameter. If a later evaluation used another value, the tag `vaeline.now.<key>` has it.
     """
     known = run.data.params
     missing = [Param(key, str(value)) for key, value in params.items() if key not in known]
@@ -125,7 +125,7 @@ def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> Non
 
 
 def log_metrics(client: MlflowClient, run: Run, metrics: Mapping[str, float]) -> None:
-    """Log final metrics whose value is not the run's present one, so that a second call adds nothing."""
+    """Log final metrics that differ from the run's present values. A second call therefore adds nothing."""
     now = int(time.time() * 1000)
     changed = [Metric(name, value, now, 0) for name, value in metrics.items() if run.data.metrics.get(name) != value]
     for start in range(0, len(changed), METRICS_A_CALL):
@@ -133,7 +133,7 @@ def log_metrics(client: MlflowClient, run: Run, metrics: Mapping[str, float]) ->
 
 
 def log_history(client: MlflowClient, run_id: str, history: Sequence[Mapping[str, float]]) -> None:
-    """Log the epochs that the run does not have yet; an epoch's number is the step."""
+    """Log the epochs that the run does not have yet. The number of the epoch is the step."""
     done = {metric.step for metric in client.get_metric_history(run_id, "validation/loss")}
     now = int(time.time() * 1000)
     metrics = [
@@ -153,7 +153,7 @@ def epoch_metric(name: str) -> str:
 
 
 def log_dataset(client: MlflowClient, run: Run, name: str, md5: str, rows: Mapping[str, Any]) -> None:
-    """Name the prepared data as the run's input, with DVC's md5 as its digest."""
+    """Log the prepared data as the run's input, with DVC's md5 as its digest."""
     known = {item.dataset.digest for item in run.inputs.dataset_inputs} if run.inputs else set()
     if not md5 or md5 in known:
         return

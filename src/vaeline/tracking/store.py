@@ -17,9 +17,9 @@ from vaeline.errors import VaelineError
 from vaeline.tracking.repository import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
-LEDGER_SUFFIX = "-ledger"  # its experiments hold the moves of champions, and no training
-MONITORING = "monitoring"  # the experiment that holds a run for each window of new images, and no training
-TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # else pages for language models, or a choice first
+LEDGER_SUFFIX = "-ledger"  # these experiments hold the moves of champions, not trainings
+MONITORING = "monitoring"  # this experiment holds a run for each window of new images, not trainings
+TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # otherwise MLflow shows pages for language models
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 FORBIDDEN = 403
 LOGIN = re.compile(r"//[^/\s]*@")
@@ -37,10 +37,10 @@ def tracking_uri() -> str:
 
 
 def open_store() -> MlflowClient:
-    """A client of the store, which is also made MLflow's default.
+    """A client of the store, which also becomes MLflow's default.
 
-    The first use creates the database, in one process at a time: two at once would break it. A server that does not
-    answer is given up after seconds, not minutes, unless the environment says otherwise.
+    The first use creates the database. Only one process at a time does this, because two would break it. Requests to a
+    server that does not answer fail after seconds, not minutes, unless the environment sets another timeout.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -57,12 +57,12 @@ def experiment_name(dataset: str) -> str:
 
 
 def experiment_id(client: MlflowClient, dataset: str) -> str:
-    """The experiment `vae-<dataset>`, made on first use; its artifacts lie at the repository's root."""
+    """The id of the experiment `vae-<dataset>`, made on first use. Its artifacts are at the repository's root."""
     return named_experiment(client, experiment_name(dataset))
 
 
 def named_experiment(client: MlflowClient, name: str) -> str:
-    """The experiment of this name, made on first use; its artifacts lie at the repository's root."""
+    """The id of the experiment of this name, made on first use. Its artifacts are at the repository's root."""
     own_store = not os.environ.get("MLFLOW_TRACKING_URI")
     with _one_at_a_time():
         if found := client.get_experiment_by_name(name):
@@ -78,28 +78,28 @@ def state_directory() -> Path:
 
 
 def unreachable(error: Exception) -> VaelineError:
-    """The sentence for a store that cannot be used, or not by this user for this."""
+    """The error for a store that cannot be used, or that refuses this user's request."""
     user, code = os.environ.get("MLFLOW_TRACKING_USERNAME", "nobody"), getattr(error, "error_code", "")
-    answer = getattr(error, "response", None)  # of a transfer of files
+    answer = getattr(error, "response", None)  # a failed transfer of files has the server's response
     if code == "PERMISSION_DENIED" or (answer is not None and answer.status_code == FORBIDDEN):
         return VaelineError(
             f"{user} may not do this in the tracking store {public_uri()}; its administrator gives rights (`vaeline "
-            "server grant` and `user`)"
+            "server grant` and `vaeline server user`)"
         )
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
     if code == "UNAUTHENTICATED":
-        reason = f"it does not know {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
+        reason = f"it refuses {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
     return VaelineError(f"the tracking store {public_uri()} cannot be used: {LOGIN.sub('//', reason)}")
 
 
 def ui_address() -> str:
-    """Where the MLflow UI is: at the tracking server, or else where `make ui` serves it."""
+    """The address of the MLflow UI: the tracking server, or else the address of `make ui`."""
     uri = public_uri()
     return uri.rstrip("/") if uri.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
 
 
 def run_pages(client: MlflowClient, server: str) -> dict[str, str]:
-    """The address of the table of runs of each of our experiments, by its name."""
+    """The address of the table of runs of each experiment of vaeline, by the experiment's name."""
     return {
         experiment.name: f"{server}/#/experiments/{experiment.experiment_id}/runs?{TRAINING_VIEW}"
         for experiment in client.search_experiments()
@@ -114,13 +114,13 @@ def public_uri() -> str:
 
 
 def holds_trainings(experiment: str) -> bool:
-    """Whether the runs of an experiment with this name may be trainings: those of ledgers and of windows are none."""
+    """Whether an experiment with this name may hold trainings. Those of ledgers and monitoring windows do not."""
     return experiment != MONITORING and not experiment.endswith(LEDGER_SUFFIX)
 
 
 @contextmanager
 def _one_at_a_time() -> Generator[None]:
-    """Hold off this machine's other processes by a file, and those of others by a lock in the PostgreSQL they share."""
+    """Only one process at a time: a file locks out those of this machine, PostgreSQL those of other machines."""
     with FileLock(state_directory() / "store.lock"), ExitStack() as held:
         if tracking_uri().startswith("postgresql"):
             engine = create_engine(tracking_uri(), poolclass=NullPool, isolation_level="AUTOCOMMIT")

@@ -1,4 +1,4 @@
-"""Making the MLflow view equal to the files: idempotent, and enough to rebuild a run in an empty store."""
+"""Bring a run in MLflow up to date with the files. This can be repeated, and rebuilds a run in an empty store."""
 
 import json
 import re
@@ -44,18 +44,18 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
 
 
 def record(stage: str) -> None:
-    """Bring the present model's run up to date after `stage` wrote its outputs; a store that fails harms nothing."""
+    """Bring the present model's run up to date after `stage` wrote its outputs. If the store fails, only print that."""
     try:
         sync_run(open_store(), just_written=stage)
     except STORE_ERRORS as error:
-        print(f"{stage}: {unreachable(error)}. `vaeline track sync` fills in what is missing", flush=True)
+        print(f"{stage}: {unreachable(error)}. `vaeline track sync` adds what is missing", flush=True)
 
 
 def sync_run(client: MlflowClient, just_written: str = "") -> Run:
-    """Bring the run of the model on disk up to date with all files that belong to it, and return it.
+    """Bring the run of the model on disk up to date with all files that belong to it, and return the run.
 
-    A run that the store does not have is rebuilt from the files and tagged `vaeline.restored`. Files count if
-    `dvc.lock` says that they belong to this model, or if the stage `just_written` has written them now.
+    A run that the store does not have is rebuilt from the files and tagged `vaeline.restored`. A file belongs to the
+    model if `dvc.lock` says so, or if the stage `just_written` has just written it.
 
     Raises:
         VaelineError: there is no trained model.
@@ -84,7 +84,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
 
 
 def log_lock(client: MlflowClient, run_id: str, content: bytes) -> None:
-    """Tag a run with what a `dvc.lock` says of it, and keep the file under its digest; earlier ones stay."""
+    """Set a run's tags from a `dvc.lock`, and log the file under its digest. Earlier files stay."""
     stages = read_lock(content)
     path = kept_lock(lock_digest(stages))
     set_tags(client, run_id, lock_tags(stages))
@@ -96,15 +96,15 @@ def log_lock(client: MlflowClient, run_id: str, content: bytes) -> None:
 
 
 def kept_lock(lock_sha256: str) -> str:
-    """The artifact in which a run keeps the `dvc.lock` of this digest."""
+    """The artifact path of the `dvc.lock` with this digest."""
     return f"{LOCKS}/{lock_sha256}.yaml"
 
 
 def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """`reports/metrics.json` as MLflow metrics, grouped: `test/neg_elbo`, `ood/hflip.neg_elbo.auroc`.
+    """`reports/metrics.json` as MLflow metrics by group, such as `test/neg_elbo` or `ood/hflip.neg_elbo.auroc`.
 
-    Those of a class are `test_class_7/neg_elbo`. Standard errors outside `test/` and the protocol stay in the file:
-    hundreds of names would bury the rest.
+    The metrics of a class are named `test_class_7/neg_elbo`. The protocol and standard errors outside `test/` are not
+    logged, because they would add hundreds of names.
     """
     groups = {name: figures for name, figures in metrics.items() if name not in ("per_class", "protocol")}
     by_class = metrics.get("per_class", {})
@@ -118,9 +118,9 @@ def grouped_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
-    """The run that trained the model on disk; a new one, tagged as restored, where the store has none.
+    """The run that trained the model on disk. If the store has none, a new run with the tag `vaeline.restored`.
 
-    A run with the present train key but without a model lost the store before its training ended: it is finished now.
+    A run may have the present train key but no model: it lost the store before the training ended. It is finished now.
     """
     tags = code_tags() | program_tags()
     by_key, by_digest = {KEY_TAG: tags[KEY_TAG]}, {DIGEST_TAG: digest(Path(MODEL))}

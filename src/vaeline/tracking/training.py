@@ -1,4 +1,4 @@
-"""Watching a training: live metrics in MLflow and a status that tells the truth, without a way to harm it."""
+"""Log a training to MLflow: live metrics and the true status. A store that fails does not stop the training."""
 
 import signal
 import time
@@ -35,11 +35,11 @@ ENDED_BY = "vaeline.ended_by"
 
 
 class Terminated(SystemExit):
-    """SIGTERM, or another end from outside, as an exception."""
+    """Raised by SIGTERM or another signal that ends the process."""
 
 
 class TrainingObserver:
-    """A run of the present training; when the store fails, it falls silent and the training goes on."""
+    """The run of the present training. If the store fails, it logs nothing more, and the training continues."""
 
     def __init__(self, key: str, manifest: Mapping[str, Any]):
         self.key = key
@@ -50,26 +50,26 @@ class TrainingObserver:
         self.epoch_began = time.monotonic()
 
     def begin(self) -> None:
-        """Open the run of this train key, an earlier one if it was stopped, and write down what is known."""
+        """Open the run of this train key, or the earlier one if it was stopped. Log tags, parameters and data set."""
         self._attempt(self._begin)
 
     def log_epoch(self, row: Mapping[str, float]) -> None:
-        """Log one epoch and how long it took, unless the run has it already."""
+        """Log one epoch and its duration, unless the run has it already."""
         now = time.monotonic()
         seconds, self.epoch_began = now - self.epoch_began, now
         self._attempt_on_run(lambda client, run_id: log_history(client, run_id, [{**row, "epoch_seconds": seconds}]))
 
     def go_on(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Log what the run lacks of an earlier process, which may have ended between its checkpoint and its log."""
+        """Log the missing epochs of an earlier process. It may have ended after a checkpoint but before the log."""
         self._attempt_on_run(lambda client, run_id: log_history(client, run_id, history))
 
     def trained(self, model_digest: str) -> None:
-        """Say which model came out of the run, even if the store was lost in between and is back."""
+        """Set the run's tag of the model digest. This is tried even if the store failed before."""
         self.lost = self.run is None
         self._attempt_on_run(lambda client, run_id: set_tags(client, run_id, {DIGEST_TAG: model_digest}))
 
     def end(self, status: str, reason: str = "") -> None:
-        """Close the run as FINISHED, FAILED or KILLED, even if the store was lost in between and is back."""
+        """Close the run as FINISHED, FAILED or KILLED. This is tried even if the store failed before."""
         self.lost = self.run is None
         if reason:
             self._attempt_on_run(lambda client, run_id: set_tags(client, run_id, {ENDED_BY: reason[:500]}))
@@ -87,8 +87,8 @@ class TrainingObserver:
         except STORE_ERRORS as error:
             self.lost = True
             print(
-                f"train: {unreachable(error)}. The training is not affected; `vaeline track sync` fills in what is "
-                "missing when the store is back",
+                f"train: {unreachable(error)}. The training is not affected; when the store works again, run "
+                "`vaeline track sync` to add what is missing",
                 flush=True,
             )
 
@@ -96,7 +96,7 @@ class TrainingObserver:
         client = self.client = open_store()
         experiment = experiment_id(client, self.manifest["name"])
         for name in close_stale_runs(client, experiment):
-            print(f"train: the run {name} had lost its process; it is now KILLED", flush=True)
+            print(f"train: the process of the run {name} has ended; its status is now KILLED", flush=True)
         params = declared_params()
         run = find_run(client, experiment, {KEY_TAG: self.key})
         if run is None:
@@ -113,7 +113,7 @@ class TrainingObserver:
 
 @contextmanager
 def watch_training(key: str, manifest: Mapping[str, Any]) -> Generator[TrainingObserver]:
-    """Open the run, and close it as what happened: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED."""
+    """Open the run, and close it with its true status: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED."""
     observer = TrainingObserver(key, manifest)
     with raising(signal.SIGTERM):
         try:
@@ -131,7 +131,7 @@ def watch_training(key: str, manifest: Mapping[str, Any]) -> Generator[TrainingO
 
 @contextmanager
 def raising(*signals: signal.Signals) -> Generator[None]:
-    """Within the block, these signals raise `Terminated`, so that what is open is closed."""
+    """Inside the block, these signals raise `Terminated`, so that open resources are closed."""
     previous = {number: signal.signal(number, _terminate) for number in signals}
     try:
         yield
@@ -142,7 +142,7 @@ def raising(*signals: signal.Signals) -> Generator[None]:
 
 @contextmanager
 def exclusive(lock_file: Path) -> Generator[None]:
-    """Hold a lock against a second training in this workspace, such as the orphan of a killed `dvc`.
+    """Hold a lock that prevents a second training in this workspace, for example by an orphan of a killed `dvc`.
 
     Raises:
         VaelineError: another process holds it.
@@ -153,7 +153,7 @@ def exclusive(lock_file: Path) -> Generator[None]:
             yield
     except Timeout:
         raise VaelineError(
-            f"another training is at work in this folder (it holds {lock_file}); wait for it, or end it: "
+            f"another training runs in this folder (it holds {lock_file}); wait for it, or end it: "
             "pkill -f pipeline/train.py"
         ) from None
 

@@ -1,4 +1,4 @@
-"""Files by what they hold: named by md5 as DVC does and by SHA-256 as vaeline does, on disk, in git, in DVC's cache."""
+"""Files and folders by content, from disk, git or DVC's cache; with their md5 (for DVC) and SHA-256 (for vaeline)."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$)).+")
 
 
 def disk_tree(path: Path) -> Tree | None:
-    """The file or folder at `path`, byte code left out; None where there is none."""
+    """The file or folder at `path`, without byte code; None if there is none."""
     if path.is_dir():
         files = (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
         return {file.relative_to(path).as_posix(): file for file in files}
@@ -28,9 +28,9 @@ def disk_tree(path: Path) -> Tree | None:
 
 
 def cached_tree(md5: str) -> Tree | None:
-    """What DVC's cache keeps under this md5 ("….dir" is a folder); None where any of it is missing.
+    """The content of DVC's cache with this md5 ("….dir" is a folder); None if any file is missing.
 
-    A list of files that cannot be read counts as an empty one, whose md5 is another.
+    If the list of files of a folder cannot be read, the result is an empty folder, whose md5 differs.
     """
     found = _object(md5) if MD5.fullmatch(md5) else None
     if found is None or not md5.endswith(FOLDER):
@@ -46,7 +46,7 @@ def cached_tree(md5: str) -> Tree | None:
 
 
 def recorded_tree(path: str, md5: str) -> Tree | None:
-    """What `dvc.lock` records at `path` under this md5, from disk or DVC's cache; None where neither holds it."""
+    """The content that `dvc.lock` records at `path` with this md5, from disk or DVC's cache; None if neither has it."""
     for tree in (disk_tree(Path(path)), cached_tree(md5)):
         if tree is not None and dvc_md5(tree) == md5:
             return tree
@@ -54,7 +54,7 @@ def recorded_tree(path: str, md5: str) -> Tree | None:
 
 
 def dvc_md5(tree: Tree) -> str:
-    """The md5 by which DVC names a file, or a folder: then of the list of its files' md5s, with the ending ".dir"."""
+    """DVC's md5 of a file or a folder. That of a folder covers the list of its files' md5s and ends with ".dir"."""
     if is_file(tree):
         return _hash(tree[""], "md5")
     listing = [{"md5": _hash(tree[name], "md5"), "relpath": name} for name in sorted(tree)]
@@ -62,7 +62,7 @@ def dvc_md5(tree: Tree) -> str:
 
 
 def tree_digest(tree: Tree) -> str:
-    """The SHA-256 that `artifacts.digest` gives to the same file or folder on disk."""
+    """SHA-256, the same that `artifacts.digest` computes for the file or folder on disk."""
     if is_file(tree):
         return _hash(tree[""], "sha256")
     listing = hashlib.sha256()
@@ -111,7 +111,7 @@ def _object(md5: str) -> Path | None:
 
 @cache
 def _cache_directory(root: Path) -> Path:
-    """Where DVC keeps the files of `root`: its configuration may name a place that several repositories share."""
+    """DVC's cache folder for `root`. Its configuration may name a folder that several repositories share."""
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     return root / (done.stdout.strip() if done.returncode == 0 else ".dvc/cache")
