@@ -34,7 +34,7 @@ def test_a_parameter_in_a_path_has_its_value(tmp_path):
     )
     assert found.values({"model.kind": "vae", "models": 1, "data.side": 28}) == {"model.kind": "vae"}
     write(tmp_path, params={"model": {}})
-    with pytest.raises(VaelineError, match=r"names the parameter 'model\.kind', which params\.yaml does not have"):
+    with pytest.raises(VaelineError, match=r"uses the parameter 'model\.kind', but params\.yaml does not have it"):
         read_stages(tmp_path)
 
 

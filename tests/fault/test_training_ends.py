@@ -88,7 +88,7 @@ def test_ctrl_c_is_killed(workspace, start):
 def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_the_same_run(workspace, start):
     process = start(*TRAIN)
     wait_for_epochs(process, 2)
-    assert "another training is at work" in workspace.run(*TRAIN, check=False)
+    assert "another training runs" in workspace.run(*TRAIN, check=False)
     assert workspace.runs()[0].info.status == "RUNNING"
     process.terminate()
     process.communicate(timeout=600)

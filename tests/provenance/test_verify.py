@@ -211,7 +211,7 @@ def test_a_commit_of_another_repository_is_not_checked(project, client, two_mode
     set_tags(client, two_models[1].info.run_id, {"mlflow.source.git.commit": "1" * 40})
     checks = check(two_models[1].info.run_name)
     assert {item.name: item.note for item in checks if item.verdict == UNCHECKED} == {
-        "commit": "this repository does not hold it"
+        "commit": "this repository does not have it"
     }
 
 
@@ -227,7 +227,7 @@ def test_a_dirty_training_is_at_home_where_its_changes_were_committed(project, c
     set_tags(client, run.info.run_id, {"mlflow.source.git.commit": before, "vaeline.git_dirty": "true"})
     checks = {item.name: item for item in check(run.info.run_name)}
     home = run.data.tags["mlflow.source.git.commit"]
-    assert checks["commit"].note == f"with uncommitted changes, which {home[:12]} holds"
+    assert checks["commit"].note == f"with uncommitted changes, which are in {home[:12]}"
     assert (checks["stage train"].verdict, checks["stage train"].note) == (AGREES, f"commit {home[:12]}")
     set_tags(client, run.info.run_id, {"vaeline.git_dirty": "false"})
     assert named(check(run.info.run_name), DIFFERS) == {"stage train"}, "it was said to be clean, and has another seed"

@@ -28,8 +28,9 @@ def test_a_changed_entry_breaks_the_chain_where_it_is(number, key):
     entries = chain(3)
     carried_out = entry_digest(entries[2])
     entries[number - 1][key] = "other"
-    then = "was carried out" if number == 3 else f"entry {number + 1} was written after"
-    assert broken_links(entries, carried_out) == [f"entry {number} is not the one that {then}"]
+    then = "is not the one that was carried out"
+    then = then if number == 3 else f"does not have the digest that entry {number + 1} records"
+    assert broken_links(entries, carried_out) == [f"entry {number} {then}"]
 
 
 @pytest.mark.parametrize(
@@ -38,10 +39,13 @@ def test_a_changed_entry_breaks_the_chain_where_it_is(number, key):
         (lambda entries: entries.pop(0), "entry 1 is missing"),
         (lambda entries: entries.pop(1), "entry 2 is missing"),
         (lambda entries: entries.pop(), "entry 2 is not the one that was carried out"),
-        (lambda entries: entries[0].update(previous_sha256="0" * 64), "entry 1 was written after another, which is mi"),
-        (lambda entries: entries[1].update(previous_sha256="0" * 64), "entry 1 is not the one that entry 2 was writ"),
-        (lambda entries: entries[1].update(more="than there was"), "entry 2 lacks or adds more"),
-        (lambda entries: entries[1].pop("who"), "entry 2 lacks or adds who"),
+        (
+            lambda entries: entries[0].update(previous_sha256="0" * 64),
+            "entry 1 records an earlier entry, which is miss",
+        ),
+        (lambda entries: entries[1].update(previous_sha256="0" * 64), "entry 1 does not have the digest that entry 2"),
+        (lambda entries: entries[1].update(more="than there was"), "entry 2 has missing or additional keys: more"),
+        (lambda entries: entries[1].pop("who"), "entry 2 has missing or additional keys: who"),
         (lambda entries: entries.__setitem__(1, from_line(2, "no JSON")), "entry 2 cannot be read: 'no JSON'"),
         (lambda entries: entries.__setitem__(1, from_line(2, "[]")), r"entry 2 cannot be read: '[]'"),
     ],
@@ -59,7 +63,7 @@ def test_an_export_grows_and_tells_a_rewritten_ledger(tmp_path):
     export_ledger(entries, file)
     lines = file.read_text().splitlines()
     assert [json.loads(line) for line in lines] == entries
-    with pytest.raises(VaelineError, match="line 2 is not entry 2 of the ledger: the ledger was rewritten"):
+    with pytest.raises(VaelineError, match="line 2 is not entry 2 of the ledger; the ledger was rewritten"):
         export_ledger(entries[:1], file)
     with pytest.raises(VaelineError, match="line 1 is not entry 1 of the ledger"):
         export_ledger([{**entries[0], "reason": "another"}, entries[1]], file)

@@ -33,7 +33,7 @@ def test_the_moves_of_a_champion_from_the_command_line(vault, run):
     vault.gate(2)
     assert "--replaces 7: the champion of vae-digits is version 1" in run("promote", "2", "--replaces", "7", status=1)
     run("promote", "2", "--replaces", "1", "--reason", "better by far")
-    assert "nothing is left to do" in run("promote", "2")
+    assert "nothing to do" in run("promote", "2")
     assert "goes from version 2 to version 1" in run("rollback", "--reason", "it draws sevens", "--dry-run")
     assert vault.champion() == "2"
     assert "version 1 of vae-digits is champion again" in run("rollback", "--reason", "it draws sevens")
@@ -51,7 +51,7 @@ def test_a_broken_ledger_is_shown_and_exits_with_1(succeeded, run):
     succeeded.sql("UPDATE params SET value = replace(value, 'tester', 'someone') WHERE key = '000001'")
     output = run("history", status=1)
     assert "someone" in output
-    assert "the ledger of vae-digits is broken: entry 1 is not the one that entry 2 was written after" in output
+    assert "the ledger of vae-digits is broken: entry 1 does not have the digest that entry 2 records" in output
     assert "1 error, 0 warnings" in run("registry", "check", status=1)
 
 

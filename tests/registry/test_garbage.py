@@ -112,7 +112,7 @@ def test_a_lock_is_matched_with_the_file_where_a_tag_is_missing_or_wrong(committ
     assert judged(committed)[FIRST] == "dvc.lock of refs/heads/main"
     committed.file(committed.candidate(2), ARCHIVE).unlink()
     committed.client.delete_model_version_tag(CANDIDATES, "2", MD5_TAG)
-    assert judged(committed)[SECOND] == "that nothing says which file it had"
+    assert judged(committed)[SECOND] == "its file is unknown"
 
 
 def test_the_branches_of_a_remote_count_as_they_are_there(committed, tmp_path):
@@ -130,7 +130,9 @@ def test_the_branches_of_a_remote_count_as_they_are_there(committed, tmp_path):
     git("add", "dvc.lock", cwd=elsewhere)
     git("commit", "--quiet", "--message", "Train", cwd=elsewhere)
     git("push", "--quiet", "origin", "colleague", cwd=elsewhere)
-    with pytest.raises(VaelineError, match="refs/heads/colleague of git's remote origin was not fetched; `git fetch"):
+    with pytest.raises(
+        VaelineError, match="refs/heads/colleague of git's remote origin was not fetched; run `git fetch"
+    ):
         judged(committed)
     git("fetch", "--quiet", "--all")
     assert "colleague" in judged(committed)[SECOND]
@@ -143,7 +145,7 @@ def test_without_git_or_with_an_unreadable_lock_nothing_is_judged(vault):
     (vault.root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\n")
     git("add", "--force", "dvc.lock")
     git("commit", "--quiet", "--message", "Merge badly")
-    with pytest.raises(VaelineError, match=r"^dvc\.lock of refs/heads/main: no dvc\.lock: "):
+    with pytest.raises(VaelineError, match=r"^dvc\.lock of refs/heads/main: not a valid dvc\.lock: "):
         judged(vault)
 
 

@@ -97,7 +97,7 @@ def test_a_better_candidate_replaces_the_champion(crowned):
 def test_promoting_the_champion_again_changes_nothing(crowned):
     before, told = contents(crowned), []
     assert promote_it(crowned, 1, tell=told.append) is None
-    assert told == [f"models:/{CANDIDATES}/1 is version 1 of {SERVED}, its champion: nothing is left to do"]
+    assert told == [f"models:/{CANDIDATES}/1 is version 1 of {SERVED} and already champion: nothing to do"]
     assert contents(crowned) == before
 
 
@@ -175,9 +175,9 @@ def fails(vault):
         (lose_report, r"its run has no gate/gate\.json; run `vaeline gate 2`"),
         (fails, "the gate's verdict on .* is fail: the KL is 0.1, at least 2 is asked$"),
         (lambda vault: vault.gate(2, "inconclusive"), "the gate's verdict on .* is inconclusive: the gain is 2.1"),
-        (lambda vault: vault.gate(2, days_ago=7.5), r"is 7\.5 days old, and registry\.report_days allows 7; run"),
-        (lambda vault: vault.gate(2, days_ago=-1), r"is of the future"),
-        (lambda vault: vault.gate(2, mode="non_inferior"), "is no reason to promote it; give one with --reason"),
+        (lambda vault: vault.gate(2, days_ago=7.5), r"is 7\.5 days old, but registry\.report_days is 7; run"),
+        (lambda vault: vault.gate(2, days_ago=-1), r"has a future date"),
+        (lambda vault: vault.gate(2, mode="non_inferior"), "this alone is no reason to promote it; give a --reason"),
         (lower_threshold, r"by another policy: gate\.min_gain was \S+ and is 0\.25 in params\.yaml"),
         (
             other_champion,
@@ -205,7 +205,7 @@ def test_every_required_tag_is_required(crowned):
     for tag in set(REQUIRED_TAGS) - {"vaeline.gate_verdict"}:
         candidate = crowned.candidate(2)
         del candidate.tags[tag]
-        with pytest.raises(VaelineError, match=rf"/2 lacks the tags {tag}, without which nothing is promoted"):
+        with pytest.raises(VaelineError, match=rf"/2 lacks the tags {tag}, which a promotion requires"):
             plan_promotion(crowned.client, candidate, SERVED, crowned.terms)
 
 
@@ -274,7 +274,7 @@ def test_another_promotion_finishes_the_one_that_broke_off(crowned, monkeypatch)
     crowned.gate(3)
     told = []
     plan = plan_promotion(crowned.client, crowned.candidate(2), SERVED, crowned.terms)
-    assert plan.steps()[0] == "finish: entry 2 of the ledger, whose alias may not have moved"
+    assert plan.steps()[0] == "finish: entry 2 of the ledger; its alias may not have moved"
     with pytest.raises(VaelineError, match=r"with version 1, but the champion of vae-digits is version 2 \(entry 2"):
         promote_it(crowned, 3, tell=told.append)
     assert told == ["finished: entry 2 of the ledger, promote to version 2"]

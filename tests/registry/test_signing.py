@@ -61,10 +61,10 @@ def signed(tmp_path, keys):
         (lambda folder: (folder / ".gitignore").write_text("*"), r"does not hold: .*Extra files .*\.gitignore"),
         (
             lambda folder: (folder / SIGNATURE).unlink(),
-            "^it is not signed, and .* asks for it; `vaeline reg",
+            "^it is not signed, but .* requires it; `vaeline reg",
         ),
-        (lambda folder: (folder / SIGNATURE).write_text("{}"), "its signature does not hold: "),
-        (lambda folder: forge(folder / SIGNATURE), "its signature was not made with the key that belongs to"),
+        (lambda folder: (folder / SIGNATURE).write_text("{}"), "its signature is not valid: "),
+        (lambda folder: forge(folder / SIGNATURE), "its signature was made with another key than that of"),
     ],
 )
 def test_a_signature_covers_every_file(signed, keys, spoil, sentence):
@@ -83,7 +83,7 @@ def forge(file):
 
 
 def test_only_the_right_keys_sign_and_verify(signed, keys):
-    with pytest.raises(VaelineError, match="its signature does not hold: Key mismatch"):
+    with pytest.raises(VaelineError, match="its signature is not valid: Key mismatch"):
         verify_folder(signed, keys / "theirs.pub", "it")
     for key in ("rsa.pub", "ours.pem"):
         with pytest.raises(VaelineError, match=rf"{key}: cannot verify with this key"):
@@ -103,7 +103,7 @@ def test_with_a_public_key_nothing_unsigned_is_promoted_loaded_or_rolled_back_to
     with pytest.raises(VaelineError, match=rf"^models:/{SERVED}/1 is not signed"):
         roll_back(crowned.client, SERVED, "a reason")
     crowned.file(crowned.served(2), "model/code/vaeline/errors.py").write_text("# changed")
-    with pytest.raises(VaelineError, match=r"its signature does not hold: .*code/vaeline/errors\.py"):
+    with pytest.raises(VaelineError, match=r"its signature is not valid: .*code/vaeline/errors\.py"):
         load_stored(stored_version(crowned.client, crowned.served(2)))
     assert crowned.champion() == "2"
 
@@ -141,7 +141,7 @@ def test_signing_with_a_key_that_does_not_fit_the_public_one_is_refused(vault, k
 
 def test_a_key_that_is_not_there_and_a_package_that_is_missing_are_sentences(vault, keys, monkeypatch, tmp_path):
     monkeypatch.setenv("VAELINE_PUBLIC_KEY", "nowhere.pub")
-    with pytest.raises(VaelineError, match=r"^VAELINE_PUBLIC_KEY names nowhere\.pub, which is no file$"):
+    with pytest.raises(VaelineError, match=r"^VAELINE_PUBLIC_KEY is nowhere\.pub, but there is no such file$"):
         load_stored(stored_version(vault.client, vault.candidate(1)))
     monkeypatch.setitem(sys.modules, "model_signing.hashing", None)
     monkeypatch.setitem(sys.modules, "model_signing.signing", None)

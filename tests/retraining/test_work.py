@@ -102,7 +102,7 @@ def test_age_and_dependencies_force_the_training_that_dvc_sees_no_reason_for(sta
 
 def test_a_step_that_fails_ends_it_in_a_sentence(monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda command, check: SimpleNamespace(returncode=1))
-    with pytest.raises(VaelineError, match="`vaeline gate 7` judged nothing"):
+    with pytest.raises(VaelineError, match="`vaeline gate 7` gave no verdict"):
         work.gate("7")
     for status, verdict in ((0, "pass"), (3, "inconclusive"), (4, "fail")):
         monkeypatch.setattr(subprocess, "run", lambda command, check, status=status: SimpleNamespace(returncode=status))

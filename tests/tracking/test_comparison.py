@@ -97,7 +97,7 @@ def test_runs_of_one_name_are_told_apart_and_one_run_is_not_compared_with_itself
     runs = [make_run("same"), make_run("same")]
     names = [each.name for each in read_evaluations(client, runs)]
     assert names == [f"same {run.info.run_id[:8]}" for run in runs]
-    with pytest.raises(VaelineError, match="named 2 times"):
+    with pytest.raises(VaelineError, match="given 2 times"):
         read_evaluations(client, [runs[0], runs[0]])
 
 
@@ -116,7 +116,9 @@ def test_an_evaluation_that_does_not_say_enough_is_refused(client, make_run, dam
 def test_a_run_without_an_evaluation_or_data_is_refused(client, make_run):
     run = make_run("good")
     bare = client.create_run(run.info.experiment_id, run_name="bare")
-    with pytest.raises(VaelineError, match=r"bare has no evaluation/scores.parquet and no evaluation/metrics.json"):
+    with pytest.raises(
+        VaelineError, match=r"bare has no artifact evaluation/scores.parquet and no evaluation/metrics.json"
+    ):
         read_evaluations(client, [bare])
 
 

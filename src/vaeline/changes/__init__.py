@@ -1,1 +1,1 @@
-"""What changed between two commits, as a page: parameters, data, figures, pictures, verdicts and costs."""
+"""The page that reports what changed between two commits: parameters, data, metrics, figures, verdicts and costs."""

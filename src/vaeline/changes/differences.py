@@ -1,4 +1,4 @@
-"""Two states beside each other, as tables: what went in, what came out, and what it cost."""
+"""Tables that compare two states: their inputs, their metrics and their costs."""
 
 import math
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ ABSENT = "–"
 
 
 def changed_params(base: PipelineState, present: PipelineState) -> pd.DataFrame:
-    """Parameters that are not the same: `parameter`, `base`, `now`."""
+    """Parameters that differ, with the columns `parameter`, `base`, `now`."""
     keys = [key for key in {**base.params, **present.params} if base.params.get(key) != present.params.get(key)]
     rows = [(key, base.params.get(key, ABSENT), present.params.get(key, ABSENT)) for key in keys]
     return pd.DataFrame(rows, columns=["parameter", "base", "now"]).astype(str)
 
 
 def changed_inputs(base: PipelineState, present: PipelineState) -> pd.DataFrame:
-    """Data and code that stages took in otherwise: `path`, `what`, `stages`."""
+    """Data and code of stages that differ, with the columns `path`, `what`, `stages`."""
     stages: dict[tuple[str, str], list[str]] = {}
     for stage in present.stages:
         before, after = deps(base.stages, stage), deps(present.stages, stage)
@@ -44,19 +44,19 @@ def changed_inputs(base: PipelineState, present: PipelineState) -> pd.DataFrame:
 
 
 def paired_comparison(base: PipelineState, present: PipelineState, score: str) -> Comparison | None:
-    """The test images scored by both models, image by image; None where the scores of one are not at hand.
+    """The comparison of both models, image by image; None if the scores of one are not available.
 
     Raises:
-        VaelineError: both were not scored on the same test images, or `score` was measured in different ways.
+        VaelineError: the test images differ, or `score` was measured with different protocols.
     """
     before, after = _evaluation(base), _evaluation(present)
     return None if before is None or after is None else compare([before, after], score)
 
 
 def changed_metrics(base: PipelineState, present: PipelineState, paired: set[str]) -> pd.DataFrame:
-    """Figures that differ and are not among the `paired` scores: `figure`, `base`, `now`, `difference`, `interval`.
+    """Metrics that differ and are not among the `paired` scores, with their difference and its 95 % interval.
 
-    The 95 % interval is that of two independent figures with their standard errors; empty where there are none.
+    The interval treats both values as independent and uses their standard errors. It is empty if there are none.
     """
     before, after = (_figures(state.metrics) for state in (base, present))
     rows = []
@@ -77,7 +77,7 @@ def changed_metrics(base: PipelineState, present: PipelineState, paired: set[str
 
 
 def costs(base: PipelineState, present: PipelineState, minutes: Mapping[str, float]) -> pd.DataFrame:
-    """What both took: MiB of model and data, epochs, and `minutes` of training by the state's name."""
+    """The costs of both states: MiB of model and data, epochs, and `minutes` of training by the state's name."""
     rows = {
         "model, MiB": [_mebibytes(state, "train", MODEL) for state in (base, present)],
         "prepared data, MiB": [_mebibytes(state, "prepare", PREPARED) for state in (base, present)],

@@ -1,4 +1,4 @@
-"""What a person who is to say yes needs to see: the present state against a base, from files alone."""
+"""The report for the review of a change: the present state against a base, from files only."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ NOTHING = "Nothing."
 
 
 def build_report(base: PipelineState, present: PipelineState, minutes: Mapping[str, float]) -> list[Block]:
-    """The page's blocks. `minutes`: how long each state was trained, by its name, where that is known."""
+    """The blocks of the page. `minutes`: the training time of each state by its name, if known."""
     comparison, why_not = _compared(base, present)
     return [
         Heading(f"What changed since {base.name}", 1),
@@ -60,7 +60,7 @@ def pictures_of(blocks: Sequence[Block]) -> list[Picture]:
 
 
 def _compared(base: PipelineState, present: PipelineState) -> tuple[Comparison | None, str]:
-    """Both models on the same test images, or why that cannot be said."""
+    """The comparison of both models on the same test images, or the reason why there is none."""
     missing = [state.name for state in (base, present) if differences.SCORES not in state.outputs]
     if missing:
         return None, f"The scores of {' and '.join(missing)} are not at hand; `dvc fetch` brings them."

@@ -1,4 +1,4 @@
-"""A state of the pipeline: what a commit, or the working tree, says of its model, with the files that are at hand."""
+"""A state of the pipeline: what a commit or the working tree records of its model, and the available files."""
 
 import io
 import json
@@ -23,9 +23,9 @@ FIGURES = "reports/figures"
 
 @dataclass(frozen=True)
 class PipelineState:
-    """The stages of its `dvc.lock`, its parameters with dotted keys, and its committed metrics.
+    """The stages of `dvc.lock`, the parameters by dotted key, and the committed metrics of a state.
 
-    outputs: what the lock records, as far as the disk or DVC's cache has it, by path.
+    outputs: the recorded outputs by path, as far as the disk or DVC's cache has them.
     """
 
     name: str
@@ -35,7 +35,7 @@ class PipelineState:
     outputs: Mapping[str, Tree]
 
     def table(self, path: str) -> pd.DataFrame | None:
-        """An output that is a CSV or Parquet file; None where it is not at hand."""
+        """A CSV or Parquet output as a table; None if it is not available."""
         tree = self.outputs.get(path)
         if tree is None:
             return None
@@ -43,26 +43,26 @@ class PipelineState:
         return read(io.BytesIO(read_file(tree)))
 
     def document(self, path: str, member: str = "") -> Any:
-        """An output, or the member of one that is a folder, that is JSON; None where it is not at hand."""
+        """A JSON output, or a JSON file in an output folder; None if it is not available."""
         content = self.outputs.get(path, {}).get(member)
         return None if content is None else json.loads(_bytes(content))
 
     def figures(self) -> dict[str, bytes]:
-        """The pictures that its stage `plot` drew, as PNG, by name."""
+        """The figures of its stage `plot`, as PNG, by name."""
         return {Path(name).stem: _bytes(content) for name, content in self.outputs.get(FIGURES, {}).items()}
 
     @property
     def model_sha256(self) -> str:
-        """SHA-256 of its model; empty where that is not at hand."""
+        """SHA-256 of its model; empty if the model is not available."""
         content = self.outputs.get(MODEL, {}).get("")
         return digest(content) if isinstance(content, Path) else ""
 
 
 def committed_state(revision: str) -> PipelineState:
-    """What `revision` holds, and of what its `dvc.lock` records the part that DVC's cache has.
+    """The state of the commit `revision`, with the outputs that DVC's cache has.
 
     Raises:
-        VaelineError: git knows no such commit, or it holds no pipeline that ran.
+        VaelineError: git does not have this commit, or the commit lacks dvc.lock, params.yaml or the metrics.
     """
     commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if not commit:
@@ -76,7 +76,7 @@ def committed_state(revision: str) -> PipelineState:
 
 
 def present_state() -> PipelineState:
-    """What lies in the working tree.
+    """The state of the working tree.
 
     Raises:
         VaelineError: the pipeline has not run here.
@@ -102,7 +102,7 @@ def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] |
 
 
 def _at_hand(path: str, md5: str, committed: Mapping[str, Tree] | None) -> Tree | None:
-    """An output with this md5: of the working tree where no commit is meant, else of the commit or DVC's cache."""
+    """An output with this md5: from the working tree if `committed` is None, else from the commit or DVC's cache."""
     tree = disk_tree(Path(path)) if committed is None else committed.get(path)
     if tree is not None and dvc_md5(tree) == md5:
         return tree

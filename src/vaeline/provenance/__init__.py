@@ -1,1 +1,1 @@
-"""Where a model comes from, what came of a data set, and whether all that is said of it is still so."""
+"""Lineage of models and data sets, and the verification of what a model's version claims."""

@@ -1,4 +1,4 @@
-"""What the store, git and `dvc.lock` say of a run and its versions."""
+"""Read what the store, git and `dvc.lock` record about a run and its versions."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ HEXADECIMAL = re.compile("[0-9a-f]{7,64}")
 
 @dataclass(frozen=True)
 class KeptLock:
-    """The `dvc.lock` of a run: its stages, where they were found, and the first commit that holds it, if any does."""
+    """The `dvc.lock` of a run: its stages, where it was found, and the first commit that has it, if there is one."""
 
     stages: Stages
     where: str
@@ -37,25 +37,25 @@ class KeptLock:
 
 
 def run_of(client: MlflowClient, trained: ModelVersion | Run) -> Run:
-    """The run itself, or that of a version."""
+    """The run of a version; a run itself."""
     return trained if isinstance(trained, Run) else client.get_run(run_id_of(trained))
 
 
 def versions_of(client: MlflowClient, run: Run) -> list[ModelVersion]:
-    """All registered versions of a run's model, with their aliases, in the order in which they were made."""
+    """All registered versions of a run's model, with their aliases, in the order of registration."""
     found = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     whole = [client.get_model_version(version.name, version.version) for version in found]
     return sorted(whole, key=lambda version: version.creation_timestamp)
 
 
 def copied_from(version: ModelVersion) -> str:
-    """The version that this one is a copy of, as `models:/name/version`; empty for one that a trainer registered."""
+    """The version that this one is a copy of, as `models:/name/version`; empty if it is no copy."""
     source = version.source or ""
     return source if source.startswith(SCHEME) else ""
 
 
 def chain(client: MlflowClient, version: ModelVersion) -> list[ModelVersion]:
-    """The version, the one that it was copied from, and so on."""
+    """The version, its source if it is a copy, the source of that, and so on."""
     found = [version]
     while source := copied_from(found[-1]):
         if source in map(uri_of, found):
@@ -65,9 +65,9 @@ def chain(client: MlflowClient, version: ModelVersion) -> list[ModelVersion]:
 
 
 def lock_of(client: MlflowClient, run: Run, recorded: Sequence[RecordedLock]) -> KeptLock | None:
-    """The `dvc.lock` that a run's tag names: as the run keeps it, else as a commit or this folder has it.
+    """The `dvc.lock` that a run's tag names, from the run's artifacts, else from a commit or this folder.
 
-    Where none has that digest, the newest that records the run's model; None where there is none.
+    If none has this digest: the newest lock that records the run's model, or None.
     """
     tagged = run.data.tags.get(LOCK_TAG, "")
     exact = next((lock for lock in recorded if lock.digest == tagged), None)
@@ -81,7 +81,7 @@ def lock_of(client: MlflowClient, run: Run, recorded: Sequence[RecordedLock]) ->
 
 
 def about_commit(commit: str) -> dict[str, str]:
-    """Author, date and subject of a commit and the branches that hold it; empty if this repository does not have it."""
+    """Author, date, subject and branches of a commit; empty if this repository does not have it."""
     if not HEXADECIMAL.fullmatch(commit):
         return {}
     shown = git("show", "--no-patch", "--format=%an%n%aI%n%s", commit).split("\n", 2)
@@ -92,10 +92,10 @@ def about_commit(commit: str) -> dict[str, str]:
 
 
 def home_commit(run: Run, lock: KeptLock | None, recorded: Sequence[RecordedLock]) -> str:
-    """The commit that holds the code and the parameters of a run; empty where none does.
+    """The commit that has the code and the parameters of a run; empty if there is none.
 
-    A clean training ran on its commit. One with uncommitted changes is at home where they were committed: in the first
-    commit whose `dvc.lock` records it.
+    For a training without uncommitted changes, this is the commit that it ran on. Otherwise it is the first commit
+    whose `dvc.lock` records the training.
     """
     tags = run.data.tags
     if tags.get(DIRTY_TAG) == "false" and about_commit(tags.get(COMMIT_TAG, "")):

@@ -1,4 +1,4 @@
-"""A lineage: things, and which was made of which; as plain values for JSON, and as a Mermaid flowchart."""
+"""A lineage as a graph of nodes and edges, and its forms: plain values for JSON, and a Mermaid flowchart."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SHOWN_DIGITS = 12
-MEANS_SOMETHING = re.compile(r"[^\w /@.,()=+'!?…-]|_|[-+.)](?= |$)")  # to Mermaid, or to the Markdown in its labels
+SPECIAL = re.compile(r"[^\w /@.,()=+'!?…-]|_|[-+.)](?= |$)")  # special in Mermaid or in the Markdown of its labels
 SHAPES = {"version": ("([", "])"), "data": ("[(", ")]"), "image": ("[(", ")]"), "stage": ("[[", "]]")}
 SUBJECT_STYLE = "stroke-width:4px"
 
 
 @dataclass(frozen=True)
 class Node:
-    """One thing: `kind` says what it is, `label` which, `facts` all that is known of it."""
+    """A node: `kind` is its type, `label` its name, and `facts` is all that is known about it."""
 
     id: str
     kind: str
@@ -24,7 +24,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """`target` was made of `source`; `label` says in what way."""
+    """`target` was made from `source`; `label` says how."""
 
     source: str
     target: str
@@ -33,23 +33,23 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes by their id, the edges between them, and the node that was asked about."""
+    """Nodes by id, the edges between them, and the id of the subject's node."""
 
     subject: str
     nodes: Mapping[str, Node]
     edges: tuple[Edge, ...]
 
     def sources(self, node: str) -> list[Edge]:
-        """What the node was made of."""
+        """The edges from what the node was made from."""
         return [edge for edge in self.edges if edge.target == node]
 
     def uses(self, node: str) -> list[Edge]:
-        """What was made of the node."""
+        """The edges to what was made from the node."""
         return [edge for edge in self.edges if edge.source == node]
 
 
 def make_graph(subject: Node, nodes: Iterable[Node], edges: Iterable[Edge]) -> Graph:
-    """A graph of the first node of each id, and of the edges whose ends are there, each once."""
+    """A graph without duplicates. The first node of each id counts, and edges without both ends are left out."""
     known: dict[str, Node] = {}
     for node in (subject, *nodes):
         known.setdefault(node.id, node)
@@ -58,7 +58,7 @@ def make_graph(subject: Node, nodes: Iterable[Node], edges: Iterable[Edge]) -> G
 
 
 def to_plain(graph: Graph) -> dict[str, Any]:
-    """The graph as values that JSON has."""
+    """The graph as plain values for JSON."""
     nodes = [
         {"id": node.id, "kind": node.kind, "label": node.label, "digest": node.digest, "facts": dict(node.facts)}
         for node in graph.nodes.values()
@@ -68,7 +68,7 @@ def to_plain(graph: Graph) -> dict[str, Any]:
 
 
 def to_mermaid(graph: Graph) -> str:
-    """A flowchart from left to right, what something was made of standing before it; the subject has a thick border."""
+    """A flowchart from left to right, sources before what was made from them. The subject has a thick border."""
     names = {node: f"n{index}" for index, node in enumerate(graph.nodes)}
     lines = ["flowchart LR"]
     for node in graph.nodes.values():
@@ -80,8 +80,8 @@ def to_mermaid(graph: Graph) -> str:
 
 
 def escape(text: str) -> str:
-    """A text as it can stand between quotes in Mermaid: what means something as a code, white space as one blank."""
-    return MEANS_SOMETHING.sub(lambda found: f"#{ord(found[0])};", " ".join(text.split()))
+    """The text for use between quotes in Mermaid: special characters as codes, white space as one blank."""
+    return SPECIAL.sub(lambda found: f"#{ord(found[0])};", " ".join(text.split()))
 
 
 def _shortened(digest: str) -> str:

@@ -1,4 +1,4 @@
-"""The lineage of a version, a run, a file or an image, as a graph of what was made of what."""
+"""The lineage of a version, a run, a file or an image, as a graph."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -53,10 +53,10 @@ Parts = tuple[list[Node], list[Edge]]
 
 
 def lineage(client: MlflowClient, subject: Subject, recorded: Sequence[RecordedLock]) -> Graph:
-    """The graph about `subject`; `recorded` are the locks of git's history and that on disk.
+    """The graph about `subject`. `recorded` are the locks in git's history and the lock on disk.
 
     Raises:
-        VaelineError: an image is asked for that is not on disk.
+        VaelineError: the subject is an image that is not on disk.
     """
     if isinstance(subject, RecordedFile):
         return lineage_of_file(client, subject, recorded)
@@ -68,7 +68,7 @@ def lineage(client: MlflowClient, subject: Subject, recorded: Sequence[RecordedL
 
 
 def lineage_of_run(client: MlflowClient, run: Run, subject: Node, recorded: Sequence[RecordedLock]) -> Graph:
-    """All that a run was made of, and the versions that came of it; `subject` is the run or one of those."""
+    """All that a run was made from, and the versions of its model. `subject` is the run or one of these versions."""
     lock = lock_of(client, run, recorded)
     md5 = digests_of(run).get(MODEL) or (outs(lock.stages, "train")[MODEL] if lock else "")
     parts = [_versions(client, run, md5), _circumstances(run, lock), _data_set(run)]
@@ -77,7 +77,7 @@ def lineage_of_run(client: MlflowClient, run: Run, subject: Node, recorded: Sequ
 
 
 def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence[RecordedLock]) -> Graph:
-    """What a file or folder was made of, and every run and version that it went into or came out of."""
+    """What a file or folder was made from, and every run and version that used or made it."""
     parts = []
     for stages in (lock.stages for lock in reversed(recorded)):
         made = {path: md5 for stage in stages_without(stages, MODEL) for path, md5 in outs(stages, stage).items()}
@@ -98,9 +98,9 @@ def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence
 def lineage_of_image(
     client: MlflowClient, image: ImageRow, prepared: Prepared, recorded: Sequence[RecordedLock]
 ) -> Graph:
-    """Where a row of the prepared data on disk comes from, and the runs that it trained, stopped or tested.
+    """The source of a row of the prepared data on disk, and the runs that used it for training, validation or test.
 
-    A run that was tested on it says how it scored the image.
+    A run that was tested on the image shows its scores.
 
     Raises:
         VaelineError: the split has no such row.
@@ -123,7 +123,7 @@ def lineage_of_image(
 
 
 def _versions(client: MlflowClient, run: Run, md5: str) -> Parts:
-    """The run, its model with DVC's md5, the versions of that in whichever registered model, and what crowned them."""
+    """The run, its model with DVC's md5, the registered versions of the model, and the moves that made one champion."""
     sha256 = run.data.tags.get(DIGEST_TAG, "")
     nodes, edges = [run_node(run)], []
     if not sha256:
@@ -146,7 +146,7 @@ def _versions(client: MlflowClient, run: Run, md5: str) -> Parts:
 
 
 def _moves(client: MlflowClient, versions: Iterable[ModelVersion]) -> Parts:
-    """The entries of the ledger by which any of the versions became champion."""
+    """The entries of the ledger that made one of the versions champion."""
     ids = {(version.name, str(version.version)): version_id(uri_of(version)) for version in versions}
     crowned = [
         (move_node(entry, name), ids[name, entry["to"]])
@@ -158,7 +158,7 @@ def _moves(client: MlflowClient, versions: Iterable[ModelVersion]) -> Parts:
 
 
 def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
-    """Commit, lock, parameters, environment, validation and CI job of a run."""
+    """The commit, lock, parameters, environment, validation and CI job of a run."""
     tags, into_run = run.data.tags, []
     if commit := tags.get(COMMIT_TAG):
         tree = {"true": "with uncommitted changes", "false": "clean"}.get(tags.get(DIRTY_TAG, ""), "unknown")
@@ -186,7 +186,7 @@ def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
 
 
 def _data_set(run: Run) -> Parts:
-    """The data set that MLflow knows as the run's input, with the rows and digests of its splits."""
+    """The data set that MLflow records as the run's input, with the rows and digests of its splits."""
     nodes = [
         file_node(PREPARED, item.dataset.digest, {"data set": item.dataset.name, "splits": _splits(run)})
         for item in (run.inputs.dataset_inputs if run.inputs else [])
@@ -195,11 +195,11 @@ def _data_set(run: Run) -> Parts:
 
 
 def _stages(stages: Stages, targets: Iterable[str], train: str = "stage:train") -> Parts:
-    """The stages that made `targets`, what went into them and its makers; `train` is the node of the stage train."""
+    """The stages that made `targets`, their inputs, and the stages that made these. `train` is the node of `train`."""
     makers = {path: stage for stage in stages for path in outs(stages, stage)}
     needed, done = [path for path in targets if path in makers], {}
     nodes, edges = [], []
-    for path in needed:  # grows by what goes into a stage
+    for path in needed:  # the inputs of each stage are appended
         stage = makers[path]
         here = train if stage == "train" else f"stage:{stage}"
         nodes.append(file_node(path, outs(stages, stage)[path]))
@@ -224,7 +224,7 @@ def _stages(stages: Stages, targets: Iterable[str], train: str = "stage:train") 
 
 
 def _tagged(run: Run) -> Parts:
-    """What the tags alone say of what went into a run, where its lock is lost."""
+    """The inputs of a run as its tags record them, for a run whose lock is lost."""
     md5s = {path: md5 for path, md5 in digests_of(run).items() if path not in (MODEL, HISTORY)}
     files = [file_node(path, md5) for path, md5 in md5s.items() if path.startswith(("data/", "reports/"))]
     own = {path: md5 for path, md5 in md5s.items() if not path.startswith(("data/", "reports/"))}
@@ -233,7 +233,7 @@ def _tagged(run: Run) -> Parts:
 
 
 def _way(path: str, md5: str, prepared: str, run: Run) -> Parts:
-    """How a file came into a run or out of it."""
+    """The edges between a file and a run: whether it is an input or an output."""
     if path == RAW and prepared:
         edges = [
             Edge(file_id(md5), file_id(prepared), "split into"),
@@ -246,7 +246,7 @@ def _way(path: str, md5: str, prepared: str, run: Run) -> Parts:
 
 
 def _scores(client: MlflowClient, run: Run, row: int) -> dict[str, float]:
-    """How a run scored a test image; empty if it has no table of scores, or left the image out."""
+    """A run's scores of a test image; empty if the run has no table of scores or no row of this image."""
     with artifact_copy(client, run.info.run_id, SCORES) as file:
         table = pd.read_parquet(file) if file else pd.DataFrame({"image": []})
     found = table[table["image"] == row].drop(columns=["image", "label"], errors="ignore").dropna(axis="columns")
@@ -254,7 +254,7 @@ def _scores(client: MlflowClient, run: Run, row: int) -> dict[str, float]:
 
 
 def _splits(run: Run) -> dict[str, Any]:
-    """Rows and digests of the splits that a run was given, by their names."""
+    """Rows and digests of the run's splits, by name."""
     for item in run.inputs.dataset_inputs if run.inputs else []:
         return json.loads(item.dataset.profile or "{}")
     return {}

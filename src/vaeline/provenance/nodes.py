@@ -1,4 +1,4 @@
-"""The things that a lineage is about, as nodes of its graph: what they are called, and what is known of them."""
+"""The nodes of a lineage: versions, runs, files, moves and images, with their ids, labels and facts."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ def file_id(md5: str) -> str:
 
 
 def version_node(version: ModelVersion) -> Node:
-    """A registered version, its aliases, and what the gate said of it."""
+    """A registered version, its aliases, and the gate's verdict on it."""
     name = "".join((f"{version.name}/{version.version}", *(f" @{alias}" for alias in version.aliases)))
     facts = {
         "registered": _when(version.creation_timestamp),
@@ -67,7 +67,7 @@ def version_node(version: ModelVersion) -> Node:
 
 
 def run_node(run: Run, scores: Mapping[str, float] | None = None) -> Node:
-    """A run, where it ran and what it reached; and its scores of one image, if there are any."""
+    """A run: its machine, its metrics, and its scores of one image, if there are any."""
     tags, metrics = run.data.tags, run.data.metrics
     facts = {
         "id": run.info.run_id,
@@ -81,7 +81,7 @@ def run_node(run: Run, scores: Mapping[str, float] | None = None) -> Node:
 
 
 def file_node(path: str, md5: str, facts: Mapping[str, Any] | None = None) -> Node:
-    """A file or folder by DVC's md5."""
+    """A file or folder with DVC's md5."""
     return Node(file_id(md5), "data" if path.startswith("data/") else "file", path, md5, facts or {})
 
 
@@ -92,7 +92,7 @@ def move_node(entry: Entry, name: str) -> Node:
 
 
 def image_node(image: ImageRow, prepared: Prepared) -> Node:
-    """The image, its label, and the row of the source that it was, which is compared if it is on disk.
+    """The image, its label, and its row in the source. The pixels are compared with the source if that is on disk.
 
     Raises:
         VaelineError: the split has no such row.
@@ -116,12 +116,12 @@ def image_node(image: ImageRow, prepared: Prepared) -> Node:
 
 
 def known(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that say something."""
+    """The facts that are not empty."""
     return {name: value for name, value in facts.items() if value not in ("", {}, [], None)}
 
 
 def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.ndarray | None]:
-    """Which row of which file a row was, and the images in that file, if it is here: of the source, or of a batch."""
+    """The row and the file that a prepared row comes from (source or batch), and the file's images if it is on disk."""
     own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
     source = Path(RAW) / (TEST_IMAGES if split == "test" and own_test_set else TRAIN_IMAGES)
     for batch in prepared.manifest.get("batches", []) if split != "test" else []:

@@ -1,4 +1,4 @@
-"""A training repeated from its commit, in a checkout that is gone afterwards, and compared with what was recorded."""
+"""Repeat a training from its commit, in a temporary checkout, and compare the result with the records."""
 
 import json
 import math
@@ -39,8 +39,8 @@ RESTORED = ("fetch", "classify")  # the source images, and the classifier that m
 REPEATED = tuple(map(metric_of, ("neg_elbo", "reconstruction", "nll_bound", "mse")))
 LEFT_OUT = ("MLFLOW_", "DVC_", "GIT_")
 GRACE_SECONDS = 10
-# Tidies up when the pipe to it is closed, be it that this process was shot: the last line on it is the process group
-# that is still at work, or is empty.
+# Cleans up when its pipe is closed, even if this process was killed. The last line on the pipe is the process group
+# that still runs, or is empty.
 GUARD = """
 while read -r line; do group=$line; done
 [ -z "$group" ] || kill -s KILL -- "-$group"
@@ -51,7 +51,7 @@ rm -rf "$1"
 
 @dataclass(frozen=True)
 class Retrained:
-    """What the repeated pipeline wrote: its `dvc.lock`, the SHA-256 of its model and its metrics."""
+    """The result of the repeated pipeline: its `dvc.lock`, the SHA-256 of its model and its metrics."""
 
     stages: Stages
     model_sha256: str
@@ -59,17 +59,17 @@ class Retrained:
 
 
 def require_lock(run: Run, lock: KeptLock | None) -> KeptLock:
-    """The lock of a run that is to be trained again. Raises VaelineError where it is lost."""
+    """The lock of the run. Raises VaelineError if it is lost."""
     if lock is None:
-        raise VaelineError(f"the dvc.lock of the run {run.info.run_name} is lost, so that it cannot be trained again")
+        raise VaelineError(f"the dvc.lock of the run {run.info.run_name} is lost; the run cannot be trained again")
     return lock
 
 
 def place_to_retrain(run: Run, lock: KeptLock, recorded: Sequence[RecordedLock]) -> str:
-    """The commit to train from: the one that recorded the run, with its evaluation, or else the training's own.
+    """The commit to train from: the commit that recorded the run and its evaluation, else the training's own commit.
 
     Raises:
-        VaelineError: no commit of this repository holds what was trained.
+        VaelineError: no commit of this repository has the code and parameters of the training.
     """
     home = home_commit(run, lock, recorded)
     for commit in dict.fromkeys(filter(about_commit, filter(None, (lock.commit, home)))):
@@ -77,19 +77,19 @@ def place_to_retrain(run: Run, lock: KeptLock, recorded: Sequence[RecordedLock])
             return commit
     claimed = run.data.tags.get(COMMIT_TAG, "")[:12] or "no commit"
     raise VaelineError(
-        f"the run {run.info.run_name} was trained from {claimed} with changes that no commit of this repository holds"
+        f"the run {run.info.run_name} was trained from {claimed} with changes that no commit of this repository has"
     )
 
 
 def retrain(lock: KeptLock, commit: str) -> Retrained:
     """Run the pipeline of `commit` up to `evaluate`, from the recorded images, with the present environment.
 
-    The checkout, its DVC cache and its store of runs lie in a temporary folder, which is removed in the end, also after
-    a failure, Ctrl-C, and any signal. The source images and the classifier are restored where they are at hand; all
-    else is made anew.
+    The checkout, its DVC cache and its store are in a temporary folder. It is always removed at the end, also after a
+    failure, Ctrl-C or any signal. The source images and the classifier are restored if they are available. All other
+    outputs are made anew.
 
     Raises:
-        VaelineError: there is no checkout, or a stage failed.
+        VaelineError: the checkout failed, or a stage failed.
     """
     with raising(signal.SIGTERM, signal.SIGHUP), _checkout(commit) as (folder, guard):
         _prepare(folder, lock.stages)
@@ -102,9 +102,9 @@ def retrain(lock: KeptLock, commit: str) -> Retrained:
 def compare_retrained(
     run: Run, lock: KeptLock, commit: str, found: Retrained, tolerance: float
 ) -> Iterator[LineageCheck]:
-    """The repeated training against the run: bit by bit on the same kind of machine, else by its test losses.
+    """Compare the repeated training with the run: bit by bit on the same kind of machine, else by the test losses.
 
-    `tolerance` is a share of the recorded loss.
+    `tolerance` is relative to the recorded loss.
     """
     recorded, made = outs(lock.stages, "prepare").get(PREPARED, ""), outs(found.stages, "prepare").get(PREPARED, "")
     yield compare(f"retrained {PREPARED}", recorded, made, "made anew from the source")
@@ -115,7 +115,7 @@ def compare_retrained(
     )
     if differing(lock.stages, LAST_STAGE, commit):
         yield LineageCheck(
-            "retrained losses", UNCHECKED, note=f"{commit[:12]} evaluates otherwise than the run was evaluated"
+            "retrained losses", UNCHECKED, note=f"{commit[:12]} evaluates with another protocol than the run"
         )
     elif by_bits:
         recorded, made = (outs(stages, LAST_STAGE).get(METRICS, "") for stages in (lock.stages, found.stages))
@@ -127,7 +127,7 @@ def compare_retrained(
 
 
 def other_kind(run: Run) -> str:
-    """In what machine and environment differ from those of the run; empty where equal bits are to be expected."""
+    """The differences between this machine and environment and the run's; empty if equal bits are expected."""
     here = machine_tags() | {ENVIRONMENT_TAG: digest(ENVIRONMENT_LOCK)}
     then = {tag: run.data.tags.get(tag, "unknown") for tag in here}
     return ", ".join(
@@ -137,13 +137,13 @@ def other_kind(run: Run) -> str:
 
 def _near(name: str, recorded: float, found: float, tolerance: float) -> LineageCheck:
     near = abs(found - recorded) <= tolerance * abs(recorded)
-    note = f"within {tolerance:.1%} of the recorded"
+    note = f"within {tolerance:.1%} of the recorded value"
     return LineageCheck(f"retrained {name}", AGREES if near else DIFFERS, f"{recorded:.4f}", f"{found:.4f}", note)
 
 
 @contextmanager
 def _checkout(commit: str) -> Generator[tuple[Path, IO[str]]]:
-    """The project as the commit has it, in a temporary folder that belongs to it alone, and the way to its `GUARD`."""
+    """A checkout of the commit in a temporary folder of its own, and the pipe to its `GUARD`."""
     scratch = Path(tempfile.mkdtemp(prefix="vaeline-retrain-")).resolve()
     top = scratch / "checkout"
     guard = subprocess.Popen(
@@ -156,20 +156,22 @@ def _checkout(commit: str) -> Generator[tuple[Path, IO[str]]]:
         start_new_session=True,
     )
     try:
-        no_hooks = ["git", "-c", f"core.hooksPath={os.devnull}"]  # DVC's would fill the folder from its cache
+        no_hooks = ["git", "-c", f"core.hooksPath={os.devnull}"]  # DVC's hooks would fill the folder from its cache
         done = subprocess.run(
             [*no_hooks, "worktree", "add", "--detach", str(top), commit], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise VaelineError(f"no checkout of {commit[:12]}: {done.stderr.strip().splitlines()[-1]}")
+            raise VaelineError(f"{commit[:12]} cannot be checked out: {done.stderr.strip().splitlines()[-1]}")
         yield top / git("rev-parse", "--show-prefix"), cast("IO[str]", guard.stdin)
     finally:
         guard.communicate()
 
 
 def _prepare(folder: Path, stages: Stages) -> None:
-    """Give a checkout an empty DVC cache and the accepted batches that are at hand, and freeze the stages in `RESTORED`
-    whose recorded outputs are."""
+    """Give a checkout an empty DVC cache and the available accepted batches.
+
+    Restore the available outputs of the stages in `RESTORED`, and freeze these stages.
+    """
     places = {"core": ("site_cache_dir", "site"), "cache": ("dir", "cache")}
     settings = [f'[{part}]\n{key} = "{folder.parent / name}"\n' for part, (key, name) in places.items()]
     (folder / ".dvc" / "config.local").write_text("".join(settings), encoding="utf-8")
@@ -193,16 +195,16 @@ def _prepare(folder: Path, stages: Stages) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process's environment with a store of runs of its own, and without what would lead out of the folder."""
+    """This process's environment with a store of its own, and without variables that name things outside the folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.parent}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    code = {"PATH": binaries, "PYTHONPATH": str(folder / "src")}  # not the code that this process runs
+    code = {"PATH": binaries, "PYTHONPATH": str(folder / "src")}  # the code of the checkout, not of this process
     return kept | own | code | {"DVC_NO_ANALYTICS": "1"}
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], guard: IO[str]) -> None:
-    """Run a command, its output on stderr; if this process is stopped, the command and its children end first."""
+    """Run a command with its output on stderr. If this process is stopped, the command and its children end first."""
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, stdout=2)
     try:
         guard.write(f"{process.pid}\n")
@@ -213,4 +215,4 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], g
     finally:
         guard.write("\n")
     if status:
-        raise VaelineError(f"the pipeline of that commit failed here with exit status {status}; what it said is above")
+        raise VaelineError(f"the pipeline of this commit failed with exit status {status}; its output above says why")

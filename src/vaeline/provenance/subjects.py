@@ -1,4 +1,4 @@
-"""What a person asks about: a registered version, a run, anything that DVC names by its md5, or an image."""
+"""The subjects of a lineage: a registered version, a run, a file or folder with DVC's md5, or an image."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,14 +22,14 @@ IMAGE = re.compile(rf"({'|'.join(SPLITS)})/(\d+)")
 MD5_BEGINNING = re.compile(r"[0-9a-f]{6,32}(\.dir)?")
 TAG = re.compile(r"vaeline\.(?:deps|outs)\.(.+)")
 FORMS = (
-    "models:/name/version, models:/name@alias, a version's number, a run's name or id, the md5 that DVC gives to data "
-    "(six characters or more), or an image as test/17"
+    "models:/name/version, models:/name@alias, a version's number, a run's name or id, DVC's md5 of data (six "
+    "characters or more), or an image such as test/17"
 )
 
 
 @dataclass(frozen=True)
 class RecordedFile:
-    """A file or folder by DVC's md5, and the paths at which runs or locks have it."""
+    """A file or folder with DVC's md5, and its paths in runs and locks."""
 
     md5: str
     paths: tuple[str, ...]
@@ -47,10 +47,10 @@ Subject = ModelVersion | Run | RecordedFile | ImageRow
 
 
 def find_subject(client: MlflowClient, text: str, recorded: Sequence[RecordedLock]) -> Subject:
-    """What `text` names.
+    """The subject that `text` names.
 
     Raises:
-        VaelineError: nothing has that name, or more than one thing has.
+        VaelineError: nothing has this name, or several things have it.
     """
     if image := IMAGE.fullmatch(text):
         return ImageRow(image[1], int(image[2]))
@@ -63,25 +63,25 @@ def find_subject(client: MlflowClient, text: str, recorded: Sequence[RecordedLoc
 
 
 def find_trained(client: MlflowClient, text: str) -> ModelVersion | Run | None:
-    """The version or the run that `text` names, if any. Raises VaelineError where it names several."""
+    """The version or the run that `text` names, if any. Raises VaelineError if it names several."""
     if text.startswith(SCHEME):
         return registered_version(client, text)
     if NUMBER.fullmatch(text):
         numbered = [found for found in client.search_model_versions() if int(found.version) == int(text)]
         if len(numbered) > 1:
-            raise VaelineError(f"{text} is the number of several versions: name {_or(map(uri_of, numbered))}")
+            raise VaelineError(f"several versions have the number {text}: use {_or(map(uri_of, numbered))}")
         if numbered:
             return registered_version(client, uri_of(numbered[0]))
     return resolve_run(client, text)[0] if runs_called(client, text) else None
 
 
 def digests_of(run: Run) -> dict[str, str]:
-    """The md5s of what went into a run and came out, by path, as its tags say."""
+    """The md5s of a run's inputs and outputs, by path, from its tags."""
     return {match[1]: value for tag, value in run.data.tags.items() if (match := TAG.fullmatch(tag))}
 
 
 def recorded_digests(stages: Stages) -> dict[str, str]:
-    """The md5s of all that a lock records, by path."""
+    """All md5s that a lock records, by path."""
     return {path: md5 for stage in stages for part in (deps, outs) for path, md5 in part(stages, stage).items()}
 
 
@@ -93,7 +93,7 @@ def _find_file(client: MlflowClient, beginning: str, recorded: Sequence[Recorded
                 paths.setdefault(md5, {})[path] = None
     if len(paths) > 1:
         listed = _or(f"{md5} ({', '.join(found)})" for md5, found in paths.items())
-        raise VaelineError(f"several md5s begin with {beginning}: name {listed}")
+        raise VaelineError(f"several md5s begin with {beginning}: use {listed}")
     return next((RecordedFile(md5, tuple(found)) for md5, found in paths.items()), None)
 
 

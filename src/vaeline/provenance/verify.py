@@ -1,4 +1,4 @@
-"""All that a registered version claims, computed anew: what agrees, what differs, what cannot be checked here."""
+"""Verify a registered version: compute anew what it records. Each check agrees, differs or cannot be made here."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +69,7 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class LineageCheck:
-    """One claim: what was recorded, what was found, and the verdict; `note` says where, or why there is none."""
+    """One check: the recorded value, the found value and the verdict. `note` says where, or why nothing was found."""
 
     name: str
     verdict: str
@@ -79,7 +79,7 @@ class LineageCheck:
 
 
 def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence[RecordedLock]) -> list[LineageCheck]:
-    """All checks of a version, or of a run; `recorded` are the locks of git's history and that on disk."""
+    """All checks of a version or a run. `recorded` are the locks in git's history and the lock on disk."""
     run = run_of(client, subject)
     lock = lock_of(client, run, recorded)
     version = None if isinstance(subject, Run) else subject
@@ -97,7 +97,7 @@ def verify(client: MlflowClient, subject: ModelVersion | Run, recorded: Sequence
 def check_version(
     client: MlflowClient, version: ModelVersion, run: Run, recorded: Sequence[RecordedLock]
 ) -> Iterable[LineageCheck]:
-    """The version against its run and, if it is a copy, against the version that it is a copy of."""
+    """Compare the version with its run and, if it is a copy, with its source."""
     own, tags = version.tags, run.data.tags
     yield compare("model digest of the version", own[DIGEST_TAG], tags.get(DIGEST_TAG, ""), "tag of the run")
     claims = {tag: value for tag, value in own.items() if tag.startswith(SAME_FROM_THE_START)}
@@ -113,9 +113,9 @@ def check_version(
 
 
 def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registered: bool) -> Iterable[LineageCheck]:
-    """The archive in the store against the tag of the run, the package around it and `dvc.lock`.
+    """Compare the archive in the store with the tag of the run, with the registered package and with `dvc.lock`.
 
-    A run has one once it is `registered`; then it must.
+    The run must have an archive if it is `registered`.
     """
     claimed = run.data.tags.get(DIGEST_TAG, "")
     with artifact_copy(client, run.info.run_id, ARCHIVE) as file:
@@ -136,12 +136,12 @@ def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registe
 
 
 def check_lock(run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
-    """`dvc.lock` against the tags, the parameters and the data set of the run, and whether a commit holds it."""
+    """Compare `dvc.lock` with the tags, the parameters and the data set of the run, and look for it in the commits."""
     tags, stages = run.data.tags, lock.stages
     if lock.commit:
         yield LineageCheck("dvc.lock in git", AGREES, lock.digest, lock.digest, f"commit {lock.commit[:12]}")
     else:
-        yield LineageCheck("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch holds it")
+        yield LineageCheck("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch has it")
     locked = {tag: value for tag, value in lock_tags(stages).items() if tag in tags and tag != LOCK_TAG}
     yield _all_equal("digests of the training", locked, tags, "tags of the run")
     asked = {key: tags.get(f"vaeline.now.{key}", value) for key, value in run.data.params.items()}
@@ -152,17 +152,17 @@ def check_lock(run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
 
 
 def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[LineageCheck]:
-    """Code, parameters and environment of every stage, and the train key, against git."""
+    """Compare the code, parameters and environment of every stage, and the train key, with git."""
     tags, claimed = run.data.tags, run.data.tags.get(COMMIT_TAG, "")
     if not claimed:
         yield LineageCheck("commit", UNCHECKED, "", "", "the training was not in a git repository")
         return
     if not about_commit(claimed):
-        yield LineageCheck("commit", UNCHECKED, claimed, "", "this repository does not hold it")
+        yield LineageCheck("commit", UNCHECKED, claimed, "", "this repository does not have it")
         return
     note = "clean" if tags.get(DIRTY_TAG) == "false" else "with uncommitted changes"
     if home and home != claimed:
-        note += f", which {home[:12]} holds"
+        note += f", which are in {home[:12]}"
     yield LineageCheck("commit", AGREES, claimed, claimed, note)
     commit = home or claimed
     for stage in lock.stages:
@@ -173,7 +173,7 @@ def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[LineageCheck]:
         yield compare("environment", tags[ENVIRONMENT_TAG], found, f"{ENVIRONMENT_LOCK} of {commit[:12]}")
     if KEY_TAG in tags:
         key = recorded_key(lock.stages, commit)
-        why = f"the commit holds other code, or the data is {NOT_AT_HAND}"
+        why = f"the commit has other code, or the data is {NOT_AT_HAND}"
         yield (
             compare("train key", tags[KEY_TAG], key, commit[:12])
             if key
@@ -182,7 +182,7 @@ def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[LineageCheck]:
 
 
 def check_outputs(lock: KeptLock) -> Iterable[LineageCheck]:
-    """What the stages made, on disk where it should be and in DVC's cache."""
+    """Check the outputs of the stages, on disk at their paths and in DVC's cache."""
     here = locked_stages()
     for stage in lock.stages:
         for path, md5 in outs(lock.stages, stage).items() if stage != "register" else ():
@@ -201,7 +201,7 @@ def check_outputs(lock: KeptLock) -> Iterable[LineageCheck]:
 
 
 def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
-    """The run's own files and metrics against what `dvc.lock` says of its evaluation and of the gate."""
+    """Compare the run's files and metrics with what `dvc.lock` records of its evaluation and its validation."""
     stages = lock.stages
     for stage in ("validate", "evaluate"):
         for path, md5 in outs(stages, stage).items():
@@ -228,7 +228,7 @@ def compare(name: str, recorded: str, found: str, note: str = "") -> LineageChec
 
 
 def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], where: str) -> LineageCheck:
-    """A check of many values, of which those that differ are named."""
+    """A check of many values. It names those that differ."""
     wrong = [key for key, value in claims.items() if truth.get(key) != value]
     shown = ", ".join(f"{key} {truth.get(key)}" for key in wrong[:SHOWN])
     claimed = ", ".join(f"{key} {claims[key]}" for key in wrong[:SHOWN]) or f"{len(claims)} values"
@@ -239,19 +239,19 @@ def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], w
 def _check_lock_tag(
     client: MlflowClient, name: str, tagged: str, run: Run, recorded: Sequence[RecordedLock]
 ) -> LineageCheck:
-    """A tagged `dvc.lock` is one that the run keeps, for it keeps those of all its evaluations, or one in git."""
+    """Check that a tagged `dvc.lock` is in git or in the run's artifacts, which keep one for each evaluation."""
     with artifact_copy(client, run.info.run_id, kept_lock(tagged)) as file:
         if file is not None:
             return compare(name, tagged, lock_digest(read_lock(file.read_bytes())), "kept by the run")
     if any(lock.digest == tagged for lock in recorded):
-        return LineageCheck(name, AGREES, tagged, tagged, "the run keeps no copy, a commit or this folder does")
+        return LineageCheck(name, AGREES, tagged, tagged, "the run keeps no copy, but a commit or this folder has it")
     if client.list_artifacts(run.info.run_id, LOCKS):
-        return LineageCheck(name, DIFFERS, tagged, "", "the run keeps none with this digest")
-    return LineageCheck(name, UNCHECKED, tagged, "", "neither the run, nor a commit, nor this folder holds it")
+        return LineageCheck(name, DIFFERS, tagged, "", "the run keeps no lock with this digest")
+    return LineageCheck(name, UNCHECKED, tagged, "", "neither the run, nor a commit, nor this folder has it")
 
 
 def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> LineageCheck:
-    """Code and parameters of a stage against the commits that may be its home: a later evaluation is at home later."""
+    """Compare code and parameters of a stage with each of `commits`. A later evaluation may have a later commit."""
     found = {commit: differing(stages, stage, commit) for commit in commits if commit}
     commit = next((commit for commit, wrong in found.items() if not wrong), commits[0])
     counted = f"{len(code(stages, stage))} files and folders, {len(params(stages, stage))} parameters"
@@ -262,7 +262,7 @@ def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> LineageC
 
 
 def differing(stages: Stages, stage: str, commit: str) -> list[str]:
-    """The files and parameters of a stage that the commit holds otherwise; your own images are on disk alone."""
+    """The files and parameters of a stage that differ in the commit. Your own images are only on disk, so not here."""
     recorded, asked = code(stages, stage), params(stages, stage)
     files = [path for path in differing_code(stages, stage, commit) if not _on_disk(path, recorded[path])]
     held = commit_trees(commit, [str(PARAMS_FILE)])[str(PARAMS_FILE)]

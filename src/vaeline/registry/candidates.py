@@ -1,4 +1,4 @@
-"""Candidates: one registered version for each different model, however often it is registered."""
+"""Candidates: one registered version for each different model. Registering a model again makes no second version."""
 
 import tempfile
 from pathlib import Path
@@ -24,7 +24,7 @@ from vaeline.tracking.store import state_directory
 if TYPE_CHECKING:
     from vaeline.models.generative import GenerativeModel
 
-MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # on a server with users its administrator makes it
+MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # a server with users: only its administrator may
 
 
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
@@ -35,16 +35,16 @@ def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVer
 def register_candidate(
     client: MlflowClient, run: Run, archive: Path, name: str, images: np.ndarray | None = None
 ) -> ModelVersion:
-    """Register the archive as a pyfunc logged to `run`, unless a version of `name` holds the same model already.
+    """Register the archive as a pyfunc model logged to `run`, unless a version of `name` has the same model already.
 
-    Golden outputs about `images` (count, height, width, channels) in [0, 1] go with it; no gate passes a version
-    without them.
+    The golden outputs of `images` (count, height, width, channels) in [0, 1] are stored with it. Without them, the gate
+    does not pass the model.
     """
     model_digest = digest(archive)
     with FileLock(state_directory() / "registry.lock"):
         if known := find_version(client, name, model_digest):
             return known
-        make_model(client, name, "Models as they were trained; nothing here is promoted.")
+        make_model(client, name, "Trained models; none of them is promoted here.")
         golden = None if images is None else make_golden(_load(archive), images)
         with tempfile.TemporaryDirectory() as scratch:
             package_pyfunc(archive, Path(scratch) / "model", golden)
@@ -60,7 +60,7 @@ def register_candidate(
 
 
 def make_model(client: MlflowClient, name: str, description: str) -> None:
-    """Make a registered model, unless it is there or only an administrator may make it."""
+    """Make a registered model, unless it exists or only an administrator may make it."""
     try:
         client.create_registered_model(name, description=description)
     except MlflowException as error:
@@ -69,10 +69,10 @@ def make_model(client: MlflowClient, name: str, description: str) -> None:
 
 
 def copy_version(client: MlflowClient, version: ModelVersion, name: str) -> ModelVersion:
-    """Copy a version, with its tags, into the registered model `name`, which must be there.
+    """Copy a version, with its tags, into the registered model `name`, which must exist.
 
-    `MlflowClient.copy_model_version` does the same, but asks to create `name` first; where models are made by the
-    administrator alone, that is refused to everybody else.
+    `MlflowClient.copy_model_version` does the same, but first tries to create `name`. A server with users allows that
+    only to its administrator.
     """
     return client.create_model_version(
         name,
@@ -86,7 +86,7 @@ def copy_version(client: MlflowClient, version: ModelVersion, name: str) -> Mode
 
 
 def version_tags(run: Run) -> dict[str, str]:
-    """What a version says of its origin: the run's lineage tags, its main figures, and the seed."""
+    """Tags of a version about its origin: the run's lineage tags, its headline metrics, and the seed."""
     lineage = {key: value for key, value in run.data.tags.items() if key.startswith(("vaeline.", "mlflow.source.git"))}
     process = {"vaeline.host", "vaeline.pid", "vaeline.pid_started"}
     figures = {
@@ -104,6 +104,6 @@ def version_tags(run: Run) -> dict[str, str]:
 
 
 def _load(archive: Path) -> "GenerativeModel":
-    from vaeline.models.archive import load_model  # packaging alone needs no Keras
+    from vaeline.models.archive import load_model  # imported here, because packaging needs no Keras
 
     return load_model(archive)

@@ -1,6 +1,6 @@
-"""The chain of a champion's moves: what an entry says, how the next one seals it, and what can be read from them all.
+"""The chain of a champion's moves: what an entry contains, how the next entry seals it, and what the chain says.
 
-Nothing here knows where the entries are kept; `ledger` does.
+`ledger` knows where the entries are stored; this module does not.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ UNREADABLE = "unreadable"
 
 
 def entry_digest(entry: Entry) -> str:
-    """SHA-256 of the entry's line."""
+    """SHA-256 of the entry's line of JSON."""
     return hashlib.sha256(to_line(entry).encode()).hexdigest()
 
 
@@ -43,7 +43,7 @@ def to_line(entry: Entry) -> str:
 
 
 def from_line(number: int, line: str) -> Entry:
-    """The entry that a line holds; an entry that says that it cannot be read, if it holds none."""
+    """The entry of a line. A line that cannot be read gives an entry that says so."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -52,9 +52,10 @@ def from_line(number: int, line: str) -> Entry:
 
 
 def broken_links(entries: Sequence[Entry], carried_out: str = "") -> list[str]:
-    """A sentence for each entry that is not what its successor was written after; none means that the chain holds.
+    """One sentence for each entry whose digest is not the one that the next entry recorded. Empty if all are right.
 
-    The last entry has no successor: `carried_out` is the digest that it had when its alias was moved, "" before that.
+    The last entry has no next entry. It is compared with `carried_out`, the digest that it had when its alias was moved
+    ("" if the alias was not moved yet).
     """
     found = []
     for number, entry in enumerate(entries, 1):
@@ -64,21 +65,21 @@ def broken_links(entries: Sequence[Entry], carried_out: str = "") -> list[str]:
             found.append(f"entry {number} cannot be read: {entry[UNREADABLE][:80]!r}")
         elif set(entry) != set(FIELDS):
             odd = ", ".join(sorted(set(entry) ^ set(FIELDS)))
-            found.append(f"entry {number} lacks or adds {odd}")
+            found.append(f"entry {number} has missing or additional keys: {odd}")
         elif number > 1 and entry["previous_sha256"] != entry_digest(entries[number - 2]):
-            found.append(f"entry {number - 1} is not the one that entry {number} was written after")
+            found.append(f"entry {number - 1} does not have the digest that entry {number} records")
         elif number == 1 and entry["previous_sha256"]:
-            found.append("entry 1 was written after another, which is missing")
+            found.append("entry 1 records an earlier entry, which is missing")
     if carried_out and not (entries and entry_digest(entries[-1]) == carried_out):
         found.append(f"entry {len(entries)} is not the one that was carried out")
     return found
 
 
 def champions(entries: Sequence[Entry]) -> list[str]:
-    """The versions that a rollback without a target goes back through, the present champion last.
+    """The champions that rollbacks without a target go back through, the present champion last.
 
-    A promotion adds one; a rollback to a version among them drops what came after it, so that the next goes one further
-    back; a rollback to another version adds that.
+    A promotion appends its version. A rollback to one of these versions drops the versions after it, so that the next
+    rollback goes one step further back. A rollback to another version appends that version.
     """
     path: list[str] = []
     for entry in entries:
@@ -91,18 +92,18 @@ def champions(entries: Sequence[Entry]) -> list[str]:
 
 
 def export_ledger(entries: Sequence[Entry], path: Path) -> None:
-    """Write the entries as JSON lines; an earlier export at `path` must be the beginning of them.
+    """Write the entries as JSON lines. An earlier export at `path` must be equal to the first entries.
 
     Raises:
-        VaelineError: the ledger does not go on from the earlier export: it was rewritten, or is another.
+        VaelineError: the ledger does not continue the earlier export. It was rewritten, or it is another ledger.
     """
     lines = [to_line(entry) for entry in entries]
     if path.is_file():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if lines[number - 1 : number] != [line]:
                 raise VaelineError(
-                    f"{path}: line {number} is not entry {number} of the ledger: the ledger was rewritten, or this is "
-                    "an export of another; nothing was written"
+                    f"{path}: line {number} is not entry {number} of the ledger; the ledger was rewritten, or the file "
+                    "is the export of another ledger; nothing was written"
                 )
     with atomic_file(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What may be deleted from the registry: what no alias, no entry of a ledger and no `dvc.lock` leads to.
+"""Garbage collection of the registry: delete versions that no alias, no entry of a ledger and no `dvc.lock` needs.
 
-`mlflow gc` knows none of the three and deletes a champion's files without a word. Nothing here calls it, and files go
-only with the last version, of any registered model, that is of their run.
+`mlflow gc` is not used here. It knows none of the three and deletes a champion's files without a warning. The files of
+a run are deleted only with the last version, of any registered model, that uses the run.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ MD5_TAG = f"vaeline.outs.{MODEL}"
 
 @dataclass(frozen=True)
 class Judged:
-    """A version, and what it is kept by; "" is garbage. `files`: whether its run's files go with it."""
+    """A version and the reason to keep it; "" means garbage. `files`: whether its run's files are deleted with it."""
 
     version: ModelVersion
     kept_by: str
@@ -46,19 +46,20 @@ class Judged:
 
     @property
     def uri(self) -> str:
-        """What MLflow calls the version."""
+        """MLflow's address of the version."""
         return uri_of(self.version)
 
 
 def judge_versions(client: MlflowClient, dataset: str, untouched_for: timedelta) -> list[Judged]:
-    """Every candidate and every served version of a data set, and what it is kept by.
+    """Every candidate and every served version of a data set, with the reason to keep it.
 
-    A candidate is kept by its own alias; by an alias or an entry of the ledger about a served version with its digest;
-    by a `dvc.lock`; or by being younger than `untouched_for`, or gated since. A served version is kept by its alias,
-    the ledger, or its youth: a copy that was never promoted can be made again.
+    A candidate is kept if it has an alias, if an alias or an entry of the ledger names a served version with its
+    digest, if a `dvc.lock` names it, or if it was registered or gated within `untouched_for`. A served version is kept
+    if an alias or the ledger names it, or if it was registered within `untouched_for`. A copy that was never promoted
+    can be made again.
 
     Raises:
-        VaelineError: the ledger is broken, or not all of git's branches can be read.
+        VaelineError: the ledger is broken, or not all git branches can be read.
     """
     served, candidates = served_name(dataset), candidate_name(dataset)
     standing = read_standing(client, served)
@@ -87,9 +88,10 @@ def judge_versions(client: MlflowClient, dataset: str, untouched_for: timedelta)
 
 
 def collect(client: MlflowClient, dataset: str, untouched_for: timedelta) -> Iterator[Judged]:
-    """Delete what `judge_versions` finds to be kept by nothing, and yield each version once it is gone.
+    """Delete the versions for which `judge_versions` has no reason, and yield each version after its deletion.
 
-    Files go before their version: what breaks off in between is found again by its version. Raises VaelineError.
+    Files are deleted before their version. If this is interrupted, the next call finds the version and deletes the
+    rest. Raises VaelineError.
     """
     with one_at_a_time(served_name(dataset)), FileLock(state_directory() / "registry.lock"):
         for judged in judge_versions(client, dataset, untouched_for):
@@ -111,19 +113,19 @@ def _youth(version: ModelVersion, oldest: datetime) -> str:
 
 
 def _lock(client: MlflowClient, version: ModelVersion, locked: dict[str, str]) -> str:
-    """The `dvc.lock` that names the version's model: by its tag, and by its file before anything is deleted."""
+    """The `dvc.lock` that names the version's model, by the md5 in its tag or of its file."""
     if known := locked.get(version.tags.get(MD5_TAG, "")):
         return known
     if known_run(client, version.run_id) is None or DIGEST_TAG not in version.tags:
-        return "that it is none of vaeline's, or has lost its run"
+        return "it is not vaeline's, or its run is lost"
     with stored_version(client, version).artifact(ARCHIVE) as file:
         if file is None:
-            return "" if MD5_TAG in version.tags else "that nothing says which file it had"
+            return "" if MD5_TAG in version.tags else "its file is unknown"
         return locked.get(digest(file, "md5"), "")
 
 
 def _with_files(client: MlflowClient, judged: list[Judged]) -> list[Judged]:
-    """Say of each run that only garbage is of, in whatever registered model, that its files go with the first of it."""
+    """Set `files` on the first garbage version of each run that only garbage versions use, in all registered models."""
     garbage = {(item.version.name, str(item.version.version)) for item in judged if not item.kept_by}
     first: dict[str, Judged] = {}
     for item in judged:

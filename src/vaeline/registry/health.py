@@ -1,4 +1,4 @@
-"""What is wrong with the registry: aliases, files, digests, tags, the ledger, and candidates that nobody looks at."""
+"""Check the registry: aliases, files, digests, tags, the ledger, and candidates that were never gated."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ OF_MOVES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, where, and what to do about it."""
+    """A problem: where it is, what is wrong, and what to do."""
 
     level: Literal["error", "warning"]
     where: str
@@ -44,9 +44,9 @@ class Finding:
 
 
 def check_registry(client: MlflowClient, dataset: str, stale_after: timedelta) -> list[Finding]:
-    """Everything that is wrong with a data set's candidates and served versions, their aliases and their ledger.
+    """All problems of a data set's candidates and served versions, their aliases and their ledger.
 
-    Every archive is fetched and its digest taken. Raises VaelineError where the store cannot be used.
+    Every archive is downloaded and its digest computed. Raises VaelineError if the store cannot be used.
     """
     served, candidates = served_name(dataset), candidate_name(dataset)
     entries = read_ledger(client, served)
@@ -54,7 +54,7 @@ def check_registry(client: MlflowClient, dataset: str, stale_after: timedelta) -
     copies, trained = (versions_named(client, name) for name in (served, candidates))
     found = [*_aliases(client, served), *_aliases(client, candidates)]
     if broken := broken_links(entries, carried_out):
-        remedy = "compare `vaeline history` with an earlier export to see what it said"
+        remedy = "compare `vaeline history` with an earlier export to see what was changed"
         found += [Finding(ERROR, f"ledger of {served}", sentence, remedy) for sentence in broken]
     else:
         found += _champion(client, served, entries, bool(carried_out))
@@ -70,15 +70,15 @@ def _champion(client: MlflowClient, name: str, entries: Sequence[Entry], carried
     champion, where = aliases_of(client, name).get(CHAMPION, ""), f"{name}@{CHAMPION}"
     if not entries:
         if champion:
-            what = f"is version {champion}, which no entry of a ledger made champion"
+            what = f"is version {champion}, but no entry of a ledger made it champion"
             yield Finding(ERROR, where, what, "find out who set it; the next `vaeline promote` replaces it")
         return
     last = entries[-1]
     if not carried_out:
-        what = f"entry {last['number']} ({last['action']} to version {last['to']}) was not carried to its end"
+        what = f"entry {last['number']} ({last['action']} to version {last['to']}) was not finished"
         yield Finding(WARNING, where, what, "the next `vaeline promote` or `vaeline rollback` finishes it")
     elif known_version(client, name, last["to"]) is None:
-        what = f"version {last['to']}, champion by the ledger, was deleted"
+        what = f"version {last['to']}, the champion in the ledger, was deleted"
         yield Finding(ERROR, where, what, "`vaeline rollback --to VERSION --reason ...` to an earlier champion")
     elif champion != last["to"]:
         what = f"is {f'version {champion}' if champion else 'nowhere'}, but the ledger says version {last['to']}"
@@ -96,7 +96,7 @@ def _aliases(client: MlflowClient, name: str) -> Iterator[Finding]:
 def _moves(
     name: str, entries: Sequence[Entry], versions: Sequence[ModelVersion], carried_out: bool
 ) -> Iterator[Finding]:
-    """Compare the tags of served versions with what the ledger's entries gave them, or are about to give."""
+    """Compare the tags of served versions with the tags that the ledger's entries give them."""
     expected: dict[str, dict[str, str]] = {}
     for entry in entries:
         for number, tags in tags_of(entry).items():
@@ -109,7 +109,7 @@ def _moves(
             present.pop(number, None)
     for number, wanted in expected.items():
         if number not in present:
-            what, remedy = "was deleted, and the ledger names it", "it cannot be rolled back to; nothing brings it back"
+            what, remedy = "was deleted, but the ledger names it", "it cannot be restored, and no rollback can go to it"
             yield Finding(WARNING, version_uri(name, number), what, remedy)
             continue
         tags = present[number].tags
@@ -128,14 +128,14 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     where = uri_of(version)
     run = known_run(client, version.run_id)
     if run is None:
-        yield Finding(ERROR, where, "its run is gone, and its files with it", _replacement(version))
+        yield Finding(ERROR, where, "its run and its files were deleted", _replacement(version))
         return
     if run.info.lifecycle_stage == "deleted":
         what = "its run is in MLflow's trash, and `mlflow gc` would delete the model's files"
         yield Finding(ERROR, where, what, f"`mlflow runs restore --run-id {version.run_id}`")
     place = client.get_model_version_download_uri(version.name, str(version.version))
     if place.rstrip("/") != f"{str(run.info.artifact_uri).rstrip('/')}/{FOLDER}":
-        what = f"MLflow serves it from {place}, which is not where its run keeps it"
+        what = f"MLflow serves it from {place}, but its run has it elsewhere"
         yield Finding(ERROR, where, what, _replacement(version))
     facts = {DIGEST_TAG: run.data.tags.get(DIGEST_TAG), KEY_TAG: run.data.tags.get(KEY_TAG)}
     for key, value in (facts | {"seed": run.data.params.get("train.seed")}).items():
@@ -152,7 +152,7 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
 
 
 def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
-    """Compare a served version with the candidate that it is a copy of, where that is still there."""
+    """Compare a served version with its source candidate, if that still exists."""
     source = version.tags.get(SOURCE_TAG, version.source or "")
     parts = REGISTRY_URI.fullmatch(source)
     candidate = known_version(client, parts["name"], parts["version"]) if parts else None
@@ -165,7 +165,7 @@ def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
 
 
 def _candidate(client: MlflowClient, version: ModelVersion, stale_after: timedelta) -> Iterator[Finding]:
-    """Compare a candidate with its gate report, or say that it never had one."""
+    """Compare a candidate with its gate report, or report that it has none."""
     where = uri_of(version)
     if "vaeline.gate_verdict" not in version.tags:
         age = datetime.now(UTC) - datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
@@ -187,11 +187,11 @@ def _candidate(client: MlflowClient, version: ModelVersion, stale_after: timedel
 def _tampered(where: str, key: str, value: str | None, wanted: str | None, witness: str) -> Finding:
     said = "is missing" if value is None else f"is {value!r}"
     told = "knows none" if wanted is None else f"says {wanted!r}"
-    remedy = "find out who changed it; nothing that reads this tag can be relied on until it is put right"
+    remedy = "find out who changed it, and correct it; until then, do not trust what reads this tag"
     return Finding(ERROR, where, f"the tag {key} {said}, but {witness} {told}", remedy)
 
 
 def _replacement(version: ModelVersion) -> str:
     if version.name.endswith("-candidates"):
-        return "`dvc repro` with its parameters makes it again; `vaeline registry gc` removes what is left"
-    return "`vaeline rollback --reason ...` if it is the champion; restore its files from a backup"
+        return "`dvc repro` with its parameters makes it again; `vaeline registry gc` removes the rest"
+    return "if it is the champion, `vaeline rollback --reason ...`; restore its files from a backup"

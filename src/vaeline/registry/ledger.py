@@ -1,20 +1,20 @@
-"""The ledger: every move of a champion, in the order in which the moves happened, each entry sealed by the next.
+"""The ledger: every move of a champion in order. Each entry contains the digest of the entry before it.
 
-Where it is kept, and why there. The entries of a registered model are the parameters `000001`, `000002`, ... of the one
-run in the experiment `<model>-ledger`. MLflow has neither a compare-and-swap nor a history of its aliases, but two
-things in it happen once, on SQLite, on PostgreSQL and through a server alike:
+The entries of a registered model are the parameters `000001`, `000002`, ... of the only run in the experiment
+`<model>-ledger`. MLflow has no compare-and-swap and no history of its aliases. Two of its operations, however, succeed
+only once, on SQLite, on PostgreSQL and through a server:
 
-- A parameter of a run is written once. A second value is refused by the primary key of the database, and no call
-  changes or deletes one. So there is one entry 7, and of two promoters who both saw six entries one writes it, and the
-  other is told. Tags, artifacts and aliases belong to the last writer, and model versions can be deleted.
-- The name of an experiment is taken once. A new ledger is made under a name of its own and then renamed, as a file is
-  written beside its target and then moved, so that two first promoters do not write to two ledgers.
+- A parameter of a run is written once. The primary key of the database refuses a second value, and no call changes or
+  deletes a parameter. If two promoters both saw six entries, one of them writes entry 7, and the other gets an error.
+  Tags, artifacts and aliases can be overwritten, and model versions can be deleted.
+- The name of an experiment is used once. A new ledger is made under a temporary name and then renamed. Two first
+  promoters therefore do not write to two ledgers.
 
-An experiment has rights of its own: whoever may update it may promote, all others need no more than to read it.
+An experiment has its own rights. A user who may update it may promote; all others only need to read it.
 
-Parameters are no secret and no signature: who owns the database can write a new chain. `vaeline history --export`
-compares the ledger with an earlier export for that reason. The last entry, which no other seals yet, is sealed by the
-tag `done.000007` of the same run, and every version carries the digest of the entry that made it champion.
+Parameters are not secret and not signed: the owner of the database can write a new chain. Therefore `vaeline history
+--export` compares the ledger with an earlier export. The last entry has no successor yet; the tag `done.000007` of the
+same run contains its digest. Every version has the digest of the entry that made it champion in a tag.
 """
 
 import uuid
@@ -33,11 +33,11 @@ from vaeline.tracking.store import LEDGER_SUFFIX
 
 RUN_TAG = "vaeline.ledger_run"
 DONE = "done."
-LONGEST = 6000  # characters of a parameter; MLflow cuts off what is longer, without an error
+LONGEST = 6000  # characters of a parameter; MLflow cuts off longer values without an error
 
 
 class OvertakenError(VaelineError):
-    """Someone else wrote the entry that was about to be written; nothing was moved."""
+    """Someone else wrote the next entry first; nothing was moved."""
 
 
 def ledger_name(name: str) -> str:
@@ -46,7 +46,7 @@ def ledger_name(name: str) -> str:
 
 
 def read_ledger(client: MlflowClient, name: str) -> list[Entry]:
-    """The entries of the registered model `name`, the oldest first; none where nothing was ever moved.
+    """The entries of the registered model `name`, oldest first; empty if nothing was ever moved.
 
     Raises:
         VaelineError: the ledger was deleted.
@@ -59,13 +59,13 @@ def read_ledger(client: MlflowClient, name: str) -> list[Entry]:
 
 
 def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entry) -> Entry:
-    """Write the entry that follows `entries`, and return it: `move` with its number, time, author and seal.
+    """Write the entry after `entries` and return it: `move` with its number, time, author and previous digest.
 
     `move` has the keys action, from, to, from_digest, to_digest, reason and gate_sha256.
 
     Raises:
-        OvertakenError: `entries` are no longer all there are.
-        VaelineError: the entry is longer than MLflow keeps, or the ledger was deleted.
+        OvertakenError: the ledger has more entries than `entries`.
+        VaelineError: the entry is too long for MLflow, or the ledger was deleted.
     """
     entry = {
         "number": len(entries) + 1,
@@ -79,7 +79,7 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
     }
     line = to_line(entry)
     if len(line) > LONGEST:
-        raise VaelineError(f"an entry of the ledger has {LONGEST:,} characters at most; give a shorter reason")
+        raise VaelineError(f"an entry of the ledger may have {LONGEST:,} characters; give a shorter reason")
     run_id = make_ledger(client, name)
     try:
         client.log_param(run_id, _key(entry["number"]), line)
@@ -87,18 +87,19 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
         written = read_ledger(client, name)[len(entries) :]
         if not written:
             raise
-        if written[0] != entry:  # equal: it was written, and only the answer was lost
+        if written[0] != entry:  # if equal, the entry was written, and only the answer was lost
             raise _overtaken(written[0]) from None
     return entry
 
 
 def make_ledger(client: MlflowClient, name: str) -> str:
-    """The run that holds the ledger of the registered model `name`, made if there is none; of two at once, one is kept.
+    """The id of the run that holds the ledger of the registered model `name`. It is made if there is none.
 
-    The first move does it, too. On a server with users, where nobody makes experiments, its administrator has done it.
+    If two processes make it at once, one run is kept. The first move calls this, too. On a server with users, only the
+    administrator may make experiments and has already made this one.
 
     Raises:
-        VaelineError: the ledger was deleted, or the name is taken by something else.
+        VaelineError: the ledger was deleted, or another experiment has its name.
     """
     if known := _find_run(client, name):
         return known
@@ -118,12 +119,12 @@ def make_ledger(client: MlflowClient, name: str) -> str:
 
 
 def mark_done(client: MlflowClient, name: str, entry: Entry) -> None:
-    """Note that the alias has followed the entry: a different alias is no longer a move that was interrupted."""
+    """Record that the alias was moved as the entry says. If it differs later, it was not an interrupted move."""
     client.set_tag(make_ledger(client, name), f"{DONE}{_key(entry['number'])}", entry_digest(entry))
 
 
 def done_digest(client: MlflowClient, name: str, number: int) -> str:
-    """The digest that an entry had when the alias had followed it; "" until then, and where there is no such entry."""
+    """The digest that an entry had when its alias was moved; "" before that, and if there is no such entry."""
     run_id = _find_run(client, name)
     return client.get_run(run_id).data.tags.get(f"{DONE}{_key(number)}", "") if run_id else ""
 
@@ -138,10 +139,10 @@ def _find_run(client: MlflowClient, name: str) -> str | None:
         return None
     if found.lifecycle_stage != "active":
         raise VaelineError(
-            f"the ledger of {name} was deleted; `mlflow experiments restore -x {found.experiment_id}` brings it back"
+            f"the ledger of {name} was deleted; `mlflow experiments restore -x {found.experiment_id}` restores it"
         )
     if RUN_TAG not in found.tags:
-        raise VaelineError(f"the experiment {ledger_name(name)} is no ledger: it has no tag {RUN_TAG}; rename it")
+        raise VaelineError(f"the experiment {ledger_name(name)} is not a ledger: it has no tag {RUN_TAG}; rename it")
     return found.tags[RUN_TAG]
 
 

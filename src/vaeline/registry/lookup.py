@@ -1,4 +1,4 @@
-"""Registered versions by their roles: the candidate that a person names, and the champion of a data set."""
+"""Find registered versions by role: a candidate by its name, and the champion of a data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,27 +31,27 @@ class RegisteredVersion:
 
     @property
     def version(self) -> ModelVersion:
-        """The version, as MLflow describes it."""
+        """MLflow's description of the version."""
         return version_of(self.stored)
 
     @property
     def name(self) -> str:
-        """The registered model."""
+        """The name of the registered model."""
         return self.version.name
 
     @property
     def number(self) -> str:
-        """The version of it."""
+        """The number of the version."""
         return str(self.version.version)
 
     @property
     def uri(self) -> str:
-        """The version, as MLflow calls it."""
+        """MLflow's address of the version."""
         return version_uri(self.name, self.number)
 
     @property
     def title(self) -> str:
-        """The version, as figures and tables call it."""
+        """The title of the version in figures and tables."""
         return f"{self.name} v{self.number}"
 
     @property
@@ -61,12 +61,12 @@ class RegisteredVersion:
 
     @property
     def configuration(self) -> dict[str, str]:
-        """The parameters of model and training, but for the seed."""
+        """The parameters of model and training without the seed."""
         params = self.run.data.params
         return {key: params[key] for key in sorted(params) if key.startswith(CONFIGURATION) and key != SEED}
 
     def as_dict(self) -> dict[str, str]:
-        """What a report says of it."""
+        """The entries about the version in a report."""
         return {
             "name": self.name,
             "version": self.number,
@@ -79,7 +79,7 @@ def find_candidate(client: MlflowClient, text: str, dataset: str) -> RegisteredV
     """The candidate called `text`: a version's number, `models:/…`, `.` for the model on disk, a file or a run.
 
     Raises:
-        VaelineError: there is no such model, it was not registered, or it is no candidate of this data set.
+        VaelineError: there is no such model, it was not registered, or it is not a candidate of this data set.
     """
     name = candidate_name(dataset)
     if text.isdecimal():
@@ -89,19 +89,19 @@ def find_candidate(client: MlflowClient, text: str, dataset: str) -> RegisteredV
     else:
         version = find_version(client, name, _digest_of(text))
         if version is None:
-            raise VaelineError(f"{text} is no version of {name}: `dvc repro` registers the model on disk")
+            raise VaelineError(f"{text} is not a version of {name}; `dvc repro` registers the model on disk")
         uri = version_uri(name, version.version)
     found = _registered_version(find_registered(uri))
     if found.name != name:
-        raise VaelineError(f"{text} is no candidate; candidates for the data here are versions of {name}")
+        raise VaelineError(f"{text} is not a candidate; candidates for the present data are versions of {name}")
     return found
 
 
 def find_champion(client: MlflowClient, dataset: str) -> RegisteredVersion | None:
-    """The version that is served now; None before there was any.
+    """The champion: the version that is served now. None if there was never a served version.
 
     Raises:
-        VaelineError: there are served versions and no champion among them, or the alias leads nowhere.
+        VaelineError: there are served versions but no champion, or the alias names a deleted version.
     """
     name = served_name(dataset)
     try:
@@ -114,8 +114,8 @@ def find_champion(client: MlflowClient, dataset: str) -> RegisteredVersion | Non
         return _registered_version(find_registered(version_uri(name, aliases[CHAMPION])))
     if client.search_model_versions(f"name = '{name}'", max_results=1):
         raise VaelineError(
-            f"{name} has versions, but none of them is @{CHAMPION}: finish the promotion that was begun, or name the "
-            "champion again with `vaeline rollback --to VERSION`"
+            f"{name} has versions, but none of them is @{CHAMPION}; run the interrupted promotion again, or set the "
+            "champion with `vaeline rollback --to VERSION`"
         )
     return None
 

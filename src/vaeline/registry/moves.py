@@ -1,8 +1,9 @@
-"""Moving a champion: the ledger decides, the alias follows.
+"""Moving a champion: first write the ledger, then move the alias.
 
-MLflow moves an alias for whoever asks last. So the move is the next entry of the ledger, which one process alone can
-write, and everything after it can be done again from that entry: tags, then the alias, then the note that it is done.
-A process that dies in between leaves an entry without its note; the next command that moves anything finishes it.
+In MLflow, the last writer of an alias wins. Therefore a move begins with the next entry of the ledger, which only one
+process can write. The rest follows from this entry and can be repeated: the tags, the alias, and the note that it is
+done. If a process is killed in between, the entry has no such note, and the next command that moves something finishes
+the move.
 """
 
 from collections.abc import Callable, Generator
@@ -26,10 +27,10 @@ LEDGER_TAG = "vaeline.ledger_sha256"
 
 @dataclass(frozen=True)
 class Standing:
-    """Which version of the registered model `name` is champion, and its digest; "" is none.
+    """The version of the registered model `name` that is champion, and its digest; "" means none.
 
-    It is the one at which the alias points, unless the last entry of the ledger is `unfinished`, which means that
-    nobody has noted that its alias was moved: then that entry counts, and the alias may be behind.
+    The champion is the version of the alias, unless the last entry of the ledger is `unfinished` (it has no note that
+    its alias was moved). Then the champion is the version of this entry, and the alias may still be the old one.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Standing:
 
     @property
     def moved_by_hand(self) -> bool:
-        """Whether the alias is where no entry of the ledger put it."""
+        """Whether the alias differs from the last entry of the ledger."""
         return bool(self.entries) and not self.unfinished and self.champion != self.entries[-1]["to"]
 
     def by_hand(self) -> str:
@@ -49,16 +50,16 @@ class Standing:
         return f"@{CHAMPION} of {self.name} is {at}, not at version {recorded} where the ledger's last entry put it"
 
     def first(self) -> list[str]:
-        """What has to happen before any other move, a sentence, or nothing."""
-        return [f"finish: entry {len(self.entries)} of the ledger, whose alias may not have moved"] * self.unfinished
+        """The sentence about an unfinished entry, which is finished before any other move; empty if there is none."""
+        return [f"finish: entry {len(self.entries)} of the ledger; its alias may not have moved"] * self.unfinished
 
     def alias_goes_to(self, target: str) -> str:
-        """The sentence about what a move does to the alias."""
+        """The sentence about the change of the alias."""
         at = f"version {self.champion}" if self.champion else "nowhere"
         return f"alias: @{CHAMPION} of {self.name} goes from {at} to {target}"
 
     def describe(self) -> str:
-        """The champion, and since when and through whom."""
+        """The sentence about the champion: which version, since when, and by whom."""
         if not self.champion:
             return f"{self.name} has no champion"
         text = f"the champion of {self.name} is version {self.champion}"
@@ -70,23 +71,23 @@ class Standing:
 
 @contextmanager
 def one_at_a_time(name: str) -> Generator[None]:
-    """Let the moves of this repository's processes wait for each other; between machines, the ledger decides alone."""
+    """Only one process of this repository at a time moves a champion. Other machines are held off by the ledger."""
     with FileLock(state_directory() / f"{name}.lock"):
         yield
 
 
 def read_standing(client: MlflowClient, name: str) -> Standing:
-    """Alias and ledger of the registered model `name`, as they are now.
+    """The present alias and ledger of the registered model `name`.
 
     Raises:
-        VaelineError: the ledger's chain is broken; nothing is moved on top of it.
+        VaelineError: the ledger is broken. A broken ledger allows no move.
     """
     entries = read_ledger(client, name)
     carried_out = done_digest(client, name, len(entries))
     if broken := broken_links(entries, carried_out):
         raise VaelineError(
-            f"the ledger of {name} is broken: {broken[0]}; nothing is moved before a person has looked at `vaeline "
-            f"history` (to go on, rename the experiment {ledger_name(name)}: the next move starts a new ledger)"
+            f"the ledger of {name} is broken: {broken[0]}; look at `vaeline history` before anything is moved (to "
+            f"continue, rename the experiment {ledger_name(name)}; the next move then starts a new ledger)"
         )
     if entries and not carried_out:
         return Standing(name, tuple(entries), entries[-1]["to"], entries[-1]["to_digest"], unfinished=True)
@@ -99,10 +100,10 @@ def read_standing(client: MlflowClient, name: str) -> Standing:
 def move(
     client: MlflowClient, standing: Standing, action: str, to: ModelVersion, reason: str, gate_sha256: str
 ) -> Entry:
-    """Make `to` the champion in the place of the one in `standing`, and return the ledger's entry.
+    """Make `to` the champion instead of the one in `standing`, and return the ledger's entry.
 
     Raises:
-        OvertakenError: another move came in between; nothing was moved.
+        OvertakenError: another process moved the champion first; nothing was moved.
     """
     about = {
         "action": action,
@@ -119,7 +120,7 @@ def move(
 
 
 def finish(client: MlflowClient, name: str, tell: Callable[[str], None]) -> None:
-    """Settle the last entry of the ledger if whoever wrote it did not, and tell so."""
+    """Settle the last entry of the ledger if its writer did not, and pass a sentence about it to `tell`."""
     if read_standing(client, name).unfinished:
         entry = settle(client, name)
         lost = "" if known_version(client, name, entry["to"]) else ", which was deleted"
@@ -127,11 +128,11 @@ def finish(client: MlflowClient, name: str, tell: Callable[[str], None]) -> None
 
 
 def settle(client: MlflowClient, name: str) -> Entry:
-    """Let tags and alias follow the last entry of the ledger, and return it.
+    """Set tags and alias as the last entry of the ledger says, and return this entry.
 
-    A move on another machine may come in between, and its alias be overwritten here: so the ledger is read again, and
-    the alias ends where the last entry says. If the version of that entry was deleted meanwhile, the alias stays where
-    it is, which is `Standing.moved_by_hand` from then on, and the next move says where it shall be.
+    Another machine may write a move at the same time, and this process may overwrite its alias. Therefore the ledger is
+    read again, until the alias agrees with the last entry. If the version of that entry was deleted, the alias stays.
+    It then counts as `Standing.moved_by_hand`, and the next move corrects it.
     """
     while True:
         entry = read_ledger(client, name)[-1]
@@ -147,7 +148,7 @@ def settle(client: MlflowClient, name: str) -> Entry:
 
 
 def tags_of(entry: Entry) -> dict[str, dict[str, str]]:
-    """The tags that an entry gives to versions of its model."""
+    """The tags that an entry sets on versions of its model, by version."""
     if entry["action"] == "promote":
         about = {
             "vaeline.promoted_by": entry["who"],

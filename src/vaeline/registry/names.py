@@ -1,11 +1,11 @@
-"""What registered models, their versions and their aliases are called."""
+"""Names of registered models, versions and aliases."""
 
 SCHEME = "models:/"
 CHAMPION = "champion"
 
 
 def candidate_name(dataset: str) -> str:
-    """The registered model that trainings write to."""
+    """The registered model of the candidates, which trainings write to."""
     return f"vae-{dataset}-candidates"
 
 

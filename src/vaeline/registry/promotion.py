@@ -22,7 +22,7 @@ SOURCE_TAG = "vaeline.promoted_from"
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a promotion is about to do; `copy` is the served version that holds the model already, if there is one."""
+    """The plan of a promotion. `copy` is the served version that has the model already, if there is one."""
 
     candidate: ModelVersion
     standing: Standing
@@ -32,15 +32,15 @@ class Promotion:
 
     @property
     def is_done(self) -> bool:
-        """Whether the candidate's model is champion already."""
+        """Whether the candidate's model is already champion."""
         return bool(self.standing.champion) and self.standing.digest == self.candidate.tags[DIGEST_TAG]
 
     def steps(self) -> list[str]:
-        """Everything that will happen, a sentence each."""
+        """The steps of the promotion, one sentence for each."""
         name, champion = self.standing.name, self.standing.champion
         source, number = uri_of(self.candidate), len(self.standing.entries) + 1
         if self.is_done:
-            champion = f"{source} is version {champion} of {name}, its champion: nothing is left to do"
+            champion = f"{source} is version {champion} of {name} and already champion: nothing to do"
             return [*self.standing.first(), champion]
         served = f"version {self.copy.version}" if self.copy else "the new version"
         return [
@@ -57,18 +57,18 @@ class Promotion:
 def plan_promotion(
     client: MlflowClient, candidate: ModelVersion, name: str, terms: Terms, reason: str = ""
 ) -> Promotion:
-    """Check everything that a promotion to the registered model `name` needs, and say what it will do; writes nothing.
+    """Check all conditions of a promotion to the registered model `name`, and return its plan. Writes nothing.
 
-    A candidate that is champion already needs no more than to be it.
+    A candidate that is already champion is not checked further.
 
     Raises:
-        VaelineError: a tag is missing; the gate's report is not there, not a pass, not fresh, or not about this model,
-            the present champion and these thresholds; the champion is not the one to replace; or the model's files are
-            not what the digest (and the signature) says.
+        VaelineError: a tag is missing; the gate's report is missing, not a pass, too old, or about another model,
+            champion or policy; the champion is not `terms.replaces`; or the model's files do not have the recorded
+            digest (and signature).
     """
     standing = read_standing(client, name)
     if standing.moved_by_hand:
-        raise VaelineError(f"{standing.by_hand()}; `vaeline rollback --to VERSION` says where it shall be")
+        raise VaelineError(f"{standing.by_hand()}; set it with `vaeline rollback --to VERSION`")
     if standing.champion and standing.digest == candidate.tags.get(DIGEST_TAG):
         return Promotion(candidate, standing, None, "", "")
     if terms.replaces not in (None, standing.champion):
@@ -78,8 +78,8 @@ def plan_promotion(
     check_report(report, candidate, standing, terms)
     if report["mode"] != "superior" and not reason:
         raise VaelineError(
-            f"the gate found {uri_of(candidate)} no worse than the champion ({report['mode']}), which is no reason to "
-            "promote it; give one with --reason"
+            f"the gate found {uri_of(candidate)} no worse than the champion ({report['mode']}); this alone is no "
+            "reason to promote it; give a --reason"
         )
     copy = find_version(client, name, candidate.tags[DIGEST_TAG])
     with stored_version(client, copy or candidate).archive():
@@ -95,13 +95,14 @@ def promote(
     reason: str = "",
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Entry | None:
-    """Carry out what `plan_promotion` says, telling it first; the ledger's entry, or None where nothing was left to do.
+    """Carry out the plan of `plan_promotion`, and pass each step to `tell` first.
 
-    A move that an earlier process left unfinished is finished before. So a promotion that was killed is repaired by
-    running it again: the copy is found by its digest, and the alias set from the ledger.
+    Returns the ledger's entry, or None if there was nothing to do. An unfinished move of an earlier process is finished
+    first. A promotion that was killed can therefore be run again: the copy is found by its digest, and the alias is set
+    from the ledger.
 
     Raises:
-        VaelineError: as `plan_promotion`, and where another promoter was faster.
+        VaelineError: as `plan_promotion`; or another process was faster.
     """
     with one_at_a_time(name):
         finish(client, name, tell)
@@ -115,9 +116,9 @@ def promote(
 
 
 def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVersion:
-    """The version of the registered model `name` that holds the candidate's model, with the candidate's gate tags.
+    """The version of the registered model `name` with the candidate's model and gate tags. It is made if needed.
 
-    Where two processes copy at once, the lower version counts for both; the other is left to `vaeline registry gc`.
+    If two processes copy at once, both use the lower version. `vaeline registry gc` removes the other.
     """
     model_digest = candidate.tags[DIGEST_TAG]
     if find_version(client, name, model_digest) is None:
@@ -125,7 +126,7 @@ def copy_to(client: MlflowClient, candidate: ModelVersion, name: str) -> ModelVe
         copy_version(client, candidate, name)
     served = find_version(client, name, model_digest)
     if served is None:
-        raise VaelineError(f"{name}: the copy of {uri_of(candidate)} was deleted at once; promote again")
+        raise VaelineError(f"{name}: the new copy of {uri_of(candidate)} was deleted; promote again")
     wanted = {tag: candidate.tags[tag] for tag in GATE_TAGS if tag != "vaeline.gate_sha256"}
     for key, value in (wanted | {SOURCE_TAG: uri_of(candidate)}).items():
         if served.tags.get(key) != value:

@@ -1,4 +1,4 @@
-"""A trained model by what people call it: a file, a run, or a registered version."""
+"""Find a trained model by its reference: a file, a run, or a registered version."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ ARCHIVE_ENDING = ".keras"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A loaded model, its archive's SHA-256, what messages call it, and how to get its latent reference.
+    """A loaded model, its archive's SHA-256, its name in messages, and a function that reads its latent reference.
 
-    `read_reference` raises VaelineError where the model has none, or the one that is there belongs to another model.
+    `read_reference` raises VaelineError if the model has no latent reference, or one that belongs to another model.
     """
 
     model: "GenerativeModel"
@@ -34,15 +34,15 @@ class LoadedModel:
 def resolve_model(reference: str) -> LoadedModel:
     """The model called `reference`: a path to an archive, `models:/name/version`, `models:/name@alias`, or a run.
 
-    What is a file, or looks like an archive by its ending, is a path; another word is a run's name or id. A stored
-    model is loaded only if it has the SHA-256 that the run or the version is tagged with.
+    An existing file, or a name with the ending of an archive, is a path. Any other word is a run's name or id. A stored
+    model is loaded only if its SHA-256 is the one in the tag of its run or version.
 
     Raises:
-        VaelineError: there is no such model, it is not what its tag says, or the store cannot be used.
+        VaelineError: there is no such model, its digest differs from its tag, or the store cannot be used.
     """
     if names_archive(reference):
         return _resolve_archive(Path(reference))
-    from vaeline.registry.stored import load_stored  # a file needs no MLflow
+    from vaeline.registry.stored import load_stored  # imported here, because a file needs no MLflow
 
     stored = find_stored(reference)
     return LoadedModel(
@@ -54,23 +54,23 @@ def resolve_model(reference: str) -> LoadedModel:
 
 
 def names_archive(reference: str) -> bool:
-    """Whether `reference` is a path: to a file, or to what looks like an archive by its ending."""
+    """Whether `reference` is a path: an existing file, or a name with the ending of an archive."""
     path = Path(reference)
     return path.suffix == ARCHIVE_ENDING or path.is_file()
 
 
 def find_stored(reference: str) -> "StoredModel":
-    """The stored model called `reference`, which is no path. Raises VaelineError."""
+    """The stored model called `reference`, which is not a path. Raises VaelineError."""
     from vaeline.registry.stored import find_registered, find_run_model
 
     return find_registered(reference) if reference.startswith(SCHEME) else find_run_model(reference)
 
 
 def check_reference(found: "Reference", model_sha256: str, name: str) -> "Reference":
-    """`found`, if it belongs to the model with this digest; `name` is what a message calls the model."""
+    """`found`, if it belongs to the model with this digest, else VaelineError. `name` is for the message."""
     if found.model_sha256 != model_sha256:
         raise VaelineError(
-            f"the latent reference at hand was made from another model ({found.model_sha256[:12]}…) than {name} "
+            f"the latent reference was made from another model ({found.model_sha256[:12]}…) than {name} "
             f"({model_sha256[:12]}…); run `dvc repro evaluate`"
         )
     return found

@@ -17,34 +17,33 @@ from vaeline.tracking.runs import DIGEST_TAG
 
 @dataclass(frozen=True)
 class Rollback:
-    """What a rollback is about to do."""
+    """The plan of a rollback."""
 
     standing: Standing
     target: ModelVersion
     gate_sha256: str
 
     def steps(self) -> list[str]:
-        """Everything that will happen, a sentence each."""
+        """The steps of the rollback, one sentence for each."""
         name, target = self.standing.name, self.target.version
         number, champion = len(self.standing.entries) + 1, self.standing.champion or "none"
         return [
             *self.standing.first(),
             f"leaves: {self.standing.describe()}",
-            f"trial: version {target} of {name} is loaded in a clean process and asked for its golden outputs",
+            f"trial: version {target} of {name} is loaded in a new process and must reproduce its golden outputs",
             f"ledger: entry {number}, rollback from {champion} to {target} by {who()}",
             self.standing.alias_goes_to(f"version {target}"),
         ]
 
 
 def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rollback:
-    """Which earlier champion of the registered model `name` to go back to: `to`, or the one before the present.
+    """The plan of a rollback of the registered model `name` to version `to`, or to the champion before the present one.
 
-    After a rollback, the one before is that of the version gone back to: two rollbacks in a row go back two steps, not
-    back and forth.
+    Two rollbacks in a row go back two steps, not back and forth.
 
     Raises:
-        VaelineError: there is none before, `to` is champion now or never was, it was deleted, or it is not the model
-            that the ledger recorded.
+        VaelineError: there is no earlier champion; `to` is already champion, was never champion, or was deleted; or its
+            model is not the one that the ledger recorded.
     """
     standing = read_standing(client, name)
     if to is None:
@@ -57,11 +56,11 @@ def plan_rollback(client: MlflowClient, name: str, to: str | None = None) -> Rol
         raise VaelineError(f"--to {to}: this version of {name} was never champion; the champions were: {known}")
     target = known_version(client, name, to)
     if target is None:
-        raise VaelineError(f"version {to} of {name} was deleted, and cannot be gone back to; --to names another")
+        raise VaelineError(f"version {to} of {name} was deleted; choose another version with --to")
     if target.tags.get(DIGEST_TAG) != moves[-1]["to_digest"]:
         raise VaelineError(
             f"version {to} of {name} has another digest than when it was champion (entry {moves[-1]['number']} of the "
-            "ledger): it was tampered with"
+            "ledger): its tag was changed"
         )
     return Rollback(standing, target, moves[-1]["gate_sha256"])
 
@@ -73,14 +72,14 @@ def roll_back(
     to: str | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Entry:
-    """Carry out what `plan_rollback` says, telling it first, once the target was tried; the ledger's entry.
+    """Try the target, pass each step of `plan_rollback` to `tell`, carry them out, and return the ledger's entry.
 
     Raises:
-        VaelineError: as `plan_rollback`; no reason is given; the target's files are missing, changed or not signed as
-            they must be, it does not load in a clean process, or does not reproduce its golden outputs.
+        VaelineError: as `plan_rollback`; no reason is given; the target's files are missing, changed or not correctly
+            signed; it does not load in a new process; or it does not reproduce its golden outputs.
     """
     if not reason.strip():
-        raise VaelineError("a rollback needs a --reason: the ledger keeps it")
+        raise VaelineError("a rollback needs a --reason, which the ledger records")
     with one_at_a_time(name):
         finish(client, name, tell)
         plan = plan_rollback(client, name, to)
@@ -92,10 +91,10 @@ def roll_back(
 
 def _before(standing: Standing) -> str:
     if not standing.entries:
-        raise VaelineError(f"there is nothing to go back to: no version of {standing.name} was promoted yet")
+        raise VaelineError(f"no rollback is possible: no version of {standing.name} was promoted yet")
     if standing.moved_by_hand:
-        raise VaelineError(f"{standing.by_hand()}; name the version to go to with --to")
+        raise VaelineError(f"{standing.by_hand()}; choose the version with --to")
     path = champions(standing.entries)
     if len(path) < 2:
-        raise VaelineError(f"{standing.describe()}, and there was none before to go back to; --to names any other")
+        raise VaelineError(f"{standing.describe()}, and there was no champion before it; choose a version with --to")
     return path[-2]

@@ -1,11 +1,11 @@
-"""Signatures of registered models, by OpenSSF model-signing with an elliptic curve key; optional.
+"""Signatures of registered models by OpenSSF model-signing with an elliptic curve key. They are optional.
 
-`VAELINE_SIGNING_KEY` names a private key (PEM, P-256, P-384 or P-521): what is registered is then signed. A public key,
-which is named by `VAELINE_PUBLIC_KEY` or lies at the repository's root as `signing.pub`, makes signatures obligatory:
-nothing is promoted, rolled back to or loaded from the store without a good one.
+If `VAELINE_SIGNING_KEY` names a private key (PEM, P-256, P-384 or P-521), every registered model is signed. If
+`VAELINE_PUBLIC_KEY` names a public key, or the repository's root has the file `signing.pub`, signatures are required:
+a model without a valid signature is not promoted, rolled back to or loaded from the store.
 
-The signature covers every file of the registered folder, with the code that MLflow runs when it serves the model; the
-digest covers the archive alone.
+The signature covers every file of the registered folder, including the code that MLflow runs when it serves the model.
+The digest covers only the archive.
 """
 
 import os
@@ -20,12 +20,12 @@ PUBLIC_KEY = "signing.pub"
 
 
 def signing_key() -> Path | None:
-    """The private key to sign with; None where no one signs. Raises VaelineError if the file is missing."""
+    """The private key for signing; None if there is none. Raises VaelineError if the file is missing."""
     return _existing(os.environ.get("VAELINE_SIGNING_KEY"), "VAELINE_SIGNING_KEY")
 
 
 def public_key() -> Path | None:
-    """The key that every signature must fit; None where none is asked for. Raises VaelineError if it is missing."""
+    """The public key that signatures must fit; None if there is none. Raises VaelineError if the file is missing."""
     if named := os.environ.get("VAELINE_PUBLIC_KEY"):
         return _existing(named, "VAELINE_PUBLIC_KEY")
     committed = repository_root() / PUBLIC_KEY
@@ -33,7 +33,7 @@ def public_key() -> Path | None:
 
 
 def sign_folder(folder: Path, key: Path) -> None:
-    """Sign all files of `folder` with a private key, into the file `model.sig` among them. Raises VaelineError."""
+    """Sign all files of `folder` with a private key; the signature is its file `model.sig`. Raises VaelineError."""
     signing = _model_signing("signing")
     try:
         config = signing.Config().set_hashing_config(_hashing()).use_elliptic_key_signer(private_key=key)
@@ -43,13 +43,13 @@ def sign_folder(folder: Path, key: Path) -> None:
 
 
 def verify_folder(folder: Path, key: Path, name: str) -> None:
-    """Compare a signed folder with its signature; `name` is what a message calls the model.
+    """Compare a signed folder with its signature; `name` is the model's name in messages.
 
     Raises:
         VaelineError: there is no signature, another key made it, or a file was changed, added or removed.
     """
     if not (folder / SIGNATURE).is_file():
-        raise VaelineError(f"{name} is not signed, and {key} asks for it; `vaeline registry sign` signs a version")
+        raise VaelineError(f"{name} is not signed, but {key} requires it; `vaeline registry sign` signs a version")
     config = _model_signing("verifying").Config().set_hashing_config(_hashing())
     from cryptography.exceptions import InvalidSignature
 
@@ -60,9 +60,9 @@ def verify_folder(folder: Path, key: Path, name: str) -> None:
     try:
         config.verify(folder, folder / SIGNATURE)
     except InvalidSignature:
-        raise VaelineError(f"{name}: its signature was not made with the key that belongs to {key}") from None
+        raise VaelineError(f"{name}: its signature was made with another key than that of {key}") from None
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise VaelineError(f"{name}: its signature does not hold: {_reason(error)}") from None
+        raise VaelineError(f"{name}: its signature is not valid: {_reason(error)}") from None
 
 
 def _hashing():
@@ -84,10 +84,10 @@ def _existing(path: str | None, variable: str) -> Path | None:
     if not path:
         return None
     if not Path(path).is_file():
-        raise VaelineError(f"{variable} names {path}, which is no file")
+        raise VaelineError(f"{variable} is {path}, but there is no such file")
     return Path(path)
 
 
 def _reason(error: Exception) -> str:
-    """The error in one line, without the digests that model-signing writes out byte by byte."""
+    """The error in one line, without the bytes of digests that model-signing prints."""
     return " ".join(str(error).partition(": Expected")[0].split())[:300] or type(error).__name__

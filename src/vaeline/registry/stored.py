@@ -1,6 +1,6 @@
-"""Models in the MLflow store: where a run or a registered version keeps its archive and its latent reference.
+"""Models in the MLflow store: the archive and the latent reference of a run or a registered version.
 
-Keras is imported late: to find, check and move versions needs none of it.
+Keras is imported late, because finding, checking and moving versions does not need it.
 """
 
 import shutil
@@ -40,9 +40,9 @@ NO_FILE = "no such model file, and "
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A run that holds a model, the SHA-256 that its archive must have, and what messages call it.
+    """A run with a model, the SHA-256 that its archive must have, and its name in messages.
 
-    version: the registered version that it was found by, if it was.
+    version: the registered version, if the model was found by one.
     """
 
     client: MlflowClient
@@ -52,7 +52,7 @@ class StoredModel:
     version: ModelVersion | None = None
 
     def read_reference(self) -> "Reference":
-        """The latent reference that the run holds. Raises VaelineError."""
+        """The run's latent reference. Raises VaelineError."""
         from vaeline.latents.reference import read_reference
 
         with self.artifact(REFERENCE) as file:
@@ -64,15 +64,15 @@ class StoredModel:
         """The golden outputs that were stored when the model was registered. Raises VaelineError."""
         with self.artifact(GOLDEN_OUTPUTS) as file:
             if file is None:
-                raise VaelineError(f"{self.name} has no golden outputs: it was registered before there were any")
+                raise VaelineError(f"{self.name} has no golden outputs; an older vaeline registered it")
             return read_golden(file)
 
     @contextmanager
     def archive(self) -> Generator[Path]:
-        """A temporary copy of the archive, after its digest and, where a public key asks for one, its signature.
+        """A temporary copy of the archive. Its digest and, if a public key is set, its signature are checked first.
 
         Raises:
-            VaelineError: the archive is missing or was changed, or it is not signed as it must be.
+            VaelineError: the archive is missing or was changed, or its signature is missing or not valid.
         """
         if public_key():
             with self.package() as folder:
@@ -83,13 +83,13 @@ class StoredModel:
 
     @contextmanager
     def package(self, unsigned: bool = False) -> Generator[Path]:
-        """A temporary copy of the whole registered folder, checked as `archive` does it.
+        """A temporary copy of the whole registered folder, checked as in `archive`.
 
-        Python's byte code is left out of it: MLflow leaves some in a folder that it serves from. `unsigned` asks for no
-        signature.
+        It has no byte code, which MLflow writes into a folder that it serves from. With `unsigned`, the signature is
+        not checked.
 
         Raises:
-            VaelineError: the archive is missing or was changed, or the folder is not signed as it must be.
+            VaelineError: the archive is missing or was changed, or the signature is missing or not valid.
         """
         with self.artifact(FOLDER) as copy:
             folder = self._check(copy.parent / ARCHIVE if copy else None).parents[1]
@@ -101,7 +101,7 @@ class StoredModel:
 
     @contextmanager
     def artifact(self, path: str) -> Generator[Path | None]:
-        """A temporary copy of an artifact of the run, which messages call by its lasting name; None where it is not."""
+        """A temporary copy of an artifact of the run; None if there is none. Errors name the artifact, not the copy."""
         with artifact_copy(self.client, self.run_id, path) as copy:
             try:
                 yield copy
@@ -109,10 +109,10 @@ class StoredModel:
                 raise VaelineError(str(error).replace(str(copy), f"{path} of {self.name}")) from error
 
     def _check(self, archive: Path | None) -> Path:
-        """The archive, which is there and has the digest of the model. Raises VaelineError."""
+        """The archive. Raises VaelineError if it is missing or has another digest."""
         if archive is None or not archive.is_file():
             raise VaelineError(
-                f"{self.name} has no file {ARCHIVE} in the store: it was never registered, or the store was moved; "
+                f"{self.name} has no file {ARCHIVE} in the store; it was never registered, or the store was moved; "
                 "run `dvc repro` with its parameters"
             )
         if (found := digest(archive)) != self.model_sha256:
@@ -123,9 +123,9 @@ class StoredModel:
 
 
 def version_of(stored: StoredModel) -> ModelVersion:
-    """The registered version of a stored model. Raises VaelineError for the model of a run that was not registered."""
+    """The registered version of a stored model. Raises VaelineError if it was found by a run."""
     if stored.version is None:
-        raise VaelineError(f"{stored.name} is no registered version; name it models:/name/version")
+        raise VaelineError(f"{stored.name} is not a registered version; use models:/name/version")
     return stored.version
 
 
@@ -133,7 +133,7 @@ def find_run_model(reference: str) -> StoredModel:
     """The model of the run with this name or id, or the first six characters of an id.
 
     Raises:
-        VaelineError: no run, or several with different models, has that name; or the run holds no model.
+        VaelineError: no run has this name, several runs with different models have it, or the run has no model.
     """
     with present_store(NO_FILE) as client:
         runs = runs_called(client, reference)
@@ -141,10 +141,10 @@ def find_run_model(reference: str) -> StoredModel:
         raise VaelineError(f"no model file, run or registered model is called {reference!r}; `make ui` shows the runs")
     trained = [run for run in runs if DIGEST_TAG in run.data.tags]
     if not trained:
-        raise VaelineError(f"the run {reference} holds no model: it is {runs[0].info.status}")
+        raise VaelineError(f"the run {reference} has no model: it is {runs[0].info.status}")
     if len({run.data.tags[DIGEST_TAG] for run in trained}) > 1:
         ids = ", ".join(run.info.run_id for run in trained)
-        raise VaelineError(f"{len(trained)} runs with different models are called {reference}; name one by id: {ids}")
+        raise VaelineError(f"{len(trained)} runs with different models are called {reference}; use an id: {ids}")
     return StoredModel(client, trained[0].info.run_id, trained[0].data.tags[DIGEST_TAG], f"the run {reference}")
 
 
@@ -152,25 +152,25 @@ def find_registered(uri: str) -> StoredModel:
     """The registered version `models:/name/version` or `models:/name@alias`.
 
     Raises:
-        VaelineError: there is no such version or alias, or its model is none of this project.
+        VaelineError: there is no such version or alias, or vaeline did not register its model.
     """
     with present_store(NO_FILE) as client:
         return stored_version(client, registered_version(client, uri), uri)
 
 
 def stored_version(client: MlflowClient, version: ModelVersion, uri: str = "") -> StoredModel:
-    """The model of a registered version, which messages call `uri`. Raises VaelineError if it is none of vaeline's."""
+    """The model of a registered version; `uri` is its name in messages. Raises VaelineError if it is not vaeline's."""
     uri = uri or uri_of(version)
     if DIGEST_TAG not in version.tags or not version.run_id:
-        raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
+        raise VaelineError(f"{uri}: vaeline did not register it: it has no tag {DIGEST_TAG} or no run")
     return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version)
 
 
 def load_stored(stored: StoredModel) -> "GenerativeModel":
-    """The model itself, checked against its digest, and against its signature where a public key asks for one.
+    """Load the model. Its digest and, if a public key is set, its signature are checked first.
 
     Raises:
-        VaelineError: its file is missing from the store, or is not the one that was registered.
+        VaelineError: the file is missing from the store, or it is not the registered one.
     """
     from vaeline.models.archive import load_model
 
@@ -179,10 +179,10 @@ def load_stored(stored: StoredModel) -> "GenerativeModel":
 
 
 def sign_stored(stored: StoredModel, key: Path) -> None:
-    """Sign the registered folder as the store has it with a private key, and keep the signature in it.
+    """Sign the registered folder in the store with a private key, and store the signature in the folder.
 
     Raises:
-        VaelineError: the archive is missing or was changed, the key is none, or is not that of the public key.
+        VaelineError: the archive is missing or was changed, or the key is not valid or does not fit the public key.
     """
     with stored.package(unsigned=True) as folder:
         sign_folder(folder, key)
@@ -193,14 +193,14 @@ def sign_stored(stored: StoredModel, key: Path) -> None:
 
 
 def try_stored(stored: StoredModel) -> None:
-    """Load the model in a clean process and compare its answers with its golden outputs; needs no data.
+    """Load the model in a new process and compare its answers with its golden outputs. No data is needed.
 
     Raises:
         VaelineError: the archive is missing or was changed, the model does not load, or it answers differently.
     """
     with stored.package() as folder:
         if not (folder / GOLDEN).is_file():
-            raise VaelineError(f"{stored.name} has no golden outputs: it was registered before there were any")
+            raise VaelineError(f"{stored.name} has no golden outputs; an older vaeline registered it")
         golden = read_golden(folder / GOLDEN)
         differences = answer_differences(golden, answers_of(folder, golden["questions"], stored.name))
     if differences:

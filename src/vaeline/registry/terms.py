@@ -1,4 +1,4 @@
-"""What a promotion demands of a candidate: its tags, and the gate's report on it, here and now."""
+"""What a promotion requires of a candidate: its tags, and a recent pass of the gate."""
 
 import json
 from collections.abc import Mapping
@@ -47,9 +47,9 @@ CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Terms:
-    """What a promotion demands of a gate report: its age at most, and the policy (`gate.policy`) that it was made by.
+    """What a promotion requires of a gate report: its maximum age and its policy (`gate.policy`).
 
-    `replaces`: the version that must be champion now, "" for none; None for any.
+    `replaces`: the version that must be champion now; "" for no champion; None for any.
     """
 
     max_age: timedelta
@@ -58,34 +58,32 @@ class Terms:
 
 
 def check_tags(candidate: ModelVersion) -> None:
-    """Refuse, with VaelineError, a candidate that lacks one of `REQUIRED_TAGS`."""
+    """Raise VaelineError if the candidate lacks one of `REQUIRED_TAGS`."""
     if "vaeline.gate_verdict" not in candidate.tags:
         raise VaelineError(f"{uri_of(candidate)} has no gate report; run `vaeline gate {candidate.version}`")
     if missing := [tag for tag in REQUIRED_TAGS if tag not in candidate.tags]:
-        raise VaelineError(
-            f"{uri_of(candidate)} lacks the tags {', '.join(missing)}, without which nothing is promoted"
-        )
+        raise VaelineError(f"{uri_of(candidate)} lacks the tags {', '.join(missing)}, which a promotion requires")
 
 
 def read_report(client: MlflowClient, candidate: ModelVersion) -> dict[str, Any]:
     """The gate's report, from the candidate's run.
 
     Raises:
-        VaelineError: the run has none, or one that is not the one that the candidate's tag names.
+        VaelineError: the run has no report, or its digest is not the one in the candidate's tag.
     """
     with stored_version(client, candidate).artifact(REPORT) as file:
         if file is None:
             raise VaelineError(f"{uri_of(candidate)}: its run has no {REPORT}; run `vaeline gate {candidate.version}`")
         if digest(file) != candidate.tags.get("vaeline.gate_sha256"):
             raise VaelineError(
-                f"{uri_of(candidate)}: {REPORT} of its run is not the one that the tag vaeline.gate_sha256 names; run "
+                f"{uri_of(candidate)}: {REPORT} of its run differs from the tag vaeline.gate_sha256; run "
                 f"`vaeline gate {candidate.version}` again"
             )
         return json.loads(file.read_text(encoding="utf-8"))
 
 
 def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: Standing, terms: Terms) -> None:
-    """Refuse, with VaelineError, what is no fresh pass of this candidate, by these terms, against the champion."""
+    """Raise VaelineError unless the report is a recent pass of this candidate, by these terms, against the champion."""
     again = f"run `vaeline gate {candidate.version}` again"
     if report["candidate"]["model_digest"] != candidate.tags[DIGEST_TAG]:
         raise VaelineError(f"the gate's report is about another model than {uri_of(candidate)}; {again}")
@@ -94,10 +92,10 @@ def check_report(report: Mapping[str, Any], candidate: ModelVersion, standing: S
         raise VaelineError(f"the gate's verdict on {uri_of(candidate)} is {report['verdict']}: {'; '.join(failed)}")
     age, allowed = datetime.now(UTC) - datetime.fromisoformat(report["created"]), terms.max_age
     if age > allowed:
-        days = f"{age / DAY:.1f} days old, and registry.report_days allows {allowed / DAY:g}"
+        days = f"{age / DAY:.1f} days old, but registry.report_days is {allowed / DAY:g}"
         raise VaelineError(f"the gate's report on {uri_of(candidate)} is {days}; {again}")
     if age < -CLOCKS_DIFFER_BY:
-        raise VaelineError(f"the gate's report on {uri_of(candidate)} is of the future, {report['created']}; {again}")
+        raise VaelineError(f"the gate's report on {uri_of(candidate)} has a future date, {report['created']}; {again}")
     used, asked = flatten(report["policy"]), flatten(dict(terms.policy))
     for key in sorted({*used, *asked}):
         if canonical_json(used.get(key)) != canonical_json(asked.get(key)):

@@ -1,4 +1,4 @@
-"""Registered versions, their aliases, and the artifacts of runs, looked up without loading a model."""
+"""Find registered versions, their aliases, and the artifacts of runs, without loading a model."""
 
 import re
 import tempfile
@@ -30,11 +30,11 @@ def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
     """The version `models:/name/version` or `models:/name@alias`.
 
     Raises:
-        VaelineError: there is no such version or alias, or its model is none of this project.
+        VaelineError: there is no such version or alias, or vaeline did not register its model.
     """
     parts = REGISTRY_URI.fullmatch(uri)
     if parts is None:
-        raise VaelineError(f"{uri}: a registered model is called models:/name/version or models:/name@alias")
+        raise VaelineError(f"{uri}: name a registered version as models:/name/version or models:/name@alias")
     try:
         version = _find_version(client, parts["name"], parts["version"], parts["alias"])
     except MlflowException as error:
@@ -42,34 +42,34 @@ def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
             raise
         raise VaelineError(f"{uri}: no such registered version; {_known_versions(client)}") from None
     if DIGEST_TAG not in version.tags or not version.run_id:
-        raise VaelineError(f"{uri}: was not registered by vaeline: it has no tag {DIGEST_TAG} or no run")
+        raise VaelineError(f"{uri}: vaeline did not register it: it has no tag {DIGEST_TAG} or no run")
     return version
 
 
 def uri_of(version: ModelVersion) -> str:
-    """What MLflow calls a version: `models:/name/version`."""
+    """MLflow's address of a version: `models:/name/version`."""
     return version_uri(version.name, version.version)
 
 
 def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion | None:
-    """A version of the registered model `name`; None where it was deleted or never was."""
+    """A version of the registered model `name`; None if it was deleted or never existed."""
     return _known(lambda: client.get_model_version(name, number))
 
 
 def run_id_of(version: ModelVersion) -> str:
     """The id of the run that made a version. Raises VaelineError for a version without one."""
     if not version.run_id:
-        raise VaelineError(f"{uri_of(version)}: has no run; vaeline registers no such version")
+        raise VaelineError(f"{uri_of(version)}: vaeline did not register it: it has no run")
     return version.run_id
 
 
 def known_run(client: MlflowClient, run_id: str | None) -> Run | None:
-    """A run, deleted ones too; None where there is none, or none any more."""
+    """A run, even if it is marked as deleted; None if it does not exist."""
     return _known(lambda: client.get_run(run_id)) if run_id else None
 
 
 def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
-    """The aliases of a registered model and the versions that they point at; none where there is no such model."""
+    """The aliases of a registered model and their versions; empty if there is no such model."""
     found = _known(lambda: client.get_registered_model(name))
     return {alias: str(version) for alias, version in found.aliases.items()} if found else {}
 
@@ -80,7 +80,7 @@ def versions_named(client: MlflowClient, name: str, tags: Mapping[str, str] | No
 
 
 def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:
-    """All versions that meet a filter, however many, by number."""
+    """All versions that match a filter, by number, without a limit."""
     found, token = [], None
     while page := client.search_model_versions(wanted, page_token=token):
         found += page
@@ -91,7 +91,7 @@ def every_version(client: MlflowClient, wanted: str) -> list[ModelVersion]:
 
 @contextmanager
 def artifact_copy(client: MlflowClient, run_id: str, path: str) -> Generator[Path | None]:
-    """A temporary copy of an artifact, a file or a folder, of a run; None where it is not."""
+    """A temporary copy of an artifact (file or folder) of a run; None if the run does not have it."""
     with tempfile.TemporaryDirectory() as scratch:
         with reachable():
             listed = client.list_artifacts(run_id, path.rpartition("/")[0])
@@ -102,21 +102,21 @@ def artifact_copy(client: MlflowClient, run_id: str, path: str) -> Generator[Pat
 
 @contextmanager
 def present_store(but_first: str = "") -> Generator[MlflowClient]:
-    """The store, which must be there: looking for a model creates no empty one.
+    """The store. It must exist, so that a search never creates an empty store.
 
     Raises:
-        VaelineError: there is no store, which the message says after `but_first`, or it cannot be used.
+        VaelineError: there is no store (the message begins with `but_first`), or it cannot be used.
     """
     uri = tracking_uri()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise VaelineError(f"{but_first}no store of runs in {uri.removeprefix(SQLITE)} to look it up in")
+        raise VaelineError(f"{but_first}no store of runs in {uri.removeprefix(SQLITE)}")
     with reachable():
         yield open_store()
 
 
 @contextmanager
 def reachable() -> Generator[None]:
-    """A store that fails becomes a sentence."""
+    """Raise VaelineError instead of an error of the store."""
     try:
         yield
     except STORE_ERRORS as error:
@@ -138,4 +138,4 @@ def _known(get: Callable[[], Found]) -> Found | None:
 
 def _known_versions(client: MlflowClient) -> str:
     names = ", ".join(map(uri_of, client.search_model_versions(max_results=5)))
-    return f"there are: {names}" if names else "none is registered yet"
+    return f"the versions are: {names}" if names else "none is registered yet"

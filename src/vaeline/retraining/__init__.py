@@ -1,1 +1,1 @@
-"""Keeping a champion fresh: is a retraining due, and what becomes of it."""
+"""Retraining: whether one is due, and how it is carried out."""

@@ -1,4 +1,4 @@
-"""The newest verdict of `vaeline monitor` on a champion: from the store, where CI finds it, or from this folder."""
+"""Read the newest verdict of `vaeline monitor` on a champion, from the store (for CI) or from this folder."""
 
 import json
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ NEEDED = ("champion", "created", "triggered")
 
 
 def newest_verdict(client: "MlflowClient", model_sha256: str) -> dict[str, Any] | None:
-    """What the last window said of the champion with this digest; None where none was looked at.
+    """The verdict on the last window for the champion with this digest; None if there is none.
 
     Raises:
-        VaelineError: a verdict is there and cannot be read.
+        VaelineError: a verdict cannot be read.
     """
     here = REPORTS / VERDICT
     found = [_parse(here.read_text(encoding="utf-8"), str(here))] if here.is_file() else []

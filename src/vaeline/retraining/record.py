@@ -1,6 +1,6 @@
-"""The last retraining that succeeded, kept where every clone finds it: in a tag of the registered candidates.
+"""The record of the last successful retraining, in a tag of the registered model of the candidates.
 
-Trainers may write there, and nowhere else that all of them read.
+All trainers can read and write this tag, so that every clone finds the record.
 """
 
 import json
@@ -19,7 +19,7 @@ TAG = "vaeline.retrained"
 
 @dataclass(frozen=True)
 class Retraining:
-    """When it ended (UTC), and what it made of which inputs in sight of which champion ("" for none)."""
+    """A retraining: when it ended (UTC), its inputs, its candidate, and the champion at that time ("" for none)."""
 
     at: datetime
     inputs: str
@@ -30,7 +30,7 @@ class Retraining:
 
 
 def read_last(client: "MlflowClient", dataset: str) -> Retraining | None:
-    """The last retraining on a data set that succeeded; None where none did. Raises VaelineError."""
+    """The last successful retraining on a data set; None if there is none. Raises VaelineError."""
     name = candidate_name(dataset)
     for model in client.search_registered_models(f"name = '{name}'"):
         if text := model.tags.get(TAG):
@@ -43,6 +43,6 @@ def read_last(client: "MlflowClient", dataset: str) -> Retraining | None:
 
 
 def write_last(client: "MlflowClient", dataset: str, done: Retraining) -> None:
-    """Keep a retraining as the last one; its candidate makes sure that there is a registered model to keep it in."""
+    """Record a retraining as the last one. The registered model exists, because the retraining made a candidate."""
     content = asdict(done) | {"at": done.at.isoformat(timespec="seconds")}
     client.set_registered_model_tag(candidate_name(dataset), TAG, json.dumps(content, sort_keys=True))

@@ -1,4 +1,4 @@
-"""What a retraining leaves behind: `retrain.json` for machines, `retrain.md` for people, and a job's outputs."""
+"""The report of a retraining: `retrain.json` for programs, `retrain.md` for people, and outputs of a CI job."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class Report:
     ended: str = field(default="")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, with `promoted`: whether the champion is another now."""
+        """The report as plain values. `promoted` says whether the champion has changed."""
         return asdict(self) | {"promoted": self.outcome == PROMOTED}
 
 
@@ -50,7 +50,7 @@ def now() -> str:
 
 
 def write_report(report: Report, environment: Mapping[str, str] = os.environ) -> None:
-    """Write both files, and tell a job of GitHub Actions the outcome and whether there is a change to propose."""
+    """Write both files, and set the outputs of a GitHub Actions job: the outcome, and whether files have changed."""
     content, page = report.as_dict(), write_page(report.as_dict(), _gate_of(report), _ingested(report))
     write_json(REPORT, content)
     with atomic_file(PAGE) as temporary:
@@ -64,7 +64,7 @@ def write_report(report: Report, environment: Mapping[str, str] = os.environ) ->
 def write_page(
     report: Mapping[str, Any], gate: Mapping[str, Any] | None = None, ingested: Mapping[str, Any] | None = None
 ) -> str:
-    """The report in Markdown; `gate`: the gate's report on its candidate, `ingested`: that of `vaeline ingest`."""
+    """The report in Markdown. `gate` is the gate's report on the candidate, `ingested` that of `vaeline ingest`."""
     reasons = [reason["sentence"] for reason in report["reasons"]] if report["due"] else report["otherwise"]
     blocks: list[Block] = [
         Heading(f"Retraining: {report['outcome'].replace('_', ' ')}", 1),
@@ -98,7 +98,7 @@ def _gate_of(report: Report) -> dict[str, Any] | None:
 
 
 def _ingested(report: Report) -> dict[str, Any] | None:
-    """What `vaeline ingest` did just before; an older file tells old news."""
+    """The report of the `vaeline ingest` just before this retraining; an older report is ignored."""
     if not INGESTED.is_file():
         return None
     fresh = datetime.fromtimestamp(INGESTED.stat().st_mtime, UTC) > datetime.fromisoformat(report.started) - FRESH

@@ -1,4 +1,4 @@
-"""A retraining: the pipeline, the gate, and, where the parameters allow it, the promotion. One at a time."""
+"""Run a retraining: the pipeline, the gate and, if the parameters allow it, the promotion. One at a time."""
 
 import subprocess
 import sys
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 VERDICTS = {status: verdict for verdict, status in EXIT_STATUS.items()}
 JUDGED_WITH = (PREPARED, CLASSIFIER, VALIDATION)
-REMAKES = {AGE, DEPENDENCIES}  # reasons that DVC does not see: only a forced training answers them
+REMAKES = {AGE, DEPENDENCIES}  # reasons that DVC does not see, so that the training must be forced
 UNCHANGED, CANDIDATE, PROMOTED = "unchanged", "candidate", "promoted"
 
 
 @dataclass(frozen=True)
 class RetrainingResult:
-    """What came of a retraining, in a word and in a sentence; verdict "" where there was nothing to judge."""
+    """The result of a retraining in a word and in a sentence. The verdict is "" if the gate did not run."""
 
     word: str
     sentence: str
@@ -50,7 +50,7 @@ class RetrainingResult:
 
 @contextmanager
 def alone() -> Generator[bool]:
-    """Whether no other retraining is at work in this repository; while the block lasts, none begins."""
+    """Whether no other retraining runs in this repository. During the block, no other can start."""
     lock = FileLock(state_directory() / "retrain.lock")
     try:
         lock.acquire(timeout=0)
@@ -70,10 +70,10 @@ def retrain(
     reasons: list[Change],
     tell: Callable[[str], None],
 ) -> RetrainingResult:
-    """Run the pipeline, hold its model to the gate, and promote it where all of that is allowed.
+    """Run the pipeline, judge its model by the gate, and promote it if the parameters allow it.
 
-    Results of other machines are taken from the DVC remote. Raises VaelineError where a step fails; the champion is
-    then the one that it was.
+    Results of other machines come from the DVC remote. Raises VaelineError if a step fails. The champion is then
+    unchanged.
     """
     run_pipeline(force=any(reason.kind in REMAKES for reason in reasons))
     version = made_version(client, params.data.name)
@@ -95,7 +95,7 @@ def retrain(
 
 
 def run_pipeline(force: bool = False) -> None:
-    """`dvc repro` with what the remote has; `force` trains even where DVC sees no change. Raises VaelineError."""
+    """Run `dvc repro` with the files of the remote. `force` trains even if DVC sees no change. Raises VaelineError."""
     run_dvc("repro", "--pull", "--allow-missing")
     if force:
         run_dvc("pull", *made_deps(read_stages(), TRAIN))
@@ -107,8 +107,8 @@ def run_pipeline(force: bool = False) -> None:
 def made_version(client: "MlflowClient", dataset: str) -> "ModelVersion":
     """The candidate that `dvc.lock` records.
 
-    One that another machine registered counts, though this one has no file of it; one that no store knows is fetched
-    and registered. Raises VaelineError.
+    Another machine may have registered it. If no store has it, its files are fetched and it is registered. Raises
+    VaelineError.
     """
     name, md5 = candidate_name(dataset), outs(locked_stages(), TRAIN).get(MODEL, "")
     found = versions_named(client, name, {MD5_TAG: md5})
@@ -122,17 +122,17 @@ def made_version(client: "MlflowClient", dataset: str) -> "ModelVersion":
 
 
 def gate(number: str) -> str:
-    """The verdict of `vaeline gate`, in a process of its own. Raises VaelineError where it judged nothing."""
+    """The verdict of `vaeline gate`, run in its own process. Raises VaelineError if it gives no verdict."""
     status = subprocess.run([sys.executable, "-m", "vaeline.cli", "gate", number], check=False).returncode
     if status not in VERDICTS:
-        raise VaelineError(f"`vaeline gate {number}` judged nothing; what it said is above")
+        raise VaelineError(f"`vaeline gate {number}` gave no verdict; its output above says why")
     return VERDICTS[status]
 
 
 def why_not(
     client: "MlflowClient", params: Params, champion: Champion | None, version: "ModelVersion", verdict: str
 ) -> str:
-    """Why a candidate is not promoted by itself; "" where it is."""
+    """The reason why a candidate is not promoted automatically; "" if it is."""
     if verdict != "pass":
         return f"the gate's verdict is {verdict}"
     if champion is None:

@@ -1,1 +1,1 @@
-"""A team's server: MLflow with users and rights, on a PostgreSQL of its own."""
+"""A team's server: MLflow with users and rights, on its own PostgreSQL."""

@@ -1,4 +1,4 @@
-"""Users, roles and rights of a server, made equal to what is written here, however often that is done."""
+"""Users, roles and rights of a server. The functions can be called again without harm."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from vaeline.server.folder import (
 from vaeline.tracking.store import experiment_name
 
 WORKSPACE = "default"
-RIGHTS = {  # of each role on what belongs to a data set; MANAGE, which may delete, is the administrator's alone
+RIGHTS = {  # the rights of each role on each data set; only the administrator has MANAGE, which may delete
     "trainer": {"experiment": "EDIT", "candidates": "EDIT", "served": "READ", "ledger": "READ"},
     "promoter": {"experiment": "READ", "candidates": "READ", "served": "EDIT", "ledger": "EDIT"},
     "viewer": {"experiment": "READ", "candidates": "READ", "served": "READ", "ledger": "READ"},
@@ -33,20 +33,20 @@ SECONDS = 120
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who sends requests to a server."""
+    """A user who sends requests to a server."""
 
     server: str
     user: str
     password: str
 
     def send(self, method: str, path: str, **content: Any) -> requests.Response:
-        """Send a request, whose content goes into the query (GET) or the body, and return whatever is answered.
+        """Send a request and return the response. The content is the query (GET) or the body.
 
         Raises VaelineError.
         """
         query, body = (content, None) if method == "GET" else (None, content)
         with requests.Session() as session:
-            session.trust_env = False  # no proxy and no .netrc between us and a port of this machine
+            session.trust_env = False  # no proxy and no .netrc for a port of this machine
             session.auth = (self.user, self.password)
             try:
                 return session.request(method, f"{self.server}{path}", params=query, json=body, timeout=SECONDS)
@@ -54,11 +54,11 @@ class Caller:
                 raise VaelineError(f"no server answers at {self.server}; `vaeline server start` starts it") from None
 
     def read(self, path: str, **query: Any) -> dict[str, Any]:
-        """What is there, which must be. Raises VaelineError."""
+        """Read something that must exist. Raises VaelineError."""
         return _content(self.send("GET", path, **query))
 
     def get(self, path: str, **query: Any) -> dict[str, Any] | None:
-        """What is there; None if nothing is. Raises VaelineError."""
+        """Read something; None if it does not exist. Raises VaelineError."""
         answer = self.send("GET", path, **query)
         return None if answer.status_code == requests.codes.not_found else _content(answer)
 
@@ -67,7 +67,7 @@ class Caller:
         return _content(self.send(method, path, **content))
 
     def make(self, path: str, **content: Any) -> None:
-        """Make something that somebody else may be making at this moment. Raises VaelineError."""
+        """Make something, unless another process has just made it. Raises VaelineError."""
         answer = self.send("POST", path, **content)
         if "RESOURCE_ALREADY_EXISTS" not in answer.text:
             _content(answer)
@@ -82,10 +82,10 @@ def admin_of(folder: Folder) -> Caller:
 
 
 def grant(admin: Caller, datasets: Sequence[str]) -> None:
-    """Make what belongs to each data set, and give every role exactly its rights on all data sets of the server.
+    """Prepare each data set, and give every role exactly its rights on all data sets of the server.
 
-    The administrator makes the experiment, the ledger and both registered models, because who makes a registered model
-    may do anything with it. Raises VaelineError.
+    The administrator makes the experiment, the ledger and both registered models, because the user who makes a
+    registered model has all rights on it. Raises VaelineError.
     """
     wanted: dict[str, dict[tuple[str, str], str]] = {role: {} for role in RIGHTS}
     for dataset in sorted({*datasets, *_known_datasets(admin)}):
@@ -103,9 +103,9 @@ def grant(admin: Caller, datasets: Sequence[str]) -> None:
 
 
 def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> None:
-    """Make a user with these roles and no others, whose password is the one in the user's file.
+    """Make or change a user, who then has exactly these roles and the password in the user's file.
 
-    A password that the server does not know, or that is not there, is replaced. Raises VaelineError.
+    A password that is missing or that the server refuses is replaced. Raises VaelineError.
     """
     if not USER_NAME.fullmatch(name) or name == ADMIN:
         raise VaelineError(
@@ -127,7 +127,7 @@ def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> 
 
 
 def _known_datasets(admin: Caller) -> set[str]:
-    """The data sets that the server has both registered models of."""
+    """The data sets that have both registered models on the server."""
     question = {"filter": "name LIKE 'vae-%'", "max_results": 1000}
     found = admin.read(f"{API}/registered-models/search", **question).get("registered_models", [])
     names = {model["name"] for model in found}
@@ -136,7 +136,7 @@ def _known_datasets(admin: Caller) -> set[str]:
 
 
 def _set_rights(admin: Caller, role: str, wanted: Mapping[tuple[str, str], str]) -> None:
-    """Give a role exactly these rights: what it has beyond them is taken away."""
+    """Give a role exactly these rights. Other rights are removed."""
     found = _role(admin, role)
     held = {(right["resource_type"], right["resource_pattern"]): right for right in found["permissions"]}
     for place in held.keys() - wanted.keys():
@@ -172,7 +172,7 @@ def _experiment(admin: Caller, name: str) -> str:
 
 
 def _ledger(admin: Caller, name: str) -> str:
-    """The experiment of a ledger, with its one run, as `ledger.make_ledger` makes it for those who may."""
+    """The experiment of a ledger with its run, made as in `ledger.make_ledger`."""
     experiment = _experiment(admin, name)
     tags = admin.read(f"{API}/experiments/get", experiment_id=experiment)["experiment"].get("tags", [])
     if RUN_TAG not in {tag["key"] for tag in tags}:

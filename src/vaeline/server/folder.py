@@ -1,4 +1,4 @@
-"""The folder of a server: its database, its artifacts, and the passwords that nobody else may read."""
+"""The folder of a server: its database, its artifacts and its private passwords."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ LOOPBACK, DATABASE_OWNER = "127.0.0.1", "mlflow"
 
 @dataclass(frozen=True)
 class Folder:
-    """Where everything of one server lies, below `root`."""
+    """The paths of one server, below `root`."""
 
     root: Path
 
@@ -29,7 +29,7 @@ class Folder:
 
     @property
     def artifacts(self) -> Path:
-        """What clients upload."""
+        """The artifacts that clients upload."""
         return self.root / "artifacts"
 
     @property
@@ -39,17 +39,17 @@ class Folder:
 
     @property
     def passfile(self) -> Path:
-        """The database's password, as libpq reads it (PGPASSFILE)."""
+        """The database's password in the format of libpq (PGPASSFILE)."""
         return self.private / "pgpass"
 
     def credentials(self, user: str) -> Path:
-        """What a user's environment must hold to use the server: address, name and password."""
+        """The environment of a user of the server: address, name and password."""
         return self.private / f"{user}.env"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server that runs is reached: its port here, the URL for others, and its database's port."""
+    """The addresses of a running server: its port here, its URL for others, and the port of its database."""
 
     port: int
     url: str
@@ -67,7 +67,7 @@ def default_folder() -> Folder:
 
 
 def write_address(folder: Folder, address: Address) -> None:
-    """Remember where the server is, and tell it to every user's file and to PostgreSQL's own programs."""
+    """Store the address of the server, in every user's file and for PostgreSQL's programs, too."""
     write_json(folder.root / "address.json", asdict(address))
     database = {"PGHOST": LOOPBACK, "PGPORT": address.database_port, "PGUSER": DATABASE_OWNER}
     (folder.root / "database.env").write_text(as_lines(database | {"PGPASSFILE": folder.passfile}), encoding="utf-8")
@@ -76,7 +76,7 @@ def write_address(folder: Folder, address: Address) -> None:
 
 
 def read_address(folder: Folder) -> Address:
-    """Where the server of this folder is, or last was. Raises VaelineError."""
+    """The present or last address of the server of this folder. Raises VaelineError."""
     try:
         return Address(**json.loads((folder.root / "address.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -84,12 +84,12 @@ def read_address(folder: Folder) -> Address:
 
 
 def new_password() -> str:
-    """A password of letters, digits, - and _ that nobody has seen."""
+    """A new random password of letters, digits, - and _."""
     return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
 def read_or_make(file: Path) -> str:
-    """The only line of a private file, which is written with a new password where it is not there."""
+    """The only line of a private file. A missing file is written with a new password."""
     if not file.is_file():
         write_private(file, f"{new_password()}\n")
     return file.read_text(encoding="utf-8").strip()
@@ -114,7 +114,7 @@ def as_lines(content: Mapping[str, object]) -> str:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first byte on."""
+    """Write a file that only its owner can read. It is never readable by others, not even at first."""
     with atomic_file(file) as temporary:
         temporary.touch(mode=0o600)
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The server's PostgreSQL: found, made on first use, and run on loopback alone, by an ordinary user."""
+"""The server's PostgreSQL: made on first use, and run only on loopback, by an ordinary user."""
 
 import os
 import pwd
@@ -20,14 +20,14 @@ from vaeline.server.folder import DATABASE_OWNER, LOOPBACK
 from vaeline.server.process import leashed
 
 DEBIAN = Path("/usr/lib/postgresql")
-STAND_INS = ("postgres", "nobody")  # who runs PostgreSQL where we are root: it refuses to be run by root
+STAND_INS = ("postgres", "nobody")  # the users who run PostgreSQL if we are root, because it refuses to run as root
 TRACKING, ACCOUNTS = "mlflow", "mlflow_accounts"
 ACCESS = f"host {TRACKING},{ACCOUNTS} {DATABASE_OWNER} {LOOPBACK}/32 scram-sha-256\n"
 SECONDS_TO_START, SECONDS_TO_STOP = 120, 60
 
 
 def database_uri(port: int, database: str) -> str:
-    """The SQLAlchemy URI of a database; its password comes from the file that PGPASSFILE names."""
+    """The SQLAlchemy URI of a database. The password comes from the file in PGPASSFILE."""
     return f"postgresql+psycopg://{DATABASE_OWNER}@{LOOPBACK}:{port}/{database}"
 
 
@@ -37,10 +37,10 @@ def passfile_line(password: str) -> str:
 
 
 def find_programs(cluster: Path) -> Path:
-    """The folder of the PostgreSQL that made this cluster; for a new one, of that on PATH, or of Debian's newest.
+    """The program folder of the PostgreSQL that made this cluster. For a new cluster: PATH, or Debian's newest version.
 
     Raises:
-        VaelineError: there is none, or none of the cluster's version.
+        VaelineError: PostgreSQL is missing, or the version of the cluster is missing.
     """
     on_path = shutil.which("postgres")
     folders = [Path(on_path).resolve().parent] if on_path else []
@@ -63,9 +63,9 @@ def find_programs(cluster: Path) -> Path:
 
 
 def create_cluster(programs: Path, cluster: Path, password: str) -> None:
-    """Make a cluster in which one role with a password owns two databases, and nobody else is let in.
+    """Make a cluster. One role with a password owns two databases, and no other role can log in.
 
-    It takes its name when it is complete. Raises VaelineError.
+    The cluster gets its final name only when it is complete. Raises VaelineError.
     """
     making = cluster.with_name(f"{cluster.name}.new")
     shutil.rmtree(making, ignore_errors=True)
@@ -85,7 +85,7 @@ def create_cluster(programs: Path, cluster: Path, password: str) -> None:
 
 @contextmanager
 def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Generator[subprocess.Popen]:
-    """PostgreSQL on 127.0.0.1 for as long as the block runs; what it says goes to `log`. Raises VaelineError."""
+    """Run PostgreSQL on 127.0.0.1 during the block, with its output in `log`. Raises VaelineError."""
     _end_orphan(cluster)
     options = ["-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="]
     with log.open("a") as output:
@@ -106,10 +106,10 @@ def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Gen
 
 
 def _end_orphan(cluster: Path) -> None:
-    """End a PostgreSQL that is still there although its server was shot."""
+    """End a PostgreSQL that still runs after its server was killed."""
     with suppress(FileNotFoundError, psutil.NoSuchProcess):
         orphan = psutil.Process(int((cluster / "postmaster.pid").read_text().split()[0]))
-        if orphan.name() == "postgres" and Path(orphan.cwd()) == cluster.resolve():  # else a number that came again
+        if orphan.name() == "postgres" and Path(orphan.cwd()) == cluster.resolve():  # else the pid was reused
             orphan.send_signal(signal.SIGINT)
             orphan.wait(SECONDS_TO_STOP)
 
@@ -139,7 +139,7 @@ def _major_version(programs: Path) -> str:
 
 
 def _stand_in() -> pwd.struct_passwd | None:
-    """The user who runs PostgreSQL where we are root."""
+    """The user who runs PostgreSQL if we are root; None if we are not."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}

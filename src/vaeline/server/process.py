@@ -1,4 +1,4 @@
-"""Processes that end with this one, whatever ends it."""
+"""Processes that end when this process ends, for whatever reason."""
 
 import os
 import shutil
@@ -12,12 +12,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """One of the signals that end a server, as an exception, so that what runs is stopped in order."""
+    """Raised by a signal that ends a server, so that its processes are stopped in order."""
 
 
 @contextmanager
 def until_stopped() -> Generator[None]:
-    """The first Ctrl-C, SIGTERM or SIGHUP ends the block quietly; those that follow do not cut off its cleaning up."""
+    """The first Ctrl-C, SIGTERM or SIGHUP ends the block quietly. Later ones do not interrupt the clean-up."""
     previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
     try:
         yield
@@ -29,9 +29,9 @@ def until_stopped() -> Generator[None]:
 
 
 def leashed(parting: signal.Signals, command: Sequence[object]) -> list[str]:
-    """A command whose process gets the signal `parting` when this one is shot; only Linux has a way to do that.
+    """A command whose process gets the signal `parting` when this process is killed. This works only on Linux.
 
-    Shot before the leash was on, this process is no longer the parent, and the command is not begun.
+    If this process is killed before that is set up, it is no longer the parent, and the command does not start.
     """
     leash = []
     if setpriv := shutil.which("setpriv"):

@@ -1,4 +1,4 @@
-"""A server from its start to its end: PostgreSQL, MLflow on top of it, and its users."""
+"""Run a server: PostgreSQL, MLflow on top of it, and its users."""
 
 import importlib.util
 import os
@@ -41,7 +41,7 @@ from vaeline.server.process import leashed, until_stopped
 
 EXTRAS = ("psycopg", "flask_wtf")
 SECONDS_TO_START, SECONDS_TO_STOP = 300, 30
-LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before a port of this machine
+LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy for a port of this machine
 ACCOUNT_SETTINGS = """[mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = {database}
@@ -58,14 +58,14 @@ def serve(
     ready: Callable[[Address], None],
     upgrade: bool = False,
 ) -> None:
-    """Run the server of a folder on 127.0.0.1 until it is stopped; `ready` is called once it answers.
+    """Run the server of a folder on 127.0.0.1 until it is stopped. `ready` is called when it answers.
 
-    The first start makes the database, the passwords and the users; every start gives each role its rights on the
-    data sets. `name` is the host name of the TLS proxy in front; empty if there is none. `upgrade` first brings a
-    database that an older MLflow made up to date.
+    The first start makes the database, the passwords and the users. Every start gives each role its rights on the data
+    sets. `name` is the host name of the TLS proxy; empty if there is none. `upgrade` first upgrades the database of an
+    older MLflow.
 
     Raises:
-        VaelineError: it cannot start here, or one of its two processes has ended by itself.
+        VaelineError: the server cannot start, or one of its two processes has ended by itself.
     """
     if missing := [package for package in EXTRAS if importlib.util.find_spec(package) is None]:
         raise VaelineError(f"a server needs {' and '.join(missing)}: pip install 'vaeline[server]'")
@@ -94,14 +94,14 @@ def serve(
 
 
 def upgrade_store(environment: Mapping[str, str]) -> None:
-    """Bring the database that an older MLflow made up to date. Raises VaelineError."""
+    """Upgrade the database of an older MLflow. Raises VaelineError."""
     command = [sys.executable, "-m", "mlflow", "db", "upgrade", environment["MLFLOW_BACKEND_STORE_URI"]]
     if subprocess.run(command, env=environment, check=False).returncode:
         raise VaelineError("MLflow could not bring its database up to date; what it says above is why")
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         return listener.getsockname()[1]
@@ -111,7 +111,7 @@ def free_port() -> int:
 def _running_mlflow(
     folder: Folder, address: Address, name: str, environment: Mapping[str, str]
 ) -> Generator[subprocess.Popen]:
-    """MLflow's server while the block runs; it says what it has to say on our own stderr."""
+    """Run MLflow's server during the block. It writes to the stderr of this process."""
     hosts = [f"{host}:{address.port}" for host in (LOOPBACK, "localhost")] + ([name] if name else [])
     options = {
         "host": LOOPBACK,
@@ -121,7 +121,7 @@ def _running_mlflow(
         "artifacts-destination": folder.artifacts.as_uri(),
         "allowed-hosts": ",".join(hosts),
         "x-frame-options": "DENY",
-        "uvicorn-opts": "--no-access-log --log-level warning",  # it would not say who asked; a proxy does
+        "uvicorn-opts": "--no-access-log --log-level warning",  # the access log has no user names; a proxy's log has
     }
     if name:
         options["cors-allowed-origins"] = address.url
@@ -138,7 +138,7 @@ def _running_mlflow(
 
 
 def _environment(folder: Folder, address: Address) -> dict[str, str]:
-    """MLflow's environment: what must not stand on a command line, and none of this process's settings as a client."""
+    """MLflow's environment: the secrets, which must not be on a command line, and no client settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PG"))}
     accounts = folder.root / "accounts.ini"
     accounts.write_text(ACCOUNT_SETTINGS.format(database=database_uri(address.database_port, ACCOUNTS)))
@@ -172,7 +172,7 @@ def _wait_until_healthy(process: subprocess.Popen, address: Address) -> None:
 
 
 def _watch(processes: Mapping[str, subprocess.Popen]) -> None:
-    """Wait for ever. Raises VaelineError if one of the processes ends."""
+    """Wait until one of the processes ends. Raises VaelineError then."""
     while True:
         for name, process in processes.items():
             if process.poll() is not None:
