@@ -40,7 +40,7 @@ def test_validate_asks_images_without_labels_nothing_about_labels_and_says_so(in
 
     answer = invoke("validate", good, "--profile", "digits", "--out", tmp_path / "a")
     assert answer.exit_code == 0, answer.output
-    assert "good.npz has no labels, so nothing was asked about labels" in answer.output.replace("\n", "")
+    assert "good.npz has no labels, so labels, classes" in answer.output.replace("\n", "")
     answer = invoke("validate", bad, "--profile", "digits", "--out", tmp_path / "b")
     assert answer.exit_code == 1
     assert "FAILED border of every image: 2 of 1797 images" in answer.output

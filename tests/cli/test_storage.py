@@ -75,7 +75,7 @@ def test_the_working_folder_is_not_replaced(vaeline, tmp_path, monkeypatch):
     (tmp_path / "x.png").touch()
     answer = vaeline("decompress", "x.vae", "--out", ".", "--force")
     assert answer.exit_code == 1
-    assert "name another folder" in answer.stderr
+    assert "choose another folder" in answer.stderr
     assert (tmp_path / "x.png").exists()
 
 
@@ -165,7 +165,7 @@ def test_a_name_that_ends_in_png_gets_a_picture_to_look_at(vaeline, compressed, 
         (["decode", "pictures/1.png"], "pictures/1.png: not a readable file of latents"),
         (["decompress", "none.vae"], "none.vae: no such file"),
         (["compress", "pictures", "--out", "x.zip"], "must end in .vae"),
-        (["augment", "--out", "models/vae.keras"], "is a file; name a folder"),
+        (["augment", "--out", "models/vae.keras"], "is a file; choose a folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_status_one(vaeline, desk, arguments, sentence):

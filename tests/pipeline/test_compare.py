@@ -21,7 +21,7 @@ def test_the_tables_name_both_runs_and_where_everything_is(output, names):
         "−ELBO by class",
         "Files: reports/comparison    In MLflow: comparison/",
         "http://127.0.0.1:5000/#/compare-runs?runs=",
-        "another seed is another model",
+        "another seed gives another model",
     ):
         assert part in output
 
@@ -66,7 +66,7 @@ def test_the_newer_run_keeps_them_however_often_and_wherever_it_stands(output, n
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["{0}"], "is nothing to compare; name the baseline and at least one other"),
+        (["{0}"], "is only one run; name the baseline and at least one other"),
         (["{0}", "missing"], "vaeline: no run 'missing' in sqlite:///"),
         (["{0}", "{1}", "--out", "dvc.yaml"], "vaeline: dvc.yaml: cannot be written (File exists)"),
     ],

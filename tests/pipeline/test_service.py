@@ -121,7 +121,7 @@ def images(finished):
 def test_it_waits_for_a_champion_and_says_so(server, registry):
     state = server.wait_for(lambda state: state["trouble"])
     assert state["trouble"].startswith(
-        "models:/vae-digits@champion: no such registered version; there are: models:/vae-"
+        "models:/vae-digits@champion: no such registered version; the versions are: models:/vae-"
     )
     assert server.ask("/readyz")[0] == 503
     assert server.ask("/sample")[0] == 503

@@ -221,7 +221,7 @@ def test_where_the_lock_is_lost_the_tags_still_tell_what_went_in(ask, client, pr
     [
         ("nothing", "nothing is called 'nothing'; name models:/name/version"),
         ("99", "nothing is called '99'"),
-        ("models:/vae-digits/9", "no such registered version; there are: models:/vae-digits"),
+        ("models:/vae-digits/9", "no such registered version; the versions are: models:/vae-digits"),
         ("test/3", "data/prepared has no image test/3: test has 3 rows"),
         ("abcdef", "nothing is called 'abcdef'"),
     ],

@@ -136,7 +136,7 @@ THIRD = f"models:/{CANDIDATES}/3"
             "its gate report",
         ),
         (forge_promotion, "error", f"models:/{SERVED}/3", "promoted_by is 'nobody', but the ledger knows none"),
-        (change_report, "error", f"models:/{CANDIDATES}/2", "is not the one that the tag vaeline.gate_sha256 names"),
+        (change_report, "error", f"models:/{CANDIDATES}/2", "differs from the tag vaeline.gate_sha256"),
         (change_ledger, "error", f"ledger of {SERVED}", "entry 1 does not have the digest that entry 2 records"),
         (change_last_entry, "error", f"ledger of {SERVED}", "entry 2 is not the one that was carried out"),
     ],

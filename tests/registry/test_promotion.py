@@ -171,7 +171,7 @@ def fails(vault):
     ("spoil", "sentence"),
     [
         (forget_report, rf"^models:/{CANDIDATES}/2 has no gate report; run `vaeline gate 2`$"),
-        (change_report, r"gate\.json of its run is not the one that the tag vaeline\.gate_sha256 names"),
+        (change_report, r"gate\.json of its run differs from the tag vaeline\.gate_sha256"),
         (lose_report, r"its run has no gate/gate\.json; run `vaeline gate 2`"),
         (fails, "the gate's verdict on .* is fail: the KL is 0.1, at least 2 is asked$"),
         (lambda vault: vault.gate(2, "inconclusive"), "the gate's verdict on .* is inconclusive: the gain is 2.1"),
@@ -183,7 +183,7 @@ def fails(vault):
             other_champion,
             "compared .* with version 1, but the champion of vae-digits is version 2 .entry 2: promote by",
         ),
-        (change_last_entry, "the ledger of vae-digits is broken: entry 1 is not the one that was carried out; nothing"),
+        (change_last_entry, "the ledger of vae-digits is broken: entry 1 is not the one that was carried out; look at"),
         (no_champion, "compared .* with no champion, but the champion of vae-digits is version 1"),
         (move_by_hand, "@champion of vae-digits is at version 1, not at version 2 where the ledger's last entry put"),
         (other_model, "report is about another model"),

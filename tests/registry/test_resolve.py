@@ -78,7 +78,7 @@ def test_one_model_is_found_by_all_its_names(workplace, name):
         ("no-file", "the run no-file has no file model/artifacts/vae.keras in the store"),
         ("changed", r"^model/artifacts/vae\.keras of the run changed: SHA-256 is [0-9a-f]*, expected 0000"),
         ("twice", "2 runs with different models are called twice; use an id: "),
-        (f"models:/{NAME}/9", f"no such registered version; there are: models:/{NAME}/"),
+        (f"models:/{NAME}/9", f"no such registered version; the versions are: models:/{NAME}/"),
         (f"models:/{NAME}@worst", "no such registered version"),
         ("models:/nothing/1", "no such registered version"),
         (f"models:/{NAME}/2", "vaeline did not register it"),

@@ -165,7 +165,7 @@ def interrupt(*arguments):
 
 def test_an_alias_that_was_moved_by_hand_is_put_where_a_person_says(succeeded, tried):
     succeeded.client.delete_registered_model_alias(SERVED, "champion")
-    with pytest.raises(VaelineError, match="is nowhere, not at version 2 where the ledger's last entry put it; name"):
+    with pytest.raises(VaelineError, match="is nowhere, not at version 2 where the ledger's last entry put it; choose"):
         back(succeeded)
     assert back(succeeded, to="2")["from"] == ""
     succeeded.client.set_registered_model_alias(SERVED, "champion", "1")

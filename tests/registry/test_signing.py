@@ -54,11 +54,11 @@ def signed(tmp_path, keys):
     [
         (
             lambda folder: (folder / "code/model.py").write_text("answer = 43"),
-            r"does not hold: .*mismatch for \W*code/model\.py",
+            r"is not valid: .*mismatch for \W*code/model\.py",
         ),
-        (lambda folder: (folder / "code/more.py").write_text(""), r"does not hold: .*Extra files .*code/more\.py"),
-        (lambda folder: (folder / "MLmodel").unlink(), r"does not hold: .*Missing files .*MLmodel"),
-        (lambda folder: (folder / ".gitignore").write_text("*"), r"does not hold: .*Extra files .*\.gitignore"),
+        (lambda folder: (folder / "code/more.py").write_text(""), r"is not valid: .*Extra files .*code/more\.py"),
+        (lambda folder: (folder / "MLmodel").unlink(), r"is not valid: .*Missing files .*MLmodel"),
+        (lambda folder: (folder / ".gitignore").write_text("*"), r"is not valid: .*Extra files .*\.gitignore"),
         (
             lambda folder: (folder / SIGNATURE).unlink(),
             "^it is not signed, but .* requires it; `vaeline reg",

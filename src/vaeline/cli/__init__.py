@@ -1,4 +1,4 @@
-"""The command `vaeline`. Commands import what they need when they run, so that `--help` is quick."""
+"""The command `vaeline`. Commands import what they need only when they run, so that `--help` is fast."""
 
 from vaeline.cli import (
     compare,

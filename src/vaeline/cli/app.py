@@ -1,16 +1,16 @@
-"""The root of the command `vaeline`, and how an error meant for the user leaves it."""
+"""The root of the command `vaeline`, and how it prints errors."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A VAE pipeline: trained, checked, versioned.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, check, version and serve VAEs.")
 
 
 @contextmanager
 def sentences() -> Generator[None]:
-    """An error meant for the user becomes one sentence and exit status 1."""
+    """Print a `VaelineError` as one sentence and exit with status 1."""
     from vaeline.errors import VaelineError
 
     try:

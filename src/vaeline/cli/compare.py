@@ -11,21 +11,27 @@ if TYPE_CHECKING:
     from vaeline.evaluation.comparison import Comparison
 
 MEANING = (
-    "Nats per image where no unit is named. Difference: mean of the run minus mean of the baseline over the same test "
-    "images, with its 95 % interval; improved: share of the images. By class, Holm's correction decides the verdict. "
-    "All this is about these trained models; another seed is another model."
+    "Values without a unit are nats per image. Difference: mean of the run minus mean of the baseline over the same "
+    "test images, with its 95 % interval. Improved: share of improved images. The verdicts by class use Holm's "
+    "correction. The results hold for these trained models; another seed gives another model."
 )
 
 
 @app.command()
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN...", help="Names or ids, the baseline first; . = disk.")
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Names or ids, the baseline first. A dot is the model on disk."),
     ],
     score: Annotated[str, typer.Option(help="The score to show by class and to draw.")] = "neg_elbo",
-    out: Annotated[Path, typer.Option(help="Where the tables and the figure go.")] = Path("reports/comparison"),
+    out: Annotated[Path, typer.Option(help="The folder for the tables and the figure.")] = Path("reports/comparison"),
 ) -> None:
-    """Compare runs with the first one, image by image; the result also goes to the newest run in MLflow."""
+    """Compare runs with the first one, image by image.
+
+    Reads the runs from MLflow. Writes tables and a figure to --out and to the newest run in MLflow.
+
+    Example: vaeline compare vae-mlp-10d-e4eeb0 vae-mlp-20d-37ee99
+    """
     from vaeline.errors import VaelineError
     from vaeline.evaluation import comparison
     from vaeline.tracking.comparison import attach_comparison, comparison_page, read_evaluations, resolve_run
@@ -33,7 +39,7 @@ def compare(
 
     with sentences():
         if len(runs) < 2:
-            raise VaelineError(f"one run, {runs[0]}, is nothing to compare; name the baseline and at least one other")
+            raise VaelineError(f"{runs[0]} is only one run; name the baseline and at least one other run")
         try:
             client = open_store()
             resolved = [resolve_run(client, text) for text in runs]
@@ -52,11 +58,11 @@ def compare(
             raise unreachable(error) from error
     _show(result, [choice for _, choice in resolved if choice])
     typer.echo(f"Files: {out}    In MLflow: {folder} of {newest.info.run_name}")
-    typer.echo(f"Beside each other in MLflow (make ui): {comparison_page(found, ui_address())}")
+    typer.echo(f"The comparison in MLflow (make ui): {comparison_page(found, ui_address())}")
 
 
 def _show(result: "Comparison", choices: list[str]) -> None:
-    """The two tables of each run on the terminal, what was chosen or left out, and what the numbers mean."""
+    """Print the tables, the notes on what was chosen or left out, and the meaning of the numbers."""
     from rich.console import Console
     from rich.table import Table
 
@@ -76,7 +82,7 @@ def _show(result: "Comparison", choices: list[str]) -> None:
 
 
 def _write(result: "Comparison", folder: Path) -> list[Path]:
-    """Both tables as CSV and as one page of Markdown, and the figure."""
+    """Write both tables as CSV and as one Markdown page, and the figure."""
     from vaeline.artifacts import atomic_file
     from vaeline.figures.canvas import save_figure
     from vaeline.figures.comparison import draw_comparison

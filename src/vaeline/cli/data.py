@@ -1,4 +1,4 @@
-"""Commands about new data: batches that are taken in, and batches made up for trying that out."""
+"""Commands for new data: ingest batches of images, and simulate batches."""
 
 import enum
 from pathlib import Path
@@ -12,7 +12,7 @@ PANEL = "New data"
 
 
 class Kind(enum.StrEnum):
-    """What is done to the images of a simulated batch."""
+    """The change that is made to the images of a simulated batch."""
 
     clean = "clean"
     rotated = "rotated"
@@ -25,10 +25,16 @@ class Kind(enum.StrEnum):
 @app.command(rich_help_panel=PANEL)
 def ingest(
     source: Annotated[
-        str, typer.Argument(help="A folder whose children are batches, one batch, or a URI; default: ingest.source.")
+        str, typer.Argument(help="A folder of batches, one batch, or a URI. Default: ingest.source.")
     ] = "",
 ) -> None:
-    """Validate batches of new images; accept them for training, or put them into quarantine."""
+    """Validate batches of new images; accept or quarantine each.
+
+    Reads the batches. Writes data/accepted, data/batches, data/quarantine and reports/ingest.json. Accepted batches are
+    used by the next training.
+
+    Example: vaeline ingest data/incoming
+    """
     from vaeline.artifacts import write_json
     from vaeline.ingestion.arrivals import arrivals
     from vaeline.ingestion.ingest import alone
@@ -54,15 +60,20 @@ def ingest(
 
 @app.command(rich_help_panel=PANEL)
 def simulate(
-    kind: Annotated[Kind, typer.Argument(help="What is done to the images.")],
+    kind: Annotated[Kind, typer.Argument(help="The change to the images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="An .npz, a .parquet, or a folder of PNGs.")],
-    rows: Annotated[int, typer.Option(min=1, help="How many images.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Which of them, and of the noise.")] = 1,
-    offset: Annotated[int, typer.Option(min=0, help="Where in the order of that seed to begin.")] = 0,
-    strength: Annotated[float | None, typer.Option(help="How much is done, in the kind's own unit.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="The number of images.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="The random seed of the choice of images and of the noise.")] = 1,
+    offset: Annotated[int, typer.Option(min=0, help="The number of images to skip in the order of this seed.")] = 0,
+    strength: Annotated[float | None, typer.Option(help="The strength of the change, in the unit of its kind.")] = None,
     labels: Annotated[bool, typer.Option(help="Whether the batch has labels.")] = True,
 ) -> None:
-    """Write a batch of images that data.hold_back kept out of training."""
+    """Write a batch of images that data.hold_back kept out of training.
+
+    Reads the source images. Writes the batch to --out.
+
+    Example: vaeline simulate rotated --rows 500 --out week-2.npz
+    """
     from vaeline.ingestion.batches import write_batch
     from vaeline.ingestion.held_back import held_back
     from vaeline.ingestion.simulation import simulate as draw

@@ -1,4 +1,4 @@
-"""What the commands that use a model share: their options, what they read, and how they write it."""
+"""Shared parts of the commands that use a model: options, reading pictures and writing results."""
 
 import math
 import os
@@ -25,7 +25,7 @@ COLUMNS = 10
 
 
 def finite(value: float | None) -> float | None:
-    """Refuse NaN and infinity, which no range excludes."""
+    """Refuse NaN and infinity, which the range of an option does not exclude."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter("must be a finite number")
     return value
@@ -41,17 +41,20 @@ PathsArgument = Annotated[
     list[Path],
     typer.Argument(help="PNG, JPEG, .npy, .npz, .parquet or IDX files, or folders of pictures and .npy files."),
 ]
-InvertOption = Annotated[bool, typer.Option("--invert", help="The pictures show dark ink on light paper.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Equal seeds, equal draws.")]
+InvertOption = Annotated[
+    bool, typer.Option("--invert", help="Invert the pictures, if they show dark ink on light paper.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="The random seed. The same seed gives the same images.")]
 TemperatureOption = Annotated[
-    float, typer.Option(min=0, max=10, callback=finite, help="Scales the noise: 0 is none, 1 the model's own.")
+    float,
+    typer.Option(min=0, max=10, callback=finite, help="The factor on the noise: 0 is no noise, 1 is the model's own."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier folder of pictures.")]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="A .png to look at, or an .npy with the numbers.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="A .png picture, or an .npy file with the numbers.")]
 
 
 def open_model(reference: str) -> "LoadedModel":
-    """The model that a command is about. Raises VaelineError."""
+    """Load the model of a command. Raises VaelineError."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.registry.resolve import resolve_model
 
@@ -64,13 +67,13 @@ def titled(what: str, found: "LoadedModel") -> str:
 
 
 def require_posterior(command: str, found: "LoadedModel") -> None:
-    """Refuse, with VaelineError, a model that says nothing of how likely a latent is."""
+    """Raise VaelineError if the model has no posterior over latents."""
     if not found.model.noise_dim:
         raise VaelineError(f"{command}: this model ({found.model.title}) has no posterior over latents, which it needs")
 
 
 def counted(number: int, noun: str) -> str:
-    """As text: 1 image, 2,000 images."""
+    """The number with its noun: 1 image, 2,000 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -88,16 +91,16 @@ def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Gener
 
 
 def check_out(out: Path, *endings: str) -> None:
-    """Refuse, before any work, a name to write to that cannot be meant. Raises VaelineError."""
+    """Check the name of the output before any work. Raises VaelineError."""
     if out.suffix not in endings:
         raise VaelineError(f"--out {out}: its name must end in {' or '.join(endings)}")
     if out.is_dir():
-        raise VaelineError(f"--out {out}: is a folder; name a file")
+        raise VaelineError(f"--out {out}: is a folder; choose a file")
 
 
 @contextmanager
 def writing(out: Path) -> Generator[None]:
-    """A disk or folder that cannot be written to becomes a sentence."""
+    """Raise VaelineError instead of OSError if the output cannot be written."""
     try:
         yield
     except OSError as error:
@@ -105,7 +108,7 @@ def writing(out: Path) -> Generator[None]:
 
 
 def write_images(out: Path, images: "np.ndarray", draw: Callable[[], "Figure"]) -> None:
-    """Write the numbers into an .npy, or else the figure that `draw` makes."""
+    """Write the images to an .npy, or the figure of `draw` to a .png."""
     if out.suffix == ARRAY:
         write_array(out, images)
     else:
@@ -131,19 +134,19 @@ def write_array(out: Path, images: "np.ndarray") -> None:
 
 
 def drawn(count: int, most: int, out: Path) -> int:
-    """How many of `count` images a figure shows; says so where it is not all of them."""
+    """The number of images that a figure shows. Prints a note if these are not all `count` images."""
     if out.suffix == PICTURE and count > most:
         typer.echo(f"{out} shows the first {most} of {count}; an .npy holds them all")
     return min(count, most)
 
 
 def columns_for(count: int) -> int:
-    """Columns of a sheet of `count` images: ten, or a square of more than a hundred."""
+    """The columns of a sheet of `count` images: ten, or a square sheet for more than a hundred images."""
     return min(count, max(COLUMNS, round(count**0.5)))
 
 
 def check_target(out: Path, force: bool, *endings: str) -> None:
-    """`check_out` for a name with one of the endings, `check_folder` for any other. Raises VaelineError."""
+    """Apply `check_out` to a name with one of the endings, and `check_folder` to any other. Raises VaelineError."""
     if out.suffix in endings:
         check_out(out, *endings)
     else:
@@ -151,16 +154,16 @@ def check_target(out: Path, force: bool, *endings: str) -> None:
 
 
 def check_folder(out: Path, force: bool) -> None:
-    """Refuse, before any work, to replace what is not an earlier folder of pictures. Raises VaelineError."""
+    """Check, before any work, that only an earlier folder of pictures is replaced. Raises VaelineError."""
     if out.exists() and not out.is_dir():
-        raise VaelineError(f"--out {out}: is a file; name a folder")
+        raise VaelineError(f"--out {out}: is a file; choose a folder")
     if not out.exists() or not any(out.iterdir()):
         return
     if not force:
         raise VaelineError(f"--out {out}: exists and is not empty; --force replaces it")
     foreign = next((file for file in out.rglob("*") if file.is_file() and file.suffix != PICTURE), None)
     if foreign or out.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise VaelineError(f"--out {out}: holds more than pictures ({foreign or out.resolve()}); name another folder")
+        raise VaelineError(f"--out {out}: holds more than pictures ({foreign or out.resolve()}); choose another folder")
 
 
 def write_folder(out: Path, images: dict[str, "np.ndarray"]) -> None:

@@ -1,4 +1,4 @@
-"""Commands that show what a trained model makes of pictures, or of nothing at all."""
+"""Commands that draw with a trained model: samples, reconstructions, edits, restorations and anomaly scores."""
 
 import zlib
 from enum import StrEnum
@@ -44,19 +44,24 @@ if TYPE_CHECKING:
     from vaeline.registry.resolve import LoadedModel
 
 OodScore = StrEnum("OodScore", list(zip(OOD_SCORES, OOD_SCORES, strict=True)))
-Steps = Annotated[int, typer.Option(min=2, max=50, help="Images a row.")]
+Steps = Annotated[int, typer.Option(min=2, max=50, help="The number of images in a row.")]
 
 
 @app.command(rich_help_panel=PANEL)
 def sample(
-    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 25,
-    digit: Annotated[str, typer.Option(help="Of this class only: its name. For models that are told classes.")] = "",
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="The number of images.")] = 25,
+    digit: Annotated[str, typer.Option(help="Only this class, by name. For conditional models.")] = "",
     temperature: TemperatureOption = 1.0,
     seed: SeedOption = 1,
     model: ModelOption = MODEL,
     out: OutOption = Path("samples.png"),
 ) -> None:
-    """Draw new images from the prior."""
+    """Draw new images from the prior.
+
+    Reads the model. Writes the images to --out.
+
+    Example: vaeline sample -n 40 --out samples.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
@@ -80,7 +85,12 @@ def reconstruct(
     model: ModelOption = MODEL,
     out: OutOption = Path("reconstructions.png"),
 ) -> None:
-    """Show pictures as the model sees them: through their latents and back."""
+    """Encode pictures and decode them again.
+
+    Reads the pictures and the model. Writes the originals and their reconstructions to --out.
+
+    Example: vaeline reconstruct scans/ --out reconstructions.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
@@ -98,15 +108,20 @@ def reconstruct(
 
 @app.command(rich_help_panel=PANEL)
 def interpolate(
-    start: Annotated[str, typer.Argument(help="A picture, or the name of a class: its mean latent.")],
-    end: Annotated[str, typer.Argument(help="Likewise.")],
+    start: Annotated[str, typer.Argument(help="A picture, or the name of a class, which stands for its mean latent.")],
+    end: Annotated[str, typer.Argument(help="A picture or the name of a class.")],
     steps: Steps = 12,
     path: Annotated[Literal["linear", "spherical"], typer.Option(help="A straight line, or an arc.")] = "linear",
     invert: InvertOption = False,
     model: ModelOption = MODEL,
     out: OutOption = Path("interpolation.png"),
 ) -> None:
-    """Walk from one picture or class to another through latent space."""
+    """Interpolate in latent space from one picture or class to another.
+
+    Reads the two pictures, or the class means of the model. Writes a row of images to --out.
+
+    Example: vaeline interpolate 3 8 --steps 12 --out interpolation.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
@@ -130,14 +145,20 @@ def interpolate(
 @app.command(rich_help_panel=PANEL)
 def traverse(
     center: Annotated[
-        str, typer.Option("--from", help="Not at the origin: at this picture, or at the mean of this class.")
+        str, typer.Option("--from", help="Start from this picture, or the mean of this class. Default: the origin.")
     ] = "",
     steps: Steps = 11,
     invert: InvertOption = False,
     model: ModelOption = MODEL,
     out: OutOption = Path("traversal.png"),
 ) -> None:
-    """Show what each latent does: one a row, swept over the prior, the others held."""
+    """Show the effect of each latent: one row for each, with all other latents fixed.
+
+    Reads the model and the picture or class mean of --from. Each latent goes over the range of the prior. Writes the
+    images to --out.
+
+    Example: vaeline traverse --from 3 --out traversal.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
@@ -163,19 +184,24 @@ def traverse(
 @app.command(rich_help_panel=PANEL)
 def edit(
     paths: PathsArgument,
-    attribute: Annotated[str, typer.Option(help="slant or thickness.")] = "",
-    from_class: Annotated[str, typer.Option(help="With --to-class: from this class's mean …")] = "",
-    to_class: Annotated[str, typer.Option(help="… towards that one's.")] = "",
+    attribute: Annotated[str, typer.Option(help="The attribute to change: slant or thickness.")] = "",
+    from_class: Annotated[str, typer.Option(help="The class to start from. Needs --to-class.")] = "",
+    to_class: Annotated[str, typer.Option(help="The class to go to. Needs --from-class.")] = "",
     amount: Annotated[
         float | None,
-        typer.Option(callback=finite, help="Standard deviations either way [2], or shares of the way [1]."),
+        typer.Option(callback=finite, help="Standard deviations in both directions [2], or the share of the way [1]."),
     ] = None,
     steps: Steps = 7,
     invert: InvertOption = False,
     model: ModelOption = MODEL,
     out: OutOption = Path("edits.png"),
 ) -> None:
-    """Change one property of pictures: their slant, their thickness, or one class into another."""
+    """Change one property of pictures: the slant, the thickness or the class.
+
+    Reads the pictures, the model and its latent reference. Writes a row of images for each picture to --out.
+
+    Example: vaeline edit scans/ --attribute slant --out edits.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         if bool(attribute) == bool(from_class and to_class) or bool(from_class) != bool(to_class):
@@ -208,18 +234,23 @@ def edit(
 
 @app.command(rich_help_panel=PANEL)
 def restore(
-    how: Annotated[Literal["denoise", "inpaint"], typer.Argument(help="Take noise away, or fill a part in.")],
+    how: Annotated[Literal["denoise", "inpaint"], typer.Argument(help="Remove noise, or fill in a missing part.")],
     paths: PathsArgument,
     mask: Annotated[str, typer.Option(help="For inpaint: x,y,width,height of the missing part, in pixels.")] = "",
     add_noise: Annotated[
-        float, typer.Option(min=0, max=10, callback=finite, help="Damage first: noise of this deviation.")
+        float, typer.Option(min=0, max=10, callback=finite, help="First add noise with this standard deviation.")
     ] = 0.0,
     seed: SeedOption = 1,
     invert: InvertOption = False,
     model: ModelOption = MODEL,
     out: OutOption = Path("restored.png"),
 ) -> None:
-    """Mend pictures: what is noise or missing becomes what the model expects."""
+    """Remove noise from pictures, or fill in a missing part.
+
+    Reads the pictures and the model. Writes the pictures and their restorations to --out.
+
+    Example: vaeline restore inpaint scans/ --mask 10,10,8,8 --out restored.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         if (how == "inpaint") != bool(mask):
@@ -255,17 +286,22 @@ def anomaly(
     paths: PathsArgument,
     score: Annotated[
         OodScore,
-        typer.Option(help="What to sort by."),
+        typer.Option(help="The score to sort by."),
     ] = OodScore["one_class"],
-    worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="How many the contact sheet shows.")] = 20,
+    worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="The number of images in the contact sheet.")] = 20,
     seed: SeedOption = 1,
     invert: InvertOption = False,
     model: ModelOption = MODEL,
-    out: Annotated[Path, typer.Option("--out", "-o", help="A .csv; the contact sheet is the .png beside.")] = Path(
-        "anomalies.csv"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A .csv file. The contact sheet is a .png beside it.")
+    ] = Path("anomalies.csv"),
 ) -> None:
-    """Rank pictures by how unusual the model finds them, the most unusual first."""
+    """Rank pictures by anomaly score, the most unusual first.
+
+    Reads the pictures, the model and its latent reference. Writes a table (.csv) and a contact sheet (.png).
+
+    Example: vaeline anomaly scans/ --worst 20 --out anomalies.csv
+    """
     with sentences():
         check_out(out, ".csv")
         sheet = out.with_suffix(PICTURE)
@@ -305,14 +341,14 @@ def anomaly(
 
 
 class _End(NamedTuple):
-    """A latent (latent_dim,), and the picture (height, width, channels) that it was read from, if it was."""
+    """A latent (latent_dim,), and the picture (height, width, channels) that it was encoded from, if any."""
 
     latent: "np.ndarray"
     picture: "np.ndarray | None"
 
 
 def _find_end(text: str, found: "LoadedModel", invert: bool) -> _End:
-    """The end of a path: a picture, or the mean of the class of that name."""
+    """One end of an interpolation: a picture, or the mean of the class of this name."""
     from vaeline.images.reader import is_readable
 
     path = Path(text)
@@ -366,13 +402,13 @@ def _mask(text: str, image: "ImageSpec") -> "np.ndarray":
 
 
 def _noise_streams(images: "np.ndarray") -> "np.ndarray":
-    """Where each image's noise comes from: its content, so that its score does not depend on its company."""
+    """The noise stream of each image, from its content. Its score therefore does not depend on the other images."""
     import numpy as np
 
     return np.array([zlib.crc32(image.tobytes()) for image in images])
 
 
 def _short(name: str, most: int = 24) -> str:
-    """A file's own name, its end if it is long."""
+    """The name of a file without its folder; only the end of a long name."""
     own = Path(name).name
     return own if len(own) <= most else f"…{own[1 - most :]}"

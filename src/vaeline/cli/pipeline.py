@@ -10,7 +10,12 @@ from vaeline.cli.app import app, sentences
 
 @app.command()
 def run(preset: Annotated[str, typer.Option(help="Write this preset into params.yaml first.")] = "") -> None:
-    """Run the whole pipeline, as `dvc repro` does, and show its figures."""
+    """Run the whole pipeline, as `dvc repro` does, and print its metrics.
+
+    Reads params.yaml and the inputs of the stages. Writes the outputs of the stages.
+
+    Example: vaeline run --preset mlp-20d
+    """
     from vaeline.dvc_repro import apply_preset, run_pipeline
 
     with sentences():
@@ -21,8 +26,13 @@ def run(preset: Annotated[str, typer.Option(help="Write this preset into params.
 
 
 @app.command()
-def preset(name: Annotated[str, typer.Argument(help="A file of presets/, without its ending.")]) -> None:
-    """Write a preset into params.yaml, and run nothing."""
+def preset(name: Annotated[str, typer.Argument(help="A file in presets/, without its ending.")]) -> None:
+    """Write a preset into params.yaml, without running anything.
+
+    Reads presets/. Writes params.yaml.
+
+    Example: vaeline preset mlp-20d
+    """
     from vaeline.dvc_repro import apply_preset
 
     with sentences():
@@ -31,7 +41,12 @@ def preset(name: Annotated[str, typer.Argument(help="A file of presets/, without
 
 @app.command()
 def summary() -> None:
-    """Show the figures of the model on disk and its registered version."""
+    """Print the metrics of the model on disk and its registered version.
+
+    Reads reports/ and the MLflow store. Completes the model's run, if it lacks something.
+
+    Example: vaeline summary
+    """
     import json
 
     from vaeline.closing_table import print_summary
@@ -58,9 +73,14 @@ def summary() -> None:
 def validate(
     path: Annotated[Path, typer.Argument(help="Prepared arrays, IDX files, an .npz or a folder of pictures.")],
     profile: Annotated[str, typer.Option(help="A name in data/profiles/, or a file.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("validation-report"),
+    out: Annotated[Path, typer.Option(help="The folder of the report.")] = Path("validation-report"),
 ) -> None:
-    """Check images against a reference profile; exit status 1 if they do not meet it."""
+    """Check images against a reference profile. The exit status is 1 if they fail.
+
+    Reads the images and the profile. Writes a report to --out.
+
+    Example: vaeline validate scans/ --profile mnist
+    """
     from vaeline.data.statistics import image_statistics
     from vaeline.params.whole import read_params
     from vaeline.validation.checkpoint import validate as check
@@ -78,7 +98,7 @@ def validate(
         verdict = check(image_statistics(found.splits), thresholds, out / "docs", expected)
         write_report(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
     if not found.labelled:
-        typer.echo(f"{path} has no labels, so nothing was asked about labels, classes and their shares")
+        typer.echo(f"{path} has no labels, so labels, classes and their shares were not checked")
     for failure in verdict.failures:
         typer.echo(failure.line())
     outcome = "meets" if verdict.passed else f"fails {len(verdict.failures)} of"
@@ -90,9 +110,14 @@ def validate(
 def profile(
     path: Annotated[Path, typer.Argument(help="Images you trust, best data/prepared of your own data set.")],
     name: Annotated[str, typer.Option(help="The profile's name: data/profiles/NAME.yaml.")],
-    force: Annotated[bool, typer.Option(help="Overwrite a profile of that name.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite an existing profile of this name.")] = False,
 ) -> None:
-    """Write thresholds from images you trust; review and commit them like code."""
+    """Write thresholds from images that you trust. Review and commit them.
+
+    Reads the images. Writes data/profiles/NAME.yaml.
+
+    Example: vaeline profile data/prepared --name shapes
+    """
     from vaeline.data.sources import OWN_IMAGE
     from vaeline.data.statistics import image_statistics
     from vaeline.errors import VaelineError
@@ -106,4 +131,4 @@ def profile(
         found = read_splits(path, OWN_IMAGE)
         added = {split: -count for split, count in rows_added(found.manifest).items()}
         write_profile(with_rows(make_profile(image_statistics(found.splits), name), added), target)
-    typer.echo(f"{target} is written. Read its bands, tighten what you know better, and commit it.")
+    typer.echo(f"{target} is written. Check its limits, correct them if needed, and commit it.")

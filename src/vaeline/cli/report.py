@@ -1,4 +1,4 @@
-"""The command that shows what changed."""
+"""The command that reports what changed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +19,12 @@ def report(
         "reports/change"
     ),
 ) -> None:
-    """Show what the present state changes: parameters, data, figures with intervals, pictures, verdicts, costs.
+    """Report what changed since a commit: parameters, data, metrics, figures, verdicts and costs.
 
-    change.html is one file; change.md is for a pull request, with its pictures beside it.
+    Reads git, dvc.lock and DVC's cache. Writes change.html (one file) and change.md (for a pull request, with its
+    pictures beside it) to --out.
+
+    Example: vaeline report --base main
     """
     with sentences():
         from vaeline.artifacts import atomic_directory
@@ -41,7 +44,7 @@ def report(
 
 
 def _minutes(states: "list[PipelineState]") -> Mapping[str, float]:
-    """How long each was trained, as far as the store knows; what it does not know is no error here."""
+    """The minutes of training of each state, if the store has them. If the store cannot be used, it prints a note."""
     from vaeline.errors import VaelineError
     from vaeline.registry.versions import present_store
     from vaeline.tracking.runs import training_minutes

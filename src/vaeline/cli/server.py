@@ -1,4 +1,4 @@
-"""Commands of a team's server."""
+"""Commands for a team's server."""
 
 import re
 from pathlib import Path
@@ -15,13 +15,11 @@ server = typer.Typer(no_args_is_help=True, help="A team's MLflow server on Postg
 app.add_typer(server, name="server")
 
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?")
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="The server's folder; .vaeline/server of the repository by default.")
-]
+DataOption = Annotated[Path | None, typer.Option("--data", help="The server's folder. Default: .vaeline/server.")]
 
 
 def host_name(name: str) -> str:
-    """Refuse what cannot be the name of a host."""
+    """Refuse a text that is not a host name."""
     if name and not HOST_NAME.fullmatch(name):
         raise typer.BadParameter("must be a host's name, such as mlflow.example.org")
     return name
@@ -29,16 +27,21 @@ def host_name(name: str) -> str:
 
 @server.command()
 def start(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1.")] = 5000,
     name: Annotated[
-        str, typer.Option(callback=host_name, help="The host name of the TLS proxy in front, as users know it.")
+        str, typer.Option(callback=host_name, help="The host name of the TLS proxy, if there is one.")
     ] = "",
     data: DataOption = None,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="First bring up to date what an older MLflow made; back it up before.")
+        bool, typer.Option("--upgrade", help="First upgrade the database of an older MLflow. Make a backup before.")
     ] = False,
 ) -> None:
-    """Start the server, and stop it with Ctrl-C; the first start makes its database, users and passwords."""
+    """Start the server. Ctrl-C stops it.
+
+    Reads and writes the folder of --data. The first start makes the database, the users and their passwords.
+
+    Example: vaeline server start --port 5000
+    """
     import os
 
     from vaeline.params.whole import read_params
@@ -58,10 +61,15 @@ def start(
 
 @server.command()
 def grant(
-    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Short names, as in vae-DATASET.")],
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="The short names, as in vae-DATASET.")],
     data: DataOption = None,
 ) -> None:
-    """Make what belongs to data sets on the server that runs, and give every role its rights on it."""
+    """Prepare data sets on the running server, and give every role its rights on them.
+
+    Makes the experiment, the ledger and the registered models of each data set.
+
+    Example: vaeline server grant mnist
+    """
     from vaeline.server.accounts import admin_of
     from vaeline.server.accounts import grant as give
 
@@ -72,11 +80,16 @@ def grant(
 
 @server.command()
 def user(
-    name: Annotated[str, typer.Argument(help="A person, or a job.")],
-    roles: Annotated[list[str] | None, typer.Argument(metavar="[ROLE...]", help="trainer, promoter, viewer.")] = None,
+    name: Annotated[str, typer.Argument(help="The name of a person or a job.")],
+    roles: Annotated[list[str] | None, typer.Argument(metavar="[ROLE...]", help="trainer, promoter or viewer.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Make a user, or change one, to have exactly these roles; none at all locks the user out."""
+    """Make or change a user, who then has exactly these roles. No role locks the user out.
+
+    Writes the user's address and password to a private file in the folder of --data.
+
+    Example: vaeline server user anna trainer
+    """
     from vaeline.server.accounts import add_user, admin_of
 
     folder = _folder(data)

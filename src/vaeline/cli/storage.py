@@ -1,4 +1,4 @@
-"""Commands that turn pictures into latents and latents into pictures, as files to go on with."""
+"""Commands that write latents and pictures as files: encode, decode, augment, compress and decompress."""
 
 import os
 from collections.abc import Sequence
@@ -52,10 +52,15 @@ def encode(
     model: ModelOption = MODEL,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="An .npy of means with a table of names beside, or an .npz of everything."),
+        typer.Option("--out", "-o", help="An .npy of means with a .csv of names beside it, or an .npz of everything."),
     ] = Path("latents.npy"),
 ) -> None:
-    """Write the latents of pictures."""
+    """Encode pictures as latents.
+
+    Reads the pictures and the model. Writes the latents to --out.
+
+    Example: vaeline encode scans/ --out latents.npz
+    """
     with sentences():
         check_out(out, ARRAY, ".npz")
         found = open_model(model)
@@ -74,7 +79,12 @@ def decode(
     model: ModelOption = MODEL,
     out: OutOption = Path("decoded.png"),
 ) -> None:
-    """Turn latents into images."""
+    """Decode latents into images.
+
+    Reads the latents and the model. Writes the images to --out.
+
+    Example: vaeline decode latents.npz --out decoded.png
+    """
     with sentences():
         check_out(out, PICTURE, ARRAY)
         found = open_model(model)
@@ -91,16 +101,21 @@ def decode(
 
 @app.command(rich_help_panel=PANEL)
 def augment(
-    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="How many images a class.")] = 100,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="The number of images of each class.")] = 100,
     temperature: TemperatureOption = 1.0,
     seed: SeedOption = 1,
     force: ForceOption = False,
     model: ModelOption = MODEL,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder; each class gets one within. Or a .png to look at.")
+        Path, typer.Option("--out", "-o", help="A folder with one folder for each class, or a .png picture.")
     ] = Path("augmented"),
 ) -> None:
-    """Make labelled images: new ones near those that the model was trained on, class by class."""
+    """Make new labelled images near training images, class by class.
+
+    Reads the model and its latent reference. Writes the images to --out.
+
+    Example: vaeline augment -n 100 --out augmented
+    """
     with sentences():
         check_target(out, force, PICTURE)
         found = open_model(model)
@@ -138,12 +153,19 @@ def augment(
 @app.command(rich_help_panel=PANEL)
 def compress(
     paths: PathsArgument,
-    step: Annotated[float, typer.Option(min=0.001, max=10, callback=finite, help="Latents are rounded to it.")] = 0.1,
+    step: Annotated[
+        float, typer.Option(min=0.001, max=10, callback=finite, help="The step to which latents are rounded.")
+    ] = 0.1,
     invert: InvertOption = False,
     model: ModelOption = MODEL,
     out: Annotated[Path, typer.Option("--out", "-o", help="An .vae file.")] = Path("images.vae"),
 ) -> None:
-    """Store pictures as rounded latents: a few bits each, not exactly what they were."""
+    """Compress pictures as rounded latents. The compression is lossy.
+
+    Reads the pictures and the model. Writes one .vae file to --out.
+
+    Example: vaeline compress scans/ --out images.vae
+    """
     with sentences():
         check_out(out, ".vae")
         found = open_model(model)
@@ -171,14 +193,19 @@ def compress(
 
 @app.command(rich_help_panel=PANEL)
 def decompress(
-    file: Annotated[Path, typer.Argument(help="What `vaeline compress` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A .vae file of `vaeline compress`.")],
     force: ForceOption = False,
     model: ModelOption = MODEL,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder of PNGs, or an .npy, or a .png to look at.")
-    ] = Path("decompressed"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder of PNGs, an .npy file, or a .png picture.")] = Path(
+        "decompressed"
+    ),
 ) -> None:
-    """Bring compressed pictures back, with the model that compressed them."""
+    """Decompress pictures with the model that compressed them.
+
+    Reads the .vae file and the model. Writes the pictures to --out.
+
+    Example: vaeline decompress images.vae --out decompressed
+    """
     with sentences():
         check_target(out, force, ARRAY, PICTURE)
         if not file.is_file():
@@ -212,24 +239,24 @@ def decompress(
 def _posteriors(reference: "Reference", label: int) -> tuple["np.ndarray", "np.ndarray"]:
     z_mean, z_log_var = reference.posteriors(label)
     if not len(z_mean):
-        raise VaelineError(f"the model remembers no training image of the class {reference.classes[label]!r}")
+        raise VaelineError(f"the latent reference has no training image of the class {reference.classes[label]!r}")
     return z_mean, z_log_var
 
 
 def _relative(names: Sequence[str]) -> tuple[str, ...]:
-    """The names without the folders that all of them lie in."""
+    """The names without their common folder."""
     absolute = [os.path.abspath(name) for name in names]
     common = os.path.commonpath([os.path.dirname(name) for name in absolute])
     return tuple(Path(name).relative_to(common).as_posix() for name in absolute)
 
 
 def _png_names(names: Sequence[str]) -> list[str]:
-    """File names to write to; a name that leads out of the folder is refused."""
+    """The names of the files to write. A name that leads out of the folder is refused."""
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.name:
             raise VaelineError(f"the file names an image {name!r}, which leads out of the folder; use --out FILE.npy")
     files = [name if name.endswith(PICTURE) else f"{name}{PICTURE}" for name in names]
     if len(set(files)) < len(files):
-        raise VaelineError("the file gives two images one name; use --out FILE.npy")
+        raise VaelineError("two images in the file have the same name; use --out FILE.npy")
     return files

@@ -1,4 +1,4 @@
-"""Commands about the MLflow store."""
+"""Commands for the MLflow store."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,12 @@ app.add_typer(track, name="track")
 
 @track.command()
 def sync() -> None:
-    """Rebuild the runs that the store has lost, from git and DVC; bring that of the model on disk up to date."""
+    """Rebuild lost runs from git and DVC, and update the run of the model on disk.
+
+    Reads git, dvc.lock and DVC's cache. Writes the missing runs and files to the MLflow store.
+
+    Example: vaeline track sync
+    """
     from vaeline.errors import VaelineError
     from vaeline.outputs import MODEL
     from vaeline.tracking.restore import restore_runs
@@ -48,7 +53,7 @@ def sync() -> None:
 
 
 def _show(item: "Restoration") -> None:
-    """A line about a run, and one for each reason why something is not there."""
+    """Print a line about a run, and a line for each reason why files are missing."""
     with_what = f" with {', '.join(item.added)}" if item.added else ""
     typer.echo(f"{item.outcome}: {item.run_name} ({item.run_id}) of the commit {item.commit[:7]}{with_what}")
     for reason in dict.fromkeys(item.missing.values()):
@@ -56,8 +61,13 @@ def _show(item: "Restoration") -> None:
 
 
 @track.command()
-def ui(port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000) -> None:
-    """Serve the MLflow UI on the project's store."""
+def ui(port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 5000) -> None:
+    """Serve the MLflow UI of the project's store.
+
+    Reads the MLflow store. Runs until Ctrl-C.
+
+    Example: vaeline track ui --port 5001
+    """
     import os
     import subprocess
     import sys

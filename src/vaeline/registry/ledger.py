@@ -79,7 +79,7 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
     }
     line = to_line(entry)
     if len(line) > LONGEST:
-        raise VaelineError(f"an entry of the ledger may have {LONGEST:,} characters; give a shorter reason")
+        raise VaelineError(f"an entry of the ledger may have {LONGEST:,} characters at most; give a shorter reason")
     run_id = make_ledger(client, name)
     try:
         client.log_param(run_id, _key(entry["number"]), line)
