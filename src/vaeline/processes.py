@@ -1,4 +1,4 @@
-"""End processes that this one started."""
+"""End processes that this process started."""
 
 import os
 import signal

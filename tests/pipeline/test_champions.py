@@ -285,7 +285,7 @@ def test_every_check_of_the_page_is_run_and_fails_by_its_name_where_its_threshol
         (["9"], "models:/vae-digits-candidates/9: no such registered version"),
         (["nobody"], "no model file, run or registered model is called 'nobody'"),
         (["nowhere.keras"], r"nowhere\.keras: no such model; train one with `dvc repro`"),
-        (["models:/vae-digits/1"], "is no candidate; candidates for the data here are versions of vae-digits-candid"),
+        (["models:/vae-digits/1"], "is not a candidate; candidates for the present data are versions of vae-digit"),
         (["1"], "vae-digits v1 is the champion;"),
         (["2", "3"], "two seeds are too few to estimate the spread of seeds; name one model, or 3 or more"),
         (["2", "2", "3"], "one model is named twice"),

@@ -17,7 +17,7 @@ WEIGHT_DECAY = 1e-3
 
 
 def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: ClassifyParams) -> Classifier:
-    """A classifier trained on images (count, height, width, channels) uint8 with labels (count,).
+    """Train a classifier on images (count, height, width, channels) uint8 with labels (count,).
 
     Each image is shifted by up to two pixels. The order and the shifts are functions of (seed, epoch).
     """
@@ -47,7 +47,7 @@ def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: Cla
 
 
 def shift(images: ByteImages, rng: np.random.Generator) -> ByteImages:
-    """Images (count, height, width, channels), each moved by up to two pixels up or down and left or right.
+    """Shift each image (count, height, width, channels) by up to two pixels up or down and left or right.
 
     The free pixels are zero.
     """

@@ -32,7 +32,7 @@ class Classifier(keras.Model):
         self.built = True
 
     def features(self, images: Float[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
-        """What the last layer sees of images (batch, height, width, channels): (batch, 64), not negative."""
+        """The input of the last layer for images (batch, height, width, channels): (batch, 64), not negative."""
         return self.trunk(images, training=False)
 
     def call(
@@ -54,7 +54,7 @@ class Classifier(keras.Model):
 
 
 def features_and_labels(classifier: Classifier, images: Images) -> tuple[Float64[np.ndarray, "count features"], Labels]:
-    """Features (count, 64), float64, and the likeliest label (count,) of images.
+    """Features (count, 64), float64, and the most probable labels (count,) of images.
 
     Images are float32 (count, height, width, channels) in [0, 1].
     """

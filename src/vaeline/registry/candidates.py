@@ -28,7 +28,7 @@ MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # a server with
 
 
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:
-    """The version of `name` that holds this model, the first if there are several; None where there is none."""
+    """The first version of `name` with this model; None if there is none."""
     return next(iter(versions_named(client, name, {DIGEST_TAG: model_digest})), None)
 
 

@@ -30,7 +30,7 @@ def with_tags(tags: Mapping[str, str]) -> str:
 
 
 def find_run(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Run | None:
-    """The newest run of an experiment with these tags, finished ones first; None where there is none."""
+    """The newest run of an experiment with these tags, finished runs first; None if there is none."""
     runs = client.search_runs([experiment], with_tags(tags), order_by=["attributes.start_time DESC"])
     return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
 

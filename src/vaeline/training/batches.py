@@ -19,7 +19,7 @@ class Examples(NamedTuple):
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Integer[np.ndarray, " {count}"]:
-    """The order in which `count` images are seen in `epoch`."""
+    """The order of `count` images in `epoch`."""
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
