@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 
-.PHONY: help setup run evaluate-full test test-jax browser postgres lint deps lock serve ui server clean
+.PHONY: help setup run evaluate-full check test test-jax browser postgres lint deps lock serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
 
@@ -30,12 +30,16 @@ run: $(VENV)/.locked ## run the whole pipeline, from data to registry; PRESET=ml
 evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k = 5,000; under 15 minutes for dense networks
 	@vaeline run --preset evaluation/full
 
-test: $(VENV)/.locked browser postgres ## every test, with a small end-to-end run
-	@python -m pytest --numprocesses 2 --no-loadscope-reorder
+check: lint ## lint, check types, and run the tests that train no model and start no process; under 90 seconds
+	@python -m pytest --numprocesses 2 --dist loadscope -m "not slow"
+
+test: lint browser postgres ## lint, check types, and run all tests, with small end-to-end runs
+	@python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-jax: $(VENV)/.jax ## add JAX to .venv, and run the tests of models and of their callers on it
-	@KERAS_BACKEND=jax python -m pytest --numprocesses 2 --no-loadscope-reorder tests/models tests/training \
-	  tests/evaluation tests/applications tests/classifier tests/scorecard
+	@KERAS_BACKEND=jax python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder tests/models tests/training \
+	  tests/anomaly tests/classifier tests/compression tests/evaluation tests/latents tests/likelihood \
+	  tests/restoration tests/samples
 
 browser: ## provide a Chromium for the tests of the MLflow UI; installs Debian's as root if there is none
 	@scripts/provide.sh chromium "the tests of the MLflow UI" \

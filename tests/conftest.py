@@ -1,28 +1,31 @@
 """What several tests need: real data, small and prepared, and small models."""
 
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import array_checks  # noqa: F401 (it must be imported before vaeline)
 import numpy as np
 import pytest
-from forking.programs import OWNER, SHARED
+from guard import guard, is_slow, watch
+from shared import FOLDER, OWNER, made_once
 from xdist.scheduler import LoadScopeScheduling
 
-from vaeline.archive import save_archive
 from vaeline.data.image_sets import ImageSet, read_digits
 from vaeline.data.prepared import Prepared, read_prepared, write_prepared
 from vaeline.data.splits import hold_out
 from vaeline.images.arrays import to_unit
 from vaeline.images.png import save_picture
-from vaeline.latents.reference import fit_reference, write_reference
-from vaeline.models.generative import GenerativeModel
 from vaeline.params.whole import Params, read_params
 from vaeline.training.batches import Examples
-from vaeline.training.fit import fit, start
+
+if TYPE_CHECKING:
+    from vaeline.models.generative import GenerativeModel
+    from vaeline.training.checkpoint import History
 
 ROOT = Path(__file__).resolve().parent.parent
 MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
@@ -41,13 +44,16 @@ needs_mnist = pytest.mark.skipif(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that all workers share; they are children of this process and find it in the environment."""
-    if not hasattr(config, "workerinput"):
-        os.environ |= {SHARED: tempfile.mkdtemp(prefix="vaeline-tests-"), OWNER: str(os.getpid())}
+    worker = hasattr(config, "workerinput")
+    if worker or not config.getoption("numprocesses", None):
+        watch()  # a process that only deals tests out to workers does without TensorFlow
+    if not worker:
+        os.environ |= {FOLDER: tempfile.mkdtemp(prefix="vaeline-tests-"), OWNER: str(os.getpid())}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ[SHARED], ignore_errors=True)
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
 class SharedFixtures(LoadScopeScheduling):
@@ -59,13 +65,36 @@ class SharedFixtures(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixtures:
-    return SharedFixtures(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixtures | None:
+    return SharedFixtures(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones begin."""
+    """Mark the slow ones; those of whole pipelines begin."""
+    for item in items:
+        if is_slow(item):
+            item.add_marker("slow")
     items.sort(key=lambda item: Path(item.path).parent.name not in ("pipeline", "fault"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test, with its fixtures, train a model or start a process only if it is slow."""
+    guard.slow_allowed = is_slow(item)
+    try:
+        return (yield)
+    finally:
+        guard.slow_allowed = True
+
+
+@pytest.fixture(scope="session")
+def training() -> None:
+    """What a test or a fixture asks for that trains a model."""
+
+
+@pytest.fixture(scope="session")
+def processes() -> None:
+    """What a test or a fixture asks for that starts a process, git included."""
 
 
 @pytest.fixture(scope="session")
@@ -109,43 +138,58 @@ def first(examples: Examples, count: int) -> Examples:
     return Examples(examples.images[:count], examples.labels[:count])
 
 
+def train_once(
+    name: str, params: Params, examples: Examples, model: dict[str, Any], train: dict[str, Any]
+) -> "tuple[GenerativeModel, History]":
+    """A model trained a little on images of ten classes, once for all workers, and its history.
+
+    `model` and `train` are the values that differ from the repository's parameters.
+    """
+    from vaeline.archive import save_archive
+    from vaeline.models.archive import load_model
+    from vaeline.training.fit import fit, start
+
+    def make(folder: Path) -> None:
+        quick = {"batch_size": 64, "min_kl": 0.0, "jit_compile": False}
+        train_params = params.train.model_copy(update=quick | train)
+        progress = start(examples, 10, params.model.model_copy(update=model), train_params)
+        held_out = first(examples, 100)
+        found, history = fit(progress, examples, held_out, train_params, folder / "checkpoint", lambda row: None)
+        save_archive(found, folder / "model.keras")
+        (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
+
+    folder = made_once(f"model-{name}", make)
+    return load_model(folder / "model.keras"), json.loads((folder / "history.json").read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="session")
-def small_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> GenerativeModel:
+def small_model(training: None, params: Params, digits: ImageSet) -> "GenerativeModel":
     """A 2-D model trained a little on the digits."""
-    model_params = params.model.model_copy(update={"architecture": "mlp"})
-    changes = {"epochs": 8, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
-    train = params.train.model_copy(update=changes)
     examples = Examples(digits.images, digits.labels)
-    progress = start(examples, 10, model_params, train)
-    checkpoint = tmp_path_factory.mktemp("small-model") / "checkpoint"
-    return fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)[0]
+    return train_once("small", params, examples, {"architecture": "mlp"}, {"epochs": 8, "learning_rate": 0.003})[0]
 
 
 @pytest.fixture(scope="session")
-def conditional_model(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> GenerativeModel:
+def conditional_model(training: None, params: Params, digits: ImageSet) -> "GenerativeModel":
     """A conditional model with a prior by class, trained a little on the digits."""
     prior = params.model.prior.model_copy(update={"kind": "label"})
-    changes = {"kind": "cvae", "architecture": "mlp", "latent_dim": 3, "prior": prior}
-    quick = {"epochs": 6, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
-    train = params.train.model_copy(update=quick)
+    model = {"kind": "cvae", "architecture": "mlp", "latent_dim": 3, "prior": prior}
     examples = Examples(digits.images, digits.labels)
-    progress = start(examples, 10, params.model.model_copy(update=changes), train)
-    checkpoint = tmp_path_factory.mktemp("conditional-model") / "checkpoint"
-    return fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)[0]
+    return train_once("conditional", params, examples, model, {"epochs": 6, "learning_rate": 0.003})[0]
 
 
 @pytest.fixture(scope="session")
-def desk(params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def desk(training: None, params: Params, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a user has it: a small model trained on the digits, its latent reference, and ten pictures."""
-    folder = tmp_path_factory.mktemp("desk")
-    model_params = params.model.model_copy(update={"architecture": "mlp", "latent_dim": 4})
-    quick = {"epochs": 10, "batch_size": 64, "min_kl": 0.0, "jit_compile": False, "learning_rate": 0.002}
-    train = params.train.model_copy(update=quick)
+    from vaeline.archive import save_archive
+    from vaeline.latents.reference import fit_reference, write_reference
+
     examples = Examples(digits.images, digits.labels)
-    progress = start(examples, 10, model_params, train)
-    model, _ = fit(progress, examples, first(examples, 100), train, folder / "checkpoint", lambda row: None)
-    digest = save_archive(model, folder / "models/vae.keras")
-    reference = fit_reference(model, digest, to_unit(digits.images), digits.labels, digits.classes, 1)
+    model = {"architecture": "mlp", "latent_dim": 4}
+    trained, _ = train_once("desk", params, examples, model, {"epochs": 10, "learning_rate": 0.002})
+    folder = tmp_path_factory.mktemp("desk")
+    digest = save_archive(trained, folder / "models/vae.keras")
+    reference = fit_reference(trained, digest, to_unit(digits.images), digits.labels, digits.classes, 1)
     write_reference(reference, folder / "reports/latent_reference.json")
     (folder / "pictures").mkdir()
     for digit, image in enumerate(to_unit(digits.images[:10])):

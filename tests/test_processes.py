@@ -8,6 +8,8 @@ import pytest
 
 from vaeline.processes import end_group
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 STUBBORN = "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {}; time.sleep(600)"
 WITH_A_CHILD = STUBBORN.format("subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])")
 BOTH_WAYS = pytest.mark.parametrize("leader_only", [False, True])

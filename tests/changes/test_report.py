@@ -22,7 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
+def template(processes, tmp_path_factory) -> Path:
     """A commit of a training with loss 100, and one with another seed, other code and loss 90."""
     project = make_project(tmp_path_factory.mktemp("changes") / "project")
     with pytest.MonkeyPatch.context() as monkeypatch:

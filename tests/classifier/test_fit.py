@@ -15,7 +15,7 @@ def settings(params):
 
 
 @pytest.fixture(scope="module")
-def classifier(digits, settings):
+def classifier(training, digits, settings):
     return fit_classifier(digits.images[:1000], digits.labels[:1000], 10, settings)
 
 

@@ -39,6 +39,7 @@ def test_without_data_it_is_one_sentence_and_nothing_is_written(folder):
     assert {file.name for file in folder.iterdir()} == {"params.yaml"}
 
 
+@pytest.mark.usefixtures("processes")
 def test_without_a_store_it_is_one_sentence_and_none_is_made(folder, prepared_directory, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copytree(prepared_directory, folder / "data/prepared")

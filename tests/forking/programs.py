@@ -6,18 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from filelock import FileLock
+from shared import OWNER, made_once
 
 FORKED = ("python", "python3", "dvc", "vaeline")
-SHARED, OWNER = "VAELINE_TESTS_FOLDER", "VAELINE_TESTS_PID"
 HERE = Path(__file__).parent
 REAL = Path(sys.executable).parent
 CAN_FORK = hasattr(os, "pidfd_open")
-
-
-def shared_folder() -> Path:
-    """A folder of this run of pytest that all its workers share."""
-    return Path(os.environ[SHARED])
 
 
 @functools.cache
@@ -28,18 +22,11 @@ def forked_programs() -> Path:
     """
     if not CAN_FORK:
         return REAL
-    folder = shared_folder() / "fork server"
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            (folder / "bin").mkdir(parents=True)
-            _start(folder)
-            _write_programs(folder)
-    assert (folder / "bin/python").exists(), "another worker could not start the fork server"
-    return folder / "bin"
+    return made_once("fork-server", _start) / "bin"
 
 
 def _start(folder: Path) -> None:
-    """Start the server and wait until it answers; it ends when this run of pytest does."""
+    """Start the server, which ends when this run of pytest does, wait until it answers, and write the programs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_", "PYTHON"))}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "2", "MPLBACKEND": "agg"}
     with (folder / "server.log").open("wb") as log:
@@ -54,9 +41,7 @@ def _start(folder: Path) -> None:
         )
     said = process.stdout.readline()
     assert said == b"ready\n", (folder / "server.log").read_text()
-
-
-def _write_programs(folder: Path) -> None:
+    (folder / "bin").mkdir()
     command = f'"{sys.executable}" -I -S "{HERE / "client.py"}" "{sys.executable}" "{folder / "socket"}"'
     for program in REAL.iterdir():
         if program.name not in FORKED:

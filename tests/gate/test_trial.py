@@ -81,6 +81,7 @@ def alive(pid):
     return open(f"/proc/{pid}/stat").read().split()[2] != "Z"
 
 
+@pytest.mark.usefixtures("processes")
 def test_every_mode_is_asked_of_a_clean_server_without_pickle_and_nothing_stays_behind(mlflow):
     service = serve_and_ask("models:/x/1", GOLDEN)
     assert service.problems == []
@@ -102,6 +103,7 @@ def test_every_mode_is_asked_of_a_clean_server_without_pickle_and_nothing_stays_
     assert not alive(told["child"]), "a process of the server's group lives on"
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_mode_that_is_not_answered_is_named(mlflow, monkeypatch):
     monkeypatch.setenv("BROKEN", "decode")
     checks = judged(serve_and_ask("models:/x/1", GOLDEN), 1e6)
@@ -110,6 +112,7 @@ def test_a_mode_that_is_not_answered_is_named(mlflow, monkeypatch):
     assert (checks["golden"].verdict, checks["latency"].verdict) == (NOT_RUN, NOT_RUN)
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_server_that_does_not_start_is_one_sentence_with_its_last_word(tmp_path, monkeypatch):
     program = tmp_path / "python"
     program.write_text('#!/bin/sh\necho "first"\necho "ModelLoadError: it is broken"\nexit 7\n')
@@ -119,6 +122,7 @@ def test_a_server_that_does_not_start_is_one_sentence_with_its_last_word(tmp_pat
     assert service.problems == ["`mlflow models serve` ended with status 7: ModelLoadError: it is broken"]
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nsleep 600\n")

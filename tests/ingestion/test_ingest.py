@@ -181,6 +181,7 @@ def test_the_report_sorts_the_outcomes(place, rules, digits, verdict):
     assert (report["quarantined"], report["unchanged"]) == ([], [])
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_rules_need_prepared_data_of_the_same_data_set_and_of_the_same_batches(
     place, params, some_prepared, monkeypatch
 ):
@@ -231,6 +232,7 @@ def whole(folder):
 
 
 @pytest.mark.parametrize(("found", "steps"), [(PASSES, 8), (FAILS, 6)], ids=["accepted", "quarantined"])
+@pytest.mark.usefixtures("processes")
 def test_a_killed_ingestion_is_repeated_and_loses_nothing(place, rules, digits, verdict, monkeypatch, found, steps):
     verdict(found)
     monkeypatch.setattr(quarantine, "draw_contact_sheet", lambda *_: Figure(figsize=(1, 1)))
@@ -261,6 +263,7 @@ def test_a_killed_ingestion_is_repeated_and_loses_nothing(place, rules, digits, 
             assert files(INCOMING) == []
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_ingestion_that_goes_on_the_next_day_keeps_the_name(place, rules, digits, verdict):
     verdict(PASSES)
     send("week.npz", digits.images[1200:1260], digits.labels[1200:1260])

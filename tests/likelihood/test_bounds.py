@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import first
+from conftest import first, train_once
 from scipy import stats
 
 from vaeline.evaluation import inference
@@ -13,22 +13,19 @@ from vaeline.likelihood import bounds
 from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, importance_weighted_nll, label_bounds
 from vaeline.models.likelihoods.gaussian import Gaussian
 from vaeline.training.batches import Examples
-from vaeline.training.fit import fit, start
 
 INDICES = np.arange(40)
 
 
 @pytest.fixture(scope="module")
-def trained(params, digits, tmp_path_factory):
+def trained(training, params, digits):
     """A small 2-D model of each architecture, trained a little."""
-    models, examples = {}, first(Examples(digits.images, digits.labels), 900)
-    for architecture in ("conv", "mlp", "resmlp"):
-        model_params = params.model.model_copy(update={"architecture": architecture, "width": 16, "depth": 1})
-        train = params.train.model_copy(update={"epochs": 6, "batch_size": 64, "min_kl": 0.0, "jit_compile": False})
-        train = train.model_copy(update={"learning_rate": 0.003})
-        progress = start(examples, 10, model_params, train)
-        checkpoint = tmp_path_factory.mktemp("checkpoint") / architecture
-        models[architecture], _ = fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)
+    examples = first(Examples(digits.images, digits.labels), 900)
+    train = {"epochs": 6, "learning_rate": 0.003}
+    models = {}
+    for name in ("conv", "mlp", "resmlp"):
+        model = {"architecture": name, "width": 16, "depth": 1}
+        models[name], _ = train_once(f"bounds-{name}", params, examples, model, train)
     return models
 
 

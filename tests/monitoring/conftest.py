@@ -33,7 +33,7 @@ def settings(params: Params) -> MonitorParams:
 
 
 @pytest.fixture(scope="module")
-def shop(small_model: GenerativeModel, prepared_directory: Path, tmp_path_factory) -> Iterator[Path]:
+def shop(processes: None, small_model: GenerativeModel, prepared_directory: Path, tmp_path_factory) -> Iterator[Path]:
     """A repository of the digits, whose champion is the small model; it is the working directory."""
     root = tmp_path_factory.mktemp("monitored")
     shutil.copy(ROOT / "params.yaml", root)

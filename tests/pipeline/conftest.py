@@ -1,13 +1,12 @@
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from pipeline.server import TeamServer, one_of_two
 from pipeline.workspace import Workspace, copy_workspace, make_workspace
+from shared import made_once
 
 from vaeline.server.folder import Folder
 
@@ -18,16 +17,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     One worker runs it for all, and each has a copy; what the run left in `mlruns` is where it was logged.
     """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    root = shared / "first" / "repository with a space"
-    with FileLock(shared / "first.lock"):
-        if not root.exists():
-            workspace = make_workspace(root)
-            (root / "first-run.log").write_text(workspace.repro())
-    assert (root / "first-run.log").exists(), "another worker saw it fail"
-    return copy_workspace(Workspace(root), tmp_path_factory.mktemp("finished"), root.name)
+    name = "repository with a space"
+
+    def make(folder: Path) -> None:
+        workspace = make_workspace(folder / name)
+        (folder / name / "first-run.log").write_text(workspace.repro())
+
+    first = Workspace(made_once("first", make) / name)
+    return copy_workspace(first, tmp_path_factory.mktemp("finished"), name)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ CANDIDATES, SERVED = "vae-digits-candidates", "vae-digits"
 
 
 @pytest.fixture(scope="session")
-def trained_project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+def trained_project(processes: None, tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """Two trainings, each in a commit of its own and registered; the first is the champion. Not to be changed."""
     project = make_project(tmp_path_factory.mktemp("trained") / "project")
     (project.root / "mlflow.db").write_bytes(empty_store.read_bytes())

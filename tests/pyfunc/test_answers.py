@@ -19,7 +19,7 @@ def plain_autoencoder(params):
 
 
 @pytest.fixture(params=["small_model", "conditional_model", "vq_model", "plain_autoencoder"])
-def model(request):
+def model(training, request):
     return request.getfixturevalue(request.param)
 
 

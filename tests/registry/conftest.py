@@ -13,7 +13,7 @@ OUTSIDE = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "VAELINE_SIGNING_KEY", "VAELINE_PU
 
 
 @pytest.fixture(scope="session")
-def built_vault(params: Params, greys: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_vault(processes: None, params: Params, greys: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry with three candidates, to copy."""
     root = tmp_path_factory.mktemp("built-vault")
     small = params.model.model_copy(update={"architecture": "mlp", "width": 8, "depth": 1})

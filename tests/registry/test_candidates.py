@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from conftest import ROOT
 from mlflow.models import Model
 
@@ -16,6 +17,7 @@ def test_names_follow_the_data_set():
     assert candidate_name("mnist") == "vae-mnist-candidates"
 
 
+@pytest.mark.usefixtures("processes")
 def test_packaging_needs_no_tensorflow(tmp_path):
     (tmp_path / "vae.keras").write_bytes(b"any")
     script = (

@@ -140,6 +140,7 @@ class Pickled(PythonModel):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("processes")
 def test_the_trial_unpickles_nothing(tmp_path):
     save_model(tmp_path / "model", python_model=Pickled(), pip_requirements=[])
     with pytest.raises(VaelineError, match=r"^it does not load and answer in a clean process: .*pickle is disallowed"):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 TOO_OLD = """case "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac"""
 BARE = """
 case "$*" in

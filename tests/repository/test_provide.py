@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 SCRIPT = ROOT / "scripts/provide.sh"
 TESTS = "the tests of the MLflow UI"
 NAMES = ["chromium", "chromium-browser"]

@@ -22,7 +22,6 @@ WITHOUT_TENSORFLOW = ["fetch", "prepare", "validate", "register"]
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a downloaded copy has no list of tracked files")
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 FOLDERS = ("src", "pipeline", "tests", "benchmarks", "docs", "presets", "scripts", "data/profiles")
-WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
 @pytest.fixture(autouse=True)
@@ -108,12 +107,14 @@ def test_a_stage_script_is_short_and_runs_the_snapshots_code(stage):
 
 
 @pytest.mark.parametrize("stage", WITHOUT_TENSORFLOW)
+@pytest.mark.usefixtures("processes")
 def test_a_stage_that_needs_no_tensorflow_does_not_import_it(stage):
     check = f"import runpy, sys; runpy.run_path('pipeline/{stage}.py'); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], env={"PYTHONPATH": "src", "PATH": ""}, check=True)
 
 
 @pytest.mark.parametrize("module", ["vaeline", "vaeline.cli", "vaeline.params.whole", "vaeline.validation.checkpoint"])
+@pytest.mark.usefixtures("processes")
 def test_importing_is_light(module):
     heavy = "{'tensorflow', 'keras', 'mlflow', 'great_expectations'} & set(sys.modules)"
     check = f"import sys, {module}; found = {heavy}; assert not found, found"
@@ -195,6 +196,7 @@ def test_a_library_stays_where_it_belongs(package, allowed):
 
 
 @needs_git
+@pytest.mark.usefixtures("processes")
 def test_what_must_not_be_committed_is_not():
     for file in tracked_files():
         assert not re.search(r"(^|/)(mlruns|\.venv|__pycache__)/|\.(db|pkl|env)$|idx[13]-ubyte", file.as_posix()), file
@@ -202,6 +204,7 @@ def test_what_must_not_be_committed_is_not():
 
 
 @needs_git
+@pytest.mark.usefixtures("processes")
 def test_no_file_names_a_package_index_or_a_path_of_some_machine():
     words = "|".join(["py" + r"pi\.org", "python" + r"hosted\.org", "extra-index" + "-url", "--find" + "-links"])
     machine = re.compile(r"(?<![\w.])/(?:work|root|home)/[a-z]")
@@ -232,24 +235,6 @@ def locked(file: str) -> set[tuple[str, str]]:
     pins = re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", lock, re.MULTILINE)
     assert len(pins) == len(re.findall(r"^[a-z0-9].*\\\n    --hash=sha256:", lock, re.MULTILINE))
     return set(pins)
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["yamllint", "--strict", "."],
-        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS)],
-        ["check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"],
-        ["zizmor", "--offline", "--quiet", "--strict-collection", ".github"],
-    ],
-    ids=lambda command: " ".join(command[:2]),
-)
-def test_linters_find_nothing(command):
-    program = Path(sys.executable).parent / command[0]
-    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_committed_lock_is_that_of_the_default_run_on_mnist():

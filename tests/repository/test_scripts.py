@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 UP_TO_DATE = "echo Data and pipelines are up to date."
 
 

@@ -34,7 +34,7 @@ MODEL = QuietVAE
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(processes, tmp_path_factory):
     """A copy of the repository in which every stage is up to date."""
     root = tmp_path_factory.mktemp("stale") / "made"
     for name in FOLDERS:

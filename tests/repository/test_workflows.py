@@ -89,6 +89,11 @@ def test_all_workflows_are_there():
     assert {file.stem for file in FILES} >= {"ci", "retrain", "promote", "rollback", "report"}
 
 
+def test_the_suite_lints_before_it_tests():
+    rules = re.findall(r"^(check|test): (.*?) ##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [(target, needed.split()[0]) for target, needed in rules] == [("check", "lint"), ("test", "lint")]
+
+
 @WORKFLOWS
 def test_every_action_is_pinned_to_a_commit_that_a_comment_names(file):
     for line in file.read_text().splitlines():
@@ -249,6 +254,7 @@ def test_champions_move_one_at_a_time_from_the_default_branch_in_the_protected_e
         assert [step["run"] for step in job["steps"] if step.get("run", "").startswith("make plan-")]
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_a_person_types_stays_a_word(tmp_path):
     """`make` with hostile settings: the command gets them letter by letter, and nothing else happens."""
     (tmp_path / ".venv/bin").mkdir(parents=True)

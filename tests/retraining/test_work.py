@@ -109,6 +109,7 @@ def test_a_step_that_fails_ends_it_in_a_sentence(monkeypatch):
         assert work.gate("7") == verdict
 
 
+@pytest.mark.usefixtures("processes")
 def test_of_two_at_once_one_works_and_the_other_leaves(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -134,6 +135,7 @@ def test_the_alarm_waits_for_longer_than_a_champion_may_be_old(tmp_path):
     assert read_params(file).retrain.quiet_days == 31
 
 
+@pytest.mark.usefixtures("processes")
 def test_to_ask_takes_no_tensorflow():
     modules = "vaeline.cli.retrain, vaeline.retraining.due, vaeline.retraining.report, vaeline.retraining.work"
     check = f"import sys, {modules}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"

@@ -143,7 +143,7 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with its tables and nothing in them: making those takes longer than most tests."""
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").search_experiments()
@@ -151,7 +151,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(processes: None, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An untrained project, which is the current folder and has a store of its own."""
     made = make_project(tmp_path / "project")
     shutil.copyfile(empty_store, made.root / "mlflow.db")

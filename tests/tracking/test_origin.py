@@ -18,6 +18,7 @@ def _nobody(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "--quiet"], check=True)
 
 
+@pytest.mark.usefixtures("processes")
 def test_who_is_who_the_server_knows_and_else_who_is_nearest(tmp_path, monkeypatch):
     assert who() == getpass.getuser()
     subprocess.run(["git", "config", "user.name", "Ann"], check=True)

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import pytest
 import requests
 from conftest import ROOT
 from mlflow.exceptions import RestException
@@ -10,6 +11,7 @@ from vaeline.tracking.store import tracking_uri, ui_address, unreachable
 FIRST_USE = "from vaeline.tracking.store import *; experiment_id(open_store(), 'digits')"
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_environment_wins(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert tracking_uri() == "http://127.0.0.1:1"
@@ -42,6 +44,7 @@ def test_the_ui_is_at_the_server_or_at_the_local_port(monkeypatch):
     assert ui_address() == "http://127.0.0.1:5000"
 
 
+@pytest.mark.usefixtures("processes")
 def test_three_processes_at_once_create_one_store(tmp_path):
     (tmp_path / "dvc.yaml").touch()
     environment = {

@@ -16,7 +16,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def cache(processes, tmp_path, monkeypatch):
     """An empty DVC cache in the current folder; a function that puts a content into it and returns its md5."""
     monkeypatch.chdir(tmp_path)
 

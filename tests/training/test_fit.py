@@ -49,6 +49,7 @@ def ignore(row):
     pass
 
 
+@pytest.mark.usefixtures("training")
 def test_training_is_bitwise_repeatable_and_so_is_going_on_after_a_stop(splits, model_params, train_params, tmp_path):
     whole, history = fit(
         start(splits[0], 10, model_params, train_params), *splits, train_params, tmp_path / "whole", ignore
@@ -66,6 +67,7 @@ def test_training_is_bitwise_repeatable_and_so_is_going_on_after_a_stop(splits, 
     assert save_archive(resumed, tmp_path / "a.keras") == save_archive(whole, tmp_path / "b.keras")
 
 
+@pytest.mark.usefixtures("training")
 def test_another_seed_gives_another_model(splits, model_params, train_params, tmp_path):
     params = train_params.model_copy(update={"epochs": 1})
     digests = set()
@@ -76,6 +78,7 @@ def test_another_seed_gives_another_model(splits, model_params, train_params, tm
     assert len(digests) == 2
 
 
+@pytest.mark.usefixtures("training")
 def test_the_history_holds_train_and_validation_and_learning_helps(splits, model_params, train_params, tmp_path):
     _, history = fit(start(splits[0], 10, model_params, train_params), *splits, train_params, tmp_path / "c", ignore)
     wanted = {"loss", "neg_elbo", "reconstruction", "kl"}
@@ -87,6 +90,7 @@ def test_the_history_holds_train_and_validation_and_learning_helps(splits, model
         assert row["val_loss"] == pytest.approx(row["val_neg_elbo"], rel=1e-5)
 
 
+@pytest.mark.usefixtures("training")
 def test_the_validation_loss_is_the_mean_over_all_validation_images(splits, model_params, train_params, tmp_path):
     plain = model_params.model_copy(update={"binarize": False, "dropout": 0.0})
     params = train_params.model_copy(update={"epochs": 1})
@@ -97,6 +101,7 @@ def test_the_validation_loss_is_the_mean_over_all_validation_images(splits, mode
     assert history[0]["val_kl"] == pytest.approx(kl.mean(), rel=1e-4)
 
 
+@pytest.mark.usefixtures("training")
 def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, train_params, tmp_path):
     params = train_params.model_copy(update={"epochs": 30, "patience": 2, "learning_rate": 0.1, "optimizer": "adamw"})
     model, history = fit(start(splits[0], 10, model_params, params), *splits, params, tmp_path / "c", ignore)
@@ -108,6 +113,7 @@ def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, tr
             np.testing.assert_array_equal(found, kept)
 
 
+@pytest.mark.usefixtures("training")
 def test_a_loss_that_is_not_finite_stops_with_what_to_change(splits, model_params, train_params, tmp_path):
     progress = start(splits[0], 10, model_params, train_params)
     progress.model.encoder.get_layer("z_mean").bias.assign([np.nan, np.nan])
@@ -115,6 +121,7 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_change(splits, model_param
         fit(progress, *splits, train_params, tmp_path / "c", ignore)
 
 
+@pytest.mark.usefixtures("training")
 def test_a_collapsed_posterior_stops_with_what_to_change(splits, model_params, train_params, tmp_path):
     heavy = model_params.model_copy(update={"beta": 1000.0})
     params = train_params.model_copy(update={"min_kl": 0.5, "kl_warmup": 0})

@@ -90,6 +90,7 @@ def test_the_nll_of_image_and_label_is_below_their_elbo(params, greys, digits, p
 
 
 @pytest.mark.parametrize("prior", ["flow", "mixture"])
+@pytest.mark.usefixtures("training")
 def test_what_was_trained_draws_the_class_it_is_told_or_any(params, digits, tmp_path, prior):
     quick = {"epochs": 1, "batch_size": 64, "min_kl": 0.0, "jit_compile": False}
     train = params.train.model_copy(update=quick)
@@ -155,6 +156,7 @@ def test_each_class_has_a_mixture_of_its_own():
     np.testing.assert_allclose(prior.log_prob(unseen), expected, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("training")
 def test_the_nats_of_the_label_do_not_hide_a_collapse(params, digits, tmp_path):
     quick = {"epochs": 1, "batch_size": 64, "min_kl": 0.5, "jit_compile": False}
     train = params.train.model_copy(update=quick)

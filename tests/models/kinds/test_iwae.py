@@ -51,6 +51,7 @@ def test_the_bound_tightens_with_more_samples(params, greys):
 
 
 @pytest.mark.parametrize("prior", ["normal", "vamp", "flow"])
+@pytest.mark.usefixtures("training")
 def test_both_estimators_have_the_same_expectation(params, greys, prior):
     many, draws = np.repeat(greys[:2], 500, axis=0), 20
     changes = {"prior": params.model.prior.model_copy(update={"kind": prior, "components": 3, "layers": 2, "width": 4})}
@@ -67,6 +68,7 @@ def test_both_estimators_have_the_same_expectation(params, greys, prior):
         assert (difference <= 6 * error + 1e-4).all(), weight.path
 
 
+@pytest.mark.usefixtures("training")
 def test_the_decoder_sees_the_same_gradient_and_the_encoder_a_quieter_one(params, greys):
     draws = {}
     for estimator in ("plain", "dreg"):

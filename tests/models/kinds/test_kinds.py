@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, first
+from conftest import ROOT, first, train_once
 
 from vaeline.archive import save_archive
 from vaeline.data.sources import MNIST_IMAGE
@@ -23,6 +23,7 @@ from vaeline.training.batches import Examples
 from vaeline.training.fit import fit, start
 
 ROWS = np.arange(40)
+TRAIN = {"epochs": 3, "learning_rate": 0.005}
 CODEBOOK = {"codes": 8, "decay": 0.9, "commitment": 0.25, "restart_below": 0.1}
 VARIANTS = {
     "autoencoder": {"kind": "autoencoder"},
@@ -61,16 +62,13 @@ def settings(params, changes):
 
 
 @pytest.fixture(scope="module")
-def trained(params, digits, tmp_path_factory):
+def trained(training, params, digits):
     """A small model of each variant, trained a little."""
-    changes = {"epochs": 3, "batch_size": 64, "learning_rate": 0.005, "min_kl": 0.0, "jit_compile": False}
-    train = params.train.model_copy(update=changes)
     examples = Examples(digits.images, digits.labels)
     models = {}
     for name, changes in VARIANTS.items():
-        progress = start(examples, 10, settings(params, changes), train)
-        checkpoint = tmp_path_factory.mktemp("family") / name
-        models[name], history = fit(progress, examples, first(examples, 100), train, checkpoint, lambda row: None)
+        model = dict(settings(params, changes))
+        models[name], history = train_once(f"family-{name}", params, examples, model, TRAIN)
         assert history[-1]["val_loss"] < history[0]["val_loss"], name
     return models
 
@@ -144,6 +142,7 @@ MODEL = QuietVAE
 '''
 
 
+@pytest.mark.usefixtures("training")
 def test_a_new_kind_is_one_file(params, digits, greys, tmp_path, monkeypatch):
     (tmp_path / "quiet").mkdir()
     (tmp_path / "quiet/model.py").write_text(TOY)

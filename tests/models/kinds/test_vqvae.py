@@ -118,6 +118,7 @@ def after_a_step(params, greys, prior_seed=0, **changes) -> tuple[np.ndarray, np
     return encoder, prior, float(before - after)
 
 
+@pytest.mark.usefixtures("training")
 def test_the_prior_moves_the_encoder_by_beta_alone_and_is_not_moved_by_it(params, greys):
     free = [after_a_step(params, greys, seed, beta=0.0) for seed in (0, 1)]
     np.testing.assert_array_equal(free[0][0], free[1][0])
@@ -126,6 +127,7 @@ def test_the_prior_moves_the_encoder_by_beta_alone_and_is_not_moved_by_it(params
     np.testing.assert_array_equal(free[0][1], pressed[0][1])
 
 
+@pytest.mark.usefixtures("training")
 def test_beta_makes_codes_cheaper_and_capacity_holds_their_cost(params, greys):
     cheaper = {value: after_a_step(params, greys, beta=1e4, capacity=value)[2] for value in (0, 1, 999)}
     assert cheaper[0] > 0.1
@@ -152,6 +154,7 @@ def test_the_codebook_starts_at_what_the_untrained_encoder_says(params, examples
     np.testing.assert_allclose(mean, np.full(mean.shape, greys.mean()), rtol=1e-3)
 
 
+@pytest.mark.usefixtures("training")
 def test_training_is_resumable_with_its_codebook_and_ends_where_one_that_was_not_stopped_does(
     params, examples, train_params, tmp_path
 ):
