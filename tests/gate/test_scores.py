@@ -99,7 +99,7 @@ def test_a_score_that_is_no_number_is_found_and_named(
     assert (well.nonfinite, ill.nonfinite) == (0, 1)
     assert finite_check([well]).verdict == PASS
     check = finite_check([well, ill])
-    assert (check.verdict, check.sentence) == (FAIL, "ill has 1 images with a score that is no number")
+    assert (check.verdict, check.sentence) == (FAIL, "ill has 1 images with a score that is not finite")
 
 
 def test_a_collapsed_posterior_fails_by_name(small_model, prepared, classifier, gate_params):
