@@ -51,8 +51,10 @@ def main() -> None:
     densities = read_reference(REFERENCE).densities
     ood_images = {folder.name: read_test_images(folder) for folder in sorted(ANOMALIES.iterdir())}
 
-    parts = measure_groups(Inputs(subject, settings, classifier, digest(CLASSIFIER), training, densities, ood_images))
-    scores = scores_table(subject, parts)
+    measured = measure_groups(
+        Inputs(subject, settings, classifier, digest(CLASSIFIER), training, densities, ood_images)
+    )
+    scores = scores_table(subject, measured)
     by_class = summarize_by_class(scores, subject.classes)
 
     with atomic_file(SCORES) as temporary:
@@ -63,9 +65,9 @@ def main() -> None:
     for group in GROUPS:
         if group.csv:
             with atomic_file(REPORTS / group.csv) as temporary:
-                parts[group.name].csv_table().to_csv(temporary, index=False, float_format="%.5f")
-    metrics = {name: part.figures for name, part in parts.items()}
-    protocol = {name: part.protocol for name, part in parts.items()}
+                measured[group.name].csv_table().to_csv(temporary, index=False, float_format="%.5f")
+    metrics = {name: group.metrics for name, group in measured.items()}
+    protocol = {name: group.protocol for name, group in measured.items()}
     write_json(METRICS, {**metrics, "per_class": by_class, "protocol": protocol})
     record("evaluate")
 

@@ -7,7 +7,7 @@ from vaeline.codes.measure import CODES
 from vaeline.compression.measure import COMPRESSION
 from vaeline.conditional.measure import CONDITIONAL
 from vaeline.evaluation.group import Inputs
-from vaeline.evaluation.subject import Part
+from vaeline.evaluation.subject import Measured
 from vaeline.latents.measure import LATENTS
 from vaeline.likelihood.measure import LIKELIHOOD
 from vaeline.restoration.measure import RESTORATION
@@ -16,10 +16,10 @@ from vaeline.samples.measure import SAMPLES
 GROUPS = (LIKELIHOOD, LATENTS, SAMPLES, OOD, RESTORATION, COMPRESSION, CODES, CONDITIONAL)
 
 
-def measure_groups(inputs: Inputs) -> dict[str, Part]:
+def measure_groups(inputs: Inputs) -> dict[str, Measured]:
     """The measured groups by name. Groups that do not apply to the model are left out."""
-    parts: dict[str, Part] = {}
+    measured: dict[str, Measured] = {}
     for group in GROUPS:
         if group.applies(inputs.subject.model):
-            parts[group.name] = group.measure(replace(inputs, earlier=parts))
-    return parts
+            measured[group.name] = group.measure(replace(inputs, earlier=measured))
+    return measured

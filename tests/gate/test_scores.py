@@ -45,8 +45,8 @@ def test_scores_are_those_that_the_stage_evaluate_gives(small_model, prepared, c
     )
     for name in ("neg_elbo", "kl", "nll_bound", "nll_neg_elbo"):
         np.testing.assert_array_equal(found.evaluation.scores[name], stage.columns[name])
-    assert found.kl == stage.figures["kl"]
-    assert found.active_units == stage.figures["active_units"] == 2
+    assert found.kl == stage.metrics["kl"]
+    assert found.active_units == stage.metrics["active_units"] == 2
     assert found.nonfinite == 0
     assert np.isfinite(found.evaluation.scores["nll_bound"]).sum() == 60
     assert found.mean == pytest.approx(np.nanmean(stage.columns["nll_bound"]))

@@ -40,7 +40,7 @@ def member(request, params, digits):
     values["model"] |= small | changes | {"prior": prior}
     model = build_model(parse_params(values).model, MNIST_IMAGE, 10, 1)
     model.initialize(digits.images[:200], digits.labels[:200])
-    model.complete(digits.images[:200], digits.labels[:200])
+    model.fit_prior(digits.images[:200], digits.labels[:200])
     return model
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from vaeline.anomaly.one_class import DENSITIES, anomaly_scores
 from vaeline.anomaly.separation import RESAMPLES, alter, alterations_of, separation_table
 from vaeline.evaluation.group import Density, Group
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.images.types import Images
 
@@ -18,7 +18,7 @@ def measure_anomalies(
     densities: Mapping[str, Density],
     others: Mapping[str, np.ndarray],
     alterations: Iterable[str] | None = None,
-) -> Part:
+) -> Measured:
     """AUROC and average precision of every score against altered test images and `others`, images by name.
 
     Without `alterations`, all that such images can have.
@@ -40,7 +40,7 @@ def measure_anomalies(
         **{name: f"Gaussian mixture over {', '.join(names)} of training images" for name, names in DENSITIES.items()},
         "errors": f"auroc: DeLong; average_precision: {RESAMPLES} resamplings",
     }
-    return Part(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in densities}, table)
+    return Measured(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in densities}, table)
 
 
 OOD = Group(

@@ -5,12 +5,12 @@ import pandas as pd
 
 from vaeline.codes.usage import count_uses, perplexity
 from vaeline.evaluation.group import Group
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.likelihood.bounds import posterior_scores
 
 
-def measure_codes(subject: Subject) -> Part:
+def measure_codes(subject: Subject) -> Measured:
     """Usage and perplexity of the codebook, nats of the codes and MSE, all over the whole test set."""
     model = subject.model
     uses = count_uses(model, subject.latents)
@@ -19,7 +19,7 @@ def measure_codes(subject: Subject) -> Part:
     scores = posterior_scores(model, subject.images, subject.latents, none, subject.rows, subject.seed)
     nats, mse = scores["kl"], scores["mse"]
     columns = {"nats_per_code": nats / places, "nats_per_image": nats, "mse": mse}
-    figures = {
+    metrics = {
         "codes": len(uses),
         "codes_per_image": places,
         "usage": round(float((uses > 0).mean()), DECIMALS),
@@ -34,7 +34,7 @@ def measure_codes(subject: Subject) -> Part:
         "nats": f"-log p of the codes under the {model.params.prior.kind} prior",
         "mse": "of the decoded codes per pixel; mse_share: over the variance of the test images' greys",
     }
-    return Part(figures, protocol)
+    return Measured(metrics, protocol)
 
 
 CODES = Group("codes", lambda inputs: measure_codes(inputs.subject), applies=lambda model: model.has_codes)

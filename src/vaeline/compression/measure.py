@@ -7,25 +7,25 @@ from jaxtyping import Float
 from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import decode
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.params.evaluate import EvaluateParams
 
 STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
 
 
-def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
+def measure_compression(subject: Subject, settings: EvaluateParams) -> Measured:
     """Bits of the code and MSE of the decoded image at `settings.code_step`, beside PNG; a curve over other steps.
 
     Empty for a model whose latents are not all random numbers near N(0, 1).
     """
     if subject.model.noise_dim != subject.model.latent_dim:
-        return Part({}, {"left out": "the latents are no standard normal numbers"})
+        return Measured({}, {"left out": "the latents are no standard normal numbers"})
     columns = _cost(subject, settings.code_step)
     columns["png_bits"] = png_bits(subject.prepared.splits["test"].images)
     packed = pack(quantize(subject.latents, settings.code_step), settings.code_step)
-    figures = summarize(pd.DataFrame(columns))
-    figures["packed_bits"] = round(8 * len(packed) / len(subject.rows), DECIMALS)
+    metrics = summarize(pd.DataFrame(columns))
+    metrics["packed_bits"] = round(8 * len(packed) / len(subject.rows), DECIMALS)
     steps = sorted({*STEPS, settings.code_step}, reverse=True)
     curve = [{"step": step} | {name: values.mean() for name, values in _cost(subject, step).items()} for step in steps]
     protocol = {
@@ -36,7 +36,7 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Part:
         "code_mse": "of the decoded image per pixel, greys 0 to 1",
         "png_bits": "bits per image as an optimized PNG file, lossless",
     }
-    return Part(figures, protocol, columns, pd.DataFrame(curve))
+    return Measured(metrics, protocol, columns, pd.DataFrame(curve))
 
 
 def _cost(subject: Subject, step: float) -> dict[str, Float[np.ndarray, " count"]]:

@@ -11,7 +11,7 @@ from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.evaluation.group import Group, Inputs
 from vaeline.evaluation.inference import encode, sample
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.images.arrays import to_uint8, to_unit
 from vaeline.likelihood.bounds import label_bounds
@@ -23,7 +23,7 @@ BAYES_SAMPLES = 10
 
 def measure_conditional(
     subject: Subject, classifier: Classifier, training: ClassifyParams, nll_bound: Float[np.ndarray, "count classes"]
-) -> Part:
+) -> Measured:
     """How well classes are drawn and told apart, as shares of images; under `classes` by name.
 
     sample_accuracy: samples of a class that the pinned classifier takes for it. cas_accuracy: test images named rightly
@@ -33,7 +33,7 @@ def measure_conditional(
     −log p(x|label) in nats per image, from the test images' `nll_bound` (count,). Empty where there is one class only.
     """
     if len(subject.classes) < 2:
-        return Part({}, {"left out": "the data has one class"})
+        return Measured({}, {"left out": "the data has one class"})
     model, seed, names = subject.model, subject.seed, subject.classes
     each = len(subject.train_labels) // len(names)
     drawn = np.concatenate([sample(model, each, seed + label, label) for label in range(len(names))])
@@ -53,7 +53,7 @@ def measure_conditional(
     by_class = {
         names[cast(int, label)]: summarize(rows) | diversity[cast(int, label)] for label, rows in shown.groupby("label")
     }
-    figures = {**summarize(shown), **summarize(pd.DataFrame(seen)), "classes": by_class}
+    metrics = {**summarize(shown), **summarize(pd.DataFrame(seen)), "classes": by_class}
     protocol = {
         "samples": f"{len(told)} expected images, as many of each class, temperature 1, seeds from {seed}",
         "cas": f"the pinned classifier's network and training, {training.epochs} epochs, on those samples alone",
@@ -63,7 +63,7 @@ def measure_conditional(
         "classes": "recall and distance: as many samples, and training images, as there are test images of the class, "
         "in the features of samples",
     }
-    return Part(figures, protocol, columns)
+    return Measured(metrics, protocol, columns)
 
 
 def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.ndarray]) -> dict[int, dict[str, float]]:
@@ -79,20 +79,20 @@ def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.n
         rows = np.flatnonzero(train.labels == label)
         chosen = rows[subset(len(rows), len(real), subject.seed)]
         others, _ = features_and_labels(classifier, to_unit(train.images[chosen]))
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         if min(len(real), len(others), len(drawn)) <= DENSITY_NEIGHBOURS:
-            found[label] = figures
+            found[label] = metrics
             continue
         for prefix, shown in (("", drawn[: len(real)]), ("real_", others)):
             recall = coverage_scores(real, shown)["recall"]
             distance, error = pair_distances(shown)
-            figures |= {f"{prefix}recall": recall.mean(), f"{prefix}recall_se": recall.std(ddof=1) / np.sqrt(len(real))}
-            figures |= {f"{prefix}distance": distance, f"{prefix}distance_se": error}
-        found[label] = {name: round(float(value), DECIMALS) for name, value in figures.items()}
+            metrics |= {f"{prefix}recall": recall.mean(), f"{prefix}recall_se": recall.std(ddof=1) / np.sqrt(len(real))}
+            metrics |= {f"{prefix}distance": distance, f"{prefix}distance_se": error}
+        found[label] = {name: round(float(value), DECIMALS) for name, value in metrics.items()}
     return found
 
 
-def _measure(inputs: Inputs) -> Part:
+def _measure(inputs: Inputs) -> Measured:
     nll_bound = inputs.earlier["test"].columns["nll_bound"]
     return measure_conditional(inputs.subject, inputs.classifier, inputs.training, nll_bound)
 

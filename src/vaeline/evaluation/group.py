@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from vaeline.classifier.network import Classifier
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.evaluate import EvaluateParams
@@ -36,7 +36,7 @@ class Inputs:
     training: ClassifyParams
     densities: Mapping[str, Density]
     ood_images: Mapping[str, np.ndarray]
-    earlier: Mapping[str, Part] = field(default_factory=dict)
+    earlier: Mapping[str, Measured] = field(default_factory=dict)
 
 
 def _always(model: GenerativeModel) -> bool:
@@ -52,6 +52,6 @@ class Group:
     """
 
     name: str
-    measure: Callable[[Inputs], Part]
+    measure: Callable[[Inputs], Measured]
     applies: Callable[[GenerativeModel], bool] = _always
     csv: str = ""

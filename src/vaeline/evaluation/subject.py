@@ -1,4 +1,4 @@
-"""What is measured, and what measuring gives."""
+"""The subject of an evaluation, and the result of measuring it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,26 +19,26 @@ from vaeline.models.generative import GenerativeModel
 
 
 @dataclass(frozen=True)
-class Part:
-    """One group of figures: numbers with standard errors, and the protocol by which they came about.
+class Measured:
+    """The result of one group: its metrics with standard errors, and the protocol of the measurement.
 
-    `columns` hold per-image scores of the test set (count,), nan where an image was not scored; `table` what goes
-    into a file of its own.
+    `columns` hold per-image scores of the test set (count,), NaN for images that were not scored. `table` goes into a
+    file of its own.
     """
 
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     protocol: dict[str, Any]
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     table: pd.DataFrame | None = None
 
     def csv_table(self) -> pd.DataFrame:
-        """The table, or one without rows that says so: a stage's output is there whatever the model."""
+        """The table, or an empty one: a stage writes its outputs for every model."""
         return pd.DataFrame(columns=["left out"]) if self.table is None else self.table
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the data that it is measured on; images are float32 (count, height, width, channels) in [0, 1]."""
+    """A model and the data on which it is measured. Images are float32 (count, height, width, channels) in [0, 1]."""
 
     model: GenerativeModel
     prepared: Prepared
@@ -61,37 +61,37 @@ class Subject:
 
     @cached_property
     def rows(self) -> Integer[np.ndarray, " count"]:
-        """Numbers of the test images: with the seed, they decide an image's noise."""
+        """Row numbers of the test images; the seed and the row number determine the noise of an image."""
         return np.arange(len(self.labels))
 
     @cached_property
     def greys(self) -> Images:
-        """The test images as they are."""
+        """The test images, not binarized."""
         return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
     def images(self) -> Images:
-        """The test images as the model was trained on such: grey, or seeded binary pixels."""
+        """The test images in the form of the training images: as they are, or binarized with the seed."""
         return self.as_trained(self.greys, self.rows)
 
     @cached_property
     def latents(self) -> Float[np.ndarray, "count latent_dim"]:
-        """`z_mean` of the test images, the model told their labels if it knows classes."""
+        """`z_mean` of the test images (count, latent_dim); a conditional model gets their labels."""
         return encode(self.model, self.images, self.labels)[0]
 
     def without_label(self, z: Float[np.ndarray, "count latent_dim"]) -> Float[np.ndarray, "count kept"]:
-        """Latents (count, …) less the entries that only say which class they were told."""
+        """Latents (count, …) without the last entries, which hold the one-hot label of a conditional model."""
         return z[:, : self.model.latent_dim - self.model.label_dim]
 
     def train_images(self, rows: Integer[np.ndarray, " count"]) -> Images:
-        """Training images as the model was trained on them."""
+        """Training images, binarized if the model was trained on binary pixels."""
         return self.as_trained(to_unit(self.prepared.splits["train"].images[rows]), rows)
 
     def as_trained(self, greys: Images, rows: Integer[np.ndarray, " count"]) -> Images:
-        """Greys, or binary pixels drawn from them with the noise of `rows`, as the model was trained."""
+        """Images in the form of the training images: as they are, or binarized with the noise of `rows`."""
         return binary_pixels(greys, self.seed, rows) if self.model.params.binarize else greys
 
     @property
     def pixels(self) -> str:
-        """What `images` hold, for protocols."""
+        """The kind of pixels in `images`, for protocols."""
         return f"binary, seed {self.seed}" if self.model.params.binarize else COLOURS[self.model.image.channels]

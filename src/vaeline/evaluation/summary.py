@@ -5,7 +5,7 @@ from typing import cast
 
 import pandas as pd
 
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.scores import KEYS
 
 DECIMALS = 5
@@ -28,12 +28,12 @@ def nested(table: pd.DataFrame, keys: Sequence[str]) -> dict[str, dict[str, dict
     first, second = keys
     found: dict[str, dict[str, dict[str, float]]] = {}
     for row in table.to_dict("records"):
-        figures = {name: round(float(value), DECIMALS) for name, value in row.items() if name not in keys}
-        found.setdefault(row[first], {})[row[second]] = figures
+        metrics = {name: round(float(value), DECIMALS) for name, value in row.items() if name not in keys}
+        found.setdefault(row[first], {})[row[second]] = metrics
     return found
 
 
-def scores_table(subject: Subject, parts: Mapping[str, Part]) -> pd.DataFrame:
+def scores_table(subject: Subject, measured: Mapping[str, Measured]) -> pd.DataFrame:
     """A row for each test image: its number, its label, and its scores of all groups."""
-    columns = {name: values for part in parts.values() for name, values in part.columns.items()}
+    columns = {name: values for group in measured.values() for name, values in group.columns.items()}
     return pd.DataFrame({"image": subject.rows, "label": subject.labels}).assign(**columns)

@@ -19,7 +19,7 @@ from vaeline.evaluation.comparison import (
     require_score,
 )
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.gate.contest import Contest
 from vaeline.gate.facts import TEST, ContestFacts
 from vaeline.gate.policy import evaluation_settings
@@ -114,7 +114,7 @@ def take_scores(facts: ContestFacts, contest: Contest) -> ContestScores:
         return plain
     mean, worst = gain_over_worst(candidates, gate)
     improvement = improve(candidates, champion, gate) if champion else None
-    samples = sample_figures(candidates[0], facts, params)
+    samples = sample_metrics(candidates[0], facts, params)
     if facts.densities is None:
         raise VaelineError(facts.no_densities)
     auroc = anomaly_auroc(candidates[0], facts.densities, gate)
@@ -130,29 +130,29 @@ def score_model(
         VaelineError: the model does not have the metric.
     """
     metric, settings = params.gate.metric, evaluation_settings(params)
-    parts = {"test": measure_likelihood(subject, settings, exact=metric == "nll")}
+    measured = {"test": measure_likelihood(subject, settings, exact=metric == "nll")}
     group = SCORES[metric].group
     if group == "latents":
-        parts[group] = measure_latents(subject)
+        measured[group] = measure_latents(subject)
     if group == "conditional" and subject.model.is_conditional:
-        parts[group] = measure_conditional(subject, classifier, params.classify, parts["test"].columns[BOUND])
-    columns = {score: values for part in parts.values() for score, values in part.columns.items()}
+        measured[group] = measure_conditional(subject, classifier, params.classify, measured["test"].columns[BOUND])
+    columns = {score: values for group in measured.values() for score, values in group.columns.items()}
     if metric not in columns:
         raise VaelineError(f"{name} ({subject.model.title}) has no score {metric}, which gate.metric names")
-    figures = parts["test"].figures
+    metrics = measured["test"].metrics
     return ModelScores(
         subject=subject,
         evaluation=Evaluation(
             name=name,
             dataset=subject.prepared.manifest["name"],
             test_data=test_data,
-            protocol={group: part.protocol for group, part in parts.items()},
+            protocol={name: group.protocol for name, group in measured.items()},
             scores=pd.DataFrame({"image": subject.rows, "label": subject.labels, **columns}),
             classes=dict(enumerate(subject.classes)),
         ),
         mean=float(np.nanmean(columns[metric])),
-        kl=figures["kl"] - subject.model.label_nats if "kl" in figures else None,
-        active_units=figures["active_units"],
+        kl=metrics["kl"] - subject.model.label_nats if "kl" in metrics else None,
+        active_units=metrics["active_units"],
         nonfinite=_count_nonfinite(subject, columns, settings, metric),
     )
 
@@ -180,16 +180,16 @@ def metric_scores(models: Sequence[ModelScores], metric: str) -> tuple[np.ndarra
     return values[:, scored], models[0].subject.labels[scored]
 
 
-def sample_figures(model: ModelScores, facts: ContestFacts, params: Params) -> Mapping[str, float]:
-    """Precision and recall of samples, as the stage `evaluate` measures them; a figure without a value is left out."""
+def sample_metrics(model: ModelScores, facts: ContestFacts, params: Params) -> Mapping[str, float]:
+    """Precision and recall of samples, as the stage `evaluate` measures them; a metric without a value is left out."""
     settings = evaluation_settings(params)
-    return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).figures
+    return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).metrics
 
 
 def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: SetGateParams) -> float | None:
     """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score."""
-    part: Part = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
-    return part.figures[gate.ood_kind].get(gate.ood_score, {}).get("auroc")
+    measured: Measured = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
+    return measured.metrics[gate.ood_kind].get(gate.ood_score, {}).get("auroc")
 
 
 def improve(candidates: Sequence[ModelScores], champion: ModelScores, gate: SetGateParams) -> Improvement:

@@ -10,16 +10,16 @@ from sklearn.preprocessing import StandardScaler
 
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import encode
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import summarize
 
 NEIGHBOURS = 5
 
 
-def measure_latents(subject: Subject) -> Part:
+def measure_latents(subject: Subject) -> Measured:
     """Accuracy of nearest neighbours and of a linear probe on `z_mean`; empty where there is one class only."""
     if len(subject.classes) < 2:
-        return Part({}, {"left out": "the data has one class"})
+        return Measured({}, {"left out": "the data has one class"})
     labels, rows = subject.train_labels, np.arange(len(subject.train_labels))
     train = subject.without_label(encode(subject.model, subject.train_images(rows), labels)[0])
     test = subject.without_label(subject.latents)
@@ -32,7 +32,7 @@ def measure_latents(subject: Subject) -> Part:
         "knn": f"{NEIGHBOURS} neighbours, Euclidean",
         "probe": "multinomial logistic regression on standardized latents",
     }
-    return Part(summarize(pd.DataFrame(columns)), protocol, columns)
+    return Measured(summarize(pd.DataFrame(columns)), protocol, columns)
 
 
 def knn_correct(

@@ -7,14 +7,14 @@ import pandas as pd
 
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import binary_pixels, subset
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.images.spec import COLOURS
 from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.params.evaluate import EvaluateParams
 
 
-def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool = True) -> Part:
+def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool = True) -> Measured:
     """−ELBO, reconstruction (distortion), KL (rate) and MSE on the pixels of training, and the NLL.
 
     A model that bounds nothing has the reconstruction and the MSE alone. exact: whether the NLL of a model with two
@@ -32,12 +32,12 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool =
     nll_columns, nll_protocol = _nll(subject, settings, exact) if model.has_bound else ({}, {"nll": "none: no bound"})
     columns |= nll_columns
     active = active_units(subject.without_label(subject.latents))
-    figures = summarize(pd.DataFrame(columns)) | {"active_units": active, "images": len(rows)}
-    figures["mse_share"] = round(figures["mse"] / float(subject.greys.var()), DECIMALS)
-    if "nll" in figures and model.likelihood.levels:
+    metrics = summarize(pd.DataFrame(columns)) | {"active_units": active, "images": len(rows)}
+    metrics["mse_share"] = round(metrics["mse"] / float(subject.greys.var()), DECIMALS)
+    if "nll" in metrics and model.likelihood.levels:
         nats_per_bit = math.log(2) * model.image.dimensions
-        figures["bits_per_dim"] = round(figures["nll"] / nats_per_bit, DECIMALS)
-    return Part(figures, protocol | nll_protocol, columns)
+        metrics["bits_per_dim"] = round(metrics["nll"] / nats_per_bit, DECIMALS)
+    return Measured(metrics, protocol | nll_protocol, columns)
 
 
 def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -45,7 +45,7 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
 
     A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained
     on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models keep their greys. A model that knows classes
-    is conditioned on the label; its figures are those of image and label together. Without randomness there is
+    is conditioned on the label; its metrics are those of image and label together. Without randomness there is
     one z, and more samples of it say no more.
     """
     model, rows, seed = subject.model, subject.rows, subject.seed

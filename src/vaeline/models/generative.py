@@ -89,8 +89,8 @@ class GenerativeModel(keras.Model):
         """Start from the training images (count, height, width, channels) uint8: the decoder's bias at their mean."""
         initialize_output_bias(self.decoder, mean_image(images), self.likelihood)
 
-    def complete(self, images: ByteImages, labels: Labels) -> None:
-        """Fit what is fitted after training, to training images (count, height, width, channels) uint8."""
+    def fit_prior(self, images: ByteImages, labels: Labels) -> None:
+        """Fit the prior after training, where it has one to fit; images are (count, height, width, channels) uint8."""
 
     def encode(
         self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None

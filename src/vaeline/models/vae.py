@@ -59,7 +59,7 @@ class VAE(GenerativeModel):
         some = images[np.sort(rng.permutation(len(images))[:FITTED_IMAGES])]
         self.prior.initialize(to_unit(some), rng)
 
-    def complete(self, images: ByteImages, labels: Labels) -> None:
+    def fit_prior(self, images: ByteImages, labels: Labels) -> None:
         if self.prior is self.training_prior:
             return
         rng = np.random.default_rng(self.seed)

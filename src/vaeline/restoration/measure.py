@@ -8,7 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.images.arrays import drawable
 from vaeline.images.spec import COLOURS
@@ -17,13 +17,13 @@ from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filt
 from vaeline.restoration.restore import denoise, inpaint
 
 
-def measure_restoration(subject: Subject, settings: EvaluateParams) -> Part:
+def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
     """PSNR and SSIM of noisy and of cut-out images, damaged, median-filtered and restored.
 
     Empty for a model without randomness: nothing says which of its latents are likely.
     """
     if not subject.model.noise_dim:
-        return Part({}, {"left out": "the model has no posterior over latents to search"})
+        return Measured({}, {"left out": "the model has no posterior over latents to search"})
     rows = subset(len(subject.rows), settings.restoration_images, subject.seed)
     clean = subject.greys[rows]
     versions = {}
@@ -45,7 +45,7 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Part:
         "median": "3 x 3",
         "unit": "psnr in dB for a peak of 1, ssim 0 to 1, means over images",
     }
-    return Part(nested(table, ["damage", "method"]), protocol, table=table)
+    return Measured(nested(table, ["damage", "method"]), protocol, table=table)
 
 
 def psnr(clean: np.ndarray, images: np.ndarray) -> np.ndarray:

@@ -6,47 +6,49 @@ from vaeline.classifier.network import Classifier, features_and_labels
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import decode, sample, sample_batches
 from vaeline.evaluation.noise import subset
-from vaeline.evaluation.subject import Part, Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS
 from vaeline.images.arrays import to_unit
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.samples.distances import KID_BLOCK, RESAMPLES, compare_samples
 
 
-def measure_samples(subject: Subject, classifier: Classifier, classifier_sha256: str, settings: EvaluateParams) -> Part:
+def measure_samples(
+    subject: Subject, classifier: Classifier, classifier_sha256: str, settings: EvaluateParams
+) -> Measured:
     """Fréchet distance, KID, precision, recall, density and coverage of samples against test images.
 
-    `floor_…` are the same figures of training images, which no sample need beat; `unfitted_…` those of N(0, I), where
+    `floor_…` are the same metrics of training images, which no sample need beat; `unfitted_…` those of N(0, I), where
     the model has a prior that was fitted after training. Empty where there is one class only: such a classifier has
     learned no features.
     """
     if len(subject.classes) < 2:
-        return Part({}, {"left out": "the data has one class"})
+        return Measured({}, {"left out": "the data has one class"})
     test, predicted = features_and_labels(classifier, subject.greys)
     model, drawing = subject.model, (settings.samples, subject.seed)
     drawn = sample(model, *drawing)
     train_rows = subset(len(subject.train_labels), settings.samples, subject.seed)
     train = to_unit(subject.prepared.splits["train"].images[train_rows])
-    figures = compare_samples(test, features_and_labels(classifier, drawn)[0], subject.seed)
+    metrics = compare_samples(test, features_and_labels(classifier, drawn)[0], subject.seed)
     if model.params.prior.kind == "mixture":
         latents = [model.training_prior.sample(size, part, 1.0) for size, part in sample_batches(*drawing)]
         unfitted = features_and_labels(classifier, decode(model, np.concatenate(latents)))[0]
         distances = compare_samples(test, unfitted, subject.seed)
-        figures |= {f"unfitted_{name}": value for name, value in distances.items()}
+        metrics |= {f"unfitted_{name}": value for name, value in distances.items()}
     floor = compare_samples(test, features_and_labels(classifier, train)[0], subject.seed)
-    figures |= {f"floor_{name}": value for name, value in floor.items()}
+    metrics |= {f"floor_{name}": value for name, value in floor.items()}
     correct = predicted == subject.labels
-    figures["classifier_accuracy"] = correct.mean()
-    figures["classifier_accuracy_se"] = correct.std(ddof=1) / np.sqrt(len(correct))
+    metrics["classifier_accuracy"] = correct.mean()
+    metrics["classifier_accuracy_se"] = correct.std(ddof=1) / np.sqrt(len(correct))
     protocol = {
         "samples": f"{len(drawn)} expected images of z from the prior, temperature 1, seed {subject.seed}",
         "against": f"{len(test)} test images",
         "prior": model.params.prior.kind,
         "floor": f"{len(train)} training images in the place of samples",
-        "features": f"64, of the classifier {classifier_sha256[:12]}: figures of other classifiers do not compare",
+        "features": f"64, of the classifier {classifier_sha256[:12]}: metrics of other classifiers do not compare",
         "errors": f"frechet: {RESAMPLES} resamplings; kid: blocks of {KID_BLOCK:,}; the others: over rows",
     }
-    return Part({name: round(float(value), DECIMALS) for name, value in figures.items()}, protocol)
+    return Measured({name: round(float(value), DECIMALS) for name, value in metrics.items()}, protocol)
 
 
 SAMPLES = Group(

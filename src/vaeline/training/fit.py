@@ -87,7 +87,7 @@ def fit(
     model.kl_weight.assign(1.0)
     if model.has_bound:
         _require_information(history[best_epoch(history)]["val_kl"] - model.label_nats, params.min_kl)
-    model.complete(*train)
+    model.fit_prior(*train)
     return model, history
 
 

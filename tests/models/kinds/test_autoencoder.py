@@ -42,7 +42,7 @@ def test_its_fitted_prior_draws_where_its_codes_are(params, digits):
     model = build(params, "autoencoder", prior=settings)
     model.encoder.get_layer("z_mean").bias.assign([20.0, -30.0, 5.0])
     far = np.asarray(model.draw_latents(500, 1)).mean(axis=0)
-    model.complete(digits.images, digits.labels)
+    model.fit_prior(digits.images, digits.labels)
     codes = np.asarray(model.encode(digits.images.astype("float32") / 255)[0])
     near = np.asarray(model.draw_latents(500, 1))
     np.testing.assert_allclose(far, 0, atol=0.3)
