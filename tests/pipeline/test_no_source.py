@@ -16,7 +16,7 @@ def test_no_source(finished, tmp_path):
     began = time.monotonic()
     output = workspace.repro(check=False, VAELINE_MIRROR=str(tmp_path / "nowhere"), **NO_NETWORK)
     assert time.monotonic() - began < 60
-    for part in ("could be had from no source", "nowhere", "VAELINE_MIRROR", "digits", "own images"):
+    for part in ("could not be downloaded from any source", "nowhere", "VAELINE_MIRROR", "digits", "own images"):
         assert part in output
     assert "Traceback" not in output
     assert not (workspace.root / "data/raw").exists()

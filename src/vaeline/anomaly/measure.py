@@ -1,4 +1,4 @@
-"""How well the model tells strange images from test images."""
+"""Detection of OOD images: AUROC and average precision of each score."""
 
 from collections.abc import Iterable, Mapping
 
@@ -21,7 +21,7 @@ def measure_anomalies(
 ) -> Measured:
     """AUROC and average precision of every score against altered test images and `others`, images by name.
 
-    Without `alterations`, all that such images can have.
+    Without `alterations`, all alterations that fit the image size are used.
     """
     kinds = alterations_of(subject.model.image) if alterations is None else alterations
 
@@ -30,9 +30,9 @@ def measure_anomalies(
         return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, densities)
 
     usual = scores(subject.greys)
-    strange = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in kinds}
-    strange |= {name: scores(images) for name, images in others.items()}
-    table = separation_table(usual, strange, subject.seed)
+    ood = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in kinds}
+    ood |= {name: scores(images) for name, images in others.items()}
+    table = separation_table(usual, ood, subject.seed)
     protocol = {
         "usual": f"{len(subject.rows)} test images",
         "strange": f"as many, altered; rotation by 90 degrees; other data sets: {', '.join(others) or 'none'}",

@@ -1,4 +1,4 @@
-"""How well a score tells strange images from usual ones; a higher score is stranger.
+"""How well a score separates OOD images from test images. OOD images should have the higher score.
 
 Images are float32 (count, height, width, channels) in [0, 1].
 """
@@ -33,7 +33,7 @@ def alterations_of(image: ImageSpec) -> tuple[str, ...]:
 
 
 def alter(images: Images, alteration: str, seed: int) -> Images:
-    """Images turned into strange ones: mirrored, turned by 90°, inverted, uniform noise, or one grey each."""
+    """OOD images made from `images`: mirrored, rotated by 90°, inverted, uniform noise, or one constant grey each."""
     return np.ascontiguousarray(ALTERATIONS[alteration](images, np.random.default_rng(seed)))
 
 

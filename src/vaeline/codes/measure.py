@@ -1,4 +1,4 @@
-"""How a codebook is used, what its codes cost and what they are worth: none of these says much alone."""
+"""Metrics of a codebook: usage, perplexity, nats of the codes and reconstruction error."""
 
 import numpy as np
 import pandas as pd

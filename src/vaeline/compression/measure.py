@@ -15,7 +15,7 @@ STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
 
 
 def measure_compression(subject: Subject, settings: EvaluateParams) -> Measured:
-    """Bits of the code and MSE of the decoded image at `settings.code_step`, beside PNG; a curve over other steps.
+    """Bits of the code and MSE of the decoded image at `settings.code_step`, the bits of PNG, and a curve over steps.
 
     Empty for a model whose latents are not all random numbers near N(0, 1).
     """

@@ -1,4 +1,4 @@
-"""What only a model that is told labels can be asked: does it draw what it is told, and whose image is this?"""
+"""Metrics of conditional models: accuracy of class samples, classification by the model, and diversity by class."""
 
 from typing import cast
 
@@ -22,9 +22,9 @@ BAYES_SAMPLES = 10
 
 
 def measure_conditional(
-    subject: Subject, classifier: Classifier, training: ClassifyParams, nll_bound: Float[np.ndarray, "count classes"]
+    subject: Subject, classifier: Classifier, training: ClassifyParams, nll_bound: Float[np.ndarray, " count"]
 ) -> Measured:
-    """How well classes are drawn and told apart, as shares of images; under `classes` by name.
+    """Accuracy of class samples and of classification, as shares of images; under `classes` by name.
 
     sample_accuracy: samples of a class that the pinned classifier takes for it. cas_accuracy: test images named rightly
     by a classifier trained on samples alone (Ravuri & Vinyals 2019, arXiv:1905.10887). bayes_accuracy: by the label of
@@ -37,25 +37,25 @@ def measure_conditional(
     model, seed, names = subject.model, subject.seed, subject.classes
     each = len(subject.train_labels) // len(names)
     drawn = np.concatenate([sample(model, each, seed + label, label) for label in range(len(names))])
-    told = np.repeat(np.arange(len(names)), each)
+    drawn_labels = np.repeat(np.arange(len(names)), each)
     features, taken_for = features_and_labels(classifier, drawn)
-    judge = fit_classifier(to_uint8(drawn), told, len(names), training)
+    judge = fit_classifier(to_uint8(drawn), drawn_labels, len(names), training)
     bounds = label_bounds(model, subject.images, subject.rows, BAYES_SAMPLES, seed)
     guessed = encode(model, subject.images)[0][:, -model.label_dim :]
     columns = {
         "bayes_accuracy": (bounds.argmin(axis=1) == subject.labels).astype("float64"),
         "guess_accuracy": (guessed.argmax(axis=1) == subject.labels).astype("float64"),
     }
-    shown = pd.DataFrame({"label": told, "sample_accuracy": (taken_for == told).astype("float64")})
+    shown = pd.DataFrame({"label": drawn_labels, "sample_accuracy": (taken_for == drawn_labels).astype("float64")})
     seen = {"cas_accuracy": (features_and_labels(judge, subject.greys)[1] == subject.labels).astype("float64")}
     seen |= columns | {"nll_given_label": nll_bound - model.label_nats}
-    diversity = _diversity(subject, classifier, {label: features[told == label] for label in range(len(names))})
+    diversity = _diversity(subject, classifier, {label: features[drawn_labels == label] for label in range(len(names))})
     by_class = {
         names[cast(int, label)]: summarize(rows) | diversity[cast(int, label)] for label, rows in shown.groupby("label")
     }
     metrics = {**summarize(shown), **summarize(pd.DataFrame(seen)), "classes": by_class}
     protocol = {
-        "samples": f"{len(told)} expected images, as many of each class, temperature 1, seeds from {seed}",
+        "samples": f"{len(drawn_labels)} expected images, as many of each class, temperature 1, seeds from {seed}",
         "cas": f"the pinned classifier's network and training, {training.epochs} epochs, on those samples alone",
         "bayes": f"importance-weighted, k = {BAYES_SAMPLES}, all labels equally likely, {subject.pixels} pixels",
         "guess": f"−ELBO with z at z_mean, all labels equally likely, {subject.pixels} pixels",

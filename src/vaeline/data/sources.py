@@ -1,4 +1,4 @@
-"""Public data sets, their mirrors, and downloads that are decided by digest, not by address."""
+"""Public data sets, their mirrors, and downloads that are checked by digest."""
 
 import gzip
 import hashlib
@@ -205,7 +205,7 @@ def _reason(error: Exception) -> str:
 
 def _ways_out(name: str, file: str, refusals: list[str]) -> str:
     return (
-        f"fetch: {file} of {name} could be had from no source ({'; '.join(refusals)}). Ways out: set "
+        f"fetch: {file} of {name} could not be downloaded from any source ({'; '.join(refusals)}). Ways out: set "
         f"{MIRROR_VARIABLE} to a folder or URL that holds the four .gz files, or set data.dataset in params.yaml to "
         "digits, which needs no network, or to a path of your own images"
     )

@@ -1,4 +1,4 @@
-"""A table of what can be said of each image by itself, and of its copies."""
+"""A table of statistics of each image, and of its copies."""
 
 from collections.abc import Mapping
 

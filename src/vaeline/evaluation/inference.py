@@ -20,7 +20,7 @@ def encode(
 ) -> tuple[Float[np.ndarray, "count latent_dim"], Float[np.ndarray, "count noise_dim"]]:
     """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
 
-    A model that knows classes is told the `labels` (count,); without them it goes by its own guess.
+    A conditional model is conditioned on `labels` (count,). Without them it uses its own guess of the label.
     """
     parts = [
         model.encode(images[rows], None if labels is None else labels[rows]) for rows in batches(len(images), BATCH)

@@ -1,4 +1,4 @@
-"""Noise of an image: a function of (seed, index) alone, so that all models meet an image with the same draws."""
+"""Noise of an image: it depends only on (seed, index), so all models use the same draws for an image."""
 
 import numpy as np
 from jaxtyping import Float32, Integer

@@ -1,4 +1,4 @@
-"""Digests of images: what tells two images apart, and two sets of images."""
+"""Digests of single images and of sets of images."""
 
 import hashlib
 from collections.abc import Iterable

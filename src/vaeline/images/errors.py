@@ -1,4 +1,4 @@
-"""What is raised where a file of images cannot be read."""
+"""The error for a file of images that cannot be read."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

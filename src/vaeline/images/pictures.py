@@ -1,4 +1,4 @@
-"""PNG and JPEG pictures: the one way from a picture to an array of a given size."""
+"""PNG and JPEG pictures: conversion to arrays of a given size."""
 
 import io
 import math

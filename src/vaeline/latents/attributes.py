@@ -1,4 +1,4 @@
-"""Properties of handwriting that can be read off an image.
+"""Attributes of handwriting that are measured on an image.
 
 Images are float32 (count, height, width, channels) in [0, 1], ink bright; of colour images the luminance counts.
 """

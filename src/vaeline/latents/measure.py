@@ -1,4 +1,4 @@
-"""What can be read from latents."""
+"""How well latents predict the label: nearest neighbours and a linear probe."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a model makes of its training images: what commands need of the data, where there is only the model."""
+"""Statistics of the training images under a model. Commands read them when the data set is not there."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ POSTERIORS_A_CLASS = 100
 
 @dataclass(frozen=True)
 class Reference:
-    """Latents of training images, summed up.
+    """Summary of the latents of training images.
 
     class_means: (classes, latent_dim), the mean `z_mean` of each class. attributes: by name, the change of z
     (latent_dim,) that goes with one standard deviation of the attribute, within classes. z_mean and z_log_var:

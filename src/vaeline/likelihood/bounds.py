@@ -1,4 +1,4 @@
-"""How probable a model finds each image, in nats per image; lower is better.
+"""Negative log-likelihood of each image and its bounds, in nats per image; lower is better.
 
 Images are float32 (count, height, width, channels) in [0, 1], or binary where the model was trained on binary
 pixels. For greys the NLL is −log ∫ p(z) exp(−BCE(x, z)) dz: an upper bound on the expected NLL of dynamically
@@ -37,8 +37,8 @@ def elbo_scores(
 ) -> dict[str, Float64[np.ndarray, " count"]]:
     """`neg_elbo`, `reconstruction` and `kl` with one sample of z an image, and `mse` a pixel of its `z_mean`.
 
-    Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with. A model that bounds
-    nothing has no `neg_elbo` and no `kl`.
+    Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with. A model without a
+    bound has no `neg_elbo` and no `kl`.
     """
     return posterior_scores(model, images, *encode(model, images, labels), indices, seed)
 
@@ -128,7 +128,7 @@ def exact_nll(model: GenerativeModel, images: Images, points: int) -> Float64[np
 
 
 def has_grid(model: GenerativeModel) -> bool:
-    """Whether `exact_nll` can be had: two latents, both random given the image."""
+    """Whether `exact_nll` applies: the model has two latents, both random given the image."""
     return model.latent_dim == model.noise_dim == 2
 
 
@@ -163,7 +163,7 @@ class LogJoint(keras.Model):
 def _log_joint_of(
     model: GenerativeModel, rows: int
 ) -> Callable[[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], np.ndarray]:
-    """`LogJoint` as a function of arrays, compiled where that many `rows` of z repay it.
+    """`LogJoint` as a function of arrays, compiled if there are enough `rows` of z.
 
     XLA is quick at dense networks and slow at convolutions on a CPU (benchmarks/nll.md).
     """

@@ -17,7 +17,7 @@ from vaeline.params.evaluate import EvaluateParams
 def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool = True) -> Measured:
     """−ELBO, reconstruction (distortion), KL (rate) and MSE on the pixels of training, and the NLL.
 
-    A model that bounds nothing has the reconstruction and the MSE alone. exact: whether the NLL of a model with two
+    A model without a bound has only the reconstruction and the MSE. exact: whether the NLL of a model with two
     latents is summed over all of them; else its bound stands for it.
     """
     model, rows = subject.model, subject.rows

@@ -1,4 +1,4 @@
-"""The interface of all models: what training, evaluation, serving and the commands ask of one.
+"""The interface of all models, which training, evaluation, serving and the commands use.
 
 A model describes an image by a vector z of `latent_dim` numbers. Its first `noise_dim` entries are random given the
 image, N(z_mean, exp(z_log_var)); the others follow from the image. A model without randomness has `noise_dim` 0.
@@ -28,7 +28,7 @@ class GenerativeModel(keras.Model):
     has_bound = True
     """Whether reconstruction + rate bounds −log p(x) from above."""
     is_conditional = False
-    """Whether labels say more than nothing to the model."""
+    """Whether the model is conditioned on labels."""
     has_codes = False
     """Whether z is made of the vectors of a codebook."""
     measured: tuple[str, ...] = ("neg_elbo", "reconstruction", "kl")

@@ -40,7 +40,7 @@ def kl_by_latent(
 
 
 class Prior(layers.Layer):
-    """What priors share: a KL by Monte Carlo, and nothing to fit."""
+    """The base class of priors: a KL by Monte Carlo, and no fit."""
 
     def __init__(self):
         super().__init__(name="prior")
@@ -152,7 +152,7 @@ class FlowPrior(Prior):
     def to_noise(
         self, z: Float[Tensor, "batch latent_dim"]
     ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, " batch"]]:
-        """What N(0, I) would have to draw for z, and log |det ∂noise/∂z|, shape (batch,)."""
+        """The noise from which the flow makes z, and log |det ∂noise/∂z|, shape (batch,)."""
         log_determinant = 0.0
         for coupling in self.couplings:
             read, changed = z[:, : self.kept], z[:, self.kept :]
@@ -272,8 +272,8 @@ class LabelledPrior(Prior):
     ) -> Float[Tensor, "{n} latent_dim"]:
         """Draws of one class, or of random ones."""
         labels = np.random.default_rng(seed).integers(self.classes, size=n) if label is None else np.full(n, label)
-        told = ops.one_hot(labels, self.classes)
-        return ops.concatenate([self.draw(told, seed, temperature), told], axis=1)
+        one_hot = ops.one_hot(labels, self.classes)
+        return ops.concatenate([self.draw(one_hot, seed, temperature), one_hot], axis=1)
 
     def split(
         self, z: Float[Tensor, "batch latent_dim"]

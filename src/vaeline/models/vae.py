@@ -112,7 +112,7 @@ class VAE(GenerativeModel):
         z_log_var: Float[Tensor, "batch noise_dim"],
         weight: Tensor,
     ) -> Float[Tensor, ""]:
-        """What the loss asks for the KL (batch,) of the posteriors: a scalar; `weight` is how far the warm-up is."""
+        """The KL term of the loss from the KL (batch,) of the posteriors: a scalar. `weight` is the warm-up factor."""
         beta, free_bits, capacity = self.params.beta, self.params.free_bits, self.params.capacity
         if capacity:
             return beta * ops.abs(ops.mean(kl) - self.label_nats - weight * capacity)

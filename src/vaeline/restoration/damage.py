@@ -1,4 +1,4 @@
-"""How well damaged images are mended, beside the damaged ones and a median filter.
+"""Damage to images (noise, holes), and the median filter as a baseline of restoration.
 
 Images are float32 (count, height, width, channels) in [0, 1].
 """

@@ -1,4 +1,4 @@
-"""How well the model mends damaged images."""
+"""How well the model restores damaged images."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ from vaeline.restoration.restore import denoise, inpaint
 def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
     """PSNR and SSIM of noisy and of cut-out images, damaged, median-filtered and restored.
 
-    Empty for a model without randomness: nothing says which of its latents are likely.
+    Empty for a deterministic model: it has no posterior over latents.
     """
     if not subject.model.noise_dim:
         return Measured({}, {"left out": "the model has no posterior over latents to search"})

@@ -1,7 +1,7 @@
-"""Mending images with a model: what is noise or missing is replaced by what the model expects.
+"""Restoration of images with a model: noise and missing pixels are replaced by the expected pixels.
 
 Images are float32 (count, height, width, channels) in [0, 1]. The encoder has never seen a damaged image and is misled
-by it, so the latents are searched for in the decoder: those whose image is nearest to the known pixels.
+by it. The latents are therefore optimized: those whose decoded image is nearest to the known pixels are kept.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ PIXEL_SIGMA = 0.25
 
 
 def denoise(model: GenerativeModel, images: Images) -> Images:
-    """The expected images of the likeliest latents: images without what the latent space cannot express."""
+    """The expected images of the most probable latents, shape of `images`."""
     return decode(model, likeliest_latents(model, images, np.ones(images.shape[1:], bool)))
 
 

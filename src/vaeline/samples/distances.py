@@ -1,6 +1,6 @@
-"""How near samples come to data, in a space of features: rows are images, float64 (count, features).
+"""Distances between samples and data in feature space. Rows are images, float64 (count, features).
 
-A distance means something only beside the same one between two sets of real images, its floor.
+Compare each distance with its floor: the same distance between two sets of real images.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Samples from the prior beside test images, in the features of the pinned classifier."""
+"""Samples from the prior compared with test images, in the features of the pinned classifier."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What every likelihood answers: how likely an image is, given the logits of a decoder."""
+"""The base class of likelihoods: how likely an image is, given the logits of a decoder."""
 
 import math
 from abc import ABC, abstractmethod

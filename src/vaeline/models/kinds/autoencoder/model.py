@@ -16,7 +16,7 @@ from vaeline.models.vae import VAE
 class Autoencoder(VAE):
     """Encoder and decoder with the loss −log p(x|z), in nats per image; no bound on −log p(x).
 
-    Its prior is where samples are drawn from, N(0, I) or a mixture fitted to the codes: nothing in the loss knows it.
+    Its prior is where samples are drawn from, N(0, I) or a mixture fitted to the codes. The loss does not use it.
     """
 
     has_bound = False

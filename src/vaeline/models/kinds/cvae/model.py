@@ -1,4 +1,4 @@
-"""The conditional VAE: encoder and decoder are told the class (Kingma et al. 2014, arXiv:1406.5298, model M2)."""
+"""The conditional VAE: encoder and decoder get the class (Kingma et al. 2014, arXiv:1406.5298, model M2)."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ from vaeline.models.vae import VAE, reparameterize
 class ConditionalVAE(VAE):
     """A VAE whose z is a pair: latents, random given image and label, and at its end the label, one-hot.
 
-    All figures are those of image and label together: −log p(x, y) = −log p(x|y) + log(classes), which is also a bound
+    All metrics are those of image and label together: −log p(x, y) = −log p(x|y) + log(classes), which is also a bound
     on −log p(x). Where no labels are given, the model goes by its own guess, the class of the highest bound.
     """
 

@@ -1,4 +1,4 @@
-"""What `kind: cvae` does not go with."""
+"""Parameters that `kind: cvae` does not allow."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What `kind: iwae` does not go with."""
+"""Parameters that `kind: iwae` does not allow."""
 
 from typing import TYPE_CHECKING
 

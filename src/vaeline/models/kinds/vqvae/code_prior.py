@@ -98,7 +98,7 @@ class Block(layers.Layer):
     def empty_cache(
         self, n: int, length: int
     ) -> tuple[Float[Tensor, "{n} {length} heads width"], Float[Tensor, "{n} {length} heads width"]]:
-        """Room for the keys and values of `n` rows of `length` places, none known yet."""
+        """Zeros for the keys and values of `n` rows of `length` places."""
         shape = (n, length, self.heads, self.attended.kernel.shape[0] // self.heads)
         return ops.zeros(shape), ops.zeros(shape)
 

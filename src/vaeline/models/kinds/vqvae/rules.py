@@ -1,4 +1,4 @@
-"""What `kind: vqvae` needs."""
+"""Parameters that `kind: vqvae` requires."""
 
 from typing import TYPE_CHECKING
 
