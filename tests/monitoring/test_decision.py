@@ -140,7 +140,7 @@ def test_what_broke_off_is_not_history(monitor):
 def test_what_cannot_be_looked_at_is_one_sentence(tmp_path, shop, monkeypatch):
     done = CliRunner().invoke(app, ["monitor", str(tmp_path / "nothing")])
     assert done.exit_code == 1
-    assert "neither a folder nor an .npz file" in done.output
+    assert "no such file or folder" in done.output
     client = open_store()
     client.delete_registered_model_alias("vae-digits", "champion")
     np.savez(tmp_path / "a.npz", images=np.zeros((60, 28, 28), "uint8"))
