@@ -48,7 +48,7 @@ def test_each_class_has_a_bar_with_its_bounds_in_the_colour_of_its_verdict():
 
 
 def test_pictures_stand_beside_each_other_with_the_first_row_lowest():
-    images = np.zeros((2, 3, 4, 5))
+    images = np.zeros((2, 3, 4, 5, 1))
     images[0] = 1.0
     figure = draw_beside({"one": images, "two": 1 - images}, "title")
     assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
