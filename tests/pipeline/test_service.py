@@ -209,9 +209,10 @@ def test_a_click_in_the_plane_shows_the_digit_of_these_latents(page, server, reg
 
 
 def greys(page, canvas):
-    """The greys (28, 28) that a canvas shows, taken out of its colours."""
-    script = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]"
-    red = np.array(page.locator(canvas).evaluate(script)).reshape(28, 28, 4)[..., 0]
+    """The greys (height, width) that a canvas shows, taken out of its colours."""
+    height, width = MNIST_IMAGE.height, MNIST_IMAGE.width
+    script = f"canvas => [...canvas.getContext('2d').getImageData(0, 0, {width}, {height}).data]"
+    red = np.array(page.locator(canvas).evaluate(script)).reshape(height, width, 4)[..., 0]
     return np.clip((red - DARKEST) / (255 - DARKEST), 0, 1)
 
 
@@ -222,9 +223,9 @@ def test_a_drawn_digit_is_rebuilt_and_scored_as_the_model_does(page, server, reg
     assert asked.value.headers["content-type"] == "image/png"
     given = greys(page, "#seen")
     assert given.sum() > 30
-    middle = (given.sum(axis=0) * np.arange(28)).sum() / given.sum()
+    middle = (given.sum(axis=0) * np.arange(given.shape[1])).sum() / given.sum()
     assert abs(middle - 13.5) < 1, "it is not in the middle"
-    rebuilt = np.asarray(registry.models["1"].reconstruct(given[None].astype("float32")))[0]
+    rebuilt = np.asarray(registry.models["1"].reconstruct(given[None, ..., None].astype("float32")))[0, ..., 0]
     np.testing.assert_allclose(greys(page, "#rebuilt"), rebuilt, atol=0.03)
     score = server.ask("/score", {"images": given.tolist()})[2]
     total = float(re.search(r"[\d.]+", page.locator("#total").inner_text())[0])

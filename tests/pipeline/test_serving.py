@@ -21,7 +21,7 @@ import vaeline
 assert "/artifacts/model/code/vaeline/" in vaeline.__file__, vaeline.__file__
 images = np.load("images.npy")
 answers = {mode: model.predict(images, {"mode": mode}) for mode in ("reconstruct", "encode", "score")}
-answers["decode"] = model.predict(np.zeros((2, 1, 2), "float32"), {"mode": "decode"})
+answers["decode"] = model.predict(images[:1], {"mode": "decode", "latents": [0.0] * 4})
 answers["sample"] = model.predict(images[:1], {"mode": "sample", "n": 3, "seed": 5, "temperature": 0.5})
 answers["default"] = model.predict(images)
 json.dump(answers, open("answers.json", "w"))
@@ -90,7 +90,7 @@ def test_mlflow_serves_the_champion_and_bad_input_gets_a_sentence(finished, prom
         asked = {
             mode: {"inputs": images.tolist(), "params": {"mode": mode}} for mode in ("reconstruct", "encode", "score")
         }
-        asked["decode"] = {"inputs": [[[0, 0]], [[0, 0]]], "params": {"mode": "decode"}}
+        asked["decode"] = {"inputs": images[:1].tolist(), "params": {"mode": "decode", "latents": [0.0] * 4}}
         sampling = {"mode": "sample", "n": 3, "seed": 5, "temperature": 0.5}
         asked["sample"] = {"inputs": images[:1].tolist(), "params": sampling}
         answers = {mode: ask(url, body)[1]["predictions"] for mode, body in asked.items()}
@@ -98,8 +98,8 @@ def test_mlflow_serves_the_champion_and_bad_input_gets_a_sentence(finished, prom
         for body, sentence in (
             ({"inputs": images.tolist(), "params": {"mode": "paint"}}, "mode 'paint' is unknown"),
             ({"inputs": (images * 255).tolist()}, "pixels must lie between 0 and 1"),
-            ({"inputs": images[:, :5].tolist()}, "images must have shape"),
-            ({"inputs": images.tolist(), "params": {"mode": "decode"}}, "decode takes latents of shape"),
+            ({"inputs": images[:, :5].tolist()}, "does not match expected shape (-1, 28, 28, 1)"),
+            ({"inputs": images.tolist(), "params": {"mode": "decode"}}, "decode takes the parameter latents"),
             ({"inputs": images[:1].tolist(), "params": {"mode": "sample", "n": 0}}, "n must be 1 to 10000"),
         ):
             status, answer = ask(url, body)
