@@ -177,7 +177,8 @@ def coder(params, prepared) -> Subject:
     given["prior"] |= {"kind": "autoregressive", "layers": 1, "width": 16}
     given["codebook"] |= {"codes": 12}
     model = build_model(ModelParams.model_validate(given), MNIST_IMAGE, 10, 1)
-    model.initialize(prepared.splits["train"].images[:100], None)
+    train = prepared.splits["train"]
+    model.initialize(train.images[:100], train.labels[:100])
     return Subject(model, prepared, 1)
 
 

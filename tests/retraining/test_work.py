@@ -120,7 +120,7 @@ def test_of_two_at_once_one_works_and_the_other_leaves(tmp_path, monkeypatch):
             assert (first, second) == (True, False)
         result = CliRunner().invoke(app, ["retrain"])
         assert result.exit_code == 0, result.output
-        assert "another retraining is at work" in result.output
+        assert "another retraining is running in this repository" in result.output
     assert not (tmp_path / "mlflow.db").exists()
     with alone() as third:
         assert third
