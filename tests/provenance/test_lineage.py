@@ -110,7 +110,7 @@ def test_a_run_by_name_or_id_and_a_number_that_only_one_version_has(ask, two_mod
         assert graph.subject == f"run:{run.info.run_id}"
         assert "version vae-digits-candidates/2" in reached(graph, back=False)
     assert ask("2").subject == "version:vae-digits-candidates/2"
-    with pytest.raises(VaelineError, match=r"name models:/vae-digits.*/1 or models:/vae-digits.*/1"):
+    with pytest.raises(VaelineError, match=r"use models:/vae-digits.*/1 or models:/vae-digits.*/1"):
         ask("1")
 
 

@@ -140,7 +140,7 @@ def test_a_ledger_in_the_trash_is_not_an_empty_one(vault):
     write(vault, "first")
     experiment = vault.client.get_experiment_by_name(ledger_name(SERVED)).experiment_id
     vault.client.delete_experiment(experiment)
-    with pytest.raises(VaelineError, match=rf"was deleted; `mlflow experiments restore -x {experiment}` brings"):
+    with pytest.raises(VaelineError, match=rf"was deleted; `mlflow experiments restore -x {experiment}` restores"):
         read_ledger(vault.client, SERVED)
 
 
