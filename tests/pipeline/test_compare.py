@@ -67,7 +67,7 @@ def test_the_newer_run_keeps_them_however_often_and_wherever_it_stands(output, n
     ("arguments", "sentence"),
     [
         (["{0}"], "is only one run; name the baseline and at least one other"),
-        (["{0}", "missing"], "vaeline: no run 'missing' in sqlite:///"),
+        (["{0}", "missing"], "vaeline: there is no run 'missing' in sqlite:///"),
         (["{0}", "{1}", "--out", "dvc.yaml"], "vaeline: dvc.yaml: cannot be written (File exists)"),
     ],
 )
