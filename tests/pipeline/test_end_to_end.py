@@ -69,7 +69,7 @@ def test_one_finished_run_holds_parameters_metrics_pictures_and_lineage(finished
     assert tags["mlflow.source.git.commit"] == finished.run("git", "rev-parse", "HEAD").strip()
     assert tags["vaeline.git_dirty"] == "false"
     assert tags["vaeline.validation"] == "passed"
-    assert tags["vaeline.deps.src/vaeline/models/generative.py"].endswith(".dir")
+    assert tags["vaeline.deps.src/vaeline/models/kinds/vae"].endswith(".dir")
     assert len(tags["vaeline.dvc_lock_sha256"]) == len(tags["vaeline.environment_sha256"]) == 64
 
 
