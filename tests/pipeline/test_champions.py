@@ -301,7 +301,7 @@ def test_what_cannot_be_judged_is_one_sentence(client, names, sentence):
 def test_a_served_model_without_a_champion_is_no_first_version(client):
     client.delete_registered_model_alias(SERVED, "champion")
     try:
-        with pytest.raises(VaelineError, match="vae-digits has versions, but none of them is @champion; run the interrupted promotion"):
+        with pytest.raises(VaelineError, match="vae-digits has versions, but none of them is @champion"):
             find_champion(client, DATASET)
     finally:
         client.set_registered_model_alias(SERVED, "champion", "1")
