@@ -1,6 +1,6 @@
-"""A picture of the page of `vaeline serve`: `python docs/service_page.py [MODEL]`, from the repository's root.
+"""Make the picture of the page of `vaeline serve`: `python docs/service_page.py [MODEL]`, at the repository's root.
 
-Needs a Chromium (`make browser`). The page's tests draw with the same hand.
+Needs Chromium (`make browser`). The tests of the page use the same functions.
 """
 
 import os
@@ -20,7 +20,7 @@ THREE = (
 
 
 def draw(page: Page, strokes: Sequence[tuple[float, float]]) -> None:
-    """Draw one line through points, in shares of the pad's sides, and wait for its score."""
+    """Draw one line through points, given as shares of the pad's sides, and wait for the score."""
     box = page.locator("#pad").bounding_box()
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in strokes]
     page.mouse.move(*places[0])
@@ -33,19 +33,19 @@ def draw(page: Page, strokes: Sequence[tuple[float, float]]) -> None:
 
 
 def click_plane(page: Page, x: float, y: float) -> None:
-    """Click into the latent plane, in shares of its sides, and wait for the digit there."""
+    """Click in the latent plane, at shares of its sides, and wait for the image of this point."""
     box = page.locator("#plane").bounding_box()
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
     wait_until_idle(page)
 
 
 def wait_until_idle(page: Page) -> None:
-    """Wait until the page has had an answer to all it asked."""
-    page.wait_for_function("() => document.body.dataset.asking === '0'")
+    """Wait until the page has the answers to all its requests."""
+    page.wait_for_function("() => document.body.dataset.pending === '0'")
 
 
 def show_page(page: Page, address: str) -> Locator:
-    """Open the page, wait until it has drawn all, and return its lowest part."""
+    """Open the page, wait until everything is drawn, and return its lowest part."""
     page.goto(address)
     expect(page.locator("#light")).to_have_class("fine")
     wait_until_idle(page)

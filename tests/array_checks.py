@@ -34,8 +34,10 @@ ROOMS = (
     "likelihood",
     "models",
     "monitoring.two_sample_tests",
+    "pyfunc",
     "restoration",
     "samples",
+    "serving.payloads",
     "training",
 )
 

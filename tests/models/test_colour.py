@@ -17,7 +17,7 @@ from vaeline.images.spec import ImageSpec, with_image
 from vaeline.likelihood.bounds import elbo_scores, importance_weighted_nll
 from vaeline.models.build import build_model
 from vaeline.models.networks import grid_shape
-from vaeline.pyfunc.answers import Ask, answer
+from vaeline.pyfunc.answers import ModelRequest, answer
 from vaeline.pyfunc.golden import golden_differences, make_golden
 from vaeline.pyfunc.package import read_image_spec, signature_of
 
@@ -104,7 +104,7 @@ def test_a_clean_process_and_a_package_answer_likewise(params, tmp_path, process
         save_archive(model, tmp_path / f"{name}.keras")
         assert read_image_spec(tmp_path / f"{name}.keras") == image
         assert golden_differences(model, make_golden(model, images)) == []
-        assert answer(model, Ask("sample", count=2))["images"].shape == (2, *image.shape)
+        assert answer(model, ModelRequest("sample", count=2))["images"].shape == (2, *image.shape)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, check=True)
@@ -127,6 +127,6 @@ def test_archives_without_channels_hold_grey_models():
 
 def test_images_of_another_shape_get_a_sentence(params):
     with pytest.raises(ValueError, match=r"images must have shape \(n, 12, 8, 3\), got \(1, 12, 8, 1\)"):
-        answer(build(params, "vae", "mlp", SPECS[0]), Ask("encode", np.zeros((1, 12, 8, 1), "float32")))
+        answer(build(params, "vae", "mlp", SPECS[0]), ModelRequest("encode", np.zeros((1, 12, 8, 1), "float32")))
     with pytest.raises(VaelineError, match="holds no images"):
         ImageSpec.of_shape((5, 12, 8, 2))

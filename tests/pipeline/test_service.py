@@ -253,7 +253,7 @@ def test_the_page_follows_the_champion_and_shows_sliders_for_more_latents(page, 
         wait_until_idle(page)
     assert len(np.ravel(asked.value.post_data_json["latents"])) % 20 == 0
     registry.point("3")
-    expect(page.locator("#trouble")).to_contain_text("vae-digits version 2 goes on")
+    expect(page.locator("#trouble")).to_contain_text("vae-digits version 2 still answers")
     expect(page.locator("#light")).to_have_class("kept")
     registry.point("1")
     expect(page.locator("#name")).to_have_text("vae-digits version 1")
@@ -276,7 +276,7 @@ def test_the_api_has_a_page_of_its_own(page, server):
         "/metrics",
     ):
         expect(page.locator("h2", has_text=path)).to_be_visible()
-    expect(page.locator("pre", has_text="--data-binary @digit.png").first).to_be_visible()
+    expect(page.locator("pre", has_text="--data-binary @image.png").first).to_be_visible()
 
 
 def test_what_is_no_request_is_survived(server):
@@ -314,8 +314,8 @@ def documented_commands():
 def test_the_commands_of_the_documentation_work(server, images, tmp_path):
     commands = [command for command in documented_commands() if command.startswith("curl ")]
     assert len(commands) >= 9
-    save_picture(images[0], tmp_path / "digit.png")
-    (tmp_path / "digits.json").write_text(json.dumps({"images": np.round(images, 3).tolist()}))
+    save_picture(images[0], tmp_path / "image.png")
+    (tmp_path / "images.json").write_text(json.dumps({"images": np.round(images, 3).tolist()}))
     for command in commands:
         arguments = shlex.split(command.replace("http://127.0.0.1:8000", server.address))
         done = subprocess.run([*arguments, "--fail"], cwd=tmp_path, capture_output=True, check=False)

@@ -97,7 +97,7 @@ def test_mlflow_serves_the_champion_and_bad_input_gets_a_sentence(finished, prom
         check(answers, finished, images)
         for body, sentence in (
             ({"inputs": images.tolist(), "params": {"mode": "paint"}}, "mode 'paint' is unknown"),
-            ({"inputs": (images * 255).tolist()}, "pixels must lie between 0 and 1"),
+            ({"inputs": (images * 255).tolist()}, "pixels must be between 0 and 1"),
             ({"inputs": images[:, :5].tolist()}, "does not match expected shape (-1, 28, 28, 1)"),
             ({"inputs": images.tolist(), "params": {"mode": "decode"}}, "decode takes the parameter latents"),
             ({"inputs": images[:1].tolist(), "params": {"mode": "sample", "n": 0}}, "n must be 1 to 10000"),

@@ -103,7 +103,9 @@ def test_answers_of_another_backend_are_explained(small_model, golden):
     elsewhere = copy.deepcopy(golden) | {"backend": "abacus"}
     assert golden_differences(small_model, elsewhere) == []
     elsewhere["answers"]["sample"]["images"][0][0][0][0] += 1
-    assert golden_differences(small_model, elsewhere)[-1].startswith("the golden outputs were made on abacus, this is")
+    assert golden_differences(small_model, elsewhere)[-1].startswith(
+        "the golden outputs were made on abacus, and this backend is"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"questions": {}, "answers": {}, "backend": "jax"})])

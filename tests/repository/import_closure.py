@@ -27,7 +27,7 @@ def has_code(file: Path) -> bool:
 
 def _imported_files(script: Path) -> set[Path]:
     files: set[Path] = set()
-    for node in _nodes_that_run([ast.parse(script.read_text(encoding="utf-8"))]):
+    for node in nodes_that_run([ast.parse(script.read_text(encoding="utf-8"))]):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -42,9 +42,9 @@ def _imported_files(script: Path) -> set[Path]:
     return files
 
 
-def _nodes_that_run(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+def nodes_that_run(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """All nodes, without those under `if TYPE_CHECKING`: what only annotations need is never imported."""
     for node in nodes:
         yield node
         typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        yield from _nodes_that_run(node.orelse if typing_only else ast.iter_child_nodes(node))
+        yield from nodes_that_run(node.orelse if typing_only else ast.iter_child_nodes(node))

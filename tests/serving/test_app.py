@@ -143,11 +143,11 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
 @pytest.mark.parametrize(
     ("path", "arguments", "status", "sentence"),
     [
-        ("/encode", {"content": b"", "headers": JSON}, 400, "the body is no JSON: EOF"),
-        ("/encode", {"content": b'{"images": [[NaN]]}', "headers": JSON}, 400, "the body is no JSON"),
+        ("/encode", {"content": b"", "headers": JSON}, 400, "the body is not JSON: EOF"),
+        ("/encode", {"content": b'{"images": [[NaN]]}', "headers": JSON}, 400, "the body is not JSON"),
         ("/encode", {"content": b"[" * 100_000, "headers": JSON}, 400, "recursion limit exceeded"),
         ("/encode", {"content": b'{"images": ' + b"9" * 10_000 + b"}", "headers": JSON}, 400, "number out of range"),
-        ("/encode", {"content": b"\xff\xfe", "headers": JSON}, 400, "the body is no JSON"),
+        ("/encode", {"content": b"\xff\xfe", "headers": JSON}, 400, "the body is not JSON"),
         ("/encode", {"json": [1]}, 422, "must be a JSON object with images or png"),
         ("/encode", {"json": {}}, 422, "must be a JSON object with images or png"),
         ("/encode", {"json": {**GOOD, "png": []}}, 422, "and nothing else"),
@@ -161,10 +161,10 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
         ("/encode", {"json": {"images": [10**400]}}, 422, "images must be numbers"),
         ("/encode", {"json": {"images": []}}, 422, r"shape \(n, 28, 28, 1\), got \(0,\)"),
         ("/encode", {"json": {"images": [[[0.5] * 27] * 28]}}, 422, r"got \(1, 28, 27\)"),
-        ("/encode", {"json": {"images": [[[1e300] * 28] * 28]}}, 422, "pixels must lie between 0 and 1, got inf"),
-        ("/encode", {"json": {"images": [[[-1] * 28] * 28]}}, 422, "pixels must lie between 0 and 1"),
+        ("/encode", {"json": {"images": [[[1e300] * 28] * 28]}}, 422, "pixels must be between 0 and 1, got inf"),
+        ("/encode", {"json": {"images": [[[-1] * 28] * 28]}}, 422, "pixels must be between 0 and 1"),
         ("/encode", {"json": {"images": [[[0.5] * 28] * 28] * 257}}, 413, "257 images in one request; at most 256"),
-        ("/encode", {"json": {"png": "%%%"}}, 400, r"png\[0\] is no base64"),
+        ("/encode", {"json": {"png": "%%%"}}, 400, r"png\[0\] is not base64"),
         ("/encode", {"json": {"png": [1]}}, 422, "png must be a picture as base64 text"),
         ("/encode", {"json": {"png": []}}, 422, "png must hold at least one picture"),
         ("/encode", {"json": {"png": ["aaaa", "bbbb"]}}, 400, r"png\[0\]: not a PNG picture"),
@@ -183,7 +183,7 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
         ),
         ("/encode", {"content": b"{}", "headers": {}}, 415, "send application/json or image/png"),
         ("/decode", {"content": b"x", "headers": PNG}, 415, "send application/json, and name it"),
-        ("/encode", {"json": GOOD, "headers": {"accept": "image/png"}}, 406, "this answers application/json"),
+        ("/encode", {"json": GOOD, "headers": {"accept": "image/png"}}, 406, "this path answers application/json"),
         ("/reconstruct", {"json": GOOD, "headers": {"accept": "text/csv"}}, 406, "application/json or image/png"),
         ("/decode", {"json": {"latents": [[0, 0, 0]]}}, 422, r"latents of shape \(n, 2\), got \(1, 3\)"),
         ("/decode", {"json": {"latents": [[1e39, 0]]}}, 422, "latents must be finite"),
@@ -232,7 +232,7 @@ def test_what_a_model_refuses_names_that_model(host):
 
 def test_unknown_paths_and_methods_get_a_sentence(host):
     response = host.ask("GET", "/nothing")
-    assert (response.status_code, response.json()["error"]) == (404, "there is no such path; /docs lists them")
+    assert (response.status_code, response.json()["error"]) == (404, "there is no such path; /docs lists all paths")
     response = host.ask("GET", "/encode")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert host.ask("GET", "/page/../app.py").status_code == 404
@@ -282,7 +282,7 @@ def test_a_model_that_breaks_down_answers_500_and_goes_on(host, monkeypatch):
         patch.setattr(VAE, "decode_logits", broken)
         response = host.ask("GET", "/sample")
     assert response.status_code == 500
-    assert response.json()["error"] == "the model failed at this request; the server's log says how"
+    assert response.json()["error"] == "the model failed on this request; the server's log says why"
     check_named(response)
     assert host.ask("GET", "/sample").status_code == 200
 
@@ -291,7 +291,7 @@ def test_an_error_that_nobody_foresaw_is_a_500_without_a_trace(host, monkeypatch
     monkeypatch.setattr(Service, "about", lambda self, situation: 1 / 0)
     response = host.ask("GET", "/version")
     assert response.status_code == 500
-    assert response.json()["error"] == "this request failed; the server's log says how"
+    assert response.json()["error"] == "this request failed; the server's log says why"
     assert host.sample("vaeline_requests_total", endpoint="/version", status="500") == 1
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from serving.conftest import identity
 
-from vaeline.pyfunc.answers import Ask, UnanswerableError, answer
+from vaeline.pyfunc.answers import ModelRequest, UnanswerableError, answer
 from vaeline.serving import batching
 from vaeline.serving.batching import Batcher, NoModelError
 from vaeline.serving.metrics import Metrics
@@ -59,7 +59,7 @@ def make_desk(small_model, monkeypatch):
 
 def test_what_arrives_together_is_computed_together_and_each_gets_its_own(make_desk, small_model, greys):
     desk = make_desk(batch=6)
-    asks = [Ask("encode", greys[start : start + 2]) for start in range(0, 6, 2)]
+    asks = [ModelRequest("encode", greys[start : start + 2]) for start in range(0, 6, 2)]
     answers = desk.run(lambda batcher: asyncio.gather(*map(batcher.submit, asks)))
     assert desk.batches == [[2, 2, 2]]
     for ask, answered in zip(asks, answers, strict=True):
@@ -68,16 +68,16 @@ def test_what_arrives_together_is_computed_together_and_each_gets_its_own(make_d
 
 def test_the_first_waits_no_longer_than_it_must(make_desk, greys):
     desk = make_desk(wait=0.05)
-    desk.run(lambda batcher: batcher.submit(Ask("encode", greys[:1])))
+    desk.run(lambda batcher: batcher.submit(ModelRequest("encode", greys[:1])))
     assert desk.batches == [[1]]
     alone = make_desk(in_work=lambda: 1)
-    alone.run(lambda batcher: batcher.submit(Ask("encode", greys[:1])))
+    alone.run(lambda batcher: batcher.submit(ModelRequest("encode", greys[:1])))
     assert alone.batches == [[1]], "with nobody else in work there is nobody to wait for"
 
 
 def test_a_batch_has_its_size_and_a_larger_request_is_not_divided(make_desk, greys):
     desk = make_desk(batch=4, wait=0.05)
-    asks = [Ask("encode", greys[:size]) for size in (3, 2, 1, 9)]
+    asks = [ModelRequest("encode", greys[:size]) for size in (3, 2, 1, 9)]
     answers = desk.run(lambda batcher: asyncio.gather(*map(batcher.submit, asks)))
     assert desk.batches == [[3, 1], [2], [9]]
     assert [len(answered.found["z_mean"]) for answered in answers] == [3, 2, 1, 9]
@@ -86,10 +86,10 @@ def test_a_batch_has_its_size_and_a_larger_request_is_not_divided(make_desk, gre
 def test_requests_of_other_kinds_wait_for_their_own_turn(make_desk, greys):
     desk = make_desk(wait=0.05)
     asks = [
-        Ask("encode", greys[:1]),
-        Ask("score", greys[:2]),
-        Ask("encode", greys[:3]),
-        Ask("score", greys[:2], seed=2),
+        ModelRequest("encode", greys[:1]),
+        ModelRequest("score", greys[:2]),
+        ModelRequest("encode", greys[:3]),
+        ModelRequest("score", greys[:2], seed=2),
     ]
     answers = desk.run(lambda batcher: asyncio.gather(*map(batcher.submit, asks)))
     assert desk.batches == [[1, 3], [2], [2]]
@@ -101,10 +101,10 @@ def test_a_batch_is_of_the_model_that_was_current_when_it_began(make_desk, greys
     desk.may_end.clear()
 
     async def scenario(batcher):
-        first = [asyncio.create_task(batcher.submit(Ask("encode", greys[:1]))) for _ in range(2)]
+        first = [asyncio.create_task(batcher.submit(ModelRequest("encode", greys[:1]))) for _ in range(2)]
         await asyncio.to_thread(desk.began.wait, 10)
         desk.version = 2
-        second = [asyncio.create_task(batcher.submit(Ask("encode", greys[:1]))) for _ in range(2)]
+        second = [asyncio.create_task(batcher.submit(ModelRequest("encode", greys[:1]))) for _ in range(2)]
         await asyncio.sleep(0)
         desk.may_end.set()
         return await asyncio.gather(*first, *second)
@@ -125,7 +125,7 @@ def test_a_request_that_breaks_the_model_spoils_no_other(make_desk, monkeypatch,
     monkeypatch.setattr(batching, "answer_all", poisoned)
     poison = greys[:1].copy()
     poison[0, 0, 0] = 0.5
-    asks = [Ask("encode", greys[:1]), Ask("encode", poison), Ask("encode", greys[1:2])]
+    asks = [ModelRequest("encode", greys[:1]), ModelRequest("encode", poison), ModelRequest("encode", greys[1:2])]
     found = [part.found for part in desk.run(lambda batcher: asyncio.gather(*map(batcher.submit, asks)))]
     assert isinstance(found[1], MemoryError)
     assert [set(part) for part in (found[0], found[2])] == [{"z_mean", "z_log_var"}] * 2
@@ -133,7 +133,7 @@ def test_a_request_that_breaks_the_model_spoils_no_other(make_desk, monkeypatch,
 
 def test_what_the_model_refuses_is_handed_back_with_its_name(make_desk, greys):
     desk = make_desk(batch=2)
-    answered = desk.run(lambda batcher: batcher.submit(Ask("encode", greys[:2] + 1)))
+    answered = desk.run(lambda batcher: batcher.submit(ModelRequest("encode", greys[:2] + 1)))
     assert isinstance(answered.found, UnanswerableError)
     assert answered.identity == identity(1)
 
@@ -144,9 +144,9 @@ def test_without_a_model_it_says_so_and_goes_on(make_desk, greys):
 
     async def scenario(batcher):
         with pytest.raises(NoModelError):
-            await batcher.submit(Ask("encode", greys[:1]))
+            await batcher.submit(ModelRequest("encode", greys[:1]))
         desk.version = 1
-        return await batcher.submit(Ask("encode", greys[:1]))
+        return await batcher.submit(ModelRequest("encode", greys[:1]))
 
     assert desk.run(scenario).identity.version == "1"
 
@@ -156,15 +156,15 @@ def test_who_gave_up_is_not_computed(make_desk, greys):
     desk.may_end.clear()
 
     async def scenario(batcher):
-        first = asyncio.create_task(batcher.submit(Ask("encode", greys[:2])))
+        first = asyncio.create_task(batcher.submit(ModelRequest("encode", greys[:2])))
         await asyncio.to_thread(desk.began.wait, 10)
-        tired = asyncio.create_task(batcher.submit(Ask("score", greys[:2])))
+        tired = asyncio.create_task(batcher.submit(ModelRequest("score", greys[:2])))
         await asyncio.sleep(0)
         tired.cancel()
         await asyncio.sleep(0)
         first.cancel()
         desk.may_end.set()
-        return await batcher.submit(Ask("decode", np.zeros((2, 2), "float32")))
+        return await batcher.submit(ModelRequest("decode", np.zeros((2, 2), "float32")))
 
     assert "images" in desk.run(scenario).found
     assert desk.batches == [[2], [2]]
@@ -176,7 +176,7 @@ def test_a_batch_that_does_not_end_is_noticed(make_desk, greys):
 
     async def scenario(batcher):
         assert not batcher.stalls(0)
-        asked = asyncio.create_task(batcher.submit(Ask("encode", greys[:1])))
+        asked = asyncio.create_task(batcher.submit(ModelRequest("encode", greys[:1])))
         await asyncio.to_thread(desk.began.wait, 10)
         stalled = batcher.stalls(0), batcher.stalls(60)
         desk.may_end.set()

@@ -8,7 +8,7 @@ from serving.conftest import CHAMPION, NEVER, Host, Shelf
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.models.vae import VAE
-from vaeline.pyfunc.answers import Ask, answer
+from vaeline.pyfunc.answers import ModelRequest, answer
 from vaeline.pyfunc.golden import make_golden
 from vaeline.serving import follower as module
 from vaeline.serving.follower import Follower
@@ -64,7 +64,7 @@ def test_a_version_that_fails_keeps_the_one_before_and_is_named(following, shelf
     assert "\n" not in following.situation.trouble.sentence
     assert number(following, "vaeline_model_failed_loads_total") == 1, "it is not tried again at once"
     assert number(following, "vaeline_model_up_to_date") == 0
-    assert [record.getMessage().endswith("; models:/vae-digits/1 goes on") for record in caplog.records] == [True]
+    assert [record.getMessage().endswith("; models:/vae-digits/1 still answers") for record in caplog.records] == [True]
 
 
 def test_a_version_that_failed_is_tried_again_after_ever_longer_pauses(shelf, other, monkeypatch):
@@ -152,7 +152,7 @@ def test_answers_change_with_the_alias_and_a_failure_is_told_over_http(shelf, ot
             host.follower.look()
             response = host.ask("POST", "/encode", json=body)
             assert response.headers["vaeline-model"] == f"models:/vae-digits/{answering}"
-            expected = answer(shelf.models[answering], Ask("encode", greys[:2]))["z_mean"]
+            expected = answer(shelf.models[answering], ModelRequest("encode", greys[:2]))["z_mean"]
             np.testing.assert_allclose(response.json()["z_mean"], expected, atol=1e-5)
             ready = host.ask("GET", "/readyz")
             assert ready.status_code == 200

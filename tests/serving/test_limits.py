@@ -46,7 +46,7 @@ def test_who_is_refused_is_told_when_to_come_back():
     limit = RateLimit(0.1, 1, clock)
     limit.take("a")
     clock.now = 4.0
-    with pytest.raises(RefusalError, match=r"0\.1 a second are answered, after the first 1$") as error:
+    with pytest.raises(RefusalError, match=r"0\.1 a second are allowed, after a burst of 1$") as error:
         limit.take("a")
     assert (error.value.status, error.value.retry_after) == (429, 6)
     clock.now = 10.0
@@ -171,7 +171,7 @@ def test_a_full_queue_refuses_and_serves_those_in_it(shelf, slow):
 
         refused, served = host.run(scenario)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert refused.json()["error"] == "3 requests are waiting already; come back later"
+        assert refused.json()["error"] == "3 requests are waiting already; try again later"
         assert [response.status_code for response in served] == [200] * 3
         assert host.service.in_work == 0
 

@@ -1,1 +1,1 @@
-"""The registered form of a model: an MLflow pyfunc, its answers, its golden outputs, and a clean process to try it."""
+"""The registered form of a model: an MLflow pyfunc, its answers, its golden outputs, and a clean process to test it."""

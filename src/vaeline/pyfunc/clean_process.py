@@ -1,4 +1,4 @@
-"""A packaged model in a process of its own: it runs the code of its package, and nothing is unpickled."""
+"""Run a packaged model in a new process, with the code of its package and without pickle."""
 
 import json
 import os
@@ -17,19 +17,22 @@ import json, sys
 import mlflow, numpy as np
 folder, questions, answers = sys.argv[1:]
 model = mlflow.pyfunc.load_model(folder)
-asked = json.load(open(questions))
+questions = json.load(open(questions))
 json.dump({mode: model.predict(np.asarray(question["inputs"], "float32"), question["params"])
-           for mode, question in asked.items()}, open(answers, "w"))
+           for mode, question in questions.items()}, open(answers, "w"))
 """
 SQLITE = "sqlite:///"
-PATIENCE = 300  # seconds
+TIMEOUT = 300  # seconds
 
 
 def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What the packaged model in `folder` answers, by mode, in a clean process that must not unpickle anything.
+    """The answers of the packaged model in `folder` by mode, from a new process that cannot use pickle.
+
+    questions: `inputs` and `params` of a request by mode, as in golden outputs.
+    name: the name of the model in error messages.
 
     Raises:
-        VaelineError: it does not load, or gives no answer; `name` is what the message calls it.
+        VaelineError: the model does not load, or does not answer in time.
     """
     with tempfile.TemporaryDirectory() as scratch:
         asked, answers = Path(scratch) / "questions.json", Path(scratch) / "answers.json"
@@ -42,10 +45,10 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
             )
         except subprocess.TimeoutExpired:
-            raise VaelineError(f"{name} gave no answer in a clean process within {PATIENCE} seconds") from None
+            raise VaelineError(f"{name} gave no answer in a clean process within {TIMEOUT} seconds") from None
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
             raise VaelineError(f"{name} does not load and answer in a clean process: {last[0][:300]}")
@@ -53,7 +56,7 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without its code, with the same store, and with pickle forbidden."""
+    """The environment of this process, without its code, with the same store, and with pickle forbidden."""
     uri = tracking_uri()
     if uri.startswith(SQLITE):
         uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"

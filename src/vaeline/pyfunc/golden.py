@@ -1,6 +1,7 @@
-"""Golden outputs: what a model answered in every mode when it was registered, to be asked again wherever it is served.
+"""Golden outputs: the answers of a model in every mode when it was registered.
 
-Keras is imported late: what only packages or reads golden outputs needs none of it.
+Wherever the model is served, it must give the same answers. Keras is imported inside functions, because reading and
+packaging golden outputs do not need it.
 """
 
 import json
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
@@ -20,43 +22,46 @@ if TYPE_CHECKING:
 GOLDEN = "golden.json"
 IMAGES = 4
 TOLERANCE = 1e-3
-"""Absolute and relative. Machines differ by some 1e-5; another training of the same model by more than 1e-1."""
+"""Absolute and relative. Machines differ by about 1e-5, another training of the same model by more than 1e-1."""
 
 
-def make_golden(model: "GenerativeModel", images: np.ndarray) -> dict[str, Any]:
-    """Questions of every mode about the first of `images` (count, height, width, channels) in [0, 1], and the answers.
+def make_golden(model: "GenerativeModel", images: Float[np.ndarray, "count height width channels"]) -> dict[str, Any]:
+    """Questions in every mode about the first four of `images`, with values from 0 to 1, and the model's answers.
 
-    A question is the body of a request to the served model; an answer is what its `predictions` must then be.
+    A question is the body of a request to the served model. The answer is the `predictions` of the response.
     """
-    shown = np.round(images[:IMAGES].astype("float64"), DECIMALS)
-    latents = np.round(np.asarray(model.encode(shown.astype("float32"))[0], "float64"), DECIMALS)
-    asked = {
-        "reconstruct": (shown, {}),
-        "encode": (shown, {}),
-        "decode": (shown[:1], {"latents": latents.ravel().tolist()}),
-        "sample": (shown[:1], {"n": 2, "seed": 1, "temperature": 1.0}),
-        "score": (shown, {"seed": 1}),
+    inputs = np.round(images[:IMAGES].astype("float64"), DECIMALS)
+    latents = np.round(np.asarray(model.encode(inputs.astype("float32"))[0], "float64"), DECIMALS)
+    requests = {
+        "reconstruct": (inputs, {}),
+        "encode": (inputs, {}),
+        "decode": (inputs[:1], {"latents": latents.ravel().tolist()}),
+        "sample": (inputs[:1], {"n": 2, "seed": 1, "temperature": 1.0}),
+        "score": (inputs, {"seed": 1}),
     }
     questions = {
-        mode: {"inputs": inputs.tolist(), "params": {"mode": mode, **params}}
-        for mode, (inputs, params) in asked.items()
+        mode: {"inputs": values.tolist(), "params": {"mode": mode, **params}}
+        for mode, (values, params) in requests.items()
     }
     return {"backend": _backend(), "questions": questions, "answers": _answers(model, questions)}
 
 
 def golden_differences(model: "GenerativeModel", golden: Mapping[str, Any]) -> list[str]:
-    """A sentence for each mode in which `model` does not answer as `golden` says; none means that it reproduces it."""
+    """A sentence for each mode in which the model's answer differs from the golden outputs; empty if none differs."""
     if incomplete := _incomplete(golden):
         return incomplete
     golden = _with_channels(golden)
     found = answer_differences(golden, _answers(model, golden["questions"]))
     if found and golden["backend"] != _backend():
-        found.append(f"the golden outputs were made on {golden['backend']}, this is {_backend()}")
+        found.append(f"the golden outputs were made on {golden['backend']}, and this backend is {_backend()}")
     return found
 
 
 def answer_differences(golden: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
-    """A sentence for each mode whose answer, by mode as lists by name, is not that of `golden`."""
+    """A sentence for each mode in which `answers` differ from the golden outputs; empty if none differs.
+
+    answers: by mode, lists by name.
+    """
     return _incomplete(golden) or [
         sentence for mode in MODES for sentence in _differences(mode, golden["answers"][mode], answers.get(mode))
     ]
@@ -69,35 +74,38 @@ def write_golden(golden: Mapping[str, Any], path: Path) -> None:
 
 
 def read_golden(path: Path) -> dict[str, Any]:
-    """What `write_golden` wrote. Raises VaelineError where the file is none of it."""
+    """Read a file of `write_golden`. Raises VaelineError if it is not one."""
     try:
         golden = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise VaelineError(f"{path}: not golden outputs ({error})") from None
-    if not isinstance(golden, dict) or _incomplete(golden):
-        raise VaelineError(f"{path}: not golden outputs: they lack {'; '.join(_incomplete(golden)) or 'everything'}")
+    if incomplete := _incomplete(golden):
+        raise VaelineError(f"{path}: not golden outputs ({'; '.join(incomplete)})")
     return golden
 
 
 def _with_channels(golden: Mapping[str, Any]) -> dict[str, Any]:
-    """Golden outputs as they are made today; earlier ones have grey images (count, height, width) without channels.
+    """Golden outputs in the present form.
 
-    Earlier ones also ask `decode` about latents (count, 1, latent_dim) as its input.
+    Earlier ones have grey images (count, height, width) without channels, and the input of `decode` is latents
+    (count, 1, latent_dim).
     """
     questions, answers = golden["questions"], golden["answers"]
     if np.ndim(questions["reconstruct"]["inputs"]) == 4:
         return dict(golden)
     latents = np.ravel(questions["decode"]["inputs"]).tolist()
-    asked = {mode: {**question, "inputs": _with_axis(question["inputs"])} for mode, question in questions.items()}
-    asked["decode"] = {
-        "inputs": asked["sample"]["inputs"],
+    new_questions = {
+        mode: {**question, "inputs": _with_axis(question["inputs"])} for mode, question in questions.items()
+    }
+    new_questions["decode"] = {
+        "inputs": new_questions["sample"]["inputs"],
         "params": {**questions["decode"]["params"], "latents": latents},
     }
-    told = {
+    new_answers = {
         mode: {name: _with_axis(values) if name == "images" else values for name, values in answer.items()}
         for mode, answer in answers.items()
     }
-    return {**golden, "questions": asked, "answers": told}
+    return {**golden, "questions": new_questions, "answers": new_answers}
 
 
 def _with_axis(images: Any) -> list:
@@ -116,7 +124,7 @@ def _answers(model: "GenerativeModel", questions: Mapping[str, Any]) -> dict[str
 def _incomplete(golden: Any) -> list[str]:
     parts = {"questions": dict, "answers": dict, "backend": str}
     if not isinstance(golden, Mapping) or not all(isinstance(golden.get(part), kind) for part, kind in parts.items()):
-        return [f"the golden outputs are not {', '.join(parts)}"]
+        return ["golden outputs need questions, answers and a backend"]
     return [
         f"{mode}: no golden output"
         for mode in MODES

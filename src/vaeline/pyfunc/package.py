@@ -1,4 +1,4 @@
-"""Write a model as a folder that MLflow serves: the archive, this package's code, pinned requirements, no pickle."""
+"""Write a model as a folder that MLflow serves: the archive, the code of this package and pinned requirements."""
 
 import importlib.metadata
 import json
@@ -20,7 +20,17 @@ from vaeline.images.spec import ImageSpec, parse_spec, with_image
 from vaeline.pyfunc.golden import GOLDEN, write_golden
 
 PACKAGE = Path(vaeline.__file__).parent
-REQUIRED_TO_SERVE = ("mlflow", "keras", "numpy", "pydantic", "ruamel.yaml", "scikit-learn", "scipy", "tqdm")
+REQUIRED_TO_SERVE = (
+    "mlflow",
+    "jaxtyping",
+    "keras",
+    "numpy",
+    "pydantic",
+    "ruamel.yaml",
+    "scikit-learn",
+    "scipy",
+    "tqdm",
+)
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 PARAMS = ParamSchema(
     [
@@ -35,9 +45,9 @@ PARAMS = ParamSchema(
 
 
 def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> None:
-    """Write a self-contained MLflow model without pickle: the archive, this package's code and pinned requirements.
+    """Write a self-contained MLflow model without pickle: the archive, the code of this package, pinned requirements.
 
-    Beside them lie the golden outputs, if there are any.
+    `golden` are golden outputs for the folder, if there are any.
     """
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -56,19 +66,19 @@ def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = 
 
 
 def signature_of(image: ImageSpec) -> ModelSignature:
-    """What the packaged model takes: images (count, height, width, channels), float32, and parameters."""
+    """The input of the packaged model: images (count, height, width, channels), float32, and parameters."""
     return ModelSignature(inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *image.shape))]), params=PARAMS)
 
 
 def read_image_spec(archive: Path) -> ImageSpec:
-    """The size of the images of a model's archive, without loading the model."""
+    """The size of the images of a model, from its archive. The model is not loaded."""
     with zipfile.ZipFile(archive) as members:
         config = json.loads(members.read("config.json"))["config"]
     return parse_spec(with_image(config).get("image"), str(archive))
 
 
 def pinned_requirements() -> list[str]:
-    """The installed versions of what serving needs, with the backend that Keras runs on."""
+    """The installed versions of the packages that serving needs, with the backend of Keras."""
     installed = {item.name.lower().replace("_", "-"): item.version for item in importlib.metadata.distributions()}
     backend = BACKENDS[os.environ.get("KERAS_BACKEND", "tensorflow")]
     return [f"{name}=={installed[name]}" for name in (*REQUIRED_TO_SERVE, *backend) if name in installed]

@@ -1,1 +1,1 @@
-"""An HTTP service that follows a model of the registry."""
+"""An HTTP service for a model. It follows an alias of the registry."""

@@ -42,71 +42,73 @@ router = APIRouter()
 
 
 def running_service(request: Request) -> Service:
-    """The service that the application was built with."""
+    """The service of the application."""
     return request.app.state.service
 
 
 Running = Annotated[Service, Depends(running_service)]
 Label = Annotated[
-    int, Query(ge=ANY_LABEL, le=MOST_LABEL, description="The class of the images by its number; -1: no label.")
+    int, Query(ge=ANY_LABEL, le=MOST_LABEL, description="The class number of the images; -1: no class is given.")
 ]
-Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="Equal seeds, equal draws.")]
-Form = Annotated[Literal["greys", "png"], Query(description="Images in JSON as numbers, or as PNGs in base64.")]
-PICTURED = {"png": [schema.example_picture()]}
+Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="The random seed. The same seed gives the same answer.")]
+Form = Annotated[Literal["greys", "png"], Query(description="Images in JSON: as numbers, or as PNGs in base64.")]
+PNG_EXAMPLE = {"png": [schema.example_picture()]}
 
 
 @router.post(
     "/reconstruct",
     tags=["model"],
-    summary="Images as the model sees them",
+    summary="Reconstruct images",
     openapi_extra=schema.image_body(),
-    **schema.describe_images(schema.Images, PICTURED),
+    **schema.describe_images(schema.Images, PNG_EXAMPLE),
 )
 async def reconstruct(request: Request, service: Running, label: Label = ANY_LABEL, images: Form = "greys") -> Response:
-    """Through their latents and back."""
+    """Encode images and decode their latents."""
     return await service.answer(request, "reconstruct", read_images, (JSON, PNG), images == "png", label=label)
 
 
 @router.post(
     "/encode",
     tags=["model"],
-    summary="The latents of images",
+    summary="Encode images",
     openapi_extra=schema.image_body(),
     **schema.describe_numbers(schema.Latents, {"z_mean": [[0.41, -1.32]], "z_log_var": [[-4.1, -3.8]]}),
 )
 async def encode(request: Request, service: Running, label: Label = ANY_LABEL) -> Response:
-    """Mean and logarithm of the variance of q(z|x)."""
+    """The mean and the logarithm of the variance of q(z|x) for each image."""
     return await service.answer(request, "encode", read_images, (JSON,), False, label=label)
 
 
 @router.post(
     "/decode",
     tags=["model"],
-    summary="The images of latents",
+    summary="Decode latents",
     openapi_extra=schema.latent_body(),
-    **schema.describe_images(schema.Images, PICTURED),
+    **schema.describe_images(schema.Images, PNG_EXAMPLE),
 )
 async def decode(request: Request, service: Running, images: Form = "greys") -> Response:
-    """The expected image of each."""
+    """The expected image of each vector of latents."""
     return await service.answer(request, "decode", read_latents, (JSON, PNG), images == "png")
 
 
 @router.get(
     "/sample",
     tags=["model"],
-    summary="New images",
-    **schema.describe_images(schema.Images, PICTURED, body=False),
+    summary="Draw new images",
+    **schema.describe_images(schema.Images, PNG_EXAMPLE, body=False),
 )
 async def sample(
     request: Request,
     service: Running,
-    n: Annotated[int, Query(ge=1, description="How many; at most limits.most_images of /version.")] = 1,
+    n: Annotated[int, Query(ge=1, description="Number of images; at most limits.most_images of /version.")] = 1,
     seed: Seed = 1,
-    temperature: Annotated[float, Query(ge=0, le=MOST_TEMPERATURE, description="Scales the prior's noise.")] = 1.0,
+    temperature: Annotated[
+        float, Query(ge=0, le=MOST_TEMPERATURE, description="The factor on the noise of the prior.")
+    ] = 1.0,
     label: Label = ANY_LABEL,
     images: Form = "greys",
 ) -> Response:
-    """Expected images of latents drawn from the prior."""
+    """The expected images of latents that are drawn from the prior."""
     if n > service.settings.most_images:
         raise RefusalError(422, f"n: should be at most {service.settings.most_images}")
     details = {"count": n, "seed": seed, "temperature": temperature, "label": label}
@@ -116,64 +118,64 @@ async def sample(
 @router.post(
     "/score",
     tags=["model"],
-    summary="How unusual images are",
+    summary="Score how unusual images are",
     openapi_extra=schema.image_body(),
     **schema.describe_numbers(
         schema.Scores, {"neg_elbo": [151.2], "reconstruction": [145.1], "kl": [6.1], "mse": [0.021]}
     ),
 )
 async def score(request: Request, service: Running, seed: Seed = 1, label: Label = ANY_LABEL) -> Response:
-    """−ELBO with one draw of z an image, in nats, and its parts."""
+    """−ELBO and its parts for each image, in nats, with one draw of z."""
     return await service.answer(request, "score", read_images, (JSON,), False, seed=seed, label=label)
 
 
-@router.get("/healthz", tags=["operation"], summary="Whether the process lives")
+@router.get("/healthz", tags=["operation"], summary="Whether the process runs")
 async def healthz() -> dict[str, bool]:
-    """True, or no answer at all."""
+    """Always true. If the process does not run, there is no answer."""
     return {"alive": True}
 
 
 @router.get(
     "/readyz",
     tags=["operation"],
-    summary="Whether there is a model that answers",
+    summary="Whether a model answers",
     response_model=schema.State,
-    responses={503: {"description": "There is none, or it has stalled.", "model": schema.State}},
+    responses={503: {"description": "No model is loaded, or its computation has stalled.", "model": schema.State}},
 )
 async def readyz(service: Running) -> Response:
-    """Ready with an old model is ready: `trouble` says why the new one does not answer."""
+    """The service is also ready with an old model. `trouble` then says why the new one does not answer."""
     state = service.state(service.follower.situation)
     return JSONResponse(state, 200 if state["ready"] else 503)
 
 
-@router.get("/version", tags=["operation"], summary="Which model answers, and what it is")
+@router.get("/version", tags=["operation"], summary="Which model answers")
 async def version(service: Running) -> Response:
-    """With what was checked of it, what its latents do, and the limits of a request."""
+    """The model, the checks that it passed, the effect of its latents, and the limits of a request."""
     situation = service.follower.situation
     headers = name_headers(situation.served.identity) if situation.served else None
     return JSONResponse(service.about(situation), headers=headers)
 
 
-@router.get("/metrics", tags=["operation"], summary="For Prometheus", response_class=PlainTextResponse)
+@router.get("/metrics", tags=["operation"], summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def metrics(service: Running) -> Response:
-    """Requests, times, batches, the model, swaps and failed loads."""
+    """Requests, times, batches, the model, changes of the model and failed loads."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/", include_in_schema=False)
 async def index() -> Response:
-    """The page that draws."""
+    """The page for trying the model."""
     return FileResponse(PAGE / "index.html")
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
-    """The page that shows /openapi.json; FastAPI's own would need the internet."""
+    """The page that shows /openapi.json. FastAPI's own page would need the internet."""
     return FileResponse(PAGE / "docs.html")
 
 
 def build_app(settings: Settings, follower: Follower, metrics: Metrics) -> FastAPI:
-    """The application; while it lives, the follower looks and the batcher works."""
+    """The application. While it runs, the follower checks for a new model and the batcher computes answers."""
     service = Service(settings, follower, metrics)
 
     @asynccontextmanager
@@ -207,7 +209,7 @@ def build_app(settings: Settings, follower: Follower, metrics: Metrics) -> FastA
 
 
 class Observer:
-    """Counts and times every request, adds the headers that browsers heed, and answers what nobody else caught."""
+    """Counts and times every request, adds security headers, and answers 500 after an unexpected error."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -231,7 +233,7 @@ class Observer:
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"][:100])
             if not status:
-                await _failure(500, "this request failed; the server's log says how")(scope, receive, watched)
+                await _failure(500, "this request failed; the server's log says why")(scope, receive, watched)
         finally:
             endpoint = scope["path"] if scope["path"] in COUNTED else "other"
             self._metrics.requests.labels(endpoint, status).inc()
@@ -252,7 +254,7 @@ async def _refuse_parameters(request: Request, error: RequestValidationError) ->
 
 
 async def _refuse_path(request: Request, error: HTTPException) -> Response:
-    sentences = {404: "there is no such path; /docs lists them", 405: "this path is asked for otherwise; see /docs"}
+    sentences = {404: "there is no such path; /docs lists all paths", 405: "this path takes another method; see /docs"}
     return _failure(error.status_code, sentences.get(error.status_code, str(error.detail)), headers=error.headers)
 
 

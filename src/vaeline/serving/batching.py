@@ -1,4 +1,4 @@
-"""Requests that arrive together are computed together, in the one thread that runs the model."""
+"""Batches: requests that arrive together are computed together, in the one thread that runs the model."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vaeline.pyfunc.answers import Answer, Ask, answer_all
+from vaeline.pyfunc.answers import Answer, ModelRequest, answer_all
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
@@ -16,12 +16,12 @@ log = logging.getLogger("vaeline.serve")
 
 
 class NoModelError(Exception):
-    """There is no model yet."""
+    """No model is loaded yet."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer, or why there is none, and the one model that it is from."""
+    """An answer, or the error instead of it, and the identity of the model."""
 
     identity: Identity
     found: Answer | Exception
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    ask: Ask
+    request: ModelRequest
     future: asyncio.Future
     arrived: float
 
@@ -37,8 +37,9 @@ class _Job:
 class Batcher:
     """Collects requests with one batch key until they are `batch` images, or the first has waited `wait` seconds.
 
-    Where no more of the requests in work can join, there is no wait. A request is never divided, and all of a batch is
-    answered by the model that is current when its computing begins.
+    in_work: gives the number of requests in progress. If all of them wait here already, the batch starts at once.
+
+    A request is never divided. One model answers a whole batch: the model that is current when its computation begins.
     """
 
     def __init__(
@@ -59,9 +60,12 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, "model")
         self._busy_since: float | None = None
 
-    async def submit(self, ask: Ask) -> Answered:
-        """The answer to `ask`. Raises NoModelError. A cancelled one that has not begun is dropped."""
-        job = _Job(ask, asyncio.get_running_loop().create_future(), time.monotonic())
+    async def submit(self, request: ModelRequest) -> Answered:
+        """The answer to a request. A request that is cancelled before its computation is dropped. Raises NoModelError.
+
+        The answer is from one model, which it names.
+        """
+        job = _Job(request, asyncio.get_running_loop().create_future(), time.monotonic())
         self._jobs.append(job)
         self._arrival.set()
         try:
@@ -71,13 +75,13 @@ class Batcher:
                 self._jobs.remove(job)
 
     async def work(self) -> None:
-        """Answer what is submitted, for ever."""
+        """Answer submitted requests until the task is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             jobs = await self._next()
             self._busy_since = time.monotonic()
             try:
-                answers = await loop.run_in_executor(self._thread, self._compute, [job.ask for job in jobs])
+                answers = await loop.run_in_executor(self._thread, self._compute, [job.request for job in jobs])
             except Exception as error:
                 answers = [error] * len(jobs)
             self._busy_since = None
@@ -90,15 +94,15 @@ class Batcher:
                     job.future.set_result(answered)
 
     def stalls(self, seconds: float) -> bool:
-        """Whether one batch has been computed for longer than that."""
+        """Whether the present batch has been computed for more than `seconds`."""
         return self._busy_since is not None and time.monotonic() - self._busy_since > seconds
 
     def close(self) -> None:
-        """Give the thread back, once it has ended what it is at."""
+        """End the thread after its present batch."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _next(self) -> list[_Job]:
-        """The oldest request, with all requests of its batch key that have come since, or come while it waits."""
+        """The next batch: the oldest request, and requests with its batch key that came later."""
         while True:
             self._arrival.clear()
             if not self._jobs:
@@ -106,7 +110,7 @@ class Batcher:
                 continue
             batch = self._jobs_like_oldest()
             left = self._jobs[0].arrived + self._wait - time.monotonic()
-            full = sum(job.ask.size for job in batch) >= self._batch
+            full = sum(job.request.size for job in batch) >= self._batch
             if full or left <= 0 or self._in_work() <= len(self._jobs):
                 self._jobs = [job for job in self._jobs if job not in batch]
                 return batch
@@ -117,27 +121,29 @@ class Batcher:
 
     def _jobs_like_oldest(self) -> list[_Job]:
         first = self._jobs[0]
-        taken, images = [first], first.ask.size
+        taken, images = [first], first.request.size
         for job in self._jobs[1:]:
-            if job.ask.batch_key == first.ask.batch_key and images + job.ask.size <= self._batch:
+            if job.request.batch_key == first.request.batch_key and images + job.request.size <= self._batch:
                 taken.append(job)
-                images += job.ask.size
+                images += job.request.size
         return taken
 
-    def _compute(self, asks: list[Ask]) -> list[Answered]:
+    def _compute(self, requests: list[ModelRequest]) -> list[Answered]:
         served = self._current()
         if served is None:
             raise NoModelError
-        mode = asks[0].mode
-        self._metrics.batch_images.labels(mode).observe(sum(ask.size for ask in asks))
-        self._metrics.batch_requests.labels(mode).observe(len(asks))
-        return [Answered(served.identity, found) for found in _answers(served, asks)]
+        mode = requests[0].mode
+        self._metrics.batch_images.labels(mode).observe(sum(request.size for request in requests))
+        self._metrics.batch_requests.labels(mode).observe(len(requests))
+        return [Answered(served.identity, found) for found in _answers(served, requests)]
 
 
-def _answers(served: Served, asks: list[Ask]) -> Sequence[Answer | Exception]:
-    """What the model answers; where it fails at them together, each alone, so that one cannot spoil the others'."""
+def _answers(served: Served, requests: list[ModelRequest]) -> Sequence[Answer | Exception]:
+    """The model's answers to a batch. If the batch fails, each request is computed alone, so that only one fails."""
     try:
-        return answer_all(served.model, asks)
+        return answer_all(served.model, requests)
     except Exception as error:
-        log.exception("%s failed at %s requests of %s", served.identity.uri, len(asks), asks[0].mode)
-        return [error] if len(asks) == 1 else [found for ask in asks for found in _answers(served, [ask])]
+        log.exception("%s failed on %s requests of mode %s", served.identity.uri, len(requests), requests[0].mode)
+        if len(requests) == 1:
+            return [error]
+        return [found for request in requests for found in _answers(served, [request])]

@@ -1,4 +1,4 @@
-"""Keeping up with what a reference means: the next model is loaded and checked beside the one that answers."""
+"""Follow a reference: when it names another model, load and check that model while the present one answers."""
 
 import gc
 import logging
@@ -19,7 +19,10 @@ log = logging.getLogger("vaeline.serve")
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why the model that answers is not the one that is meant: a sentence, and the model that was refused, if any."""
+    """The reason why the answering model is not the one that the reference names, as a sentence.
+
+    refused: the model that could not be loaded or failed a check, if this is the reason.
+    """
 
     sentence: str
     refused: Identity | None = None
@@ -29,17 +32,17 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Situation:
-    """The model that answers, if there is one yet, and why it is not the one that is meant, if it is not."""
+    """The model that answers, if one is loaded, and the trouble, if it is not the model that the reference names."""
 
     served: Served | None = None
     trouble: Trouble | None = None
 
 
 class Follower:
-    """Looks at a reference every `interval` seconds, in a thread of its own, and keeps the model it means.
+    """Looks up a reference every `interval` seconds, in its own thread, and keeps the model that it names.
 
-    `situation` changes by one assignment, after all checks: who reads it once has one model for as long as it holds it.
-    A model that fails is tried again after pauses that double; meanwhile the one before goes on.
+    `situation` is replaced by one assignment, after all checks. A caller that reads it once therefore has one model.
+    A model that fails is tried again after pauses that double. Until then, the model before it answers.
     """
 
     def __init__(
@@ -54,34 +57,34 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
     def start(self) -> None:
-        """Look now, and then at intervals."""
+        """Look up the reference now, and then at intervals."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; what is being loaded is given up."""
+        """Stop the lookups. A model that is being loaded is dropped."""
         self._stopped.set()
         self._thread.join(STOPPING)
 
     def look(self) -> None:
-        """One look: load and swap where the reference means another model than before. Raises nothing."""
+        """Look up the reference once. If it names another model, load it and let it answer. Raises nothing."""
         try:
-            seen = self._look_up(self.reference)
+            resolved = self._look_up(self.reference)
         except Exception as error:
             self._note(Trouble(_sentence(error)))
             return
         served = self.situation.served
-        if served and seen.identity == served.identity:
+        if served and resolved.identity == served.identity:
             self._settle(served)
-        elif not self._is_paused(seen.identity):
-            self._replace(seen)
+        elif not self._is_paused(resolved.identity):
+            self._replace(resolved)
 
-    def _replace(self, seen: ResolvedModel) -> None:
+    def _replace(self, resolved: ResolvedModel) -> None:
         began = time.monotonic()
         try:
-            served = admit(seen)
+            served = admit(resolved)
         except Exception as error:
             self._metrics.failed_loads.inc()
-            self._note(self._refuse(seen.identity, error))
+            self._note(self._refuse(resolved.identity, error))
             return
         swapped = self.situation.served is not None
         self._settle(served)
@@ -105,7 +108,7 @@ class Follower:
     def _note(self, trouble: Trouble) -> None:
         served, known = self.situation.served, self.situation.trouble
         if known is None or known.sentence != trouble.sentence:
-            kept = f"{served.identity.uri} goes on" if served else "there is no model yet"
+            kept = f"{served.identity.uri} still answers" if served else "there is no model yet"
             log.warning("%s; %s", trouble.sentence, kept)
         self.situation = Situation(served, trouble)
         self._metrics.following.set(0)

@@ -1,4 +1,4 @@
-"""How much one client may ask for."""
+"""The limits of a client: the rate of its requests, and the size of a request's body."""
 
 import asyncio
 import ipaddress
@@ -15,9 +15,9 @@ IPV6_NETWORK = 64
 
 
 class RateLimit:
-    """A token bucket for each client: `burst` tokens at most, `rate` more a second; a request takes one.
+    """A token bucket for each client. It holds at most `burst` tokens and gains `rate` tokens a second.
 
-    The clients that were seen last are remembered, MOST_CLIENTS of them.
+    A request takes one token. The buckets of the MOST_CLIENTS latest clients are kept. A rate of 0 is no limit.
     """
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,7 +27,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, client: str) -> None:
-        """Take a token. Raises RefusalError (429), which says when there is one again."""
+        """Take a token. Raises RefusalError (429), which says when the next token is there."""
         if not self._rate:
             return
         now = self._clock()
@@ -38,12 +38,15 @@ class RateLimit:
         if len(self._buckets) > MOST_CLIENTS:
             self._buckets.popitem(last=False)
         if not allowed:
-            sentence = f"too many requests: {self._rate:g} a second are answered, after the first {self._burst}"
+            sentence = f"too many requests: {self._rate:g} a second are allowed, after a burst of {self._burst}"
             raise RefusalError(429, sentence, retry_after=math.ceil((1 - tokens) / self._rate))
 
 
 def client_name(host: str | None) -> str:
-    """What a client is counted as: its IPv4 address, or the network of its IPv6 address, of which it has many."""
+    """The name under which a client is counted: its IPv4 address, or the /64 network of its IPv6 address.
+
+    A client usually has all addresses of such a network.
+    """
     try:
         address = ipaddress.ip_address(host or "")
     except ValueError:
@@ -54,12 +57,12 @@ def client_name(host: str | None) -> str:
 
 
 async def read_body(chunks: AsyncIterator[bytes], declared: str | None, most: int, timeout: float) -> bytes:
-    """A request's body of at most `most` bytes, `declared` by its Content-Length header.
+    """Read a request's body of at most `most` bytes. `declared` is its Content-Length header.
 
-    Of a larger one some more is read and dropped, so that a client that still sends can see the answer.
+    A larger body is read a little further and dropped: a client reads the answer only after it has sent its body.
 
     Raises:
-        RefusalError: it is larger (413), or took longer than `timeout` seconds (408).
+        RefusalError: the body is larger (413), or took more than `timeout` seconds (408).
     """
     body, seen = bytearray(), 0
     declared_size = int(declared) if declared and declared.isdecimal() and len(declared) < 20 else 0

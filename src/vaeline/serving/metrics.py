@@ -16,7 +16,7 @@ class Metrics:
         self.requests = Counter("vaeline_requests", "Requests answered.", ["endpoint", "status"], registry=registry)
         self.seconds = Histogram(
             "vaeline_request_seconds",
-            "From a request's head to its answer's end.",
+            "Seconds from the head of a request to the end of its answer.",
             ["endpoint"],
             buckets=SECONDS,
             registry=registry,
@@ -27,27 +27,29 @@ class Metrics:
         self.batch_requests = Histogram(
             "vaeline_batch_requests", "Requests computed together.", ["mode"], buckets=IMAGES, registry=registry
         )
-        self.in_work = Gauge("vaeline_requests_in_work", "Requests that wait or are computed.", registry=registry)
+        self.in_work = Gauge(
+            "vaeline_requests_in_work", "Requests in progress, waiting or computed.", registry=registry
+        )
         self.model = Gauge(
             "vaeline_model_info", "The model that answers.", ["uri", "name", "version", "digest"], registry=registry
         )
-        self.loaded = Gauge("vaeline_model_loaded_timestamp_seconds", "Since when it answers.", registry=registry)
-        self.swaps = Counter("vaeline_model_swaps", "Models that took the place of another.", registry=registry)
+        self.loaded = Gauge("vaeline_model_loaded_timestamp_seconds", "When it began to answer.", registry=registry)
+        self.swaps = Counter("vaeline_model_swaps", "Models that replaced another one.", registry=registry)
         self.failed_loads = Counter(
-            "vaeline_model_failed_loads", "Models that failed to load or a check.", registry=registry
+            "vaeline_model_failed_loads", "Models that could not be loaded or failed a check.", registry=registry
         )
         self.following = Gauge(
             "vaeline_model_up_to_date",
-            "1 while the model that answers is the one that the reference means.",
+            "1 while the answering model is the one that the reference names.",
             registry=registry,
         )
 
     def serve(self, identity: Identity) -> None:
-        """Name the model that answers from now on."""
+        """Set the model that answers from now on."""
         self.model.clear()
         self.model.labels(identity.uri, identity.name or "", identity.version or "", identity.digest).set(1)
         self.loaded.set_to_current_time()
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

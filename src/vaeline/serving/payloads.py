@@ -1,4 +1,4 @@
-"""Bodies of requests and answers: arrays in JSON, PNG pictures alone or as base64 in JSON."""
+"""Read the bodies of requests and write those of answers: arrays in JSON, a PNG, or PNGs as base64 in JSON."""
 
 import base64
 import binascii
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pydantic_core
+from jaxtyping import Float32, UInt8
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
@@ -17,6 +18,7 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.pictures import read_picture
 from vaeline.images.png import encode_png
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import Images
 from vaeline.pyfunc.answers import Answer, as_lists
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.resolved import Identity
@@ -26,13 +28,14 @@ JSON, PNG = "application/json", "image/png"
 SHOWN = 80
 
 
-def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> np.ndarray:
-    """The images (n, height, width, channels) of a body of JSON or of one PNG.
+def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> Float32[np.ndarray, "count ..."]:
+    """The images (count, height, width, channels) of a body of JSON or of one PNG.
 
-    Pictures of other sizes are fitted into the size `image`. Arrays of grey images may leave out the channel.
+    Pictures of another size are fitted into the size `image`. Arrays of grey images may leave out the channel axis.
+    Arrays of a wrong shape are returned as they are, and the model refuses them.
 
     Raises:
-        RefusalError: it is none, it holds too many, or values that are no numbers.
+        RefusalError: the body cannot be read, has too many images, or has values that are not numbers.
     """
     if kind == PNG:
         return _read_pictures([body], image, settings)
@@ -49,8 +52,14 @@ def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) ->
     return _read_pictures([_from_base64(text, row) for row, text in enumerate(texts)], image, settings)
 
 
-def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> np.ndarray:
-    """The latents (n, latent_dim) of a body of JSON, whatever the size of `image`. Raises RefusalError likewise."""
+def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> Float32[np.ndarray, "count ..."]:
+    """The latents (count, latent_dim) of a body of JSON. `image` is not used.
+
+    Arrays of a wrong shape are returned as they are, and the model refuses them.
+
+    Raises:
+        RefusalError: the body cannot be read, has too many latents, or has values that are not numbers.
+    """
     content = _read_object(body, kind, (JSON,), ("latents",))
     numbers = _read_numbers(content["latents"], "latents")
     latents = numbers[None] if numbers.ndim == 1 else numbers
@@ -59,17 +68,17 @@ def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -
 
 
 def write_json(identity: Identity, found: Answer, pictures: bool) -> bytes:
-    """An answer with the model's name; `pictures` writes images as PNGs in base64 under the name `png`."""
+    """An answer as JSON, with the identity of the model. With `pictures`, `png` has the images as PNGs in base64."""
     if pictures and "images" in found:
         drawn = [base64.b64encode(_encode_png(image, identity)).decode() for image in to_uint8(found["images"])]
         return pydantic_core.to_json({"model": describe(identity), "png": drawn})
     return pydantic_core.to_json({"model": describe(identity), **as_lists(_without_grey_axis(found))})
 
 
-def write_sheet(identity: Identity, images: np.ndarray) -> bytes:
-    """Images (n, height, width, channels) in [0, 1] as one PNG, ceil(√n) a row, black where there are none left.
+def write_sheet(identity: Identity, images: Images) -> bytes:
+    """Images in [0, 1] as one PNG with ceil(√count) images a row. Places without an image are black.
 
-    The picture's text chunks name the model.
+    The text chunks of the PNG name the model.
     """
     count, *shape = images.shape
     columns = math.ceil(math.sqrt(count))
@@ -80,7 +89,7 @@ def write_sheet(identity: Identity, images: np.ndarray) -> bytes:
 
 
 def describe(identity: Identity) -> dict[str, str | None]:
-    """How answers name a model."""
+    """The identity of a model, as answers show it."""
     return {
         "uri": identity.uri,
         "name": identity.name,
@@ -90,33 +99,33 @@ def describe(identity: Identity) -> dict[str, str | None]:
 
 
 def choose_kind(accept: str, offered: Sequence[str]) -> str:
-    """The one of the `offered` media types that an Accept header asks for; the first where it leaves the choice.
+    """The media type among `offered` that an Accept header prefers; the first one if it prefers none.
 
     Raises:
-        RefusalError: it takes none of them (406).
+        RefusalError: the header accepts none of them (406).
     """
     accepted = parse_accept_header(accept.strip() or "*/*", MIMEAccept)
     best = max(offered, key=accepted.quality)
     if not accepted.quality(best):
-        raise RefusalError(406, f"this answers {' or '.join(offered)}, which the Accept header does not take")
+        raise RefusalError(406, f"this path answers {' or '.join(offered)}, and the Accept header does not accept it")
     return best
 
 
 def _read_object(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """A JSON object with just one of `names`."""
+    """A JSON object with exactly one of `names`."""
     if kind != JSON:
         raise RefusalError(415, f"send {' or '.join(kinds)}, and name it in the Content-Type header")
     try:
         content = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise RefusalError(400, f"the body is no JSON: {_short(str(error))}") from None
+        raise RefusalError(400, f"the body is not JSON: {_short(str(error))}") from None
     if not isinstance(content, dict) or len(content) != 1 or not content.keys() <= set(names):
         raise RefusalError(422, f"the body must be a JSON object with {' or '.join(names)}, and nothing else")
     return content
 
 
-def _as_stack(numbers: np.ndarray, image: ImageSpec) -> np.ndarray:
-    """One image or several as (n, height, width, channels); what has another shape is left for the model to refuse."""
+def _as_stack(numbers: Float32[np.ndarray, "..."], image: ImageSpec) -> Float32[np.ndarray, "count ..."]:
+    """One image or several as (count, height, width, channels). An array of another shape is not changed."""
     plane = image.shape[:2]
     if image.channels == 1 and (numbers.shape == plane or numbers.shape[1:] == plane):
         numbers = numbers[..., None]
@@ -124,28 +133,28 @@ def _as_stack(numbers: np.ndarray, image: ImageSpec) -> np.ndarray:
 
 
 def _without_grey_axis(found: Answer) -> Answer:
-    """An answer whose grey images are (n, height, width), as JSON shows them."""
+    """An answer for JSON: grey images are (count, height, width)."""
     return {
         name: values[..., 0] if name == "images" and values.shape[-1] == 1 else values for name, values in found.items()
     }
 
 
-def _read_numbers(values: Any, name: str) -> np.ndarray:
-    """Numbers as a float32 array."""
+def _read_numbers(values: Any, name: str) -> Float32[np.ndarray, "count ..."]:
+    """A list of numbers, which may be nested, as an array."""
     if not isinstance(values, list):
         raise RefusalError(422, f"{name} must be a list of numbers")
     try:
-        array = np.asarray(values, dtype=object)  # of strings, any other dtype makes room for the longest in each place
+        array = np.asarray(values, dtype=object)  # else one long string takes memory for its length in each place
         if not set(map(type, array.ravel().tolist())) <= {int, float}:
             raise TypeError
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, which no model takes
+        with np.errstate(over="ignore"):  # a number that is too large becomes infinite, which the model refuses
             return array.astype("float32")
     except (ValueError, TypeError, OverflowError):
         raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths") from None
 
 
-def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings) -> np.ndarray:
-    """Each PNG as an image; they have an equal part each of `most_pixels`."""
+def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings) -> Images:
+    """The images of PNGs. Each picture may have an equal share of `most_pixels`."""
     if not bodies:
         raise RefusalError(422, "png must hold at least one picture")
     images, most = [], settings.most_pixels // len(bodies)
@@ -162,20 +171,20 @@ def _from_base64(text: str, row: int) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise RefusalError(400, f"png[{row}] is no base64") from None
+        raise RefusalError(400, f"png[{row}] is not base64") from None
 
 
 def _check_count(count: int, most: int) -> None:
     if count > most:
-        raise RefusalError(413, f"{count} images in one request; at most {most} are answered")
+        raise RefusalError(413, f"{count} images in one request; at most {most} are allowed")
 
 
-def _encode_png(image: np.ndarray, identity: Identity) -> bytes:
+def _encode_png(image: UInt8[np.ndarray, "height width channels"], identity: Identity) -> bytes:
     texts = {f"vaeline.{name}": text for name, text in describe(identity).items() if text is not None}
     return encode_png(image, texts)
 
 
 def _short(text: str) -> str:
-    """One line of an error, without what it may repeat of the body."""
+    """An error message as one short line. It may quote the body, so the rest is cut off."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

@@ -1,10 +1,10 @@
-"""Why a request gets no answer."""
+"""The refusal of a request."""
 
 from vaeline.serving.resolved import Identity
 
 
 class RefusalError(Exception):
-    """A status of HTTP, one sentence, and the model that said so, if it was a model."""
+    """The reason why a request gets no answer: one sentence, the HTTP status, and the model if a model refused."""
 
     def __init__(
         self, status: int, sentence: str, identity: Identity | None = None, retry_after: int | None = None

@@ -1,4 +1,4 @@
-"""Which model a reference means at this moment, before anything of it is loaded."""
+"""Find the model that a reference names at this moment. Nothing is loaded yet."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from vaeline.registry.versions import uri_of
 
 @dataclass(frozen=True)
 class Identity:
-    """What answers name: where the model is kept, the SHA-256 of its archive and, if registered, name and version."""
+    """The identity of a model in answers: its URI, the SHA-256 of its archive and, if registered, name and version."""
 
     uri: str
     digest: str
@@ -27,9 +27,11 @@ class Identity:
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model that can be loaded: `load` raises VaelineError where it is not the one with this digest.
+    """A model that can be loaded.
 
-    `read_golden` gives the golden outputs, None where it was stored without; `tags` are those of the version.
+    load: loads the model. Raises VaelineError if its archive has another digest.
+    read_golden: reads the golden outputs; None if the model was stored without them.
+    tags: the tags of the registered version.
     """
 
     identity: Identity
@@ -39,7 +41,7 @@ class ResolvedModel:
 
 
 def resolve(reference: str) -> ResolvedModel:
-    """The model that `reference` means now. Raises VaelineError where there is none or the store does not answer."""
+    """The model that `reference` names now. Raises VaelineError if there is none or the store does not answer."""
     if names_archive(reference):
         return _resolve_archive(Path(reference))
     stored = find_stored(reference)

@@ -1,4 +1,4 @@
-"""A model that has passed its checks and may answer."""
+"""Load a model and check it before it may answer."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +9,7 @@ import numpy as np
 
 from vaeline.errors import VaelineError
 from vaeline.models.generative import GenerativeModel
-from vaeline.pyfunc.answers import Ask, UnanswerableError, answer
+from vaeline.pyfunc.answers import ModelRequest, UnanswerableError, answer
 from vaeline.pyfunc.golden import golden_differences
 from vaeline.serving.resolved import Identity, ResolvedModel
 from vaeline.serving.survey import Axis, survey_latents
@@ -19,10 +19,12 @@ FIGURE_TAGS = "test."
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded model, what it is called, what was checked of it, and what is known of it.
+    """A loaded model with its identity.
 
-    figures: what its registered version says of the test set, nats per image. axes: what its latents do, the busiest
-    first.
+    checks: the checks that it passed.
+    since: the time from which it answers (UTC).
+    figures: its test metrics from the tags of its version, in nats per image.
+    axes: its latents, the one with the largest effect first.
     """
 
     identity: Identity
@@ -34,10 +36,10 @@ class Served:
 
 
 def admit(resolved: ResolvedModel) -> Served:
-    """Load the model and check it: its digest, its golden outputs if it has any, and an answer in every mode.
+    """Load a model and check its digest, its golden outputs (if it has any) and an answer in every mode.
 
     Raises:
-        VaelineError: one of these fails.
+        VaelineError: a check fails.
     """
     model = resolved.load()
     checks = ["digest"]
@@ -52,7 +54,7 @@ def admit(resolved: ResolvedModel) -> Served:
 
 
 def read_figures(tags: Mapping[str, str]) -> dict[str, float]:
-    """The figures of the test set that a version is tagged with; a tag that is no number is left out."""
+    """The test metrics in the tags of a version. A tag that is not a number is left out."""
     found = {}
     for name, text in tags.items():
         if name.startswith(FIGURE_TAGS):
@@ -62,17 +64,17 @@ def read_figures(tags: Mapping[str, str]) -> dict[str, float]:
 
 
 def warm_up(model: GenerativeModel) -> None:
-    """One answer in every mode. Raises VaelineError where there is none."""
+    """Compute one answer in every mode. Raises VaelineError if the model cannot."""
     images = np.zeros((1, *model.image.shape), "float32")
     latents = np.zeros((1, model.latent_dim), "float32")
-    for ask in (
-        Ask("reconstruct", images),
-        Ask("encode", images),
-        Ask("score", images),
-        Ask("decode", latents),
-        Ask("sample"),
+    for request in (
+        ModelRequest("reconstruct", images),
+        ModelRequest("encode", images),
+        ModelRequest("score", images),
+        ModelRequest("decode", latents),
+        ModelRequest("sample"),
     ):
         try:
-            answer(model, ask)
+            answer(model, request)
         except UnanswerableError as error:
-            raise VaelineError(f"does not answer {ask.mode}: {error}") from None
+            raise VaelineError(f"does not answer {request.mode}: {error}") from None

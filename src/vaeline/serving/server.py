@@ -1,4 +1,4 @@
-"""The process around the application: its socket, its signals, its end."""
+"""The process of the service: its socket, its signals and its end."""
 
 import signal
 import socket
@@ -20,12 +20,12 @@ BACKLOG = 2048
 
 
 def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
-    """Serve until SIGTERM or Ctrl-C; then the requests in work are answered, and this returns.
+    """Serve until SIGTERM or Ctrl-C. Requests in progress are answered before this returns.
 
-    `proxies` are addresses whose X-Forwarded-For header is believed.
+    `proxies` are addresses of proxies whose X-Forwarded-For header is trusted.
 
     Raises:
-        VaelineError: the port cannot be had.
+        VaelineError: the port cannot be used.
     """
     metrics = Metrics()
     follower = Follower(settings.reference, settings.interval, metrics)
@@ -45,27 +45,27 @@ def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
         shown = f"[{address}]" if ":" in address else address
         log.info("following %s on http://%s:%s", settings.reference, shown, number)
         uvicorn.Server(config).run(sockets=[listener])
-    log.info("ended; all requests were answered")
+    log.info("the service has ended; all requests were answered")
 
 
 @contextmanager
 def listening(host: str, port: int) -> Generator[socket.socket]:
-    """A socket that listens. Raises VaelineError where that cannot be."""
+    """A listening socket. Raises VaelineError if the address or the port cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (")[0]
-        raise VaelineError(f"{host}:{port} cannot be listened on: {reason}") from None
+        raise VaelineError(f"cannot listen on {host}:{port}: {reason}") from None
     with listener:
-        # asyncio does not set it, since create_server names no protocol; small answers would wait 40 ms for an ACK
+        # asyncio does not set this, because create_server names no protocol. Small answers would wait 40 ms for an ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 
 @contextmanager
 def _ended_by_signals() -> Generator[None]:
-    """Let SIGTERM and SIGINT end the block, not the process: uvicorn raises them again once it has shut down."""
+    """SIGTERM and SIGINT end the block and not the process: uvicorn raises them again after its shutdown."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""The way of a request: limits, body, model, answer."""
+"""The steps of a request: rate limit, body, model, answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
+from jaxtyping import Float32
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from vaeline.images.spec import ImageSpec
-from vaeline.pyfunc.answers import Answer, Ask, UnanswerableError
+from vaeline.pyfunc.answers import Answer, ModelRequest, UnanswerableError
 from vaeline.serving.batching import Batcher, NoModelError
 from vaeline.serving.follower import Follower, Situation
 from vaeline.serving.limits import RateLimit, client_name, read_body
@@ -28,11 +29,11 @@ READERS = 2
 STALLED = 3
 LIMITS = ("most_bytes", "most_images", "most_pixels", "timeout", "rate", "burst")
 Result = TypeVar("Result")
-Reader = Callable[[bytes, str, ImageSpec, Settings], np.ndarray]
+Reader = Callable[[bytes, str, ImageSpec, Settings], Float32[np.ndarray, "count ..."]]
 
 
 class Service:
-    """What all requests share: the model that is followed, the batcher, and the limits."""
+    """The parts that all requests share: the follower, the batcher and the limits."""
 
     def __init__(self, settings: Settings, follower: Follower, metrics: Metrics) -> None:
         self.settings = settings
@@ -46,20 +47,22 @@ class Service:
         self._readers = ThreadPoolExecutor(READERS, "reader")
 
     def close(self) -> None:
-        """Give the threads back."""
+        """End the threads."""
         self.batcher.close()
         self._readers.shutdown(wait=True, cancel_futures=True)
 
     async def answer(
         self, request: Request, mode: str, read: Reader | None, offered: Sequence[str], pictures: bool, **details: Any
     ) -> Response:
-        """The response of the model to a request of this mode, `details` being those of an `Ask`.
+        """The response to a request of this mode.
 
-        `read` makes the values of its body; `offered` are the media types of answers, and `pictures` asks for PNGs in
-        JSON.
+        read: makes the values of the `ModelRequest` from the body; None if there is no body.
+        offered: the media types of the answer.
+        pictures: images in JSON are PNGs.
+        details: the other fields of the `ModelRequest`.
 
         Raises:
-            RefusalError: it gets none.
+            RefusalError: the request gets no answer.
         """
         self._rate_limit.take(client_name(request.client.host if request.client else None))
         kind = choose_kind(request.headers.get("accept", ""), offered)
@@ -68,15 +71,15 @@ class Service:
             async with self._in_time():
                 if read:
                     details["values"] = await self._parse(read, request, body)
-                identity, found = await self._submit(Ask(mode, **details))
+                identity, found = await self._submit(ModelRequest(mode, **details))
                 if kind == PNG:
-                    content = await self._aside(write_sheet, identity, found["images"])
+                    content = await self._in_thread(write_sheet, identity, found["images"])
                 else:
-                    content = await self._aside(write_json, identity, found, pictures)
+                    content = await self._in_thread(write_json, identity, found, pictures)
         return Response(content, media_type=kind, headers=name_headers(identity))
 
     def state(self, situation: Situation) -> dict[str, Any]:
-        """Whether there is a model and it keeps answering, which it is, and whether it is the one that is meant."""
+        """Whether a model answers, which one, and whether it is the one that the reference names."""
         served, trouble = situation.served, situation.trouble
         return {
             "ready": served is not None and not self.batcher.stalls(STALLED * self.settings.timeout),
@@ -88,7 +91,7 @@ class Service:
         }
 
     def about(self, situation: Situation) -> dict[str, Any]:
-        """`state`, the limits of a request, and what the model is and can."""
+        """`state`, the limits of a request, and the description of the model."""
         limits = {name: getattr(self.settings, name) for name in LIMITS}
         about = {**self.state(situation), "limits": limits}
         return about | describe_served(situation.served) if situation.served else about
@@ -96,7 +99,7 @@ class Service:
     @contextmanager
     def _working(self) -> Generator[None]:
         if self.in_work >= self.settings.queue:
-            raise RefusalError(503, f"{self.in_work} requests are waiting already; come back later", retry_after=1)
+            raise RefusalError(503, f"{self.in_work} requests are waiting already; try again later", retry_after=1)
         self.in_work += 1
         self.metrics.in_work.set(self.in_work)
         try:
@@ -110,24 +113,24 @@ class Service:
         try:
             return await read_body(request.stream(), declared, settings.most_bytes, settings.timeout)
         except ClientDisconnect:
-            raise RefusalError(400, "the connection ended before the body did") from None
+            raise RefusalError(400, "the connection was closed before the body was complete") from None
 
-    async def _parse(self, read: Reader, request: Request, body: bytes) -> np.ndarray:
+    async def _parse(self, read: Reader, request: Request, body: bytes) -> Float32[np.ndarray, "count ..."]:
         served = self.follower.situation.served
         if served is None:
             raise self._no_model()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return await self._aside(read, body, kind, served.model.image, self.settings)
+        return await self._in_thread(read, body, kind, served.model.image, self.settings)
 
-    async def _submit(self, ask: Ask) -> tuple[Identity, Answer]:
+    async def _submit(self, request: ModelRequest) -> tuple[Identity, Answer]:
         try:
-            answered = await self.batcher.submit(ask)
+            answered = await self.batcher.submit(request)
         except NoModelError:
             raise self._no_model() from None
         if isinstance(answered.found, UnanswerableError):
             raise RefusalError(422, str(answered.found), answered.identity)
         if isinstance(answered.found, Exception):
-            raise RefusalError(500, "the model failed at this request; the server's log says how", answered.identity)
+            raise RefusalError(500, "the model failed on this request; the server's log says why", answered.identity)
         return answered.identity, answered.found
 
     @asynccontextmanager
@@ -139,8 +142,8 @@ class Service:
             sentence = f"there was no answer within {self.settings.timeout:g} seconds"
             raise RefusalError(504, sentence, retry_after=1) from None
 
-    async def _aside(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Work that takes a while, in a thread, so that others are heard meanwhile."""
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do slow work in another thread, so that this thread can take other requests."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
 
     def _no_model(self) -> RefusalError:
@@ -150,7 +153,7 @@ class Service:
 
 
 def describe_served(served: Served) -> dict[str, Any]:
-    """What a model is and can, what was checked of it, and what its latents do."""
+    """The description of a model: what it can do, the checks that it passed, and the effect of its latents."""
     model = served.model
     return {
         "since": served.since.isoformat(timespec="seconds"),

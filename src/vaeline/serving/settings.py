@@ -7,13 +7,17 @@ from vaeline.errors import VaelineError
 
 @dataclass(frozen=True)
 class Settings:
-    """Which model is served, and what clients may ask for. Times are in seconds.
+    """Which model is served, and the limits of requests. Times are in seconds.
 
-    reference: a file, a run, `models:/name/version` or `models:/name@alias`; interval: between two looks at it.
-    most_bytes, most_images, most_pixels: of a request. batch: images that are computed together at most; wait: how long
-    the first of them waits for company. queue: requests that are in work or wait at once. timeout: for the whole of a
-    request's body, and again for its answer. rate: requests a second from one client, 0 for any number, once the first
-    `burst` are used up.
+    reference: a file, a run, `models:/name/version` or `models:/name@alias`.
+    interval: the time between two lookups of the reference.
+    most_bytes, most_images, most_pixels: the limits of a request.
+    batch: the limit of images that are computed together.
+    wait: the time that the first request of a batch waits for others.
+    queue: the limit of requests in progress, waiting ones included.
+    timeout: the limit for a request's body, and again for its answer.
+    rate: the requests a second of one client; 0 is no limit.
+    burst: the requests of one client before the rate applies.
     """
 
     reference: str

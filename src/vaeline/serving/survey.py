@@ -1,4 +1,4 @@
-"""What the latents of a model do, seen from its prior and its decoder alone: no data is at hand where it is served."""
+"""The effect of each latent on the image, from the prior and the decoder alone: a server has no data."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ REACH = 2.0
 
 @dataclass(frozen=True)
 class Axis:
-    """One latent: its mean and standard deviation under the prior, and how much of the image it moves.
+    """One latent: its mean and standard deviation under the prior, and its effect on the image.
 
-    effect: the mean squared change of a pixel when the latent goes two standard deviations from its mean, either way,
-    and the others stay at theirs.
+    effect: the mean squared change of a pixel when this latent moves by two standard deviations from its mean in both
+    directions, and the others keep their means.
     """
 
     index: int
@@ -27,7 +27,10 @@ class Axis:
 
 
 def survey_latents(model: GenerativeModel) -> tuple[Axis, ...]:
-    """All latents but a label, the busiest first; none of a model with codes, which cannot be moved by degrees."""
+    """All latents without the label, the one with the largest effect first.
+
+    Empty for a model with codes, because its latents cannot be changed a little.
+    """
     if model.has_codes:
         return ()
     free = model.latent_dim - model.label_dim

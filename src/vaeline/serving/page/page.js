@@ -1,47 +1,50 @@
-// The page of `vaeline serve`: it asks the same paths as everyone, and names the model that answered.
+// The page of `vaeline serve`. It uses the public paths and shows which model answered.
 
-const REACH = 3; // standard deviations of the prior, either way, that the plane spans
-const LOOK = 1500; // milliseconds between two looks at which model answers
+const REACH = 3; // the plane shows this many standard deviations of the prior in each direction
+const CHECK_INTERVAL = 1500; // milliseconds between two checks which model answers
 const SLIDERS = 6;
-const TILES = 15; // digits along a side of the plane
+const TILES = 15; // images along a side of the plane
 const MOST_SAMPLES = 16;
-const NARROW = 700; // pixels; below, samples stand in two rows
-const BRUSH = 0.075; // of the pad
-const INK_SHARE = 5 / 7; // of the shorter side: a digit of MNIST fills 20 of 28 pixels
-const NIGHT = [21, 24, 31];
-const GLOW = [255, 244, 224];
+const NARROW = 700; // pixels; in a narrower window, the samples are in two rows
+const BRUSH = 0.075; // width of a line, as a share of the pad
+const INK_SHARE = 5 / 7; // size of a drawing, as a share of the shorter side: a digit of MNIST fills 20 of 28 pixels
+const DARK = [21, 24, 31];
+const LIGHT = [255, 244, 224];
 
-const at = (id) => document.getElementById(id);
+const element = (id) => document.getElementById(id);
 let about = null;
 let latents = [];
 let label = 0;
 let seed = 1;
 
-// ---- asking -------------------------------------------------------------------------------------------------------
+// ---- requests ------------------------------------------------------------------------------------------------------
 
-async function ask(path, options = {}) {
+async function request(path, options = {}) {
   const response = await fetch(path, options);
   if (!response.ok) {
     const refusal = await response.json().catch(() => ({ error: `status ${response.status}` }));
     throw new Error(refusal.error);
   }
   const digest = response.headers.get("Vaeline-Digest");
-  if (about?.model && digest && digest !== about.model.digest) look();
-  at("answered").textContent = `last answer by ${response.headers.get("Vaeline-Model")}`;
+  if (about?.model && digest && digest !== about.model.digest) checkModel();
+  element("answered").textContent = `last answer by ${response.headers.get("Vaeline-Model")}`;
   return response;
 }
 
-const askJson = async (path, options) => (await ask(path, options)).json();
-const askPicture = async (path, options = {}) => {
+const requestJson = async (path, options) => (await request(path, options)).json();
+const requestPicture = async (path, options = {}) => {
   const headers = { ...options.headers, Accept: "image/png" };
-  return createImageBitmap(await (await ask(path, { ...options, headers })).blob());
+  return createImageBitmap(await (await request(path, { ...options, headers })).blob());
 };
 const json = (content) => ({
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
 });
 const picture = (blob) => ({ method: "POST", headers: { "Content-Type": "image/png" }, body: blob });
 
-/** One at a time, and of what is asked meanwhile only the last; the page says how many are asked. */
+/**
+ * A function that runs `work`, one run at a time. Calls during a run cause one more run after it.
+ * The page counts the functions that run, in `data-pending` of its body.
+ */
 function latest(work) {
   let busy = false, again = false;
   return async function run() {
@@ -50,7 +53,7 @@ function latest(work) {
     count(1);
     do {
       again = false;
-      try { await work(); } catch (error) { at("answered").textContent = error.message; }
+      try { await work(); } catch (error) { element("answered").textContent = error.message; }
     } while (again);
     busy = false;
     count(-1);
@@ -59,50 +62,50 @@ function latest(work) {
 
 function count(change) {
   const { dataset } = document.body;
-  dataset.asking = Number(dataset.asking ?? 0) + change;
+  dataset.pending = Number(dataset.pending ?? 0) + change;
 }
 
-// ---- which model --------------------------------------------------------------------------------------------------
+// ---- which model ---------------------------------------------------------------------------------------------------
 
-async function look() {
+async function checkModel() {
   let found;
   try { found = await (await fetch("/version")).json(); } catch {
-    at("light").className = "";
+    element("light").className = "";
     showTrouble("the server does not answer");
     return;
   }
   const before = about?.model?.digest;
   about = found;
   showTrouble(found.trouble);
-  at("light").className = found.ready ? (found.up_to_date ? "fine" : "kept") : "";
+  element("light").className = found.ready ? (found.up_to_date ? "fine" : "kept") : "";
   if (!found.model || found.model.digest === before) return;
   showModel(found, Boolean(before));
   restart();
 }
 
 function showTrouble(sentence) {
-  at("trouble").hidden = !sentence;
-  const kept = about?.model ? ` — ${nameOf(about.model)} goes on` : "";
-  at("trouble").textContent = sentence ? sentence + kept : "";
+  element("trouble").hidden = !sentence;
+  const kept = about?.model ? ` — ${nameOf(about.model)} still answers` : "";
+  element("trouble").textContent = sentence ? sentence + kept : "";
 }
 
 const nameOf = (model) => (model.version ? `${model.name} version ${model.version}` : model.uri);
 
 function showModel(found, changed) {
-  at("name").textContent = nameOf(found.model);
-  at("title").textContent = found.title;
-  at("digest").textContent = found.model.digest.slice(0, 12);
-  at("digest").title = found.model.digest;
+  element("name").textContent = nameOf(found.model);
+  element("title").textContent = found.title;
+  element("digest").textContent = found.model.digest.slice(0, 12);
+  element("digest").title = found.model.digest;
   document.title = `vaeline: ${nameOf(found.model)}`;
-  at("model").classList.remove("changed");
-  if (changed) requestAnimationFrame(() => at("model").classList.add("changed"));
+  element("model").classList.remove("changed");
+  if (changed) requestAnimationFrame(() => element("model").classList.add("changed"));
 }
 
-/** Everything anew, for the model that answers now; what was drawn stays. */
+/** Show everything again for the model that answers now. The drawing stays. */
 function restart() {
   fitCanvases();
   const plane = about.axes.length > 0;
-  at("plane-panel").hidden = !plane;
+  element("plane-panel").hidden = !plane;
   label = Math.min(label, about.classes - 1);
   latents = new Array(about.latent_dim).fill(0);
   for (const axis of about.axes) latents[axis.index] = axis.mean;
@@ -111,20 +114,20 @@ function restart() {
   readPad();
 }
 
-/** The canvases in the proportions of the model's images; those of one image have its pixels. */
+/** Give the canvases the proportions of the model's images. A canvas for one image has as many pixels as the image. */
 function fitCanvases() {
   const { width, height } = about.image, ratio = `${width} / ${height}`;
-  for (const id of ["decoded", "seen", "rebuilt", "plane", "pad"]) at(id).style.aspectRatio = ratio;
-  for (const id of ["decoded", "seen", "rebuilt"]) resize(at(id), width, height);
-  for (const id of ["plane", "pad"]) resize(at(id), at(id).width, Math.round((at(id).width * height) / width));
+  for (const id of ["decoded", "seen", "rebuilt", "plane", "pad"]) element(id).style.aspectRatio = ratio;
+  for (const id of ["decoded", "seen", "rebuilt"]) resize(element(id), width, height);
+  for (const id of ["plane", "pad"]) resize(element(id), element(id).width, Math.round((element(id).width * height) / width));
 }
 
-/** A canvas loses its content by a change of size, so the size is set only where it is another. */
+/** Set the size of a canvas only if it changes, because setting it clears the canvas. */
 function resize(canvas, width, height) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
-// ---- the plane ----------------------------------------------------------------------------------------------------
+// ---- the plane -----------------------------------------------------------------------------------------------------
 
 const shown = () => [about.axes[0], about.axes[1]];
 const span = (axis, share) => axis.mean + (2 * share - 1) * REACH * axis.deviation;
@@ -147,21 +150,21 @@ const drawPlane = latest(async () => {
   const side = Math.min(TILES, Math.floor(Math.sqrt(about.limits.most_images)));
   const middles = Array.from({ length: side }, (_, tile) => (tile + 0.5) / side);
   const grid = middles.flatMap((y) => middles.map((x) => moved(x, y)));
-  const sheet = await askPicture("/decode", json({ latents: grid }));
-  paint(at("plane"), sheet, 0.75);
+  const sheet = await requestPicture("/decode", json({ latents: grid }));
+  paint(element("plane"), sheet, 0.75);
 });
 
 const decodePoint = latest(async () => {
-  const bitmap = await askPicture("/decode", json({ latents: withLabel(latents) }));
-  paint(at("decoded"), bitmap);
+  const bitmap = await requestPicture("/decode", json({ latents: withLabel(latents) }));
+  paint(element("decoded"), bitmap);
 });
 
 function choose() {
   const [across, up] = shown();
-  at("point").hidden = false;
-  place(at("point"), share(across, latents[across.index]), up ? 1 - share(up, latents[up.index]) : 0.5);
+  element("point").hidden = false;
+  place(element("point"), share(across, latents[across.index]), up ? 1 - share(up, latents[up.index]) : 0.5);
   const named = [across, up].filter(Boolean);
-  at("coordinates").textContent = named.map((axis) => `z${axis.index + 1} ${latents[axis.index].toFixed(2)}`).join("  ");
+  element("coordinates").textContent = named.map((axis) => `z${axis.index + 1} ${latents[axis.index].toFixed(2)}`).join("  ");
   decodePoint();
 }
 
@@ -180,28 +183,28 @@ function goTo(x, y) {
 function showAxes() {
   const [across, up] = shown();
   const text = (axis, arrow) => (axis ? `${arrow} z${axis.index + 1}  ${span(axis, 0).toFixed(1)} … ${span(axis, 1).toFixed(1)}` : "");
-  at("axis-x").textContent = text(across, "→");
-  at("axis-y").textContent = text(up, "↑");
-  at("plane-hint").textContent = about.axes.length > 2
-    ? `Click or drag: the two busiest of ${about.axes.length} latents; the next ones have sliders.`
-    : "Click or drag: a point of the plane is a digit.";
+  element("axis-x").textContent = text(across, "→");
+  element("axis-y").textContent = text(up, "↑");
+  element("plane-hint").textContent = about.axes.length > 2
+    ? `Click or drag. The plane shows the two of ${about.axes.length} latents with the largest effect; the next ones have sliders.`
+    : "Click or drag. Each point of the plane is an image.";
 }
 
 function showSliders() {
-  at("sliders").replaceChildren(...about.axes.slice(2, 2 + SLIDERS).map((axis) => {
+  element("sliders").replaceChildren(...about.axes.slice(2, 2 + SLIDERS).map((axis) => {
     const line = document.createElement("label"), range = document.createElement("input"), value = document.createElement("output");
     Object.assign(range, { type: "range", min: span(axis, 0), max: span(axis, 1), step: axis.deviation / 20, value: latents[axis.index] });
-    const tell = () => { value.textContent = latents[axis.index].toFixed(2); };
-    range.addEventListener("input", () => { latents[axis.index] = Number(range.value); tell(); drawPlane(); choose(); });
-    tell();
+    const showValue = () => { value.textContent = latents[axis.index].toFixed(2); };
+    range.addEventListener("input", () => { latents[axis.index] = Number(range.value); showValue(); drawPlane(); choose(); });
+    showValue();
     line.append(`z${axis.index + 1}`, range, value);
     return line;
   }));
 }
 
 function showClasses() {
-  at("classes").hidden = !about.is_conditional;
-  at("classes").replaceChildren(...Array.from({ length: about.is_conditional ? about.classes : 0 }, (_, number) => {
+  element("classes").hidden = !about.is_conditional;
+  element("classes").replaceChildren(...Array.from({ length: about.is_conditional ? about.classes : 0 }, (_, number) => {
     const button = document.createElement("button");
     Object.assign(button, { type: "button", textContent: number, ariaPressed: String(number === label) });
     button.addEventListener("click", () => { label = number; showClasses(); drawPlane(); choose(); drawSamples(); });
@@ -209,9 +212,9 @@ function showClasses() {
   }));
 }
 
-// ---- drawing ------------------------------------------------------------------------------------------------------
+// ---- drawing -------------------------------------------------------------------------------------------------------
 
-const pad = at("pad"), ink = pad.getContext("2d", { willReadFrequently: true });
+const pad = element("pad"), ink = pad.getContext("2d", { willReadFrequently: true });
 let stroke = null, drawn = false, own = null;
 
 function draw(event) {
@@ -231,13 +234,13 @@ function draw(event) {
 function clearPad() {
   ink.clearRect(0, 0, pad.width, pad.height);
   drawn = false;
-  for (const id of ["seen", "rebuilt"]) at(id).getContext("2d").clearRect(0, 0, at(id).width, at(id).height);
-  for (const id of ["own", "bar", "start"]) at(id).hidden = true;
-  at("total").textContent = "";
-  at("parts").replaceChildren();
+  for (const id of ["seen", "rebuilt"]) element(id).getContext("2d").clearRect(0, 0, element(id).width, element(id).height);
+  for (const id of ["own", "bar", "start"]) element(id).hidden = true;
+  element("total").textContent = "";
+  element("parts").replaceChildren();
 }
 
-/** Where the ink is on the pad: its box and its centre of mass; null where there is none. */
+/** The box and the centre of mass of the ink on the pad; null if there is no ink. */
 function measureInk() {
   const { data } = ink.getImageData(0, 0, pad.width, pad.height);
   let left = pad.width, right = -1, top = pad.height, bottom = -1, mass = 0, sumX = 0, sumY = 0;
@@ -252,12 +255,12 @@ function measureInk() {
   return mass ? { left, top, width: right - left + 1, height: bottom - top + 1, x: sumX / mass, y: sumY / mass } : null;
 }
 
-/** The drawing in the size of the model's images and, if wished, as large as in MNIST, around its centre of mass. */
+/** The drawing in the size of the model's images. If "centre" is checked, it is scaled and centred as in MNIST. */
 function shrink() {
   const { width, height } = about.image, side = Math.min(width, height);
   const small = new OffscreenCanvas(width, height), context = small.getContext("2d");
   context.fillRect(0, 0, width, height);
-  const found = at("centre").checked ? measureInk() : null;
+  const found = element("centre").checked ? measureInk() : null;
   const scale = found ? (INK_SHARE * side) / Math.max(found.width, found.height) : width / pad.width;
   const halved = halve(pad, scale);
   const [x, y] = found ? [width / 2 - scale * found.x, height / 2 - scale * found.y] : [0, 0];
@@ -266,7 +269,7 @@ function shrink() {
   return small;
 }
 
-/** Half as large, and again, while it is more than twice as large as it will be: browsers smooth no further. */
+/** Halve the size until it is at most twice the final size: browsers do not smooth larger steps. */
 function halve(source, scale) {
   let canvas = source, { width, height } = source;
   while (width > 2 * scale * source.width && width > 2 * about.image.width) {
@@ -283,11 +286,11 @@ const readPad = latest(async () => {
   if (!drawn || !about?.model) return;
   const small = shrink(), blob = await small.convertToBlob({ type: "image/png" });
   const [rebuilt, score, encoded] = await Promise.all([
-    askPicture("/reconstruct", picture(blob)), askJson("/score", picture(blob)), askJson("/encode", picture(blob)),
+    requestPicture("/reconstruct", picture(blob)), requestJson("/score", picture(blob)), requestJson("/encode", picture(blob)),
   ]);
   if (!drawn) return;
-  paint(at("seen"), small);
-  paint(at("rebuilt"), rebuilt);
+  paint(element("seen"), small);
+  paint(element("rebuilt"), rebuilt);
   showScore(score);
   showOwn(encoded.z_mean[0]);
 });
@@ -297,11 +300,11 @@ function showScore(found) {
   const usual = about.figures[found.neg_elbo ? "neg_elbo" : "reconstruction"];
   const strong = document.createElement("strong");
   strong.textContent = total.toFixed(1);
-  at("total").replaceChildren(found.neg_elbo ? "−ELBO " : "−log p(x|z) ", strong, " nats");
+  element("total").replaceChildren(found.neg_elbo ? "−ELBO " : "−log p(x|z) ", strong, " nats");
   const rows = [["reconstruction", "reconstruction", reconstruction]];
   if (kl !== undefined) rows.push(["kl", about.has_codes ? "codes" : "KL", kl]);
   if (usual !== undefined) rows.push(["usual", "test set, mean", usual]);
-  at("parts").replaceChildren(...rows.flatMap(([kind, name, value]) => {
+  element("parts").replaceChildren(...rows.flatMap(([kind, name, value]) => {
     const term = document.createElement("dt"), number = document.createElement("dd");
     term.className = kind;
     term.textContent = name;
@@ -309,40 +312,40 @@ function showScore(found) {
     return [term, number];
   }));
   const most = 1.15 * Math.max(total, usual ?? 0, 1), width = (value) => `${(100 * value) / most}%`;
-  at("bar").hidden = reconstruction < 0 || (kl ?? 0) < 0;
-  at("bar-reconstruction").style.width = width(reconstruction);
-  at("bar-kl").style.width = width(kl ?? 0);
-  at("usual").hidden = usual === undefined;
-  at("usual").style.left = width(usual ?? 0);
+  element("bar").hidden = reconstruction < 0 || (kl ?? 0) < 0;
+  element("bar-reconstruction").style.width = width(reconstruction);
+  element("bar-kl").style.width = width(kl ?? 0);
+  element("usual").hidden = usual === undefined;
+  element("usual").style.left = width(usual ?? 0);
 }
 
-/** Where the drawing lies in the plane, if it lies in it. */
+/** Mark the place of the drawing in the plane, if the plane contains it. */
 function showOwn(z) {
   own = z;
-  at("start").hidden = !about.axes.length;
+  element("start").hidden = !about.axes.length;
   if (!about.axes.length) return;
   const [across, up] = shown(), x = share(across, z[across.index]), y = up ? 1 - share(up, z[up.index]) : 0.5;
-  at("own").hidden = x < 0 || x > 1 || y < 0 || y > 1;
-  place(at("own"), x, y);
+  element("own").hidden = x < 0 || x > 1 || y < 0 || y > 1;
+  place(element("own"), x, y);
 }
 
-// ---- samples ------------------------------------------------------------------------------------------------------
+// ---- samples -------------------------------------------------------------------------------------------------------
 
 const drawSamples = latest(async () => {
   const { height, width } = about.image, count = Math.min(MOST_SAMPLES, about.limits.most_images);
-  const told = about.is_conditional ? `&label=${label}` : "";
-  const sheet = await askPicture(`/sample?n=${count}&seed=${seed}&temperature=${at("temperature").value}${told}`);
+  const labelQuery = about.is_conditional ? `&label=${label}` : "";
+  const sheet = await requestPicture(`/sample?n=${count}&seed=${seed}&temperature=${element("temperature").value}${labelQuery}`);
   const columns = Math.ceil(Math.sqrt(count)), across = innerWidth < NARROW ? count / 2 : count;
   const strip = new OffscreenCanvas(width * across, height * (count / across)), context = strip.getContext("2d");
   for (let row = 0; row < count; row++) {
     const from = [(row % columns) * width, Math.floor(row / columns) * height];
     context.drawImage(sheet, ...from, width, height, (row % across) * width, Math.floor(row / across) * height, width, height);
   }
-  Object.assign(at("samples"), { width: 3 * strip.width, height: 3 * strip.height });
-  paint(at("samples"), strip);
+  Object.assign(element("samples"), { width: 3 * strip.width, height: 3 * strip.height });
+  paint(element("samples"), strip);
 });
 
-/** Greys as light on the night, colours as they are; both dimmed by `strength`. */
+/** Draw an image on the dark ground: greys in a warm light, colours as they are. `strength` dims both. */
 function paint(canvas, source, strength = 1) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -350,15 +353,15 @@ function paint(canvas, source, strength = 1) {
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height), grey = about.image.channels === 1;
   for (let place = 0; place < pixels.data.length; place += 4) {
     for (let channel = 0; channel < 3; channel++) {
-      const light = (strength * pixels.data[place + (grey ? 0 : channel)]) / 255, brightest = grey ? GLOW[channel] : 255;
-      pixels.data[place + channel] = NIGHT[channel] + light * (brightest - NIGHT[channel]);
+      const light = (strength * pixels.data[place + (grey ? 0 : channel)]) / 255, brightest = grey ? LIGHT[channel] : 255;
+      pixels.data[place + channel] = DARK[channel] + light * (brightest - DARK[channel]);
     }
     pixels.data[place + 3] = 255;
   }
   context.putImageData(pixels, 0, 0);
 }
 
-// ---- hands --------------------------------------------------------------------------------------------------------
+// ---- pointer and keyboard ------------------------------------------------------------------------------------------
 
 function hold(canvas, move, end = () => {}) {
   canvas.addEventListener("pointerdown", (event) => {
@@ -371,22 +374,22 @@ function hold(canvas, move, end = () => {}) {
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, end);
 }
 
-hold(at("plane"), (event) => {
-  const box = at("plane").getBoundingClientRect();
+hold(element("plane"), (event) => {
+  const box = element("plane").getBoundingClientRect();
   if (about?.model) goTo((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
 });
 hold(pad, draw, () => { stroke = null; });
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-at("plane").addEventListener("keydown", (event) => {
+element("plane").addEventListener("keydown", (event) => {
   const step = ARROWS[event.key];
   if (!step || !about?.model) return;
   event.preventDefault();
   const [across, up] = shown();
   goTo(share(across, latents[across.index]) + 0.02 * step[0], (up ? 1 - share(up, latents[up.index]) : 0.5) + 0.02 * step[1]);
 });
-at("clear").addEventListener("click", clearPad);
-at("start").addEventListener("click", () => {
+element("clear").addEventListener("click", clearPad);
+element("start").addEventListener("click", () => {
   latents = [...own];
   if (about.label_dim) label = own.slice(-about.label_dim).indexOf(1);
   showClasses();
@@ -394,12 +397,12 @@ at("start").addEventListener("click", () => {
   drawPlane();
   choose();
 });
-at("centre").addEventListener("change", () => readPad());
-at("again").addEventListener("click", () => { seed += 1; drawSamples(); });
-at("temperature").addEventListener("input", () => {
-  at("warmth").textContent = Number(at("temperature").value).toFixed(2);
+element("centre").addEventListener("change", () => readPad());
+element("again").addEventListener("click", () => { seed += 1; drawSamples(); });
+element("temperature").addEventListener("input", () => {
+  element("warmth").textContent = Number(element("temperature").value).toFixed(2);
   drawSamples();
 });
 
-look();
-setInterval(look, LOOK);
+checkModel();
+setInterval(checkModel, CHECK_INTERVAL);
