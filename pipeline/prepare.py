@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeline.data.accepted import bring_rows, merge, read_records, read_rows
+from vaeline.data.accepted import fetch_rows, merge, read_records, read_rows
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
@@ -45,7 +45,7 @@ def main() -> None:
         about["held_back"] = len(rows["held_back"])
     labelled = [record for record in read_records(about["dataset"]) if record["labelled"]]
     if labelled:
-        bring_rows(labelled)
+        fetch_rows(labelled)
         batches = [(record["id"], read_rows(record)) for record in labelled]
         splits, about["batches"] = merge(splits, batches, data.validation_one_in)
     write_prepared(PREPARED, splits, about)

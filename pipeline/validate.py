@@ -10,8 +10,8 @@ from vaeline.params.base import read_section
 from vaeline.params.data import DataParams
 from vaeline.params.validate import ValidateParams
 from vaeline.validation.checkpoint import validate
+from vaeline.validation.contact_sheet import write_result
 from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
-from vaeline.validation.report import write_report
 
 PREPARED = Path("data/prepared")
 STATISTICS = Path("data/statistics.parquet")
@@ -32,7 +32,7 @@ def main() -> None:
     except BaseException as error:
         write_json(RESULT, {"status": "error", "reason": f"{type(error).__name__}: {error}"})
         raise
-    write_report(verdict, prepared.splits, RESULT, REPORT / "contact_sheet.png")
+    write_result(verdict, prepared.splits, RESULT, REPORT / "contact_sheet.png")
     if not verdict.passed:
         for failure in verdict.failures:
             print(failure.line())

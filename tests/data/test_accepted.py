@@ -9,7 +9,7 @@ from vaeline.artifacts import digest
 from vaeline.data import accepted
 from vaeline.data.accepted import (
     Rows,
-    bring_rows,
+    fetch_rows,
     merge,
     read_records,
     read_rows,
@@ -130,13 +130,13 @@ def test_rows_other_than_the_record_names_are_refused(shelf):
     with pytest.raises(VaelineError, match="broken"):
         read_rows(record)
     rows_file("20260101-a").unlink()
-    with pytest.raises(VaelineError, match="is not here; `dvc pull"):
+    with pytest.raises(VaelineError, match="is missing; fetch it with `dvc pull"):
         read_rows(record)
 
 
 def test_a_record_that_is_not_its_files_is_refused(shelf):
     (accepted.ACCEPTED / "20260101-a.json").rename(accepted.ACCEPTED / "20260101-b.json")
-    with pytest.raises(VaelineError, match="it calls itself '20260101-a'"):
+    with pytest.raises(VaelineError, match="its id is '20260101-a'"):
         read_records("digits")
     (accepted.ACCEPTED / "20260101-b.json").write_text("<<<<<<< HEAD")
     with pytest.raises(VaelineError, match="no record of a batch"):
@@ -145,4 +145,4 @@ def test_a_record_that_is_not_its_files_is_refused(shelf):
 
 def test_rows_that_are_here_are_not_asked_of_dvc(shelf, monkeypatch):
     monkeypatch.setattr(accepted.subprocess, "run", lambda *_, **__: pytest.fail("DVC was asked"))
-    bring_rows(read_records("digits"))
+    fetch_rows(read_records("digits"))

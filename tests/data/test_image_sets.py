@@ -88,7 +88,7 @@ def pickled(path):
         (lambda path: path / "nowhere", "no such file or folder"),
         (lambda path: path, "no PNG or JPEG files"),
         (not_a_picture, r"x\.png: not a PNG or JPEG picture"),
-        (other_picture, r"y\.webp: neither PNG nor JPEG, by its name \(1 such in"),
+        (other_picture, r"y\.webp: its name is not that of a PNG or JPEG picture; convert or remove the 1 such"),
         (loose_picture, r"2\.png: lies beside labelled sub-folders"),
         (npz(images=np.zeros((2, 28, 28)), labels=np.zeros(3, int)), "2 images but 3 labels"),
         (npz(images=np.zeros((2, 784))), r"shape \(2, 784\)"),

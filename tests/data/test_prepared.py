@@ -19,7 +19,7 @@ def test_splits_are_stratified_disjoint_and_seeded():
 
 
 def test_a_class_of_one_cannot_be_split():
-    with pytest.raises(VaelineError, match="no validation split of 1 out of 12 images"):
+    with pytest.raises(VaelineError, match="no validation split of 1 from 12 images"):
         hold_out(np.array([0] * 11 + [1]), 12, 1, "validation")
 
 

@@ -32,5 +32,5 @@ def test_nothing_held_back_gives_the_splits_of_before():
 
 
 def test_more_than_there_are_cannot_be_held_back():
-    with pytest.raises(VaelineError, match="no held-back split of 6000 out of 5500"):
+    with pytest.raises(VaelineError, match="no held-back split of 6000 from 5500"):
         split(6000)

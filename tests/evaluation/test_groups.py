@@ -72,7 +72,7 @@ def test_likelihoods_are_ordered_and_say_how_they_were_measured(subject, setting
 
 def test_the_nll_is_that_of_binary_pixels_even_for_a_model_of_greys(subject, settings):
     measured = measure_likelihood(subject, settings)
-    binary = binary_pixels(subject.greys, 1, subject.rows)
+    binary = binary_pixels(subject.original_images, 1, subject.rows)
     expected = elbo_scores(subject.model, binary, subject.rows, 1)["neg_elbo"]
     np.testing.assert_allclose(measured.columns["nll_neg_elbo"], expected)
 
@@ -120,7 +120,7 @@ def test_anomalies_of_every_kind_are_scored_and_other_data_sets_too(subject):
     assert measured.metrics["noise"]["neg_elbo"]["auroc"] > 0.99
     assert measured.metrics["letters"]["reconstruction"]["auroc"] > 0.99
     assert "letters" in measured.protocol["strange"]
-    statistics = image_statistics(subject.model, subject.greys, subject.rows, 1)
+    statistics = image_statistics(subject.model, subject.original_images, subject.rows, 1)
     for name, density in densities.items():
         np.testing.assert_allclose(measured.columns[name], density.score(statistics))
 
@@ -141,7 +141,8 @@ def test_compression_is_measured_at_the_stated_precision(subject, settings):
     curve = measured.table.set_index("step")
     assert (np.diff(curve["code_bits"]) > 0).all()
     assert curve.loc[settings.code_step, "code_mse"] == pytest.approx(measured.metrics["code_mse"], abs=1e-4)
-    exact = ((np.asarray(subject.model.decode(encode(subject.model, subject.greys)[0])) - subject.greys) ** 2).mean()
+    images = subject.original_images
+    exact = ((np.asarray(subject.model.decode(encode(subject.model, images)[0])) - images) ** 2).mean()
     assert curve["code_mse"].iloc[-1] == pytest.approx(exact, rel=0.05)
 
 
@@ -195,10 +196,10 @@ def test_codes_are_measured_over_the_whole_test_set_beside_what_they_are_worth(c
     assert metrics["usage"] == pytest.approx(len(found) / 12, abs=1e-5)
     assert metrics["usage"] < 1
     assert metrics["perplexity"] == pytest.approx(np.prod(shares**-shares), rel=1e-5)
-    scores = elbo_scores(coder.model, coder.greys, coder.rows, 1)
+    scores = elbo_scores(coder.model, coder.original_images, coder.rows, 1)
     assert metrics["nats_per_image"] == pytest.approx(scores["kl"].mean(), abs=1e-4)
     assert metrics["nats_per_code"] == pytest.approx(scores["kl"].mean() / 49, abs=1e-5)
-    assert metrics["mse_share"] == pytest.approx(scores["mse"].mean() / coder.greys.var(), abs=1e-5)
+    assert metrics["mse_share"] == pytest.approx(scores["mse"].mean() / coder.original_images.var(), abs=1e-5)
     assert measured.protocol["images"] == f"all {len(coder.rows)} test images, grey"
 
 

@@ -109,5 +109,5 @@ def test_a_batch_that_leads_out_of_its_folder_or_is_too_large_is_not_fetched(pla
         def find(self, child):
             return [f"{child}/../../out.png"]
 
-    with pytest.raises(VaelineError, match="which leads elsewhere"):
+    with pytest.raises(VaelineError, match="lies outside the batch"):
         module._fetcher(Hostile(), "bucket/pictures")(tmp_path)

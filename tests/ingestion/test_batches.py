@@ -245,17 +245,17 @@ def with_labels(labels):
         (ragged, "images of 700 and of 868 pixels"),
         (no_square, "expected squares"),
         (row_without_an_image, "rows without an image"),
-        (unknown_word, "'three' is a label, and no class"),
-        (unknown_folder, "'x' is a label, and no class"),
+        (unknown_word, "the label 'three' is no class"),
+        (unknown_folder, "the label 'x' is no class"),
         (loose_picture, "lies beside labelled sub-folders"),
-        (another_file, r"notes\.txt: not a PNG or JPEG"),
+        (another_file, r"notes\.txt: its name is not that of a PNG or JPEG"),
         (no_picture, r"no\.png: not a PNG or JPEG picture, whatever its name says"),
-        (link, r"secret\.png: a link"),
-        (link_itself, r"linked\.npz: a link"),
-        (empty, "an empty folder"),
+        (link, r"secret\.png: is a link"),
+        (link_itself, r"linked\.npz: is a link"),
+        (empty, "is an empty folder"),
         (other_ending, "neither a PNG or JPEG picture nor .npy, .npz, .parquet"),
         (two_kinds_of_idx, "more than one IDX file"),
-        (training_and_test_set, "a batch has one, and no test set"),
+        (training_and_test_set, "holds a test set"),
         (broken_table, "not a readable Parquet"),
         (with_labels([1.5] * COUNT), "whole numbers from 0 to 255"),
         (with_labels([-1] * COUNT), "whole numbers from 0 to 255"),
@@ -281,5 +281,5 @@ def test_what_is_written_is_read_back(digits, tmp_path, name, labelled):
     else:
         wanted = sorted(zip(image_digests(images), labels.tolist(), strict=True))
         assert sorted(zip(image_digests(found.images), found.labels.tolist(), strict=True)) == wanted
-    with pytest.raises(VaelineError, match="by its name"):
+    with pytest.raises(VaelineError, match="must end in"):
         write_batch(tmp_path / "batch.csv", images, labels, digits.classes)

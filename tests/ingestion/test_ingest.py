@@ -82,8 +82,8 @@ def test_a_clean_batch_is_accepted_with_its_provenance_and_the_same_again_is_a_n
     before = digest(ACCEPTED), digest(BATCHES)
     again = take_in(rules)
     assert [outcome.status for outcome in again] == ["unchanged", "unchanged"]
-    assert "is accepted as" in again[0].why
-    assert "has the rows of" in again[1].why
+    assert "is already accepted as" in again[0].why
+    assert "has the same rows as" in again[1].why
     assert (digest(ACCEPTED), digest(BATCHES)) == before
 
 
@@ -146,16 +146,16 @@ def test_a_batch_without_labels_is_kept_for_monitoring_and_its_rows_may_come_aga
 ):
     verdict(PASSES)
     send("1.npz", digits.images[1200:1260])
-    assert "no labels, and is kept for monitoring only" in take_in(rules)[0].why
+    assert "no labels, so it is used for monitoring only" in take_in(rules)[0].why
     send("2.npz", digits.images[1200:1260], digits.labels[1200:1260])
     assert [outcome.status for outcome in take_in(rules)] == ["unchanged", "accepted"]
     assert sorted(record["labelled"] for record in read_records("digits")) == [False, True]
     send("3.npz", digits.images[1190:1250])
-    assert "holds nothing new" in take_in(rules)[2].why
+    assert "has no new image" in take_in(rules)[2].why
 
 
 def test_a_second_ingestion_leaves(place, rules):
-    with alone(), pytest.raises(VaelineError, match="another `vaeline ingest` is at work"), alone():
+    with alone(), pytest.raises(VaelineError, match="another `vaeline ingest` is running"), alone():
         pass
 
 
@@ -166,7 +166,7 @@ def test_nothing_is_accepted_if_dvc_fails(place, rules, digits, verdict, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(accept.subprocess, "run", fails)
         patch.setattr(accept, "track", TRACK)
-        with pytest.raises(VaelineError, match="Unable to acquire lock; then ingest again"):
+        with pytest.raises(VaelineError, match=r"Unable to acquire lock\); correct this, then ingest again"):
             take_in(rules)
     assert read_records("digits") == []
     assert [outcome.status for outcome in take_in(rules)] == ["accepted"]
@@ -188,14 +188,14 @@ def test_the_rules_need_prepared_data_of_the_same_data_set_and_of_the_same_batch
     prepared = place / "prepared"
     shutil.copytree(some_prepared, prepared)
     monkeypatch.setattr(run, "PREPARED", prepared)
-    with pytest.raises(VaelineError, match=r"is digits, params\.yaml says mnist"):
+    with pytest.raises(VaelineError, match=r"holds digits, but params\.yaml names mnist"):
         open_rules(params)
     digits = params.model_copy(update={"data": params.data.model_copy(update={"dataset": "digits"})})
     shutil.copytree(ROOT / "data/profiles", "data/profiles")
     assert open_rules(digits).dataset == "digits"
     manifest = json.loads((prepared / "manifest.json").read_text())
     (prepared / "manifest.json").write_text(json.dumps({**manifest, "batches": [{"id": "20260101-a"}]}))
-    with pytest.raises(VaelineError, match="has 20260101-a, which is accepted no more"):
+    with pytest.raises(VaelineError, match="holds 20260101-a, which is no longer accepted"):
         open_rules(digits)
 
 

@@ -33,7 +33,7 @@ def test_batches_of_one_seed_need_not_share_rows(pool):
     assert np.array_equal(simulate("clean", *pool, 600, 1).rows, np.concatenate([first.rows, second.rows]))
     mixed = simulate("class_mix", *pool, 100, 1, offset=1000)
     assert set(mixed.rows) <= set(simulate("clean", *pool, 797, 1, offset=1000).rows)
-    with pytest.raises(VaelineError, match="800 rows from 1000 on"):
+    with pytest.raises(VaelineError, match="800 images from position 1000 on"):
         simulate("clean", *pool, 800, 1, offset=1000)
 
 
@@ -125,13 +125,13 @@ def test_the_pool_stays_as_it_is(pool):
 @pytest.mark.parametrize(
     ("kind", "rows", "strength", "words"),
     [
-        ("upside-down", 10, None, "no batch of the kind 'upside-down'"),
-        ("noisy", 10, 3.0, "a strength of 3 is not within 0 to 1 (greys, 0 to 1)"),
-        ("clean", 10, 0.5, "not within 0 to 0"),
-        ("clean", 0, None, "0 rows from 0 on cannot be drawn"),
-        ("clean", 5000, None, "5000 rows from 0 on cannot be drawn from 1797 images"),
-        ("class_mix", 100, 0.95, "would need fewer classes"),
-        ("class_mix", 1500, 0.6, "are wanted, the pool has 1"),
+        ("upside-down", 10, None, "'upside-down' is no kind of simulated batch"),
+        ("noisy", 10, 3.0, "the strength must be 0 to 1 (greys, 0 to 1), not 3"),
+        ("clean", 10, 0.5, "must be 0 to 0"),
+        ("clean", 0, None, "cannot draw 0 images from position 0 on"),
+        ("clean", 5000, None, "cannot draw 5000 images from position 0 on; the pool has 1797 images"),
+        ("class_mix", 100, 0.95, "the strength must be at most"),
+        ("class_mix", 1500, 0.6, "are needed, the pool has 1"),
     ],
 )
 def test_what_cannot_be_simulated_is_one_sentence(pool, kind, rows, strength, words):

@@ -40,7 +40,7 @@ def test_binary_pixels_need_a_bernoulli(params_file):
 
 @pytest.mark.parametrize(
     ("kind", "prior", "sentence"),
-    [("vae", "label", "prior.kind: label needs kind: cvae"), ("cvae", "vamp", "prior.kind: vamp has none of")],
+    [("vae", "label", "prior.kind: label needs kind: cvae"), ("cvae", "vamp", "cannot use prior.kind: vamp")],
 )
 def test_a_prior_that_does_not_fit_the_kind_is_refused(params_file, kind, prior, sentence):
     with pytest.raises(VaelineError, match=sentence):
@@ -51,8 +51,8 @@ def test_a_prior_that_does_not_fit_the_kind_is_refused(params_file, kind, prior,
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"model.kind": "vqvae"}, "autoregressive is a prior over codes; it and kind: vqvae need each other"),
-        ({"model.prior.kind": "autoregressive"}, "autoregressive is a prior over codes; it and kind: vqvae need each"),
+        ({"model.kind": "vqvae"}, "kind: vqvae needs prior.kind: autoregressive"),
+        ({"model.prior.kind": "autoregressive"}, "prior.kind: autoregressive, the prior over codes, needs kind: vqvae"),
         ({"model.kind": "vqvae", "model.prior.kind": "autoregressive"}, "set architecture: conv or resconv"),
         ({"model.codebook.restart_below": 1.0}, "restart_below"),
     ],

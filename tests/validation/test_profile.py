@@ -34,7 +34,7 @@ def test_a_missing_profile_says_how_to_make_one(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("every_image", {"mean": [0, 1]}, "bands for min, max"),
+        ("every_image", {"mean": [0, 1]}, "bands of min, max"),
         ("class_share", [0.1], "class_share"),
         ("leeks", 0.0, "leeks"),
         ("classes", 9, "one band for each of 9 classes"),

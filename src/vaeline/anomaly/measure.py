@@ -25,12 +25,12 @@ def measure_anomalies(
     """
     kinds = alterations_of(subject.model.image) if alterations is None else alterations
 
-    def scores(greys: Images) -> dict[str, Float[np.ndarray, " count"]]:
-        rows = np.arange(len(greys))
-        return anomaly_scores(subject.model, subject.as_trained(greys, rows), rows, subject.seed, densities)
+    def scores(images: Images) -> dict[str, Float[np.ndarray, " count"]]:
+        rows = np.arange(len(images))
+        return anomaly_scores(subject.model, subject.as_trained(images, rows), rows, subject.seed, densities)
 
-    usual = scores(subject.greys)
-    ood = {kind: scores(alter(subject.greys, kind, subject.seed)) for kind in kinds}
+    usual = scores(subject.original_images)
+    ood = {kind: scores(alter(subject.original_images, kind, subject.seed)) for kind in kinds}
     ood |= {name: scores(images) for name, images in others.items()}
     table = separation_table(usual, ood, subject.seed)
     protocol = {

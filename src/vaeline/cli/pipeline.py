@@ -84,9 +84,9 @@ def validate(
     from vaeline.data.statistics import image_statistics
     from vaeline.params.whole import read_params
     from vaeline.validation.checkpoint import validate as check
+    from vaeline.validation.contact_sheet import write_result
     from vaeline.validation.expectations import build_expectations
     from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
-    from vaeline.validation.report import write_report
     from vaeline.validation.splits import read_splits
 
     with sentences():
@@ -96,7 +96,7 @@ def validate(
         thresholds = with_rows(thresholds, rows_added(found.manifest))
         expected = build_expectations(thresholds, sorted(found.splits), found.labelled)
         verdict = check(image_statistics(found.splits), thresholds, out / "docs", expected)
-        write_report(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
+        write_result(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
     if not found.labelled:
         typer.echo(f"{path} has no labels, so labels, classes and their shares were not checked")
     for failure in verdict.failures:

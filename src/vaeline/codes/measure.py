@@ -25,7 +25,7 @@ def measure_codes(subject: Subject) -> Measured:
         "usage": round(float((uses > 0).mean()), DECIMALS),
         "perplexity": round(perplexity(uses), DECIMALS),
         **summarize(pd.DataFrame(columns)),
-        "mse_share": round(float(mse.mean() / subject.greys.var()), DECIMALS),
+        "mse_share": round(float(mse.mean() / subject.original_images.var()), DECIMALS),
     }
     protocol = {
         "images": f"all {len(subject.rows)} test images, {subject.pixels}",

@@ -41,7 +41,7 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Measured:
 
 def _cost(subject: Subject, step: float) -> dict[str, Float[np.ndarray, " count"]]:
     codes = quantize(subject.latents, step)
-    squared_error = (decode(subject.model, dequantize(codes, step)) - subject.greys) ** 2
+    squared_error = (decode(subject.model, dequantize(codes, step)) - subject.original_images) ** 2
     return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2, 3)).astype("float64")}
 
 

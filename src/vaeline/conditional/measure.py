@@ -47,7 +47,8 @@ def measure_conditional(
         "guess_accuracy": (guessed.argmax(axis=1) == subject.labels).astype("float64"),
     }
     shown = pd.DataFrame({"label": drawn_labels, "sample_accuracy": (taken_for == drawn_labels).astype("float64")})
-    seen = {"cas_accuracy": (features_and_labels(judge, subject.greys)[1] == subject.labels).astype("float64")}
+    judged = features_and_labels(judge, subject.original_images)[1]
+    seen = {"cas_accuracy": (judged == subject.labels).astype("float64")}
     seen |= columns | {"nll_given_label": nll_bound - model.label_nats}
     diversity = _diversity(subject, classifier, {label: features[drawn_labels == label] for label in range(len(names))})
     by_class = {
@@ -71,7 +72,7 @@ def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.n
 
     A class of a few images has neither.
     """
-    test, _ = features_and_labels(classifier, subject.greys)
+    test, _ = features_and_labels(classifier, subject.original_images)
     train = subject.prepared.splits["train"]
     found = {}
     for label, drawn in samples.items():

@@ -1,7 +1,7 @@
-"""Accepted batches: a record of each in git, its rows in DVC, and how they join the splits of the source.
+"""Accepted batches: their records in git, their rows in DVC, and how they join the splits of the source.
 
-`data/accepted/<id>.json` says what a batch is and names its rows by their digest; `data/batches/<id>.npz` has the rows,
-tracked by `<id>.npz.dvc` beside it. So the records alone, which every clone has, decide what prepared data is made of.
+`data/accepted/<id>.json` describes a batch and names its rows by their digest. `data/batches/<id>.npz` holds the rows;
+DVC tracks it by `<id>.npz.dvc`. Every clone has all records, so the records alone determine the prepared data.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ ACCEPTED = Path("data/accepted")
 BATCHES = Path("data/batches")
 ROWS_AT_A_TIME = 8192
 
-Source = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels, rows to take of them
+SourceRows = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels, rows to take of them
 
 
 @dataclass(frozen=True)
 class Rows:
     """Rows of a batch: images (count, height, width, channels) uint8; labels (count,) uint8 or None; their numbers.
 
-    `numbers` (count,) count the rows within the batch.
+    `numbers` (count,) are the positions of the rows in the batch as it arrived.
     """
 
     images: np.ndarray
@@ -41,10 +41,10 @@ class Rows:
 
 
 def rows_digest(images: np.ndarray, labels: np.ndarray | None) -> str:
-    """SHA-256 of images (count, height, width, channels) with their labels, whatever their order.
+    """SHA-256 of images (count, height, width, channels) with their labels, independent of their order.
 
-    It depends on the type and size of the images. The size of grey images counts without channels, as in records from
-    the time before images had them.
+    It depends on the dtype and the size of the images. The size of grey images has no channels, so that the digest
+    equals those in records from before images had channels.
     """
     marks = [b""] * len(images) if labels is None else [bytes([label]) for label in labels]
     rows = sorted(image + mark for image, mark in zip(image_digests(images), marks, strict=True))
@@ -64,21 +64,21 @@ def read_records(dataset: str) -> list[dict[str, Any]]:
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
             if record["id"] != file.stem:
-                raise ValueError(f"it calls itself {record['id']!r}")
+                raise ValueError(f"its id is {record['id']!r}")
         except (ValueError, KeyError, TypeError) as error:
-            raise VaelineError(f"{file}: no record of a batch ({error}); `git checkout` it") from None
+            raise VaelineError(f"{file}: is no record of a batch ({error}); restore it with `git checkout`") from None
         if record["dataset"] == dataset:
             records.append(record)
     return records
 
 
 def rows_file(batch: str) -> Path:
-    """Where the rows of a batch lie."""
+    """The file with the rows of a batch."""
     return BATCHES / f"{batch}.npz"
 
 
 def write_rows(path: Path, rows: Rows) -> None:
-    """Write rows as an .npz, with the same bytes for the same rows."""
+    """Write rows as an .npz; equal rows give equal bytes."""
     arrays: dict[str, Any] = {"images": rows.images, "numbers": rows.numbers.astype("int64")}
     if rows.labels is not None:
         arrays["labels"] = rows.labels
@@ -86,7 +86,7 @@ def write_rows(path: Path, rows: Rows) -> None:
 
 
 def read_rows(record: Mapping[str, Any]) -> Rows:
-    """The rows of an accepted batch, which must be those that its record names.
+    """The rows of an accepted batch, checked against the digest in its record.
 
     Raises:
         VaelineError: the file is missing or broken, or holds other rows.
@@ -97,16 +97,16 @@ def read_rows(record: Mapping[str, Any]) -> Rows:
             rows = Rows(as_stack(arrays["images"]), arrays["labels"] if record["labelled"] else None, arrays["numbers"])
             found = rows_digest(rows.images, rows.labels)
     except FileNotFoundError:
-        raise VaelineError(f"{path}: is not here; `dvc pull {path}` brings it from the remote") from None
+        raise VaelineError(f"{path}: is missing; fetch it with `dvc pull {path}`") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UnreadableImagesError) as error:
-        raise VaelineError(f"{path}: broken ({error}); remove it and `dvc pull {path}`") from None
+        raise VaelineError(f"{path}: is broken ({error}); remove it, then run `dvc pull {path}`") from None
     if found != record["kept_sha256"]:
-        raise VaelineError(f"{path}: holds other rows than its record names; `dvc checkout {path}`")
+        raise VaelineError(f"{path}: holds other rows than its record names; restore it with `dvc checkout {path}`")
     return rows
 
 
-def bring_rows(records: Iterable[Mapping[str, Any]]) -> None:
-    """Fetch the rows that are not here, from DVC's cache or its remote.
+def fetch_rows(records: Iterable[Mapping[str, Any]]) -> None:
+    """Fetch missing rows from DVC's cache or its remote.
 
     Raises:
         VaelineError: neither has them.
@@ -117,19 +117,21 @@ def bring_rows(records: Iterable[Mapping[str, Any]]) -> None:
     done = subprocess.run([sys.executable, "-m", "dvc", "pull", *missing], check=False)
     if done.returncode or not all(Path(path).is_file() for path in missing):
         raise VaelineError(
-            f"{', '.join(missing)}: accepted, but neither here nor in DVC's remote; `dvc push` where it was accepted"
+            f"{', '.join(missing)}: accepted, but neither here nor in DVC's remote; run `dvc push` in the repository "
+            "that accepted it"
         )
 
 
 def merge(
-    splits: Mapping[str, Source], batches: Sequence[tuple[str, Rows]], one_in: int
-) -> tuple[dict[str, Source], list[dict[str, Any]]]:
-    """The splits of a source with labelled batches added to train and validation, and what became of each batch.
+    splits: Mapping[str, SourceRows], batches: Sequence[tuple[str, Rows]], one_in: int
+) -> tuple[dict[str, SourceRows], list[dict[str, Any]]]:
+    """The splits of a source with labelled batches added to train and validation, and the numbers of rows they added.
 
-    `splits` has train and validation of one source, and test. Of each batch come in those images that no split and no
-    batch before it holds; one in `one_in` validates, chosen by its pixels alone, so that no other batch and no other
-    row moves it. Test is returned as it came. Rows of batches count on from those of the source: a batch's first one
-    has the number `first`.
+    Images that a split or an earlier batch holds are dropped. One image in `one_in` goes to validation, the others to
+    train. This depends on the pixels of the image alone, so no other row or batch can move it. Test does not change.
+    Rows of batches are numbered after those of the source; `first` is the number of a batch's first row.
+
+    splits: train and validation, whose images are the same source, and test.
     """
     known = {image for images, _, rows in splits.values() for image in _digests_of(images, rows)}
     images, labels, _ = splits["train"]
@@ -155,7 +157,7 @@ def merge(
 
 
 def validates(digest: bytes, one_in: int) -> bool:
-    """Whether an image with this digest is one of the `one_in` that validate."""
+    """Whether the image with this digest goes to validation, as one in `one_in` does."""
     return int.from_bytes(digest[:8], "big") % one_in == 0
 
 

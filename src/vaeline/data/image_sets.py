@@ -1,4 +1,4 @@
-"""Sets of images with labels: folders of PNG or JPEG, NumPy, Parquet and IDX files, and the digits of scikit-learn."""
+"""Sets of images with labels: folders of pictures, NumPy, Parquet and IDX files, and the digits of scikit-learn."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.idx import read_idx, read_idx_images
 from vaeline.images.limits import OWN, Limits
 from vaeline.images.pictures import read_picture
-from vaeline.images.reader import OTHER_PICTURES, FoundImages, Labels, read_file, visible_files
+from vaeline.images.reader import OTHER_PICTURES, FoundImages, FoundLabels, read_file, visible_files
 from vaeline.images.spec import ImageSpec
 
 UNLABELLED = ("unlabelled",)
@@ -26,9 +26,9 @@ DIGIT_SIDE = 20
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images as they were found: (count, height, width, channels), any dtype; labels (count,) index `classes`.
+    """Images (count, height, width, channels) of any dtype, as they were found; labels (count,) are numbers of classes.
 
-    `test_images` and `test_labels` are None where the source has no test set of its own.
+    `test_images` and `test_labels` are None if the source has no test set.
     """
 
     images: np.ndarray
@@ -39,10 +39,12 @@ class ImageSet:
 
 
 def read_image_set(path: Path, spec: ImageSpec, limits: Limits = OWN) -> ImageSet:
-    """Images at `path` with their classes: names of sub-folders or of a table, or numbers from 0; see `find_images`.
+    """The images at `path` with their classes; see `find_images`.
+
+    The classes are the names of sub-folders or the words in a table, sorted, or the numbers from 0.
 
     Raises:
-        VaelineError: nothing usable is there, a file cannot be read, or images and labels do not belong together.
+        VaelineError: there are no images, a file cannot be read, or the labels do not fit the images.
     """
     found = find_images(path, spec, limits)
     labels, classes = _classes(path, found.labels, len(found.images))
@@ -55,21 +57,22 @@ def read_image_set(path: Path, spec: ImageSpec, limits: Limits = OWN) -> ImageSe
 
 
 def find_images(path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
-    """Images at `path`, and labels as numbers or names where there are any.
+    """The images at `path`, and their labels as numbers or names, if there are any.
 
-    A file is what `read_file` reads. A folder holds IDX files, named like MNIST's or one file of images and one of
-    labels; or pictures, in one sub-folder a label, or in none. Pictures have the size `spec`; arrays keep their own.
+    A file is read by `read_file`. A folder holds IDX files or pictures. IDX files have the names of MNIST's files, or
+    are one file of images and one of labels. Pictures lie in one sub-folder for each label, or in no sub-folder. They
+    are read in the size `spec`; arrays keep their own size.
 
     Raises:
-        VaelineError: nothing usable is there, or a file cannot be read.
+        VaelineError: there are no images, or a file cannot be read.
     """
     if not path.is_dir():
         return read_file(path, spec, limits)
     return _read_idx_folder(path, limits) if idx_files(path, IDX_IMAGES) else _read_pictures(path, spec, limits)
 
 
-def byte_labels(path: Path, labels: Labels, count: int) -> np.ndarray:
-    """Labels (count,) as uint8. Raises VaelineError if they are anything but `count` whole numbers from 0 to 255."""
+def byte_labels(path: Path, labels: FoundLabels, count: int) -> np.ndarray:
+    """Labels (count,) as uint8. Raises UnreadableImagesError unless they are `count` whole numbers from 0 to 255."""
     labels = np.asarray(labels)
     is_whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) and labels.size
     if not is_whole or labels.min() < 0 or labels.max() > MOST_LABEL:
@@ -80,14 +83,14 @@ def byte_labels(path: Path, labels: Labels, count: int) -> np.ndarray:
 
 
 def idx_files(folder: Path, kind: str) -> list[Path]:
-    """The IDX files of one kind in a folder, by their names, compressed or not."""
+    """The IDX files of one kind in a folder, found by their names; they may be compressed by gzip."""
     return sorted(file for file in folder.iterdir() if file.name.removesuffix(".gz").endswith(kind))
 
 
 def read_digits() -> ImageSet:
-    """The 1,797 handwritten UCI digits that come with scikit-learn, 8×8 greys 0–16 drawn at 28×28 like MNIST.
+    """The 1,797 handwritten digits of scikit-learn (UCI): 8×8 grey levels 0–16, made 28×28 like MNIST.
 
-    Each is enlarged to 20×20 and stands in a border of four black pixels.
+    Each digit is enlarged to 20×20 pixels and gets a border of four black pixels.
     """
     bunch = load_digits()
     greys = round_levels(bunch.images * (255 / 16))
@@ -102,7 +105,8 @@ def _read_pictures(folder: Path, spec: ImageSpec, limits: Limits) -> FoundImages
     found = [file for file in files if file.suffix.lower() in pictures.ENDINGS]
     if others := [file for file in files if file.suffix.lower() in OTHER_PICTURES]:
         raise VaelineError(
-            f"{others[0]}: neither PNG nor JPEG, by its name ({len(others)} such in {folder}); convert or remove them"
+            f"{others[0]}: its name is not that of a PNG or JPEG picture; convert or remove the {len(others)} such "
+            f"files in {folder}"
         )
     if not found:
         raise VaelineError(f"{folder}: no PNG or JPEG files and no {TRAIN_IMAGES}; see data/own/README.md")
@@ -111,7 +115,7 @@ def _read_pictures(folder: Path, spec: ImageSpec, limits: Limits) -> FoundImages
     names = [file.relative_to(folder).parts[0] if file.parent != folder else "" for file in found]
     if "" in names and any(names):
         loose = found[names.index("")]
-        raise VaelineError(f"{loose}: lies beside labelled sub-folders; give every picture a sub-folder, or none")
+        raise VaelineError(f"{loose}: lies beside labelled sub-folders; put every picture into a sub-folder, or none")
     images = np.stack([read_picture(file, spec, limits.pixels) for file in found])
     return FoundImages(images, names if any(names) else None)
 
@@ -125,7 +129,7 @@ def _read_idx_folder(folder: Path, limits: Limits) -> FoundImages:
         test, test_labels = [], []
     for files in (images, labels, test, test_labels):
         if len(files) > 1:
-            raise VaelineError(f"{folder}: more than one IDX file of images or labels; one of each is read")
+            raise VaelineError(f"{folder}: holds more than one IDX file of images or labels; keep one of each")
     return FoundImages(
         read_idx_images(images[0], limits.bytes),
         read_idx(labels[0], limits.bytes) if labels else None,
@@ -138,8 +142,8 @@ def _is(file: Path, name: str) -> bool:
     return file.name in (name, f"{name}.gz")
 
 
-def _classes(path: Path, labels: Labels, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels (count,) uint8, and the names of the classes that they index."""
+def _classes(path: Path, labels: FoundLabels, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels (count,) uint8, and the names of their classes."""
     if labels is None:
         return np.zeros(count, "uint8"), UNLABELLED
     if isinstance(labels, list):

@@ -21,9 +21,9 @@ AGAIN = "`dvc repro prepare` makes it again"
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one split: images (count, height, width, channels) uint8, labels (count,), and where each row came from.
+    """Images (count, height, width, channels), uint8 in prepared data, their labels (count,) and source rows (count,).
 
-    `indices` count within the source's training images, for `test` within its test images if it has any.
+    `indices` are rows of the source's training images; for `test`, rows of its test images if it has a test set.
     """
 
     images: np.ndarray
@@ -33,7 +33,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All three splits, the size of their images, and what else is known of them."""
+    """The three splits, the size of their images, and the manifest that describes them."""
 
     manifest: dict[str, Any]
     image: ImageSpec
@@ -51,7 +51,7 @@ class Prepared:
 
 
 def mean_image(images: ByteImages) -> Float64[np.ndarray, "height width channels"]:
-    """The mean (height, width, channels) in [0, 1] of uint8 images, read some thousands of rows at a time."""
+    """The mean image (height, width, channels) in [0, 1] of uint8 images, which are read in parts."""
     starts = range(0, len(images), ROWS_AT_A_TIME)
     total = sum(images[start : start + ROWS_AT_A_TIME].sum(axis=0, dtype="float64") for start in starts)
     return total / (255 * len(images))
@@ -61,14 +61,14 @@ def write_prepared(directory: Path, sources: dict[str, tuple[np.ndarray, np.ndar
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 
     Images are (count, height, width, channels) uint8 of one size, which the manifest names as `image`. They are copied
-    a few thousand rows at a time, so that memory does not grow with the data. `images_sha256` is that of `npy_digest`.
+    in parts, so that memory does not grow with the data. `images_sha256` is the `npy_digest` of a split's images.
 
     Raises:
         VaelineError: the sources have images of different sizes.
     """
     shapes = {images.shape[1:] for images, _, _ in sources.values()}
     if len(shapes) > 1:
-        raise VaelineError(f"{directory}: images of different sizes, {' and '.join(map(str, sorted(shapes)))}")
+        raise VaelineError(f"{directory}: the images have different sizes, {' and '.join(map(str, sorted(shapes)))}")
     image = ImageSpec.of_shape(shapes.pop())
     with atomic_directory(directory) as temporary:
         counts = {}
@@ -94,7 +94,7 @@ def read_prepared(directory: Path) -> Prepared:
     """Open prepared data; images are memory maps.
 
     Raises:
-        VaelineError: a file is missing, or an array is not what the manifest says.
+        VaelineError: a file is missing, or an array does not agree with the manifest.
     """
     manifest_file = directory / "manifest.json"
     if not manifest_file.is_file():

@@ -1,4 +1,4 @@
-"""Public data sets, their mirrors, and downloads that are checked by digest."""
+"""Public data sets with their mirrors, and downloads that are checked by digest."""
 
 import gzip
 import hashlib
@@ -19,26 +19,26 @@ from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 
 MIRROR_VARIABLE = "VAELINE_MIRROR"
-UNREACHABLE = Path(".vaeline/unreachable")  # the stage `fetch` leaves this file where no mirror could be reached
+UNREACHABLE = Path(".vaeline/unreachable")  # the stage `fetch` writes this file if no mirror can be reached
 CONNECT_AND_READ_SECONDS = (4, 20)
 GIVE_UP_AFTER_SECONDS = 30
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 MNIST_IMAGE = ImageSpec(height=28, width=28, channels=1)
 OWN_IMAGE = MNIST_IMAGE
-"""The size in which own images are kept."""
+"""The size of own images on disk."""
 
 
 class SourceUnreachableError(VaelineError):
-    """No mirror of a data set could be reached."""
+    """No mirror of a data set can be reached."""
 
 
 @dataclass(frozen=True)
 class Source:
     """A data set of IDX files.
 
-    `digests` are SHA-256 of the decompressed files where those are known, so that any container is good;
-    else (`of_container`) the publisher's digests of its .gz files.
+    `digests` are those of the decompressed files, so that the files may be compressed in any way. If only the
+    publisher's digests of the .gz files are known, they are those, and `of_container` is true.
     """
 
     title: str
@@ -115,11 +115,11 @@ SOURCES = {
 def download(name: str, directory: Path, cache: Path) -> None:
     """Write the decompressed IDX files of the data set `name` into `directory`.
 
-    `VAELINE_MIRROR` (a folder or URL) is tried first, then the public mirrors in turn; a file counts only with the
-    right digest. Finished downloads wait in `cache`, so that a second try goes on where the first one stopped.
+    `VAELINE_MIRROR` (a folder or URL) is tried first, then the public mirrors in turn. A file is accepted only with the
+    right digest. Finished downloads are kept in `cache`, so that a second call continues the first.
 
     Raises:
-        SourceUnreachableError: a file could be had nowhere; the message says why, mirror by mirror, and the ways out.
+        SourceUnreachableError: no mirror gave a file; the message has the reason for each mirror, and what to do.
     """
     began = time.monotonic()
     for file in SOURCES[name].digests:
@@ -148,7 +148,7 @@ def _mirrors(name: str) -> Iterator[str]:
 
 
 def _container(mirror: str, name: str, file: str, cache: Path) -> Path:
-    """The file as the mirror has it, compressed or not, on this machine's disk."""
+    """The mirror's file, compressed or not, on this machine's disk."""
     if mirror.startswith(("http://", "https://")):
         return _fetch(mirror, f"{file}.gz", cache / name / hashlib.sha256(mirror.encode()).hexdigest()[:8])
     folder = Path(mirror).expanduser()
@@ -168,7 +168,7 @@ def _fetch(mirror: str, file: str, cache: Path) -> Path:
 
 
 def _obtain(mirror: str, name: str, file: str, cache: Path) -> bytes:
-    """The decompressed file; a download with the wrong digest is removed, so that it is not used again."""
+    """The decompressed file. A download with the wrong digest is removed, so that it is not used again."""
     container = _container(mirror, name, file, cache)
     try:
         return verified_content(container.read_bytes(), SOURCES[name].digests[file], SOURCES[name].of_container)
@@ -179,10 +179,10 @@ def _obtain(mirror: str, name: str, file: str, cache: Path) -> bytes:
 
 
 def verified_content(container: bytes, wanted: str, of_container: bool) -> bytes:
-    """The content of a .gz or plain file, if its digest is `wanted` ("sha256:…").
+    """The content of a .gz or plain file, whose digest must be `wanted` ("sha256:…").
 
     Raises:
-        VaelineError: the file is cut off, or its content is not the one that was asked for.
+        VaelineError: the file is cut off, or has another digest.
     """
     algorithm, expected = wanted.split(":")
     try:

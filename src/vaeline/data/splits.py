@@ -1,4 +1,4 @@
-"""Which image goes into which split."""
+"""The split of each image."""
 
 import numpy as np
 from jaxtyping import Integer
@@ -10,10 +10,12 @@ from vaeline.errors import VaelineError
 def hold_out(
     labels: Integer[np.ndarray, " count"], one_in: int, seed: int, what: str
 ) -> tuple[Integer[np.ndarray, " kept"], Integer[np.ndarray, " held"]]:
-    """Sorted indices of (the rest, the held out): one image in `one_in`, the classes in proportion.
+    """Sorted indices of the kept and of the held-out images: one in `one_in`, with the class shares of all images.
+
+    what: the name of the split of held-out images, for messages.
 
     Raises:
-        VaelineError: a class is too small to stand in both; `what` names the split.
+        VaelineError: a class has too few images for both.
     """
     return _hold_out(labels, round(len(labels) / one_in), seed, what)
 
@@ -28,11 +30,11 @@ def split_source(
 ) -> dict[str, Integer[np.ndarray, " rows"]]:
     """Rows of a source's training images by split, as sorted indices: `train`, `validation` and `held_back`.
 
-    `test` is among them where the source has no test set of its own. What is held back is taken from the training
-    images last, so that validation and test are the same with and without it.
+    There is a split `test` if the source has no test set. Held-back rows are taken last, from the training rows, so
+    that validation and test do not depend on `hold_back`.
 
     Raises:
-        VaelineError: a class is too small to stand in each split.
+        VaelineError: a class has too few images for all splits.
     """
     rows = np.arange(len(labels))
     splits = {}
@@ -52,5 +54,5 @@ def _hold_out(
     try:
         rest, held_out = train_test_split(np.arange(len(labels)), test_size=held, random_state=seed, stratify=labels)
     except ValueError as error:
-        raise VaelineError(f"prepare: no {what} split of {held} out of {len(labels)} images: {error}") from None
+        raise VaelineError(f"prepare: no {what} split of {held} from {len(labels)} images: {error}") from None
     return np.sort(rest), np.sort(held_out)

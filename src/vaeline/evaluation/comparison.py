@@ -1,9 +1,9 @@
-"""Models on the same test images: paired differences of their per-image scores, with intervals.
+"""Compare models on the same test images: paired differences of their per-image scores, with intervals.
 
-The difference of two models on one image is far less scattered than the scores themselves, because an image that is
-hard is hard for both. A difference is always run − baseline. Intervals are Student's t over images: they assume that
-the images are independent draws and that their number is large enough for a mean to be normal, thousands overall and
-some tens in a class. They speak of these two trained models on other images like these, not of another training.
+A difference is always run − baseline. It varies far less over images than the scores do, because an image that is hard
+for one model is hard for the other. Intervals are Student's t over images. They assume independent images, and so many
+that a mean is normal: thousands overall, some tens in a class. They are about these two trained models on other images
+of the same kind, not about another training.
 """
 
 import math
@@ -115,9 +115,10 @@ def require_same_images(baseline: Evaluation, other: Evaluation) -> None:
 
 
 def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, str]:
-    """Scores that were measured in another way, and in which: `in OTHER test.pixels is 'binary', not 'grey' as …`.
+    """The scores that were measured in different ways, each with a sentence about the difference.
 
-    A score that `SCORES` does not know counts as measured in another way as soon as anything differs.
+    For example `in OTHER test.pixels is 'binary', not 'grey' as in BASELINE`. A score that is not in `SCORES` counts as
+    different if anything in the protocols differs.
     """
     ours, theirs = flatten(baseline.protocol), flatten(other.protocol)
     changed = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
@@ -131,7 +132,7 @@ def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, s
 
 
 def pair(baseline: pd.DataFrame, other: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Two arrays (images,) for each score that both have on at least one image; NaN in both where one has none."""
+    """Two arrays (images,) for each score that both runs have for some image; NaN in both if one lacks it."""
     paired = {}
     for name in other.columns.difference(NOT_COMPARED, sort=False).intersection(baseline.columns, sort=False):
         ours, theirs = baseline[name].to_numpy("float64"), other[name].to_numpy("float64")
@@ -193,7 +194,8 @@ def summarize_pairs(baseline: np.ndarray, other: np.ndarray, score: str) -> dict
 def compare_classes(baseline: np.ndarray, other: np.ndarray, labels: np.ndarray, score: str) -> pd.DataFrame:
     """`summarize_pairs` by label, with `p_holm` by Holm's correction over the labels, which decides the verdicts.
 
-    Arrays are (images,). The intervals are not corrected: one may leave out 0 where the verdict is cautious.
+    Arrays are (images,). The intervals are not corrected, so an interval can leave out 0 although the verdict shows no
+    difference.
     """
     present = np.unique(labels[np.isfinite(baseline) & np.isfinite(other)])
     pairs = [(baseline[labels == label], other[labels == label]) for label in present]
@@ -215,7 +217,7 @@ def mean_interval(differences: np.ndarray) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """p-values corrected for their number (Holm 1979): reject where they are below the level for all together."""
+    """p-values corrected for their number (Holm 1979): compare each with the level for all tests together."""
     values = np.asarray(p_values, "float64")
     order = np.argsort(values, kind="stable")
     stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
@@ -225,7 +227,7 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def verdict(difference: float, shown: bool, better: str) -> str:
-    """The word for a mean difference, given whether it was shown to be one."""
+    """The word for a mean difference; `shown` says whether it is significant."""
     if not better:
         return NO_VERDICT
     if not shown:
@@ -234,7 +236,7 @@ def verdict(difference: float, shown: bool, better: str) -> str:
 
 
 def _p_value(differences: np.ndarray) -> float:
-    """Of Student's paired t-test; 1 for a single image, and where all differences are equal, 0 unless they are 0."""
+    """The p-value of Student's paired t-test; 1 for a single image. Equal differences give 1 if they are 0, else 0."""
     if len(differences) < 2:
         return 1.0
     if np.ptp(differences) == 0:
@@ -243,7 +245,7 @@ def _p_value(differences: np.ndarray) -> float:
 
 
 def _cells(names: Iterable[str], table: pd.DataFrame) -> list[list[str]]:
-    """Numbers to two digits of the interval's half-width."""
+    """Rows of text; numbers are rounded to two digits of the interval's half-width."""
     cells = []
     for name, row in zip(names, table.to_dict("records"), strict=True):
         half = (row["high"] - row["low"]) / 2

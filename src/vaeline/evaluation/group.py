@@ -1,4 +1,4 @@
-"""A group of metrics: its name, when it applies, and how it is measured from what an evaluation has."""
+"""A group of metrics: its name, the models that have it, and the function that measures it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,11 +22,11 @@ class Density(Protocol):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a group may use.
+    """The inputs from which a group may be measured.
 
-    classifier: the pinned classifier of the data set, with the SHA-256 of its file. training: how it was trained.
-    densities: those of training images, by the name of the score. ood_images: images of other data sets by the name of
-    the data set, each float32 in [0, 1]. earlier: the groups that were measured before, by name.
+    classifier: the classifier of the data set, with the SHA-256 of its file. training: how it was trained. densities:
+    densities of training images, by the name of the score. ood_images: images of other data sets, by the name of the
+    data set, each float32 (count, height, width, channels) in [0, 1]. earlier: the groups measured before, by name.
     """
 
     subject: Subject
@@ -48,7 +48,7 @@ class Group:
     """A group of metrics.
 
     name: in `metrics.json`, and before the slash in MLflow. measure: gives the metrics. applies: whether a model has
-    the group at all. csv: the file in `reports/` that its table goes to; empty where it has none.
+    the group. csv: the file in `reports/` for its table; empty if it has none.
     """
 
     name: str

@@ -43,7 +43,7 @@ def sample(
 ) -> Float32[np.ndarray, "{count} height width channels"]:
     """`count` expected images (count, height, width, channels) of z from the prior.
 
-    With `label`, they are of that class, where the model knows classes.
+    A conditional model draws images of the class `label`, or of random classes.
     """
     return np.concatenate(
         [to_numpy(model.sample(size, part, label=label)) for size, part in sample_batches(count, seed)]

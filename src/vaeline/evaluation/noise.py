@@ -1,4 +1,4 @@
-"""Noise of an image: it depends only on (seed, index), so all models use the same draws for an image."""
+"""The noise of an image. It depends only on (seed, index), so all models use the same draws for an image."""
 
 import numpy as np
 from jaxtyping import Float32, Integer
@@ -28,5 +28,5 @@ def binary_pixels(images: Images, seed: int, indices: Integer[np.ndarray, " coun
 
 
 def subset(count: int, size: int, seed: int) -> Integer[np.ndarray, " chosen"]:
-    """Up to `size` of `count` rows, in order; a larger subset of the same seed holds the smaller."""
+    """Up to `size` of `count` rows, in order; a larger subset with the same seed contains a smaller one."""
     return np.sort(np.random.default_rng(seed).permutation(count)[:size])

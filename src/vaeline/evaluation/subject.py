@@ -65,14 +65,14 @@ class Subject:
         return np.arange(len(self.labels))
 
     @cached_property
-    def greys(self) -> Images:
-        """The test images, not binarized."""
+    def original_images(self) -> Images:
+        """The test images, grey or colour, not binarized."""
         return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
     def images(self) -> Images:
         """The test images in the form of the training images: as they are, or binarized with the seed."""
-        return self.as_trained(self.greys, self.rows)
+        return self.as_trained(self.original_images, self.rows)
 
     @cached_property
     def latents(self) -> Float[np.ndarray, "count latent_dim"]:
@@ -87,9 +87,9 @@ class Subject:
         """Training images, binarized if the model was trained on binary pixels."""
         return self.as_trained(to_unit(self.prepared.splits["train"].images[rows]), rows)
 
-    def as_trained(self, greys: Images, rows: Integer[np.ndarray, " count"]) -> Images:
+    def as_trained(self, images: Images, rows: Integer[np.ndarray, " count"]) -> Images:
         """Images in the form of the training images: as they are, or binarized with the noise of `rows`."""
-        return binary_pixels(greys, self.seed, rows) if self.model.params.binarize else greys
+        return binary_pixels(images, self.seed, rows) if self.model.params.binarize else images
 
     @property
     def pixels(self) -> str:

@@ -1,4 +1,4 @@
-"""Per-image scores summed up: means with standard errors, overall and by class."""
+"""Means of per-image scores with standard errors, overall and by class."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -12,14 +12,14 @@ DECIMALS = 5
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, float]:
-    """Mean of every score and its standard error (`…_se`) over the images that have it (the others are nan)."""
+    """The mean of every score and its standard error (`…_se`), over the images that have the score (others are NaN)."""
     table = scores.drop(columns=list(KEYS), errors="ignore").dropna(axis="columns", how="all")
     errors = table.sem(ddof=1).fillna(0.0).add_suffix("_se")
     return {str(name): round(float(value), DECIMALS) for name, value in pd.concat([table.mean(), errors]).items()}
 
 
 def summarize_by_class(scores: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """`summarize` of each class that occurs, by its name."""
+    """`summarize` for each class that occurs, by the name of the class."""
     return {classes[cast(int, label)]: summarize(rows) for label, rows in scores.groupby("label")}
 
 

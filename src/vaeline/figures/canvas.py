@@ -1,4 +1,4 @@
-"""How figures are written: without a screen, and with the same bytes for the same content."""
+"""Write figures without a screen; equal content gives equal bytes."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from vaeline.artifacts import atomic_file
 
 
 def figure_png(figure: Figure) -> bytes:
-    """A figure as PNG, without the writer's name or a date."""
+    """A figure as PNG, without the name of the software or a date."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
     return stream.getvalue()

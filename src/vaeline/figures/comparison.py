@@ -17,10 +17,10 @@ INNER = (0.5, 99.5)
 def draw_comparison(
     differences: Mapping[str, np.ndarray], overall: pd.DataFrame, by_class: pd.DataFrame, unit: str, title: str
 ) -> Figure:
-    """Paired differences to a baseline: how they scatter over images, and their means by class, a colour a run.
+    """Paired differences to a baseline: their distribution over images, and their means by class; one colour a run.
 
-    differences: run → (images,). overall: `difference`, `low`, `high` of each run, indexed by run. by_class: the same
-    with `run` and `class`, and `verdict`; classes whose verdict shows no difference are hollow.
+    differences: (images,) by run. overall: `difference`, `low` and `high` of each run, indexed by run. by_class: the
+    same columns with `run`, `class` and `verdict`; the points of classes without a shown difference are hollow.
     """
     classes = list(dict.fromkeys(by_class["class"]))
     figure = Figure(
@@ -45,7 +45,7 @@ def draw_comparison(
 
 
 def _draw_scatter(axes: Axes, differences: Mapping[str, np.ndarray], overall: pd.DataFrame, colors: dict) -> None:
-    """A histogram a run, over the inner 99 % of all differences, and above it the mean with its interval."""
+    """One histogram for each run over the inner 99 % of all differences; the mean with its interval is above it."""
     low, high = np.percentile(np.concatenate(list(differences.values())), INNER)
     reach = max(high - low, 1e-9)
     edges = np.linspace(min(low, 0) - 0.02 * reach, max(high, 0) + 0.02 * reach, BINS)
@@ -71,7 +71,7 @@ def _draw_scatter(axes: Axes, differences: Mapping[str, np.ndarray], overall: pd
 
 
 def _draw_classes(axes: Axes, by_class: pd.DataFrame, classes: list[str], colors: dict) -> None:
-    """The mean difference of each class, the first class on top, runs beside each other."""
+    """The mean differences of each class, the first class at the top, one point for each run."""
     for row, (run, color) in enumerate(colors.items()):
         own = by_class[by_class["run"] == run].set_index("class").reindex(classes)
         offset = 0.6 * ((row + 0.5) / len(colors) - 0.5)

@@ -19,8 +19,8 @@ from vaeline.params.plot import PlotParams
 class Drawing:
     """A model, its data, and the tables that earlier stages wrote to `reports`.
 
-    sigma, box: the damage that the figure of restored images shows, as standard deviation of the noise and side of the
-    hole in pixels. Images are float32 (count, height, width, channels) in [0, 1].
+    sigma, box: the damage in the figure of restored images: the standard deviation of the noise, and the side of the
+    hole in pixels.
     """
 
     model: GenerativeModel
@@ -42,7 +42,7 @@ class Drawing:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """The test images."""
+        """The test images, float32 (count, height, width, channels) in [0, 1]."""
         return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
@@ -52,7 +52,7 @@ class Drawing:
 
     @cached_property
     def chosen(self) -> np.ndarray:
-        """Four rows of test images, drawn by the seed."""
+        """Test images for a figure of four rows, as row numbers, drawn with the seed."""
         return np.random.default_rng(self.settings.seed).permutation(len(self.images))[: 4 * self.settings.columns]
 
     @cached_property
@@ -61,9 +61,9 @@ class Drawing:
         return pd.read_parquet(self.reports / "scores.parquet")
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table in `reports`; one without rows says that the model was not measured in this way."""
+        """A table in `reports`. It has no rows if the model was not measured in this way."""
         return pd.read_csv(self.reports / name)
 
     def title(self, what: str) -> str:
-        """A figure's title: the data set, what is shown, and the model."""
+        """The title of a figure: the data set, the content, and the model."""
         return f"{self.prepared.title}: {what} ({self.model.title})"

@@ -1,6 +1,6 @@
-"""Rows and tiles of images on axes of their own.
+"""Images on Matplotlib axes.
 
-Images are float arrays (…, height, width, channels) in [0, 1]; grey ones are drawn as ink on paper.
+Images are float arrays (…, height, width, channels) in [0, 1]. A grey image is drawn as black ink on white paper.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def show_image(axes: Axes, image: np.ndarray, **where: Any) -> None:
 
 
 def draw_rows(grid: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """A grid of images (rows, columns, height, width, channels), one axes each; `names` (rows,) stand at the left."""
+    """A grid of images (rows, columns, height, width, channels); `names` (rows,) stand at the left of the rows."""
     rows, columns = grid.shape[:2]
     figure = Figure(figsize=(0.75 * columns + 1.4, 0.8 * rows + 0.8), layout="constrained")
     for row, axes_of_row in enumerate(figure.subplots(rows, columns, squeeze=False)):

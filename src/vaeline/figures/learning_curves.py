@@ -1,4 +1,4 @@
-"""Learning curves of one training, and of several beside each other."""
+"""Learning curves of one training, and of several trainings together."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ LOSS = "loss"
 
 
 def draw_learning_curves(history: pd.DataFrame, title: str) -> Figure:
-    """What of `CURVES` was measured by epoch, for train and validation, and the learning rate."""
+    """The measured `CURVES` by epoch, for train and validation, and the learning rate."""
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     curves = {name: label for name, label in CURVES.items() if name in history}
     panels = figure.subplots(2, 2).flat if len(curves) > 1 else figure.subplots(1, 2).flat
@@ -33,7 +33,7 @@ def draw_learning_curves(history: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_curves_beside(histories: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """Validation curves of several trainings, a colour each, by epoch; a panel for each of `CURVES` that all have."""
+    """Validation curves of several trainings by epoch, one colour each; one panel for each score that all have."""
     shared = [name for name in CURVES if all(f"val_{name}" in history for history in histories.values())] or [LOSS]
     figure = Figure(figsize=(4.5 * len(shared), 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(shared), squeeze=False)[0], shared, strict=True):

@@ -1,6 +1,6 @@
-"""Sheets of images: any number of rows of any length, on one pair of axes, so that hundreds are drawn quickly.
+"""Sheets of images: rows of any length. All images share one pair of axes, so that hundreds are drawn quickly.
 
-Images are float arrays (height, width, channels) in [0, 1]; NaN marks pixels that are missing.
+Images are float arrays (height, width, channels) in [0, 1]; NaN marks a missing pixel.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def draw_sheet(
 ) -> Figure:
     """Rows of images, each (columns, height, width, channels), under a title.
 
-    `notes` are texts of two lines below each image.
+    notes: a text of two lines below each image.
     """
     columns = max(len(row) for row in rows)
     height, width = rows[0].shape[1:3]
@@ -65,23 +65,23 @@ def draw_sheet(
 
 
 def draw_grid(images: np.ndarray, columns: int, title: str) -> Figure:
-    """Images (count, height, width, channels), `columns` a row; the last row may be shorter."""
+    """Images (count, height, width, channels), `columns` in each row; the last row may be shorter."""
     return draw_sheet([images[start : start + columns] for start in range(0, len(images), columns)], title)
 
 
-def draw_pairs(stages: dict[str, np.ndarray], columns: int, title: str) -> Figure:
-    """Stages of the same images, each (count, height, width, channels), one below the other.
+def draw_pairs(versions: dict[str, np.ndarray], columns: int, title: str) -> Figure:
+    """Several versions of the same images by name, each (count, height, width, channels), one below the other.
 
-    `columns` images stand side by side.
+    `columns` images are side by side.
     """
-    count = len(next(iter(stages.values())))
+    count = len(next(iter(versions.values())))
     starts = range(0, count, columns)
-    rows = [images[start : start + columns] for start in starts for images in stages.values()]
-    return draw_sheet(rows, title, row_names=[*stages] * len(starts))
+    rows = [images[start : start + columns] for start in starts for images in versions.values()]
+    return draw_sheet(rows, title, row_names=[*versions] * len(starts))
 
 
 def _mark_missing(image: np.ndarray) -> np.ndarray:
-    """A colour image whose missing pixels have the colour that marks them."""
+    """A colour image with its missing pixels in the colour `MISSING`."""
     return np.where(np.isnan(image), to_rgb(MISSING), image)
 
 

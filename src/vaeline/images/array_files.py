@@ -28,7 +28,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def read_npz(path: Path, names: tuple[str, ...], most_bytes: int) -> dict[str, np.ndarray]:
-    """Those arrays of an .npz file that have one of the `names`.
+    """The arrays of an .npz file whose names are in `names`.
 
     Raises:
         UnreadableImagesError: the file is empty, broken, holds a pickle or none of the arrays, or has more than

@@ -12,17 +12,17 @@ def to_unit(images: UInt8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"
 
 
 def to_uint8(images: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Pixels of any shape from floats 0–1 to the nearest of 0–255, uint8."""
+    """Pixels of any shape from floats 0–1 to uint8, rounded to the nearest of 0–255."""
     return round_levels(images * 255)
 
 
 def round_levels(levels: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Numbers of any shape to the nearest of 0–255, uint8."""
+    """Numbers of any shape, rounded to the nearest of 0–255, as uint8."""
     return np.clip(np.rint(levels), 0, 255).astype("uint8")
 
 
 def drawable(image: np.ndarray) -> np.ndarray:
-    """An image (height, width, channels) as Pillow and Matplotlib take it: (height, width) where it is grey."""
+    """An image (height, width, channels) for Pillow and Matplotlib: (height, width) if it is grey."""
     return image[..., 0] if image.shape[-1] == 1 else image
 
 

@@ -21,14 +21,14 @@ def image_digests(images: Iterable[np.ndarray]) -> list[bytes]:
 
 
 def set_digest(images: Iterable[np.ndarray]) -> str:
-    """The SHA-256 of images as a set, in hexadecimal digits: of the sorted digests of each, whatever their order."""
+    """The SHA-256 of images as a set, in hexadecimal digits; it does not depend on their order."""
     return hashlib.sha256(b"".join(sorted(image_digests(images)))).hexdigest()
 
 
 def npy_digest(images: np.ndarray) -> str:
     """The SHA-256 of the .npy file that images (count, height, width, channels) make, in hexadecimal digits.
 
-    Grey images count as (count, height, width): so they were written before they had channels, and records of that time
+    Grey images count as (count, height, width), as they were written before images had channels. Older records thus
     stay comparable.
     """
     stream = _Hashed()

@@ -8,7 +8,7 @@ from vaeline.errors import VaelineError
 
 
 class UnreadableImagesError(VaelineError):
-    """Why images cannot be read: the `reason`, and the `file` that they are in, or None for bytes without a name."""
+    """Images cannot be read, for the `reason`; `file` is where they are, or None for bytes without a name."""
 
     def __init__(self, reason: str, file: Path | None = None) -> None:
         super().__init__(reason if file is None else f"{file}: {reason}")
@@ -18,7 +18,7 @@ class UnreadableImagesError(VaelineError):
 
 @contextmanager
 def named(file: Path) -> Generator[None]:
-    """Give an UnreadableImagesError that names no file the name of this one."""
+    """Add the name of this file to an UnreadableImagesError without one."""
     try:
         yield
     except UnreadableImagesError as error:

@@ -13,9 +13,9 @@ from vaeline.images.spec import ImageSpec
 def fit_images(
     images: Shaped[np.ndarray, "count height width channels"], spec: ImageSpec
 ) -> Shaped[np.ndarray, "count {spec.height} {spec.width} {spec.channels}"]:
-    """Images (count, height, width, channels) in the size `spec`: uint8 from uint8, else float32 in [0, 1].
+    """Images (count, height, width, channels) in the size `spec`: uint8 stays uint8, floats become float32 in [0, 1].
 
-    Images of another size or number of channels are fitted like pictures, floats among them in 256 levels.
+    Images of another size or number of channels are fitted like pictures; floats are then rounded to 256 levels.
 
     Raises:
         UnreadableImagesError: the values are neither uint8 nor floats from 0 to 1.
@@ -40,7 +40,7 @@ def inverted(
 def fit_bytes(
     images: Shaped[np.ndarray, "count height width channels"], spec: ImageSpec
 ) -> UInt8[np.ndarray, "count {spec.height} {spec.width} {spec.channels}"]:
-    """Images (count, height, width, channels) in the size `spec`, uint8 from uint8 alone, as they are kept on disk.
+    """Images (count, height, width, channels) uint8 in the size `spec`, as they are kept on disk.
 
     Raises:
         UnreadableImagesError: the values are not uint8.

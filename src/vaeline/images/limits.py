@@ -1,11 +1,11 @@
-"""How large a file of images may be; each size is looked at before the file is decoded."""
+"""How large a file of images may be; each size is checked before the file is decoded."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most pixels of one picture, bytes of unpacked arrays, and images or files of one set."""
+    """The largest allowed number of pixels of a picture, of bytes of unpacked arrays, and of images in a set."""
 
     pixels: int
     bytes: int

@@ -1,4 +1,4 @@
-"""Images that people hand to a trained model: each with the name of its file, and why others cannot be read."""
+"""Images for a trained model, each with the name of its file, and the files that cannot be read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ REASONS_SHOWN = 3
 
 @dataclass(frozen=True)
 class NamedImages:
-    """What could be read: `names` (a file, or `file.npy[3]`) of `images` (count, height, width, channels).
+    """Images (count, height, width, channels) float32 in [0, 1], each with its name: a file, or `file.npy[3]`.
 
-    Images are float32 in [0, 1]. `skipped` holds what could not be read, each path with the reason.
+    `skipped` holds the paths that could not be read, each with the reason.
     """
 
     names: tuple[str, ...]
@@ -37,11 +37,11 @@ def read_named_images(
 ) -> NamedImages:
     """The images in files and folders, fitted to the size `spec`; a file that is named twice is read once.
 
-    All that the reader knows can be named. In folders and their sub-folders pictures and .npy files are read, by name.
+    Files may have all formats of `reader`. In folders and their sub-folders, only pictures and .npy files are read.
     `invert` turns dark ink on light paper into light ink on black.
 
     Raises:
-        VaelineError: nothing could be read; the message says why, file by file.
+        VaelineError: no image can be read; the message has the reasons by file.
     """
     skipped: list[tuple[Path, str]] = []
     files = list(dict.fromkeys(_files(paths, skipped)))

@@ -24,13 +24,16 @@ def read_parquet(
 ) -> tuple[np.ndarray, np.ndarray | list[str] | None]:
     """Images (count, height, width, channels), and labels as numbers or names, of a table with a column `image`.
 
-    The column `label` may be missing: labels are None then. An image is an encoded PNG or JPEG, which is read like a
-    picture; or a struct with such `bytes`, as the data sets of Hugging Face have it; or numbers, which keep their size:
-    a list of lists, or one list with as many numbers as `spec` has, or one list that makes a grey square. Whole numbers
-    from 0 to 255 become uint8. `invert` turns dark ink on light paper into light ink on black.
+    If the column `label` is missing, labels are None. An image is one of these:
+    - an encoded PNG or JPEG, which is read like a picture;
+    - a struct with such `bytes`, as in data sets of Hugging Face;
+    - numbers, which keep their size: a list of lists, or one list for an image of `spec` or for a grey square. Whole
+      numbers from 0 to 255 become uint8.
+
+    `invert` turns dark ink on light paper into light ink on black.
 
     Raises:
-        UnreadableImagesError: it is no such table, a picture is broken, or the table is larger than `limits`.
+        UnreadableImagesError: the table has another form, a picture is broken, or the table exceeds `limits`.
     """
     try:
         with pq.ParquetFile(path) as table:
@@ -58,7 +61,7 @@ def write_parquet(path: Path, images: np.ndarray, labels: np.ndarray | None) -> 
 
 
 def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
-    """By what the footer says of rows, bytes and values: a list of equal numbers takes no bytes."""
+    """Check the numbers of rows, bytes and values in the footer; a list of equal numbers takes nearly no bytes."""
     groups = [about.row_group(group) for group in range(about.num_row_groups)]
     columns = [group.column(index) for group in groups for index in range(group.num_columns)]
     size = max(sum(part.total_uncompressed_size for part in columns), sum(part.num_values for part in columns))

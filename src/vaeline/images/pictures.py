@@ -44,9 +44,9 @@ def read_picture(
     """One picture as an image (height, width, channels) uint8 of the size `spec`.
 
     The content decides the format, not the name. The picture is turned as its EXIF data say, 16 bits are scaled to 8,
-    and transparent parts show the background: black, or white with `invert`. It becomes grey (Pillow's mode L) or RGB
-    by the channels of `spec`. `invert` turns dark ink on light paper into light ink on black. Last, the picture is
-    fitted into the size with its proportions kept, by Lanczos' filter, with black beside it.
+    and transparent parts are laid over black, or over white with `invert`. The picture becomes grey (Pillow's mode L)
+    or RGB, by the channels of `spec`. `invert` turns dark ink on light paper into light ink on black. Last, the picture
+    is scaled into the size by Lanczos' filter. It keeps its proportions, and the rest is black.
 
     Raises:
         UnreadableImagesError: the picture is empty, broken, of another format, or has more than `most_pixels` pixels,
@@ -70,7 +70,7 @@ def read_picture(
 
 
 def fit_picture(picture: Image.Image, spec: ImageSpec) -> np.ndarray:
-    """A picture of any size and mode as (height, width, channels) uint8: its proportions kept, black beside it."""
+    """A picture of any size and mode as (height, width, channels) uint8; its proportions are kept."""
     plain = picture.convert(MODES[spec.channels])
     fitted = ImageOps.pad(plain, (spec.width, spec.height), Image.Resampling.LANCZOS, color=BLACK)
     return np.asarray(fitted).reshape(spec.shape)

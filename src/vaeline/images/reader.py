@@ -1,7 +1,7 @@
 """The one reader of files of images: pictures, NumPy files, Parquet tables and IDX files.
 
-Training, validation, ingestion, monitoring, the commands and the service all read by it, so that a file gives the same
-array everywhere. Pictures come in the size that is asked for; arrays keep their own until `fitting` changes it.
+Training, validation, ingestion, monitoring, the commands and the service all use it, so that a file gives the same
+array everywhere. Pictures are read in a given size; arrays keep their own size until `fitting` changes it.
 """
 
 from collections.abc import Iterator
@@ -29,24 +29,24 @@ OTHER_PICTURES = frozenset(
 )
 LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
-Labels = np.ndarray | list[str] | None
+FoundLabels = np.ndarray | list[str] | None
 
 
 @dataclass(frozen=True)
 class FoundImages:
-    """Images (count, height, width, channels) of any type, and labels as numbers or names, or None.
+    """Images (count, height, width, channels) of any dtype, and labels as numbers or names, or None.
 
-    `test_images` and `test_labels` are None where the file has no test set of its own.
+    `test_images` and `test_labels` are None if the file has no test set.
     """
 
     images: np.ndarray
-    labels: Labels = None
+    labels: FoundLabels = None
     test_images: np.ndarray | None = None
-    test_labels: Labels = None
+    test_labels: FoundLabels = None
 
 
 def is_readable(file: Path) -> bool:
-    """Whether a file is one of images by its name."""
+    """Whether the name of a file is that of a file of images."""
     return file.suffix.lower() in READERS or file.name.endswith(IDX_ENDINGS)
 
 
@@ -73,7 +73,7 @@ def read_file(file: Path, spec: ImageSpec, limits: Limits, invert: bool = False)
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
-    """The files below a folder in the order of their names, without hidden ones and what operating systems leave."""
+    """The files below a folder, sorted by name, without hidden files and files that operating systems leave behind."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
         if file.is_file() and not any(part.startswith(".") or part in LITTER for part in parts):

@@ -24,7 +24,7 @@ class ImageSpec(BaseModel):
         """The spec of images whose shape ends in (height, width, channels).
 
         Raises:
-            VaelineError: the shape does not end so, or has another number of channels than 1 or 3.
+            VaelineError: the shape does not end in this way, or the number of channels is neither 1 nor 3.
         """
         if len(shape) < 3 or shape[-1] not in COLOURS or min(shape[-3:]) < 1:
             raise VaelineError(f"an array of shape {tuple(shape)} holds no images (…, height, width, 1 or 3 channels)")
@@ -46,15 +46,15 @@ class ImageSpec(BaseModel):
         return self.height * self.width * self.channels
 
     def __str__(self) -> str:
-        """As messages show it, height before width: `28 × 28, grey`, `64 × 48, colour`."""
+        """The size in messages, height before width: `28 × 28, grey`, `64 × 48, colour`."""
         return f"{self.height} × {self.width}, {COLOURS[self.channels]}"
 
 
 def parse_spec(content: Any, where: str) -> ImageSpec:
-    """The spec in a plain mapping with height, width and channels, as `ImageSpec.model_dump` makes it.
+    """The spec from a mapping with height, width and channels, as `ImageSpec.model_dump` gives it.
 
     Raises:
-        VaelineError: it is no such mapping; the message begins with `where`.
+        VaelineError: the content is no such mapping; the message begins with `where`.
     """
     if not isinstance(content, Mapping):
         raise VaelineError(f"{where}: image must give height, width and channels, not {content!r}")

@@ -1,4 +1,4 @@
-"""Arrays as files hold them, with an axis of images and one of channels."""
+"""Arrays from files, as images with an axis of images and one of channels."""
 
 import numpy as np
 
@@ -21,9 +21,9 @@ def as_stack(array: np.ndarray) -> np.ndarray:
 
 
 def as_stack_or_one(array: np.ndarray) -> np.ndarray:
-    """What `as_stack` takes, or one image (height, width) or (height, width, channels), as a stack.
+    """Images as for `as_stack`, or one image (height, width) or (height, width, channels), as a stack.
 
-    An array of three axes is one image where the last one has a length of 1 or 3.
+    An array of three axes is one image if its last axis has a length of 1 or 3.
 
     Raises:
         UnreadableImagesError: the array has another shape, or is empty.

@@ -1,1 +1,1 @@
-"""New batches of images: read, checked, accepted or put into quarantine; simulated."""
+"""New batches of images: they are read, checked, and accepted or put into quarantine. Batches can be simulated."""

@@ -1,7 +1,7 @@
-"""The accepted set grows by a batch: its rows into DVC first, its record into git's tree last.
+"""Accept a batch: DVC gets its rows first, then its record goes to the files that git tracks.
 
-Each step can be repeated, and the batch is accepted when its record is there: a process that is killed between two
-steps leaves what the next one goes on from.
+Each step can be repeated. The batch is accepted once its record is in `data/accepted`. If the process is killed before
+that, the next ingestion of the same rows continues.
 """
 
 import os
@@ -18,7 +18,7 @@ DIGITS = 12
 
 
 def batch_id(sha256: str, date: str) -> str:
-    """`YYYYMMDD-<digits of the digest>`; that of an earlier day, where an ingestion of the same rows broke off."""
+    """`YYYYMMDD-<digits of the digest>`, or the id from an earlier ingestion of the same rows that did not finish."""
     begun = sorted(BATCHES.glob(f"*-{sha256[:DIGITS]}.npz"))
     return begun[0].stem if begun else f"{date}-{sha256[:DIGITS]}"
 
@@ -27,20 +27,21 @@ def accept(batch: str, rows: Rows, about: Mapping[str, Any]) -> None:
     """Write the rows, track them with DVC, and write the record: `about` the batch, and the digest of its rows.
 
     Raises:
-        VaelineError: DVC could not take the rows; nothing is accepted then, and the same call goes on from there.
+        VaelineError: DVC cannot track the rows. The batch is not accepted, and the same call can be repeated.
     """
     with atomic_file(rows_file(batch)) as temporary:
         write_rows(temporary, rows)
     track(batch)
-    record = BATCHES / f"{batch}.json"  # beside the rows: what breaks off there is not seen by the stage prepare
+    record = BATCHES / f"{batch}.json"  # not in data/accepted yet, so that prepare never sees half a record
     write_json(record, {"id": batch, **about, "kept_sha256": rows_digest(rows.images, rows.labels)})
     ACCEPTED.mkdir(parents=True, exist_ok=True)
     os.replace(record, ACCEPTED / record.name)
 
 
 def track(batch: str) -> None:
-    """`dvc add` the rows of a batch: into DVC's cache, with `<id>.npz.dvc` beside them for git."""
+    """Add the rows of a batch to DVC's cache; DVC writes `<id>.npz.dvc` beside them for git."""
     command = [sys.executable, "-m", "dvc", "add", "--quiet", str(rows_file(batch))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise VaelineError(f"dvc add {rows_file(batch)}: {' '.join(done.stderr.split())[:300]}; then ingest again")
+        reason = " ".join(done.stderr.split())[:300]
+        raise VaelineError(f"`dvc add {rows_file(batch)}` failed ({reason}); correct this, then ingest again")

@@ -1,4 +1,4 @@
-"""Where batches arrive: a folder here, or a URI; each child is a batch."""
+"""The place where batches arrive: a local folder or a URI. Each file or folder in it is a batch."""
 
 import shutil
 from collections.abc import Callable, Generator
@@ -11,15 +11,15 @@ from vaeline.errors import VaelineError
 
 INCOMING = Path("data/incoming")
 MOST_BYTES = 2**32
-NO_BATCHES = {"README.md"}
+NOT_BATCHES = {"README.md"}
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A batch where it arrived: its `name`, and `origin` for its record.
+    """A batch that arrived: its `name`, and its `origin` for the record.
 
-    `fetch` puts a copy of it into a folder and returns its path there; `path` is where it lies in `data/incoming`, from
-    where it is moved when it is refused, or None where it is only read.
+    fetch: copies the batch into a folder and returns the path of the copy. path: the batch in `data/incoming`, which is
+    moved if it is refused; None for a batch from elsewhere, which is only read.
     """
 
     name: str
@@ -29,20 +29,20 @@ class Arrival:
 
 
 def arrivals(source: str) -> list[Arrival]:
-    """The batches at `source`, by name: the children of a folder or URI, or the one file that it names.
+    """The batches at `source`, sorted by name: the files and folders in a folder or URI, or the one file that it names.
 
-    Hidden files do not count, so that an upload can be written under a hidden name and then renamed. Links are batches
-    too, which are refused.
+    Hidden files are not batches, so that an upload can have a hidden name until it is complete. A link is a batch, and
+    is refused later.
 
     Raises:
-        VaelineError: nothing is there, or it cannot be reached.
+        VaelineError: the source does not exist, or cannot be read.
     """
     return _remote(source) if "://" in source else _local(Path(source))
 
 
 @contextmanager
 def at_hand(arrival: Arrival, scratch: Path) -> Generator[Path]:
-    """The batch as a path to read; a copy of one from elsewhere is gone afterwards."""
+    """The path of the batch on this machine. A batch from elsewhere is copied, and the copy is removed afterwards."""
     if arrival.path is not None:
         yield arrival.path
         return
@@ -56,8 +56,8 @@ def _local(source: Path) -> list[Arrival]:
     if source.is_file():
         return [_local_arrival(source)]
     if not source.is_dir():
-        raise VaelineError(f"{source}: no such folder; batches arrive in {INCOMING}, or set ingest.source")
-    return [_local_arrival(child) for child in sorted(source.iterdir()) if _counts(child.name)]
+        raise VaelineError(f"{source}: no such folder; put batches into {INCOMING}, or set ingest.source")
+    return [_local_arrival(child) for child in sorted(source.iterdir()) if _is_batch(child.name)]
 
 
 def _local_arrival(path: Path) -> Arrival:
@@ -82,7 +82,7 @@ def _remote(source: str) -> list[Arrival]:
     return [
         Arrival(name, f"{source.rstrip('/')}/{name}", _fetcher(filesystem, names[name]))
         for name in sorted(names)
-        if _counts(name)
+        if _is_batch(name)
     ]
 
 
@@ -99,7 +99,7 @@ def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
             for file in files:
                 relative = PurePosixPath(file).relative_to(PurePosixPath(child).parent)
                 if ".." in relative.parts:
-                    raise VaelineError(f"{name}: names a file {relative}, which leads elsewhere")
+                    raise VaelineError(f"{name}: the file {relative} lies outside the batch")
                 target = folder / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 filesystem.get_file(file, str(target))
@@ -111,7 +111,7 @@ def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
 
 
 def _open(source: str) -> tuple[Any, str]:
-    """A file system and a path in it; `remote://NAME/PATH` is a DVC remote with its address and credentials."""
+    """The file system of a URI, and the path in it. `remote://NAME/PATH` uses the address and credentials of DVC."""
     if source.startswith("remote://"):
         from dvc.exceptions import DvcException
         from dvc.fs import parse_external_url
@@ -127,5 +127,5 @@ def _open(source: str) -> tuple[Any, str]:
     return url_to_fs(source)
 
 
-def _counts(name: str) -> bool:
-    return not name.startswith(".") and name not in NO_BATCHES
+def _is_batch(name: str) -> bool:
+    return not name.startswith(".") and name not in NOT_BATCHES

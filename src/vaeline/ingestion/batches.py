@@ -1,4 +1,4 @@
-"""Batches of new images: read without trust (no pickles, links or bombs) in the forms they arrive in, and written."""
+"""Read and write batches of new images. Pickles, links and files that unpack too large are refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.limits import FOREIGN, Limits
 from vaeline.images.parquet import write_parquet
 from vaeline.images.png import save_picture
-from vaeline.images.reader import FoundImages, Labels, visible_files
+from vaeline.images.reader import FoundImages, FoundLabels, visible_files
 from vaeline.images.spec import ImageSpec
 
 SMALLEST_SIDE = 8
 
 
 class UnreadableBatchError(VaelineError):
-    """Why a batch is not one that can be read."""
+    """A batch cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (count, height, width, channels) as they were found, of any type; labels (count,) or None.
+    """Images (count, height, width, channels) of any dtype, as they were found; labels (count,) or None.
 
-    Labels index the classes of the data set.
+    A label is the number of a class of the data set.
     """
 
     images: np.ndarray
@@ -40,12 +40,12 @@ class Batch:
 def read_batch(path: Path, classes: Sequence[str], spec: ImageSpec, limits: Limits = FOREIGN) -> Batch:
     """The batch at `path`: a folder of pictures or of IDX files, or one file of images; see docs/new_data.md.
 
-    Pictures are read in the size `spec`, like own images; arrays stay as they are, so that the validation sees them.
-    `classes` are the names that labels may have: those of sub-folders, and words in Parquet; numbers count them. Of a
-    data set without labels, each batch has its only class.
+    Pictures are read in the size `spec`, like own images. Arrays are not changed, so that the validation can judge
+    them. A label is the name of a class in `classes` (the name of a sub-folder, or a word in a Parquet table), or the
+    number of a class. If the data set has no labels, all images have its only class.
 
     Raises:
-        UnreadableBatchError: it has another form, is broken, holds links or pickles, or is larger than `limits`.
+        UnreadableBatchError: the batch has another form, is broken, holds links or pickles, or exceeds `limits`.
     """
     try:
         _check_files(path)
@@ -63,9 +63,9 @@ def read_batch(path: Path, classes: Sequence[str], spec: ImageSpec, limits: Limi
 
 
 def write_batch(path: Path, images: np.ndarray, labels: np.ndarray | None, classes: tuple[str, ...]) -> None:
-    """Write a batch as an .npz, as a .parquet of lists, or, without an ending, as a folder of PNGs.
+    """Write a batch: as .npz, as .parquet with lists of pixels, or, for a name without an ending, as a folder of PNGs.
 
-    Images are (count, height, width, channels) uint8; labels (count,) index `classes`, or are None.
+    Images are (count, height, width, channels) uint8. Labels (count,) are numbers of `classes`, or None.
 
     Raises:
         VaelineError: the name has another ending.
@@ -78,7 +78,7 @@ def write_batch(path: Path, images: np.ndarray, labels: np.ndarray | None, class
         with atomic_file(path) as temporary:
             write_parquet(temporary, images, labels)
     elif path.suffix:
-        raise VaelineError(f"{path}: a batch is written as .npz, as .parquet, or as a folder, by its name")
+        raise VaelineError(f"{path}: the name of a batch must end in .npz or .parquet, or have no ending for a folder")
     else:
         with atomic_directory(path) as folder:
             for row, image in enumerate(to_unit(images)):
@@ -88,24 +88,24 @@ def write_batch(path: Path, images: np.ndarray, labels: np.ndarray | None, class
 
 
 def _check_files(path: Path) -> None:
-    """Refuse links, empty folders, and files in a folder of pictures that are none."""
+    """Refuse links, empty folders, and other files in a folder of pictures."""
     if link := next((file for file in (path, *path.rglob("*")) if file.is_symlink()), None):
-        raise UnreadableBatchError(f"{link.name}: a link; send the file itself")
+        raise UnreadableBatchError(f"{link.name}: is a link; send the file itself")
     if not path.is_dir():
         return
     files = list(visible_files(path))
     if not files:
-        raise UnreadableBatchError(f"{path.name}: an empty folder")
+        raise UnreadableBatchError(f"{path.name}: is an empty folder")
     if idx_files(path, IDX_IMAGES):
         return
     if other := next((file for file in files if file.suffix.lower() not in pictures.ENDINGS), None):
-        raise UnreadableBatchError(f"{other.name}: not a PNG or JPEG picture, by its name")
+        raise UnreadableBatchError(f"{other.name}: its name is not that of a PNG or JPEG picture")
 
 
 def _check_images(path: Path, found: FoundImages) -> None:
     images = found.images
     if found.test_images is not None:
-        raise UnreadableBatchError(f"{path.name}: more than one set of images; a batch has one, and no test set")
+        raise UnreadableBatchError(f"{path.name}: holds a test set; a batch is one set of images")
     if min(images.shape[1:3]) < SMALLEST_SIDE or images.dtype.kind not in "uif":
         raise UnreadableBatchError(
             f"{path.name}: {images.dtype} images of shape {images.shape}, expected numbers (count, height, width, "
@@ -113,10 +113,10 @@ def _check_images(path: Path, found: FoundImages) -> None:
         )
 
 
-def _label_numbers(path: Path, labels: Labels, classes: Sequence[str]) -> Labels:
-    """Labels as numbers: names are looked up among the classes."""
+def _label_numbers(path: Path, labels: FoundLabels, classes: Sequence[str]) -> FoundLabels:
+    """Labels as numbers of the classes."""
     if not isinstance(labels, list):
         return labels
     if unknown := sorted(set(labels) - set(classes)):
-        raise UnreadableBatchError(f"{path.name}: {unknown[0]!r} is a label, and no class is called that")
+        raise UnreadableBatchError(f"{path.name}: the label {unknown[0]!r} is no class of the data set")
     return np.array([classes.index(name) for name in labels])

@@ -1,4 +1,4 @@
-"""Images that are known already: of the test set above all, which no batch may bring into training."""
+"""Find images that are known already. Above all, no batch may bring an image of the test set into training."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,10 @@ ROWS_AT_A_TIME = 8192
 
 
 def known_images(prepared: Prepared, accepted: Iterable[tuple[str, Rows]]) -> dict[bytes, str]:
-    """Where each known image is, by its digest: an accepted batch (its id) or a split; the test split comes first."""
+    """Where each known image is, by its digest: the id of an accepted batch, or the name of a split.
+
+    An image that is in several places counts as known from the test split first, then from a batch.
+    """
     known: dict[bytes, str] = {}
     for split in sorted(prepared.splits, key=lambda name: name != "test"):
         images = prepared.splits[split].images
@@ -29,9 +32,9 @@ def known_images(prepared: Prepared, accepted: Iterable[tuple[str, Rows]]) -> di
 
 
 def new_rows(images: np.ndarray, known: Mapping[bytes, str]) -> tuple[np.ndarray, dict[str, int]]:
-    """The numbers of the images that are not known, and how many of the others are known from where.
+    """The row numbers of new images, and the number of known images by the place where they are.
 
-    Of equal images in the batch the first one counts as new.
+    If images of the batch are equal, the first one is new; the others are known from `batch`.
     """
     seen: set[bytes] = set()
     new, dropped = [], Counter()

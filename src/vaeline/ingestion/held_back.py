@@ -1,4 +1,4 @@
-"""Images that were kept out of training, to draw simulated batches from."""
+"""Images that are held back from training. Simulated batches are drawn from them."""
 
 import json
 from pathlib import Path
@@ -18,10 +18,10 @@ def held_back(params: Params) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Images, labels and class names of the rows of the source that the stage `prepare` leaves out.
 
     Raises:
-        VaelineError: nothing is held back, or the source is not here.
+        VaelineError: no images are held back, or the source is missing.
     """
     if not params.data.hold_back:
-        raise VaelineError("simulate: data.hold_back in params.yaml is 0, so that there is nothing to draw from")
+        raise VaelineError("simulate: data.hold_back in params.yaml is 0, so there are no images to draw from")
     images, labels = read_idx_images(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
     data = params.data

@@ -1,4 +1,4 @@
-"""One batch after another: read, rid of what is known, validated, then accepted or put into quarantine."""
+"""Ingest a batch: read it, drop known images, validate the rest, then accept the batch or put it into quarantine."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from vaeline.artifacts import digest
-from vaeline.data.accepted import BATCHES, Rows, bring_rows, read_records, read_rows, rows_digest
+from vaeline.data.accepted import BATCHES, Rows, fetch_rows, read_records, read_rows, rows_digest
 from vaeline.data.prepared import Prepared, Split
 from vaeline.data.statistics import image_statistics
 from vaeline.errors import VaelineError
@@ -36,7 +36,10 @@ LOCK = Path(".vaeline/ingest.lock")
 
 @dataclass(frozen=True)
 class Rules:
-    """What batches are held against: the data that is known, the thresholds, and how often a clean one may fail."""
+    """What decides about batches: the known data and the thresholds.
+
+    false_alarms: the highest probability that a clean batch fails. who: the person who ingests, for the record.
+    """
 
     prepared: Prepared
     profile: Profile
@@ -51,7 +54,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a batch: accepted, quarantined or unchanged, why, and the facts of its record or report."""
+    """The outcome of a batch: accepted, quarantined or unchanged, the reason, and the facts of its record or report."""
 
     name: str
     status: str
@@ -61,10 +64,10 @@ class Outcome:
 
 @contextmanager
 def alone() -> Generator[None]:
-    """Hold the lock of ingestion and clear away what a killed one left half written.
+    """Hold the lock of ingestion, and remove half-written files of an ingestion that was killed.
 
     Raises:
-        VaelineError: another ingestion is at work.
+        VaelineError: another ingestion is running.
     """
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -74,22 +77,22 @@ def alone() -> Generator[None]:
                 remove(left)
             yield
     except Timeout:
-        raise VaelineError("another `vaeline ingest` is at work here; let it end") from None
+        raise VaelineError("another `vaeline ingest` is running here; wait until it ends") from None
 
 
 def ingest(arrival: Arrival, rules: Rules) -> Outcome:
-    """Take one batch in, or refuse it. The same batch again changes nothing; so does one that holds nothing new.
+    """Accept one batch or refuse it. A batch that was ingested before, or that has no new image, changes nothing.
 
     Raises:
-        VaelineError: it cannot be had, or DVC fails; then nothing has changed, and the same call begins again.
+        VaelineError: the batch cannot be fetched, or DVC fails. Nothing has changed, and the same call can be repeated.
     """
     with at_hand(arrival, SCRATCH) as path:
         source_sha256 = _source_digest(path)
         records = read_records(rules.dataset)
         if known := next((record for record in records if record["source_sha256"] == source_sha256), None):
-            return Outcome(arrival.name, UNCHANGED, f"is accepted as {known['id']}")
+            return Outcome(arrival.name, UNCHANGED, f"is already accepted as {known['id']}")
         if folder := refused(source_sha256):
-            return Outcome(arrival.name, UNCHANGED, f"is in quarantine: {folder}")
+            return Outcome(arrival.name, UNCHANGED, f"is already in quarantine: {folder}")
         about = {
             "dataset": rules.dataset,
             "source": arrival.origin,
@@ -109,15 +112,15 @@ def _judge(
 ) -> Outcome:
     sha256 = rows_digest(batch.images, batch.labels)
     if known := next((record for record in records if record["rows_sha256"] == sha256), None):
-        return Outcome(arrival.name, UNCHANGED, f"has the rows of {known['id']}")
+        return Outcome(arrival.name, UNCHANGED, f"has the same rows as {known['id']}")
     labelled = batch.labels is not None
     rivals = [record for record in records if record["labelled"] or not labelled]
-    bring_rows(rivals)
+    fetch_rows(rivals)
     known = known_images(rules.prepared, ((record["id"], read_rows(record)) for record in rivals))
     numbers, dropped = new_rows(batch.images, known)
     about |= {"rows": len(batch.images), "kept": len(numbers), "dropped": dropped, "labelled": labelled}
     if not len(numbers):
-        return Outcome(arrival.name, UNCHANGED, f"holds nothing new ({_counted(dropped)})", about)
+        return Outcome(arrival.name, UNCHANGED, f"has no new image ({_counted(dropped)})", about)
     images, labels = batch.images[numbers], None if batch.labels is None else batch.labels[numbers]
     folder = folder_for(arrival.name, about["source_sha256"])
     verdict = check(Rows(images, labels, numbers), rules, CHECKED)
@@ -138,13 +141,13 @@ def _judge(
     if labels is not None:
         about["rows_per_class"] = np.bincount(labels, minlength=len(rules.prepared.classes)).tolist()
     accept(batch_name, Rows(images, labels, numbers), about)
-    use = "joins train and validation" if labelled else "has no labels, and is kept for monitoring only"
+    use = "joins train and validation" if labelled else "has no labels, so it is used for monitoring only"
     why = f"{len(numbers):,} of {len(batch.images):,} rows{_but(dropped)}; {use}"
     return Outcome(arrival.name, ACCEPTED, f"as {batch_name}: {why}", {"id": batch_name, **about})
 
 
 def check(rows: Rows, rules: Rules, docs: Path) -> Verdict:
-    """The verdict of the profile's expectations, widened for so few rows; Data Docs go to `docs`."""
+    """The verdict on rows by the profile's expectations for a batch; Data Docs go to `docs`."""
     labels = np.zeros(len(rows.images), "uint8") if rows.labels is None else rows.labels
     of_class = None if rows.labels is None else Counter(labels.tolist())
     expected = batch_expectations(rules.profile, len(labels), of_class, rules.false_alarms)
@@ -173,7 +176,7 @@ def _keep_docs(folder: Path) -> None:
 
 
 def _source_digest(path: Path) -> str:
-    """SHA-256 of the batch as it came; of where it leads, for a link."""
+    """SHA-256 of the batch as it arrived; of the path that it points to, for a link."""
     return hashlib.sha256(os.readlink(path).encode()).hexdigest() if path.is_symlink() else digest(path)
 
 

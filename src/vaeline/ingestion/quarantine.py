@@ -1,4 +1,4 @@
-"""Batches that were refused: each in a folder of its own, as it came, with the reasons and a picture of them."""
+"""Batches that were refused: each in its own folder, unchanged, with the reasons and a contact sheet."""
 
 import json
 import os
@@ -14,24 +14,24 @@ from vaeline.data.prepared import Split
 from vaeline.figures.canvas import save_figure
 from vaeline.validation.batch import BATCH
 from vaeline.validation.checkpoint import Verdict
-from vaeline.validation.report import ON_THE_SHEET, draw_contact_sheet, offenders
+from vaeline.validation.contact_sheet import ON_THE_SHEET, draw_contact_sheet, offenders
 
 QUARANTINE = Path("data/quarantine")
-REPORT, SHEET, DOCS, AS_IT_CAME = "report.json", "contact_sheet.png", "docs", "batch"
+REPORT, SHEET, DOCS, CONTENT = "report.json", "contact_sheet.png", "docs", "batch"
 DIGITS = 8
 
 
 def refused(source_sha256: str) -> Path | None:
-    """The folder in which a batch with this digest lies already."""
+    """The folder of a refused batch with this digest; None if there is none."""
     for report in sorted(QUARANTINE.glob(f"*/{REPORT}")):
         about = json.loads(report.read_text(encoding="utf-8"))
-        if about["source_sha256"] == source_sha256 and _exists(report.parent / AS_IT_CAME / about["name"]):
+        if about["source_sha256"] == source_sha256 and _exists(report.parent / CONTENT / about["name"]):
             return report.parent
     return None
 
 
 def folder_for(name: str, source_sha256: str) -> Path:
-    """Where a batch is put: `data/quarantine/<name>`, or with digits of its digest if another has that name."""
+    """The folder for a batch: `data/quarantine/<name>`, or with digits of its digest if another batch is there."""
     report = QUARANTINE / name / REPORT
     if not report.is_file() or json.loads(report.read_text(encoding="utf-8"))["source_sha256"] == source_sha256:
         return QUARANTINE / name
@@ -48,9 +48,9 @@ def put(
 ) -> None:
     """Write the report and the contact sheet into `folder`, then move the batch at `path` into `batch/` there.
 
-    The move comes last and is one step on one file system: a process that is killed leaves the batch where it arrived,
-    or in quarantine with its report. A batch whose failures no single image shows is drawn from its beginning; one that
-    could not be read has no sheet.
+    The move is the last step, and a single operation within one file system. If the process is killed, the batch is
+    still where it arrived, or it is in quarantine with its report. The sheet shows the images that failed, or the first
+    images if no single image failed. A batch that cannot be read has no sheet.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if images is not None:
@@ -61,14 +61,14 @@ def put(
         save_figure(draw_contact_sheet(shown, split, verdict.profile if verdict else ""), folder / SHEET)
     validation = verdict.as_dict() if verdict else None
     write_json(folder / REPORT, {**about, "name": path.name, "reasons": reasons, "validation": validation})
-    (folder / AS_IT_CAME).mkdir(exist_ok=True)
-    _move(path, folder / AS_IT_CAME / path.name)
+    (folder / CONTENT).mkdir(exist_ok=True)
+    _move(path, folder / CONTENT / path.name)
 
 
 def _move(path: Path, target: Path) -> None:
     try:
         os.replace(path, target)
-    except OSError:  # another file system: whole under another name first, so that half a copy is never taken for it
+    except OSError:  # another file system: copy under a hidden name first, so that half a copy never has the final name
         partial = target.with_name(f".{target.name}.partial")
         remove(partial)
         if path.is_dir() and not path.is_symlink():

@@ -1,4 +1,4 @@
-"""What an ingestion begins with, and what it leaves for machines to read: `reports/ingest.json`."""
+"""The rules that an ingestion starts with, and its report for programs: `reports/ingest.json`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,25 +17,26 @@ REPORT = Path("reports/ingest.json")
 
 
 def open_rules(params: Params) -> Rules:
-    """The data and thresholds that batches are held against now.
+    """The present data and thresholds, which decide about batches.
 
     Raises:
-        VaelineError: prepared data is missing, of another data set, or has a batch that is accepted no more.
+        VaelineError: prepared data is missing, is of another data set, or holds a batch that is no longer accepted.
     """
     prepared = read_prepared(Path(PREPARED))
     if prepared.manifest["dataset"] != params.data.dataset:
         raise VaelineError(
-            f"{PREPARED} is {prepared.manifest['dataset']}, params.yaml says {params.data.dataset}; `dvc repro prepare`"
+            f"{PREPARED} holds {prepared.manifest['dataset']}, but params.yaml names {params.data.dataset}; "
+            "run `dvc repro prepare`"
         )
     accepted = {record["id"] for record in read_records(params.data.dataset)}
     if gone := {batch["id"] for batch in prepared.manifest.get("batches", [])} - accepted:
-        raise VaelineError(f"{PREPARED} has {min(gone)}, which is accepted no more; `dvc repro prepare`")
+        raise VaelineError(f"{PREPARED} holds {min(gone)}, which is no longer accepted; run `dvc repro prepare`")
     profile = read_profile(profile_path(params.validate_.profile, params.data.name))
     return Rules(prepared, profile, params.ingest.false_alarms, who())
 
 
 def as_report(source: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The outcomes by what became of them; each with the batch's name, the reason and the facts."""
+    """The outcomes by status, each with the batch's name, the reason and the facts."""
     return {"source": source} | {
         status: [{**item.facts, "name": item.name, "why": item.why} for item in outcomes if item.status == status]
         for status in (ACCEPTED, QUARANTINED, UNCHANGED)

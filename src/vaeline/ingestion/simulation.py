@@ -1,6 +1,6 @@
-"""Batches as the world might send them, drawn from images that no model was fitted to.
+"""Simulated batches: images that no model was fitted to, unchanged or with a drift.
 
-Images are uint8 (count, height, width, channels), light ink on black; labels (count,) whole numbers.
+Images are uint8 (count, height, width, channels), light ink on black; labels (count,) are integers.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ LARGEST_CROP = 300
 
 
 class Simulated(NamedTuple):
-    """A drawn batch: images and labels, the rows of the pool that they come from, and which were changed (count,)."""
+    """A drawn batch: images, labels, their rows in the pool, and whether each was altered, all (count, …)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -35,9 +35,9 @@ class Simulated(NamedTuple):
 
 @dataclass(frozen=True)
 class Drift:
-    """A way to differ: what `strength` measures, its default and its limit, and how drawn images are changed.
+    """A kind of drift: the unit of its strength, the default and the highest strength, and how images are changed.
 
-    change: given images, labels, strength and a random generator, both as they are afterwards.
+    change: takes images, labels, strength and a random generator, and returns changed images and labels.
     """
 
     unit: str
@@ -55,24 +55,24 @@ def simulate(
     strength: float | None = None,
     offset: int = 0,
 ) -> Simulated:
-    """Draw `rows` of the pool `images` without replacement, and change them as `kind`, one of `KINDS`, says.
+    """Draw `rows` images of the pool without replacement, and change them by `kind`, which is one of `KINDS`.
 
-    strength: in the unit of the kind, None for its default. offset: where to begin in the order that a seed puts the
-    pool in, so that batches of one seed need not share rows. A seed draws the same rows for all kinds but `class_mix`,
-    whatever the strength.
+    strength: in the unit of the kind; None for its default. offset: the first position in the seed's order of the pool,
+    so that batches with one seed can have different rows. All kinds but `class_mix` draw the same rows with one seed,
+    at any strength.
 
     Raises:
-        VaelineError: there is no such kind, the strength is out of range, or the pool has too few images.
+        VaelineError: the kind is unknown, the strength is out of range, or the pool has too few images.
     """
     if kind not in KINDS:
-        raise VaelineError(f"no batch of the kind {kind!r} can be simulated; there are: {', '.join(KINDS)}")
+        raise VaelineError(f"{kind!r} is no kind of simulated batch; the kinds are {', '.join(KINDS)}")
     drift = KINDS[kind]
     strength = drift.strength if strength is None else strength
     if not 0 <= strength <= drift.most:
-        raise VaelineError(f"{kind}: a strength of {strength:g} is not within 0 to {drift.most:g} ({drift.unit})")
+        raise VaelineError(f"{kind}: the strength must be 0 to {drift.most:g} ({drift.unit}), not {strength:g}")
     order = np.random.default_rng([seed, 0]).permutation(len(images))[offset:]
     if not 0 < rows <= len(order):
-        raise VaelineError(f"{rows} rows from {offset} on cannot be drawn from {len(images)} images")
+        raise VaelineError(f"cannot draw {rows} images from position {offset} on; the pool has {len(images)} images")
     if kind == "class_mix":
         pool = np.sort(order)
         chosen = pool[_draw_mixed(labels[pool], rows, strength, np.random.default_rng([seed, 0]))]
@@ -86,25 +86,25 @@ def simulate(
 
 
 def rotated(images: np.ndarray, degrees: float) -> np.ndarray:
-    """Images turned anticlockwise about their middle, by linear interpolation, black beside them."""
+    """Images rotated anticlockwise about their centre, by linear interpolation on a black background."""
     turned = ndimage.rotate(images.astype("float32"), degrees, axes=(1, 2), reshape=False, order=1)
     return round_levels(turned)
 
 
 def thicker(images: np.ndarray, pixels: float) -> np.ndarray:
-    """Strokes that reach `pixels` farther to each side: the brightest of an image and its copies around it."""
-    greys = images.astype("float32")
-    brightest = greys.copy()
+    """Images with strokes that are `pixels` wider on each side: the maximum of an image and shifted copies of it."""
+    levels = images.astype("float32")
+    brightest = levels.copy()
     for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
         offset = (0, pixels * np.sin(angle), pixels * np.cos(angle))
-        for channel in range(greys.shape[-1]):
-            shifted = ndimage.shift(greys[..., channel], offset, order=1)
+        for channel in range(levels.shape[-1]):
+            shifted = ndimage.shift(levels[..., channel], offset, order=1)
             np.maximum(brightest[..., channel], shifted, out=brightest[..., channel])
     return round_levels(brightest)
 
 
 def noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Normal noise of that standard deviation (greys 0 to 1) on every pixel, cut off at black and white."""
+    """Images with normal noise of this standard deviation (for pixels in [0, 1]), clipped at black and white."""
     noise = rng.standard_normal(images.shape, dtype="float32")
     return round_levels(images + np.float32(255 * deviation) * noise)
 
@@ -112,7 +112,7 @@ def noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.
 def poisoned(
     images: np.ndarray, labels: np.ndarray, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A share of the rows is bad: every second of them has a wrong label, the others are pictures of other things."""
+    """A batch in which a share of the rows is bad: half of these have a wrong label, half are foreign pictures."""
     bad = rng.permutation(len(images))[: round(share * len(images))]
     mislabelled, replaced = bad[::2], bad[1::2]
     images, labels = images.copy(), labels.copy()
@@ -126,9 +126,9 @@ def poisoned(
 
 
 def foreign_pictures(count: int, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """No digits, uint8 (count, height, width, channels): capital letters drawn like digits, and cut-out photographs.
+    """Pictures of other things, uint8 (count, height, width, channels): capital letters and parts of photographs.
 
-    shape: (height, width, channels). Letters are grey.
+    shape: (height, width, channels). Letters are grey and as large as digits.
     """
     size, mode = shape[:2], MODES[shape[2]]
     photos = [Image.fromarray(photo).convert(mode) for photo in load_sample_images().images]
@@ -147,16 +147,16 @@ KINDS: dict[str, Drift] = {
     "clean": Drift("no unit", 0.0, 0.0, _unchanged),
     "rotated": Drift("degrees", 20.0, 180.0, lambda images, labels, angle, rng: (rotated(images, angle), labels)),
     "thicker": Drift("pixels", 0.7, 4.0, lambda images, labels, width, rng: (thicker(images, width), labels)),
-    "class_mix": Drift("total variation", 0.3, 1.0, _unchanged),  # which rows are drawn is the change
+    "class_mix": Drift("total variation", 0.3, 1.0, _unchanged),  # only the choice of rows changes
     "noisy": Drift("greys, 0 to 1", 0.2, 1.0, lambda images, labels, sigma, rng: (noisy(images, sigma, rng), labels)),
     "poisoned": Drift("share of the rows", 0.3, 1.0, poisoned),
 }
 
 
 def _draw_mixed(labels: np.ndarray, rows: int, distance: float, rng: np.random.Generator) -> np.ndarray:
-    """Rows of the pool whose class mix is expected to lie `distance` in total variation from the pool's own.
+    """Rows of the pool with another class mix; its expected total variation distance from the pool's is `distance`.
 
-    Some classes, drawn by the generator, become more frequent; what they gain the others lose in proportion.
+    Some random classes become more frequent, and all others less frequent in proportion.
     """
     present, counts = np.unique(labels, return_counts=True)
     own = counts / counts.sum()
@@ -164,13 +164,13 @@ def _draw_mixed(labels: np.ndarray, rows: int, distance: float, rng: np.random.G
     few = rng.permutation(len(present))[: max(1, round(FAVOURED * len(present)))]
     favoured[few] = own[few]
     if distance > (most := 1 - favoured.sum()):
-        raise VaelineError(f"class_mix: a strength above {most:.2f} would need fewer classes than are favoured")
+        raise VaelineError(f"class_mix: the strength must be at most {most:.2f}, where only favoured classes are left")
     weight = distance / most if most else 0.0
     wanted = rng.multinomial(rows, (1 - weight) * own + weight * favoured / favoured.sum())
     if (wanted > counts).any():
         short = int(np.argmax(wanted - counts))
         raise VaelineError(
-            f"class_mix: {wanted[short]} images of class {present[short]} are wanted, the pool has {counts[short]}"
+            f"class_mix: {wanted[short]} images of class {present[short]} are needed, the pool has {counts[short]}"
         )
     drawn = [
         rng.permutation(np.flatnonzero(labels == label))[:count] for label, count in zip(present, wanted, strict=True)
@@ -179,7 +179,7 @@ def _draw_mixed(labels: np.ndarray, rows: int, distance: float, rng: np.random.G
 
 
 def _letter(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """A capital letter of a random slant and weight, its ink as large as that of a digit and in the middle."""
+    """A capital letter with random slant and weight, centred; its ink is as large as that of a digit."""
     picture = Image.new("L", (CANVAS, CANVAS))
     font = ImageFont.load_default(size=CANVAS / 2)
     letter = LETTERS[rng.integers(len(LETTERS))]
@@ -195,7 +195,7 @@ def _letter(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
 
 
 def _crop(photo: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """A square cut out of a photograph."""
+    """A random square part of a photograph."""
     side = int(rng.integers(max(size), LARGEST_CROP))
     left, top = (int(rng.integers(length - side)) for length in photo.size)
     return photo.crop((left, top, left + side, top + side)).resize(size[::-1], Image.Resampling.LANCZOS)

@@ -33,7 +33,7 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool =
     columns |= nll_columns
     active = active_units(subject.without_label(subject.latents))
     metrics = summarize(pd.DataFrame(columns)) | {"active_units": active, "images": len(rows)}
-    metrics["mse_share"] = round(metrics["mse"] / float(subject.greys.var()), DECIMALS)
+    metrics["mse_share"] = round(metrics["mse"] / float(subject.original_images.var()), DECIMALS)
     if "nll" in metrics and model.likelihood.levels:
         nats_per_bit = math.log(2) * model.image.dimensions
         metrics["bits_per_dim"] = round(metrics["nll"] / nats_per_bit, DECIMALS)
@@ -51,7 +51,7 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
     model, rows, seed = subject.model, subject.rows, subject.seed
     samples = settings.nll_samples if model.noise_dim else 1
     binary = model.likelihood.levels == 2
-    images = binary_pixels(subject.greys, seed, rows) if binary else subject.greys
+    images = binary_pixels(subject.original_images, seed, rows) if binary else subject.original_images
     scored = subset(len(rows), settings.nll_images, seed)
     bound = np.full(len(rows), np.nan)
     bound[scored] = importance_weighted_nll(model, images[scored], scored, samples, seed, subject.labels[scored])

@@ -10,10 +10,10 @@ from vaeline.models.generative import GenerativeModel
 
 
 def load_model(path: Path, expected_digest: str | None = None) -> GenerativeModel:
-    """Load the model at `path` by `load_archive`, with the code of its own kind and of no other.
+    """Load the model at `path` by `load_archive`. Only the code of its own kind is imported.
 
     Raises:
-        VaelineError: there is no such file, it is not the expected one, or it holds no model of vaeline.
+        VaelineError: there is no such file, its digest is not the expected one, or it holds no model of vaeline.
     """
     check_archive(path, expected_digest)
     kind = _named_kind(path)
@@ -23,7 +23,7 @@ def load_model(path: Path, expected_digest: str | None = None) -> GenerativeMode
 
 
 def _named_kind(path: Path) -> str:
-    """The kind that an archive says it is; "" where it says none: `load_archive` then says what is wrong."""
+    """The kind that an archive names, or "" if it names none; `load_archive` then raises the error."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))

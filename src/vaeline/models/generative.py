@@ -22,7 +22,7 @@ class GenerativeModel(keras.Model):
 
     Losses are in nats per image. `image` is the size of the images and the number of their channels.
 
-    A subclass sets `encoder`, `decoder` and `prior`, and defines what raises NotImplementedError here.
+    A subclass sets `encoder`, `decoder` and `prior`, and defines the methods that raise NotImplementedError here.
     """
 
     has_bound = True
@@ -30,9 +30,9 @@ class GenerativeModel(keras.Model):
     is_conditional = False
     """Whether the model is conditioned on labels."""
     has_codes = False
-    """Whether z is made of the vectors of a codebook."""
+    """Whether z consists of vectors of a codebook."""
     measured: tuple[str, ...] = ("neg_elbo", "reconstruction", "kl")
-    """What the loss reports besides itself, a mean over images each."""
+    """The scores that the loss reports besides itself, each as its mean over images."""
 
     def __init__(
         self,
@@ -64,17 +64,17 @@ class GenerativeModel(keras.Model):
 
     @property
     def label_dim(self) -> int:
-        """How many of the last entries of z say which class it is."""
+        """How many of the last entries of z are the one-hot label."""
         return 0
 
     @property
     def label_nats(self) -> float:
-        """Nats of every rate that tell the class: what of −log p(x, label) is −log p(label)."""
+        """The part of each rate that encodes the label, −log p(label), in nats."""
         return 0.0
 
     @property
     def title(self) -> str:
-        """What titles call the model: `vae, resmlp, 2-D`, and its prior where that is not N(0, I)."""
+        """The model in titles: `vae, resmlp, 2-D`, and its prior if that is not N(0, I)."""
         prior = self.params.prior.kind
         named = "" if prior == "normal" else f", {prior} prior"
         return f"{self.params.kind}, {self.params.architecture}, {self.params.latent_dim}-D{named}"
@@ -82,20 +82,23 @@ class GenerativeModel(keras.Model):
     def inputs(
         self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None
     ) -> Any:
-        """What the model is called with for these images and their labels."""
+        """The argument with which the model is called for these images and labels."""
         return images
 
     def initialize(self, images: ByteImages, labels: Labels) -> None:
-        """Start from the training images (count, height, width, channels) uint8: the decoder's bias at their mean."""
+        """Start from the training images (count, height, width, channels) uint8; the decoder starts at their mean."""
         initialize_output_bias(self.decoder, mean_image(images), self.likelihood)
 
     def fit_prior(self, images: ByteImages, labels: Labels) -> None:
-        """Fit the prior after training, where it has one to fit; images are (count, height, width, channels) uint8."""
+        """Fit the prior after training, if it is fitted; images are (count, height, width, channels) uint8."""
 
     def encode(
         self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
     ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
-        """`z_mean` (batch, latent_dim) and `z_log_var` (batch, noise_dim) of images; labels are guessed if need be."""
+        """`z_mean` (batch, latent_dim) and `z_log_var` (batch, noise_dim) of images.
+
+        A conditional model guesses the labels if they are None.
+        """
         raise NotImplementedError
 
     def reparameterize(
@@ -104,7 +107,7 @@ class GenerativeModel(keras.Model):
         z_log_var: Float[Tensor, "*#batch noise_dim"],
         noise: Float[Tensor, "*#batch noise_dim"],
     ) -> Float[Tensor, "*#batch latent_dim"]:
-        """z (…, latent_dim) from what `encode` gave and standard normal `noise` (…, noise_dim)."""
+        """z (…, latent_dim) from the results of `encode` and standard normal `noise` (…, noise_dim)."""
         raise NotImplementedError
 
     def decode_logits(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width parameters"]:
@@ -131,13 +134,13 @@ class GenerativeModel(keras.Model):
         z_mean: Float[Tensor, "batch latent_dim"],
         z_log_var: Float[Tensor, "batch noise_dim"],
     ) -> Float[Tensor, " batch"]:
-        """KL(q(z|x) ‖ p(z)) of each image, shape (batch,): in closed form, or estimated by its one draw z."""
+        """KL(q(z|x) ‖ p(z)) of each image, shape (batch,), in nats: in closed form, or estimated from one draw z."""
         return self.prior.kl(z, z_mean, z_log_var)
 
     def draw_latents(
         self, n: int, seed: int, temperature: float = 1.0, label: int | None = None
     ) -> Float[Tensor, "{n} latent_dim"]:
-        """`n` latents (n, latent_dim) from the prior; of one class, where the model knows classes."""
+        """`n` latents (n, latent_dim) from the prior; a conditional model draws those of the class `label`."""
         return self.prior.sample(n, seed, temperature)
 
     def sample(
@@ -147,7 +150,7 @@ class GenerativeModel(keras.Model):
         return self.decode(self.draw_latents(n, seed, temperature, label))
 
     def measure(self, *values: Float[Tensor, " batch"]) -> None:
-        """Take the values (batch,) of what is `measured` into its means."""
+        """Update the means of the scores in `measured` with their values (batch,)."""
         for mean, value in zip(self.means, values, strict=True):
             mean.update_state(value)
 

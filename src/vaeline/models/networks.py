@@ -1,10 +1,10 @@
 """Encoders and decoders; a decoder mirrors its encoder.
 
-An encoder maps images (batch, height, width, channels) to what its heads read, a decoder maps z to logits (batch,
-height, width, channels · parameters), where the likelihood says how many parameters a channel has. The convolutional
-ones pass through a grid of features, a quarter of the image a side, rounded up; their decoders crop what is too much
-at the bottom and at the right. Every layer has a name of its own: Keras would otherwise number them through the
-process, and equal models would not be equal bytes.
+An encoder maps images (batch, height, width, channels) to one vector for each of its heads. A decoder maps z to logits
+(batch, height, width, channels · parameters); the likelihood sets the number of parameters of a channel. Convolutional
+networks have a grid of features in between, with a quarter of the image's height and width, rounded up. Their decoders
+crop the surplus at the bottom and at the right. Every layer has a fixed name, because Keras numbers unnamed layers by
+process, and equal models must have equal bytes.
 """
 
 import math
@@ -29,10 +29,10 @@ Shape = tuple[int, int, int]
 def build_encoder(
     params: ModelParams, image: ImageSpec, heads: Mapping[str, int], classes: int = 0, name: str = "encoder"
 ) -> keras.Model:
-    """A network from images to one vector for each of `heads`, sizes by name.
+    """A network from images to one vector for each of `heads`, which are sizes by name.
 
-    With `classes` it takes [images, one-hot labels (batch, classes)], and a learned image of the label is added to the
-    pixels: any first layer can then do what it could with the label beside them.
+    With `classes`, the inputs are [images, one-hot labels (batch, classes)]. A learned image of the label is added to
+    the pixels, so that every kind of first layer can use the label.
     """
     images = keras.Input(image.shape, name="images")
     pixels, inputs = images, images
@@ -46,7 +46,7 @@ def build_encoder(
 
 
 def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, parameters: int) -> keras.Model:
-    """A network from latents to logits, `parameters` a channel; its last weights belong to the layer `logits`."""
+    """A network from latents to logits, `parameters` for each channel; its last weights are those of `logits`."""
     latents = keras.Input((latent_dim,), name="z")
     logits = DECODERS[params.architecture](latents, params, _logits_shape(image, parameters))
     return keras.Model(latents, logits, name="decoder")
@@ -60,7 +60,7 @@ def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int) -> 
 
 
 def build_grid_decoder(params: ModelParams, image: ImageSpec, features: int, parameters: int) -> keras.Model:
-    """A convolutional network from a grid of `features` to logits, `parameters` a channel."""
+    """A convolutional network from a grid of `features` to logits, `parameters` for each channel."""
     grid = keras.Input((*grid_shape(image), features), name="z")
     logits = GRID_DECODERS[params.architecture](grid, params, _logits_shape(image, parameters))
     return keras.Model(grid, logits, name="decoder")
@@ -74,10 +74,10 @@ def grid_shape(image: ImageSpec) -> tuple[int, int]:
 def initialize_output_bias(
     decoder: keras.Model, mean_image: Float[np.ndarray, "height width channels"], likelihood: Likelihood
 ) -> None:
-    """Start the decoder at the training mean: the bias of `logits` becomes the likelihood's logits of the mean.
+    """Start the decoder at the mean of the training images: set the bias of `logits` to the likelihood's logits of it.
 
-    A dense layer has one bias for each number and gets the mean image (height, width, channels), a convolution gets
-    the mean pixel (channels,) (Burda et al. 2015, appendix; a model then need not learn where ink is).
+    A dense layer gets the mean image (height, width, channels), a convolution the mean pixel (channels,). The model
+    then need not learn the mean (Burda et al. 2015, appendix).
     """
     layer = decoder.get_layer("logits")
     if isinstance(layer, layers.Dense):
@@ -139,7 +139,7 @@ def _dense_logits(features: keras.KerasTensor, shape: Shape) -> keras.KerasTenso
 
 
 def _cropped(features: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
-    """Features (batch, height, width, channels) without what lies beyond the shape at the bottom and at the right."""
+    """Features (batch, height, width, channels), cropped to the shape at the bottom and at the right."""
     below, beside = (have - wanted for have, wanted in zip(features.shape[1:3], shape[:2], strict=True))
     return layers.Cropping2D(((0, below), (0, beside)), name="crop")(features) if below or beside else features
 
@@ -207,7 +207,7 @@ def _encode_resconv(images: keras.KerasTensor, params: ModelParams) -> keras.Ker
 
 
 def _decode_resconv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158): JAX is slow at transposed ones on a CPU."""
+    """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158); JAX computes transposed ones slowly on a CPU."""
     height, width = _quarter(shape[0]), _quarter(shape[1])
     features = layers.Conv2D(2 * params.width, 3, padding="same", name="entry")(features)
     features = _residual_blocks(features, 2 * params.width, params, "block_0")

@@ -1,8 +1,8 @@
 """Priors p(z) over latents (batch, latent_dim).
 
-Each answers `log_prob(z)`, shape (batch,), in nats; `kl(z, z_mean, z_log_var)`, KL(q(z|x) ‖ p(z)) of each image, in
-closed form where there is one and else estimated by the one z drawn from q; and `sample(n, seed, temperature)`, whose
-temperature scales what is Gaussian in the prior.
+Each prior has three methods. `log_prob(z)`, shape (batch,), is in nats. `kl(z, z_mean, z_log_var)`, shape (batch,), is
+KL(q(z|x) ‖ p(z)) of each image in nats, in closed form if there is one, else estimated from one z drawn from q.
+`sample(n, seed, temperature)` draws latents; the temperature scales the Gaussian noise.
 """
 
 import math
@@ -40,7 +40,7 @@ def kl_by_latent(
 
 
 class Prior(layers.Layer):
-    """The base class of priors: a KL by Monte Carlo, and no fit."""
+    """The base class of priors. Its KL is estimated by Monte Carlo, and nothing is fitted."""
 
     def __init__(self):
         super().__init__(name="prior")
@@ -64,7 +64,7 @@ class Prior(layers.Layer):
         """Start from training images (count, height, width, channels) in [0, 1]."""
 
     def fit(self, z: Float[np.ndarray, "count latent_dim"], seed: int) -> None:
-        """Fit what is fitted after training to draws (count, latent_dim) from the aggregated posterior."""
+        """Fit the prior after training to draws (count, latent_dim) from the aggregated posterior."""
 
 
 class StandardNormal(Prior):
@@ -90,9 +90,9 @@ class StandardNormal(Prior):
 
 
 class VampPrior(Prior):
-    """An even mixture of the posteriors of learned pseudo-inputs (Tomczak & Welling 2018, arXiv:1705.07120).
+    """A mixture, with equal weights, of the posteriors of pseudo-inputs (Tomczak & Welling 2018, arXiv:1705.07120).
 
-    Pseudo-inputs start as random training images, held inside (0, 1) by a sigmoid.
+    Pseudo-inputs are learned. They start as random training images, and a sigmoid keeps them in (0, 1).
     """
 
     def __init__(self, encoder: keras.Model, components: int, image: ImageSpec):
@@ -108,7 +108,7 @@ class VampPrior(Prior):
         self.pseudo_logits.assign(np.log(chosen) - np.log1p(-chosen))
 
     def load_own_variables(self, store: Any) -> None:
-        """Archives that were made before images had channels hold pseudo-inputs without that axis."""
+        """Load pseudo-inputs; in archives from before images had channels, they lack the last axis."""
         self.pseudo_logits.assign(np.reshape(store["0"], self.pseudo_logits.shape))
 
     def pseudo_inputs(self) -> Float[Tensor, "components height width channels"]:
@@ -132,8 +132,8 @@ class VampPrior(Prior):
 class FlowPrior(Prior):
     """RealNVP: affine coupling layers from z to N(0, I) (Dinh et al. 2017, arXiv:1605.08803).
 
-    Each layer scales and shifts one half of the latents by what it reads from the other half; the order of the latents
-    is reversed between layers.
+    Each layer scales and shifts one half of the latents; a network computes scale and shift from the other half. The
+    order of the latents is reversed between layers.
     """
 
     def __init__(self, latent_dim: int, coupling_layers: int, width: int):
@@ -189,9 +189,9 @@ class FlowPrior(Prior):
 
 
 class MixturePrior(Prior):
-    """A mixture of Gaussians, fitted to the aggregated posterior after a training under N(0, I).
+    """A mixture of Gaussians, fitted to the aggregated posterior after a training with the prior N(0, I).
 
-    Ghosh et al. 2020, arXiv:1903.12436. Until it is fitted, each of its Gaussians is N(0, I).
+    Source: Ghosh et al. 2020, arXiv:1903.12436. Before the fit, each Gaussian is N(0, I).
     """
 
     def __init__(self, latent_dim: int, components: int):
@@ -235,9 +235,9 @@ class MixturePrior(Prior):
 
 
 class LabelledPrior(Prior):
-    """p(z) of latents with a label at their end, one-hot: all classes as likely, and p(latents|label).
+    """p(z) of latents followed by a one-hot label: equal class probabilities, times p(latents|label).
 
-    Its z have shape (batch, latent_dim + classes). A kind answers `log_given` and `draw`.
+    z has the shape (batch, latent_dim + classes). A subclass defines `log_given` and `draw`.
     """
 
     def __init__(self, classes: int):
@@ -253,7 +253,7 @@ class LabelledPrior(Prior):
     def draw(
         self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
     ) -> Float[Tensor, "batch noise_dim"]:
-        """Latents (n, latent_dim) of one-hot labels (n, classes)."""
+        """Draws of latents (n, latent_dim) given one-hot labels (n, classes)."""
         raise NotImplementedError
 
     def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
@@ -270,7 +270,7 @@ class LabelledPrior(Prior):
     def sample(
         self, n: int, seed: int, temperature: float, label: int | None = None
     ) -> Float[Tensor, "{n} latent_dim"]:
-        """Draws of one class, or of random ones."""
+        """Draws of the class `label`, or of random classes."""
         labels = np.random.default_rng(seed).integers(self.classes, size=n) if label is None else np.full(n, label)
         one_hot = ops.one_hot(labels, self.classes)
         return ops.concatenate([self.draw(one_hot, seed, temperature), one_hot], axis=1)
@@ -283,7 +283,7 @@ class LabelledPrior(Prior):
 
 
 class SameForAllLabels(LabelledPrior):
-    """Latents by a prior that knows no classes."""
+    """The same prior of the latents for all labels."""
 
     def __init__(self, latents: Prior, classes: int):
         super().__init__(classes)
@@ -309,7 +309,7 @@ class SameForAllLabels(LabelledPrior):
 
 
 class NormalByLabel(LabelledPrior):
-    """N(mean, exp(log_var)) for the latents of each class, learned with the model (Sohn et al. 2015, section 4)."""
+    """N(mean, exp(log_var)) of the latents for each class, learned with the model (Sohn et al. 2015, section 4)."""
 
     def __init__(self, latent_dim: int, classes: int):
         super().__init__(classes)
@@ -370,7 +370,7 @@ class MixtureByLabel(LabelledPrior):
 
 
 def build_prior(params: PriorParams, latent_dim: int, encoder: keras.Model, image: ImageSpec) -> Prior:
-    """The prior that `params` ask for, over `latent_dim` latents of `encoder`."""
+    """The prior of the kind `params.kind` over `latent_dim` latents of `encoder`."""
     kinds: dict[str, Any] = {
         "normal": lambda: StandardNormal(latent_dim),
         "vamp": lambda: VampPrior(encoder, params.components, image),

@@ -32,9 +32,9 @@ def reparameterize(
 class VAE(GenerativeModel):
     """Encoder, sampling and decoder with the loss −log p(x|z) + beta · KL, in nats per image.
 
-    The KL may be weighed by `beta` (Higgins et al. 2017), cost nothing below `free_bits` nats a latent, on the mean
-    over the batch (Kingma et al. 2016, arXiv:1606.04934, appendix C.8), or be held at `capacity` nats by
-    beta · |KL − capacity| (Burgess et al. 2018, arXiv:1804.03599). The prior is N(0, I), or learned with the model, or
+    `beta` weights the KL (Higgins et al. 2017). `free_bits` is the KL of each latent, in nats, that costs nothing, as a
+    mean over the batch (Kingma et al. 2016, arXiv:1606.04934, appendix C.8). `capacity` replaces the KL term by
+    beta · |KL − capacity| (Burgess et al. 2018, arXiv:1804.03599). The prior is N(0, I), learned with the model, or
     fitted after training.
     """
 
@@ -112,7 +112,7 @@ class VAE(GenerativeModel):
         z_log_var: Float[Tensor, "batch noise_dim"],
         weight: Tensor,
     ) -> Float[Tensor, ""]:
-        """The KL term of the loss from the KL (batch,) of the posteriors: a scalar. `weight` is the warm-up factor."""
+        """The KL term of the loss, a scalar, from the KL (batch,) of the posteriors; `weight` is the warm-up factor."""
         beta, free_bits, capacity = self.params.beta, self.params.free_bits, self.params.capacity
         if capacity:
             return beta * ops.abs(ops.mean(kl) - self.label_nats - weight * capacity)

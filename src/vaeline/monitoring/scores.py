@@ -17,7 +17,7 @@ from vaeline.scores import ELBO_PARTS, loss_of
 
 @dataclass(frozen=True)
 class Observed:
-    """Scores by name, each (count,), in nats per image; `z_mean` (count, latent_dim); labels (count,) or None.
+    """Scores by name, each (count,), in nats per image; latents `z_mean` (count, latent_dim); labels (count,) or None.
 
     A model without a bound has only the reconstruction.
     """
@@ -41,17 +41,16 @@ class Observed:
 
 
 def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None, seed: int) -> Observed:
-    """`Observed` of uint8 images (count, height, width, channels).
+    """The scores, latents and labels of uint8 images (count, height, width, channels).
 
-    An image's noise is a function of (seed, row), the same for every set of images.
-
-    The model is not conditioned on the labels: a wrong label must not change an image's scores.
+    An image's noise is a function of (seed, row), the same for every set of images. The model is not conditioned on the
+    labels, because a wrong label must not change an image's scores.
 
     Raises:
         VaelineError: a score is not finite.
     """
-    rows, greys = np.arange(len(images)), to_unit(np.asarray(images))
-    pixels = binary_pixels(greys, seed, rows) if model.params.binarize else greys
+    rows, originals = np.arange(len(images)), to_unit(np.asarray(images))
+    pixels = binary_pixels(originals, seed, rows) if model.params.binarize else originals
     z_mean, z_log_var = encode(model, pixels)
     found = posterior_scores(model, pixels, z_mean, z_log_var, rows, seed)
     scores = {name: found[name] for name in ELBO_PARTS if name in found}
@@ -63,7 +62,7 @@ def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | Non
 
 @dataclass(frozen=True)
 class WindowScores:
-    """The input of the checks; `images` (count, height, width) uint8 are those of the window that were scored."""
+    """The input of the checks; `images` (count, height, width, channels) uint8 are the scored images of the window."""
 
     reference: Observed
     window: Observed

@@ -73,5 +73,5 @@ class ModelParams(Section):
         if self.prior.kind == "label" and self.kind != "cvae":
             raise ValueError("prior.kind: label needs kind: cvae, the only model that gets labels")
         if self.prior.kind == "autoregressive" and self.kind != "vqvae":
-            raise ValueError("prior.kind: autoregressive is a prior over codes; it and kind: vqvae need each other")
+            raise ValueError("prior.kind: autoregressive, the prior over codes, needs kind: vqvae")
         check_kind(self)

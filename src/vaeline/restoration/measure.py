@@ -25,7 +25,7 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
     if not subject.model.noise_dim:
         return Measured({}, {"left out": "the model has no posterior over latents to search"})
     rows = subset(len(subject.rows), settings.restoration_images, subject.seed)
-    clean = subject.greys[rows]
+    clean = subject.original_images[rows]
     versions = {}
     for sigma in settings.noise_levels:
         noisy = add_noise(clean, sigma, subject.seed)

@@ -24,7 +24,7 @@ def measure_samples(
     """
     if len(subject.classes) < 2:
         return Measured({}, {"left out": "the data has one class"})
-    test, predicted = features_and_labels(classifier, subject.greys)
+    test, predicted = features_and_labels(classifier, subject.original_images)
     model, drawing = subject.model, (settings.samples, subject.seed)
     drawn = sample(model, *drawing)
     train_rows = subset(len(subject.train_labels), settings.samples, subject.seed)

@@ -1,4 +1,4 @@
-"""What must hold of a batch: of single images what a profile asks, of averages and shares the same, less chance."""
+"""The expectations of a profile for a batch: bands of averages and class shares are wider, because a batch is small."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,14 @@ BATCH = "batch"
 def batch_expectations(
     profile: Profile, rows: int, rows_of_class: Mapping[int, int] | None, false_alarms: float
 ) -> list[Expected]:
-    """The expectations of `profile` for a batch of `rows` images, the split `batch`; without labels if those are None.
+    """The expectations of `profile` for a batch of `rows` images, which is the split `batch`.
 
-    Bands of averages widen by z standard errors, σ/√n with the profile's deviation of single images, and those of class
-    shares by z·√(p(1−p)/n), where z shares `false_alarms` equally (Bonferroni): with that chance at most, a batch drawn
-    from images on the edge of a band fails one of them. Bands of single images stay. The number of rows is free, and a
-    class may lack where its share may be 0.
+    Bands of averages are widened by z standard errors σ/√n, where σ is the profile's deviation of single images. Bands
+    of class shares are widened by z·√(p(1−p)/n). z divides `false_alarms` equally among the bands (Bonferroni): a batch
+    of images that just fit the profile fails with at most this probability. Bands of single images do not change. The
+    number of rows is free. A class may be missing if its widened share may be 0.
+
+    rows_of_class: the number of images of each label; None for a batch without labels.
     """
     labelled = rows_of_class is not None
     classes = {int(label): count for label, count in (rows_of_class or {}).items() if 0 <= label < profile.classes}

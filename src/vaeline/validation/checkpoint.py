@@ -1,4 +1,4 @@
-"""The gate: Great Expectations over the table of image statistics. It fails closed."""
+"""The validation of data: Great Expectations over the table of image statistics. It fails closed."""
 
 import shutil
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ OFFENDERS_SHOWN = 1000
 class FailedExpectation:
     """An expectation that does not hold: its name, what was found, and the images that show it.
 
-    `by_itself` says that each of those images breaks it; without that they are those that pull an average most.
+    by_itself: whether each of these images violates it alone. If not, they are the images that change an average most.
     """
 
     name: str
@@ -36,7 +36,7 @@ class FailedExpectation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate found; `passed` only if every expectation was evaluated and holds."""
+    """The result of a validation. It passes only if every expectation was evaluated and holds."""
 
     profile: str
     expectations: int
@@ -49,16 +49,16 @@ class Verdict:
         return not self.failures
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values without times or ids, so that equal data gives equal bytes."""
+        """Plain values without times or ids: equal data gives equal bytes."""
         return {"status": "passed" if self.passed else "failed", **asdict(self)}
 
 
 def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequence[Expected] | None = None) -> Verdict:
-    """Check a table of `image_statistics` against `profile`; write Data Docs as a static site into `docs`.
+    """Check a table of `image_statistics`, and write Data Docs as a static site into `docs`.
 
-    `expected` are other expectations than those that the profile has for whole splits.
+    expected: the expectations; None for those that `profile` has for whole splits.
 
-    Raises whatever Great Expectations raises: a validator that cannot run lets nothing pass.
+    Errors of Great Expectations are not caught: a validation that cannot run does not pass.
     """
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -87,7 +87,7 @@ def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequen
     configured = [(result.expectation_config, result) for result in results.results]
     by_name = {config.meta["name"]: result for config, result in configured if config and config.meta}
     if set(by_name) != {item.name for item in expected}:
-        raise RuntimeError(f"{len(expected)} expectations were asked for, {len(by_name)} were evaluated")
+        raise RuntimeError(f"only {len(by_name)} of {len(expected)} expectations were evaluated")
     return Verdict(
         profile=profile.name,
         expectations=len(expected),
@@ -137,7 +137,7 @@ def _short(value: object) -> str:
 
 
 def _most_unusual(item: Expected, table: pd.DataFrame) -> list[str]:
-    """For a band on an average: up to 100 images that pull it away from the middle of the band most."""
+    """For a band of an average: the 100 images that are farthest from the middle of the band."""
     if item.type != "ExpectColumnMeanToBeBetween":
         return []
     rows = table if item.where is None else table[table[item.where[0]] == item.where[1]]

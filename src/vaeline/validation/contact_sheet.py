@@ -1,4 +1,4 @@
-"""What stays of a validation, passed or not: the verdict as JSON, and a contact sheet of offending images."""
+"""The files of a validation: its verdict as JSON, and a contact sheet of the images that failed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +17,8 @@ COLUMNS = 10
 LEVELS = 255
 
 
-def write_report(verdict: Verdict, splits: Mapping[str, Split], result_file: Path, sheet_file: Path) -> None:
-    """Write `result_file`; write `sheet_file` if images offend, else remove an old one."""
+def write_result(verdict: Verdict, splits: Mapping[str, Split], result_file: Path, sheet_file: Path) -> None:
+    """Write the verdict into `result_file`, and failed images into `sheet_file`; remove an old sheet if none failed."""
     write_json(result_file, verdict.as_dict())
     sheet_file.unlink(missing_ok=True)
     reasons = offenders(verdict)
@@ -27,9 +27,10 @@ def write_report(verdict: Verdict, splits: Mapping[str, Split], result_file: Pat
 
 
 def offenders(verdict: Verdict) -> dict[str, str]:
-    """Up to 100 image ids, each with an expectation it fails; every failed expectation gets its share.
+    """The ids of up to 100 images that failed, each with an expectation that it violates.
 
-    Images that break an expectation by themselves stand first; those that only pull an average follow.
+    The failed expectations take turns, so that each has images. Images that violate an expectation alone come first;
+    images that only change an average follow.
     """
     with_images = [failure for failure in verdict.failures if failure.image_ids]
     broken = {
@@ -48,7 +49,7 @@ def offenders(verdict: Verdict) -> dict[str, str]:
 
 
 def draw_contact_sheet(reasons: Mapping[str, str], splits: Mapping[str, Split], profile: str) -> Figure:
-    """The images called `split/row` in `reasons`, each with its id and why it is here."""
+    """The images with ids `split/row` in `reasons`, each under its id and its reason."""
     rows = -(-len(reasons) // COLUMNS)
     figure = Figure(figsize=(1.5 * COLUMNS, 1.75 * rows + 0.6), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False)

@@ -1,4 +1,4 @@
-"""A profile as Great Expectations: what must hold of the table of image statistics."""
+"""The thresholds of a profile as expectations of the table of image statistics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ ABOUT_LABELS = {"label", "class_share"}
 
 @dataclass(frozen=True)
 class Expected:
-    """One expectation: the name it is reported by, its Great Expectations type and arguments.
+    """One expectation: its name in reports, its type in Great Expectations, and its arguments.
 
-    `where` limits it to rows with that value in that column.
+    where: a column and a value; the expectation is then only about rows with this value.
     """
 
     name: str
@@ -29,12 +29,12 @@ class Expected:
 
     @property
     def about_labels(self) -> bool:
-        """Whether only images with labels can meet it."""
+        """Whether the expectation needs labels."""
         return self.arguments.get("column") in ABOUT_LABELS or (self.where or ("",))[0] in ABOUT_LABELS
 
 
 def build_expectations(profile: Profile, splits: list[str], labelled: bool = True) -> list[Expected]:
-    """The expectations of `profile` for a table that holds `splits`: all, or those that do not ask for labels."""
+    """The expectations of `profile` for a table of these splits: all, or only those that need no labels."""
     values, bands = "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToBeBetween"
     expected = [
         Expected("the table has its columns", "ExpectTableColumnsToMatchSet", {"column_set": list(COLUMNS)}),

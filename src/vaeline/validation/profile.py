@@ -73,7 +73,7 @@ class Profile(Section):
             (self.deviation, AVERAGED_STATISTICS),
         ):
             if set(given) != set(wanted):
-                raise ValueError(f"bands for {', '.join(wanted)} are needed, found {', '.join(given)}")
+                raise ValueError(f"bands of {', '.join(wanted)} are required, found {', '.join(given)}")
         for column, bands in self.class_average.items():
             if set(bands) != set(range(self.classes)):
                 raise ValueError(f"class_average.{column} needs one band for each of {self.classes} classes")
@@ -81,7 +81,7 @@ class Profile(Section):
 
 
 def profile_path(profile: str, dataset: str) -> Path:
-    """The file of a profile: a path as it is, a name in `data/profiles/`, `auto` the one named after the data set."""
+    """The file of a profile, given as a path, as a name in `data/profiles/`, or as `auto` for the data set's name."""
     if profile.endswith((".yaml", ".yml")):
         return Path(profile)
     return PROFILES / f"{dataset if profile == 'auto' else profile}.yaml"
@@ -107,9 +107,9 @@ def read_profile(path: Path) -> Profile:
 def make_profile(table: pd.DataFrame, name: str) -> Profile:
     """Thresholds from the statistics of trusted data.
 
-    A band for every image is the range found, a tenth wider on either side; for the average of all images the mean
-    ± 0.1 standard deviations, for the average of a class ± 0.25. The deviations themselves say by how much the averages
-    of a small batch may miss these bands (`validation.batch`).
+    A band for every image is the range found, widened by a tenth on each side. A band for the average of all images is
+    the mean ± 0.1 standard deviations, for the average of a class ± 0.25. `deviation` holds the standard deviations
+    of single images, by which `validation.batch` widens the bands for a small batch.
     """
     classes = int(table["label"].max()) + 1
     shares = class_shares(table)
@@ -139,14 +139,14 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
 
 
 def with_rows(profile: Profile, more: Mapping[str, int]) -> Profile:
-    """The profile where a split has so many rows more, or fewer, than its source gives it."""
+    """The profile for splits with more rows than their source has: `more` rows by split, negative for fewer."""
     bands = {split: [count + more.get(split, 0) for count in band] for split, band in profile.rows.items()}
     bands["all"] = [bands["all"][0], bands["all"][1] + max(0, sum(more.values()))]
     return profile.model_copy(update={"rows": bands})
 
 
 def rows_added(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """How many rows more than its source gave it a split of prepared data has: of batches, less those held back."""
+    """How many rows a split of prepared data has more than its source: rows of batches minus held-back rows."""
     batches = manifest.get("batches", [])
     more = {split: sum(batch[split] for batch in batches) for split in ("train", "validation")}
     return {**more, "train": more["train"] - manifest.get("held_back", 0)}

@@ -1,4 +1,4 @@
-"""Images at any path, as the splits that the validation looks at."""
+"""Images at any path, as the splits that the validation checks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class FoundSplits:
-    """Splits by name, whether their labels are known, and the manifest of prepared data, else empty."""
+    """Splits by name, whether they have labels, and the manifest of prepared data (empty for other images)."""
 
     splits: dict[str, Split]
     labelled: bool
@@ -23,13 +23,14 @@ class FoundSplits:
 
 
 def read_splits(path: Path, spec: ImageSpec) -> FoundSplits:
-    """Prepared data with its three splits; else `source` and `test` of a source with a test set, or `all`.
+    """The images at `path` as splits.
 
-    Pictures are read in the size `spec`; prepared data and arrays keep their own. Prepared data counts as labelled, as
-    for the stage `validate`: without labels, its profile has one class.
+    Prepared data has its three splits. A source with a test set has `source` and `test`, any other source `all`.
+    Pictures are read in the size `spec`; prepared data and arrays keep their own size. Prepared data always counts as
+    labelled, as in the stage `validate`: its profile has one class if there are no labels.
 
     Raises:
-        VaelineError: nothing usable is there.
+        VaelineError: there are no images, or they cannot be read.
     """
     if (path / MANIFEST).is_file():
         prepared = read_prepared(path)

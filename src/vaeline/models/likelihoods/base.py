@@ -43,7 +43,7 @@ class Likelihood(ABC):
     ) -> Float[Tensor, "*#batch"]:
         """`nll` of images and logits (…, height, width · channels): the sum over the last two axes.
 
-        Without an axis of channels, XLA adds the pixels of a grey image in the order of earlier versions.
+        There is no axis of channels, so that XLA adds the pixels of a grey image in the same order as earlier versions.
         """
 
     @abstractmethod
@@ -52,12 +52,12 @@ class Likelihood(ABC):
         images: Float[Tensor, "images height width channels"],
         logits: Float[Tensor, "latents height width parameters"],
     ) -> Float[Tensor, "images latents"]:
-        """−log p(x|z) of each of (n, …) images under each of (m, …) logits, shape (n, m), by one matrix product."""
+        """−log p(x|z) of each image (n, …) for each of the logits (m, …), shape (n, m), by one matrix product."""
 
     def initial_logits(self, mean: Float[np.ndarray, "*place channels"]) -> Float[np.ndarray, "*place parameters"]:
-        """Where a decoder starts: logits (…, channels · parameters) for the mean (…, channels) of the training images.
+        """The decoder's first logits (…, channels · parameters), from the mean (…, channels) of the training images.
 
-        Here logit(mean), clipped to ±5 (Burda et al. 2015, appendix).
+        They are logit(mean), clipped to ±5 (Burda et al. 2015, appendix).
         """
         floor = 1 / (1 + math.exp(BIAS_BOUND))
         probability = np.clip(mean, floor, 1 - floor)
@@ -71,5 +71,5 @@ def as_rows(values: Float[Tensor, "*batch height width channels"]) -> Float[Tens
 
 
 def flatten(images: Float[Tensor, "count ..."]) -> Float[Tensor, "count numbers"]:
-    """Images or logits (n, …) as (n, numbers of one)."""
+    """Images or logits (n, …) as (n, numbers)."""
     return ops.reshape(images, (ops.shape(images)[0], -1))

@@ -21,6 +21,6 @@ LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
 def build_likelihood(name: str, sigma: float) -> Likelihood:
     """The likelihood called `name`; `sigma` is the `gaussian`'s standard deviation of a pixel.
 
-    `mse` is the Gaussian of variance 1/2: its nats are the squared error summed over pixels, and a constant.
+    `mse` is the Gaussian with variance 1/2: its nats are the squared error, summed over pixels, plus a constant.
     """
     return LIKELIHOODS[name](sigma)

@@ -19,5 +19,5 @@ class CalibratedGaussian(Gaussian, keras.layers.Layer):
 
     @property
     def log_sigma(self) -> Tensor:
-        """log σ, held above its floor without a kink."""
+        """log σ; a softplus keeps it above its lowest value."""
         return LEAST_LOG_SIGMA + ops.softplus(self.raw_log_sigma - LEAST_LOG_SIGMA)

@@ -1,4 +1,4 @@
-"""The plain autoencoder: no KL, no noise, and so no latent space to draw from (Hinton & Salakhutdinov 2006)."""
+"""The plain autoencoder, without KL and noise (Hinton & Salakhutdinov 2006)."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from vaeline.models.vae import VAE
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class Autoencoder(VAE):
-    """Encoder and decoder with the loss −log p(x|z), in nats per image; no bound on −log p(x).
+    """Encoder and decoder with the loss −log p(x|z), in nats per image. The loss does not bound −log p(x).
 
-    Its prior is where samples are drawn from, N(0, I) or a mixture fitted to the codes. The loss does not use it.
+    Samples are drawn from the prior: N(0, I), or a mixture fitted to the latents. The loss does not use the prior.
     """
 
     has_bound = False

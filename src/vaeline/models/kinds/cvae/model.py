@@ -1,4 +1,4 @@
-"""The conditional VAE: encoder and decoder get the class (Kingma et al. 2014, arXiv:1406.5298, model M2)."""
+"""The conditional VAE: encoder and decoder get the label (Kingma et al. 2014, arXiv:1406.5298, model M2)."""
 
 import math
 from typing import Any
@@ -16,10 +16,10 @@ from vaeline.models.vae import VAE, reparameterize
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class ConditionalVAE(VAE):
-    """A VAE whose z is a pair: latents, random given image and label, and at its end the label, one-hot.
+    """A VAE whose z has two parts: latents, which are random given image and label, then the one-hot label.
 
-    All metrics are those of image and label together: −log p(x, y) = −log p(x|y) + log(classes), which is also a bound
-    on −log p(x). Where no labels are given, the model goes by its own guess, the class of the highest bound.
+    All metrics are those of image and label together: −log p(x, y) = −log p(x|y) + log(classes), which is also an upper
+    bound on −log p(x). If no labels are given, the model guesses them; see `guess`.
     """
 
     is_conditional = True
@@ -49,11 +49,11 @@ class ConditionalVAE(VAE):
         return ops.concatenate([z_mean, label], axis=1), z_log_var
 
     def guess(self, images: Float[Tensor, "batch height width channels"]) -> Integer[Tensor, " batch"]:
-        """The label (batch,) of each image by Bayes' rule, all labels being equally likely: that of the lowest cost."""
+        """The most probable label (batch,) of each image, by Bayes' rule with equal class probabilities."""
         return ops.argmin(self.label_costs(images), axis=1)
 
     def label_costs(self, images: Float[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
-        """Nats of each image under each label, shape (batch, classes): its −ELBO with z at `z_mean`, without noise."""
+        """−ELBO of each image for each label, with z = `z_mean`, shape (batch, classes), in nats."""
         count = len(images)
         repeated = ops.repeat(images, self.classes, axis=0)
         z_mean, z_log_var = self.encode(repeated, np.tile(np.arange(self.classes), count))
@@ -84,7 +84,7 @@ class ConditionalVAE(VAE):
         return {"target": inputs["images"], **outputs}
 
     def one_hot(self, labels: Integer[Tensor, " batch"]) -> Float[Tensor, "batch classes"]:
-        """Labels (batch,) as vectors (batch, classes)."""
+        """Labels (batch,) as one-hot vectors (batch, classes)."""
         return ops.one_hot(ops.cast(labels, "int32"), self.classes)
 
     def _build_encoder(self) -> Any:

@@ -7,6 +7,6 @@ if TYPE_CHECKING:
 
 
 def check(params: "ModelParams") -> None:
-    """Raises ValueError where the parameters do not fit the kind."""
+    """Raises ValueError if the parameters do not fit the kind."""
     if params.prior.kind == "vamp":
-        raise ValueError("kind: cvae needs an encoder of images with labels, which prior.kind: vamp has none of")
+        raise ValueError("kind: cvae cannot use prior.kind: vamp, because pseudo-inputs have no labels")

@@ -1,4 +1,4 @@
-"""The importance-weighted autoencoder: a VAE whose loss is a tighter bound."""
+"""The importance-weighted autoencoder: a VAE with a tighter bound as its loss."""
 
 import math
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from vaeline.models.vae import VAE
 
 
 def importance_bound(log_weights: Float[Tensor, "batch samples"]) -> Float[Tensor, " batch"]:
-    """−log (1/k) Σ w of each image, shape (batch,), of log w = log p(x, z) − log q(z|x), shape (batch, k)."""
+    """−log (1/k) Σ w of each image, shape (batch,), from log w = log p(x, z) − log q(z|x), shape (batch, k)."""
     return math.log(log_weights.shape[1]) - ops.logsumexp(log_weights, axis=1)
 
 
 @ops.custom_gradient
 def scale_gradient(tensor: Any, factor: Any) -> tuple[Any, Callable]:
-    """`tensor` itself, whose gradient is multiplied by `factor`."""
+    """`tensor`, with its gradient multiplied by `factor`."""
     return tensor, lambda upstream: (upstream * factor, ops.zeros_like(factor))
 
 
@@ -28,11 +28,11 @@ def scale_gradient(tensor: Any, factor: Any) -> tuple[Any, Callable]:
 class IWAE(VAE):
     """A VAE with the loss −log (1/k) Σ p(x, z) / q(z|x) over k draws of z (Burda et al. 2016, arXiv:1509.00519).
 
-    The estimator `dreg` is the doubly reparameterised gradient (Tucker et al. 2019, arXiv:1810.04152, equation 8): the
-    score term of log q is left out, and what reaches the encoder through each z is weighed by its share of the weights
-    once more; its signal does not vanish as k grows. It asks for every z to be decoded twice, first without gradients,
-    and z is the same both times, so that a compiled training decodes it once. `plain` is the gradient of the loss
-    itself. With k = 1 both are the VAE's, its KL estimated by the one draw.
+    There are two estimators of the gradient. `plain` is the gradient of the loss. `dreg` is the doubly reparameterised
+    gradient (Tucker et al. 2019, arXiv:1810.04152, equation 8): it has no score term of log q, and the encoder's
+    gradient through a z has the square of its normalised weight as factor. Its signal does not vanish as k grows. It
+    decodes each z twice, first without gradient; a compiled training merges both. With k = 1 both estimators are that
+    of the VAE, with the KL estimated from one draw.
     """
 
     def call(
@@ -70,7 +70,7 @@ class IWAE(VAE):
         z_log_var: Float[Tensor, "batch noise_dim"],
         training: bool,
     ) -> tuple[Float[Tensor, "batch samples"], Float[Tensor, "batch samples"]]:
-        """−log p(x|z) and log q(z|x) − log p(z) of each draw, both (batch, k)."""
+        """−log p(x|z) and log q(z|x) − log p(z) of each draw, both (batch, k), in nats."""
         flat = ops.reshape(z, (-1, self.latent_dim))
         logits = self.decoder(flat, training=training)
         logits = ops.reshape(logits, (-1, z.shape[1], *logits.shape[1:]))

@@ -7,6 +7,6 @@ if TYPE_CHECKING:
 
 
 def check(params: "ModelParams") -> None:
-    """Raises ValueError where the parameters do not fit the kind."""
+    """Raises ValueError if the parameters do not fit the kind."""
     if params.free_bits or params.capacity:
-        raise ValueError("free_bits and capacity are terms of the KL, which the bound of kind: iwae does not have")
+        raise ValueError("free_bits and capacity must be 0, because the loss of kind: iwae has no KL term")

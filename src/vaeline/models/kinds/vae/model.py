@@ -1,4 +1,4 @@
-"""`kind: vae`: the variational autoencoder itself, whose class other kinds build on."""
+"""`kind: vae`: the variational autoencoder. Other kinds are subclasses of its class."""
 
 from vaeline.models.vae import VAE
 

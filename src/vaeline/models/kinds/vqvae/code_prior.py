@@ -12,9 +12,9 @@ HEAD_WIDTH = 16
 
 
 class CodePrior(layers.Layer):
-    """A distribution over `length` codes in reading order, each one of `codes`, by a transformer of `blocks`.
+    """A distribution over `length` codes in reading order, each one of `codes`, by a transformer of `blocks` blocks.
 
-    The network reads what came before: a start of its own, then the earlier codes, each with its place.
+    The input of the network is a learned start symbol, then the earlier codes, each with its place.
     """
 
     def __init__(self, codes: int, length: int, blocks: int, width: int):
@@ -33,9 +33,10 @@ class CodePrior(layers.Layer):
     def logits(
         self, read: Int32[Tensor, "batch n"], first: Any = 0, past: Any = None
     ) -> tuple[Float[Tensor, "batch n codes"], list]:
-        """What follows each of `read` (batch, n), which stand at the places from `first` on: (batch, n, codes).
+        """Logits (batch, n, codes) of the code after each of `read` (batch, n), and the keys and values of the blocks.
 
-        Beside them, what the blocks remember; given back as `past`, it stands for all the places before `first`.
+        `read` are the inputs at the places from `first` on. `past` are the keys and values from the call for the places
+        before `first`.
         """
         places = first + ops.arange(read.shape[1])
         features = ops.take(self.table, read, axis=0) + ops.take(self.places, places, axis=0)
@@ -46,7 +47,7 @@ class CodePrior(layers.Layer):
         return self.head(self.head_normalization(features)), seen
 
     def log_probabilities(self, codes: Int32[Tensor, "batch length"]) -> Float[Tensor, "batch length codes"]:
-        """log p of each code at each place, given those before: (batch, length) to (batch, length, codes), in nats."""
+        """log p of every code at each place given the codes before it, (batch, length, codes), in nats."""
         logits, _ = self.logits(ops.concatenate([self._start(ops.shape(codes)[0]), codes[:, :-1]], axis=1))
         return ops.log_softmax(logits)
 
@@ -55,7 +56,7 @@ class CodePrior(layers.Layer):
         return pick(self.log_probabilities(codes), codes)
 
     def sample(self, n: int, seed: int, temperature: float) -> Int32[Tensor, "{n} length"]:
-        """`n` rows of codes (n, length), drawn one code after the other; with temperature 0 the likeliest each time."""
+        """`n` rows of codes (n, length), drawn one after the other; temperature 0 takes the most probable code."""
         generator = keras.random.SeedGenerator(seed)
         drawn, past = [self._start(n)], [block.empty_cache(n, self.length) for block in self.blocks]
         for place in range(self.length):
@@ -74,12 +75,12 @@ class CodePrior(layers.Layer):
 def pick(
     log_probabilities: Float[Tensor, "batch length codes"], codes: Int32[Tensor, "batch length"]
 ) -> Float[Tensor, " batch"]:
-    """Σ over places of the log-probability of that place's code: (batch,) of (batch, length, codes) and codes."""
+    """The sum over places of the log-probability of the code at each place, shape (batch,)."""
     return ops.sum(ops.take_along_axis(log_probabilities, codes[..., None], axis=-1), axis=(1, 2))
 
 
 class Block(layers.Layer):
-    """Attention to what came before and a dense layer four times as wide, each normalized first and added."""
+    """Causal attention, then a dense layer of four times the width; each has a normalized input and is added to it."""
 
     def __init__(self, width: int, name: str):
         super().__init__(name=name)
@@ -98,7 +99,7 @@ class Block(layers.Layer):
     def empty_cache(
         self, n: int, length: int
     ) -> tuple[Float[Tensor, "{n} {length} heads width"], Float[Tensor, "{n} {length} heads width"]]:
-        """Zeros for the keys and values of `n` rows of `length` places."""
+        """Zeros for the keys and values of `n` rows at `length` places."""
         shape = (n, length, self.heads, self.attended.kernel.shape[0] // self.heads)
         return ops.zeros(shape), ops.zeros(shape)
 

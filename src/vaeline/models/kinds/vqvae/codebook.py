@@ -1,4 +1,4 @@
-"""The codebook of a VQ-VAE: vectors become the nearest of K codes (van den Oord et al. 2017, arXiv:1711.00937)."""
+"""The codebook of a VQ-VAE, which replaces a vector by the nearest of K codes (van den Oord et al. 2017)."""
 
 from typing import Any
 
@@ -16,13 +16,17 @@ SMOOTHING = 1e-5
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class Codebook(layers.Layer):
-    """K codes of `dim` numbers, moved by no gradient.
+    """K codes of `dim` numbers, which are running means and get no gradient (arXiv:1711.00937, appendix A.1).
 
-    Each is the running mean of the vectors that chose it (appendix A.1): with n the share of a batch's vectors that
-    chose a code and m their sum over the batch's size, `shares` ← decay · shares + (1 − decay) · n, `sums` likewise
-    with m, and the code is sums / shares, where shares are smoothed as if each code had been chosen `SMOOTHING` more. A
-    code with less than `restart_below` of an even share is dead: it starts again at some vector of the batch (Dhariwal
-    et al. 2020, arXiv:2005.00341, section 3.1).
+    For each code, n is the share of the batch's vectors that chose it, and m is the sum of these vectors divided by the
+    number of all vectors of the batch:
+
+        shares ← decay · shares + (1 − decay) · n
+        sums ← decay · sums + (1 − decay) · m
+        code = sums / shares, with `SMOOTHING` added to each share
+
+    A code with less than `restart_below` · 1/K of the vectors is dead. It restarts at a random vector of the batch
+    (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1).
     """
 
     def __init__(self, params: CodebookParams, dim: int, seed: int):
@@ -42,7 +46,7 @@ class Codebook(layers.Layer):
         self.built = True
 
     def initialize(self, vectors: Float[np.ndarray, "count dim"]) -> None:
-        """Start at the k means of vectors (count, dim)."""
+        """Start at the k-means of vectors (count, dim)."""
         found = KMeans(self.params.codes, n_init=1, random_state=self.generator.get_config()["seed"]).fit(vectors)
         shares = np.bincount(found.labels_, minlength=self.params.codes) / len(vectors)
         self.shares.assign(shares)
@@ -51,7 +55,7 @@ class Codebook(layers.Layer):
         self.spread.assign(max(found.inertia_ / vectors.size, 1e-6))
 
     def nearest(self, vectors: Float[Tensor, "*places dim"]) -> Int32[Tensor, "*places"]:
-        """Which code is nearest to each vector: (…, dim) to int32 (…,)."""
+        """The index of the code nearest to each vector: (…, dim) to int32 (…,)."""
         products = ops.matmul(vectors, ops.transpose(self.codes))
         return ops.cast(ops.argmin(ops.sum(ops.square(self.codes), axis=1) - 2 * products, axis=-1), "int32")
 
@@ -60,7 +64,7 @@ class Codebook(layers.Layer):
         return ops.take(self.codes, indices, axis=0)
 
     def log_responsibilities(self, vectors: Float[Tensor, "*places dim"]) -> Float[Tensor, "*places codes"]:
-        """log q(code) of vectors (…, dim), shape (…, codes), were each code a Gaussian as wide as it is off."""
+        """log q(code|vector), shape (…, codes), with codes as Gaussians whose variance is the mean squared error."""
         codes = ops.stop_gradient(ops.convert_to_tensor(self.codes))
         products = ops.matmul(vectors, ops.transpose(codes))
         return ops.log_softmax((products - 0.5 * ops.sum(ops.square(codes), axis=1)) / self.spread)
@@ -68,9 +72,9 @@ class Codebook(layers.Layer):
     def call(
         self, vectors: Float[Tensor, "*places dim"], training: bool | None = None
     ) -> tuple[Float[Tensor, "*places dim"], Int32[Tensor, "*places"]]:
-        """Vectors (…, dim) to their codes, through which gradients pass as if they were the vectors, and indices (…,).
+        """The codes (…, dim) nearest to vectors (…, dim), and their indices (…,); in training, update the codebook.
 
-        In training the codebook then moves.
+        The gradient of a code passes to its vector unchanged (straight-through estimator).
         """
         indices = self.nearest(vectors)
         quantized = self.look_up(indices)
@@ -81,7 +85,7 @@ class Codebook(layers.Layer):
         return vectors + ops.stop_gradient(quantized - vectors), indices
 
     def update(self, vectors: Float[Tensor, "count dim"], indices: Int32[Tensor, " count"]) -> None:
-        """Move the codes towards the vectors (count, dim) that chose them, and restart those that none chose."""
+        """Move the codes towards the vectors (count, dim) that chose them, and restart dead codes."""
         vectors = ops.stop_gradient(vectors)
         chosen = ops.one_hot(indices, self.params.codes, dtype=vectors.dtype)
         count, decay = ops.cast(ops.shape(vectors)[0], vectors.dtype), self.params.decay

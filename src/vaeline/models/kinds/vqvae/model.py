@@ -1,4 +1,4 @@
-"""The vector-quantized VAE: a grid of codes in the place of a vector (van den Oord et al. 2017, arXiv:1711.00937)."""
+"""The vector-quantized VAE: a grid of codes instead of a vector (van den Oord et al. 2017, arXiv:1711.00937)."""
 
 import math
 from typing import Any
@@ -24,12 +24,12 @@ IMAGES_AT_ONCE = 500
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class VQVAE(GenerativeModel):
-    """Encoder, codebook and decoder with the loss −log p(x|z) + commitment · ‖z_e − z‖² − log p(codes), per image.
+    """Encoder, codebook and decoder with the loss −log p(x|z) + commitment · ‖z_e − z‖² − log p(codes), in nats.
 
-    z holds the codes of a grid, one vector after the other, and follows from the image: q(z|x) has no spread, and
-    −log p(x|z) − log p(codes) bounds −log p(x) from above. The prior learns beside the rest, and asks the encoder for
-    codes that it expects by the gradient of beta · rate, or of beta · |rate − capacity|; `train.kl_warmup` raises beta.
-    With beta 0 it asks for nothing, as in the paper.
+    z is the grid of code vectors, one after the other. It has no randomness given the image, so −log p(x|z) −
+    log p(codes) is an upper bound on −log p(x). The prior is trained together with the rest. The encoder also gets the
+    gradient of beta · rate, or of beta · |rate − capacity|, towards codes that the prior expects. `train.kl_warmup`
+    raises beta. With beta 0 the encoder has no such gradient, as in the paper.
     """
 
     has_codes = True
@@ -71,7 +71,7 @@ class VQVAE(GenerativeModel):
         )
 
     def initialize(self, images: ByteImages, labels: Labels) -> None:
-        """Start the decoder at the mean pixel, and the codebook at the k means of what the untrained encoder says."""
+        """Start the decoder at the mean pixel, and the codebook at the k-means of the untrained encoder's vectors."""
         super().initialize(images, labels)
         chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
         parts = np.array_split(np.sort(chosen), -(-len(chosen) // IMAGES_AT_ONCE))
@@ -81,9 +81,9 @@ class VQVAE(GenerativeModel):
     def read(
         self, images: Float[Tensor, "batch height width channels"], training: bool | None = None
     ) -> Float[Tensor, "batch rows columns dim"]:
-        """Images to vectors (batch, height/4, width/4, dim), of one length, so that they cannot outgrow the codes.
+        """Images to vectors (batch, height/4, width/4, dim), normalized so that they cannot outgrow the codes.
 
-        Each is moved by what its place has learned: places may have codes of their own, which costs no nats.
+        A learned vector is added at each place of the grid, so that places can use different codes at no cost in nats.
         """
         return self.normalization(self.encoder(images, training=training)) + self.places
 
@@ -103,7 +103,7 @@ class VQVAE(GenerativeModel):
         return z_mean
 
     def codes(self, z: Float[Tensor, "batch latent_dim"]) -> Int32[Tensor, "batch places"]:
-        """Which codes are nearest to latents: (batch, latent_dim) to int32 (batch, places), in reading order."""
+        """The indices of the codes nearest to latents (batch, latent_dim): int32 (batch, places), in reading order."""
         return self.codebook.nearest(ops.reshape(z, (-1, math.prod(self.grid), self.params.latent_dim)))
 
     def decode_logits(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width parameters"]:
@@ -152,10 +152,10 @@ class VQVAE(GenerativeModel):
         return ops.mean(reconstruction + rate) + (commitment + self.pressure(rate, y_pred["soft_rate"]))
 
     def pressure(self, rate: Float[Tensor, " batch"], soft_rate: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """Zero, with the gradient of beta · KL for the encoder, or of beta · |KL − capacity|: a scalar.
+        """A scalar that is 0 and gives the encoder the gradient of beta · KL, or of beta · |KL − capacity|.
 
-        The codes have no gradient, so it is that of `soft_rate` (batch,), what the codes would cost on average were
-        each drawn by how near it is.
+        Codes have no gradient. The gradient is therefore that of `soft_rate` (batch,), the expected rate in nats if the
+        code at each place is drawn by its responsibility.
         """
         push = self.params.beta * self.kl_weight
         if self.params.capacity:

@@ -7,8 +7,8 @@ if TYPE_CHECKING:
 
 
 def check(params: "ModelParams") -> None:
-    """Raises ValueError where the parameters do not fit the kind."""
+    """Raises ValueError if the parameters do not fit the kind."""
     if params.prior.kind != "autoregressive":
-        raise ValueError("prior.kind: autoregressive is a prior over codes; it and kind: vqvae need each other")
+        raise ValueError("kind: vqvae needs prior.kind: autoregressive, the prior over codes")
     if params.architecture not in ("conv", "resconv"):
         raise ValueError("kind: vqvae needs a grid of features; set architecture: conv or resconv")
