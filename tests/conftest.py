@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -95,6 +96,17 @@ def training() -> None:
 @pytest.fixture(scope="session")
 def processes() -> None:
     """What a test or a fixture asks for that starts a process, git included."""
+
+
+@pytest.fixture
+def interruptible() -> Generator[None]:
+    """What a test starts ends with Ctrl-C.
+
+    A suite that a script began in the background ignores this signal, and so would its processes.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """However a training ends, its run says so, nothing is lost, and the next one goes on."""
 
 import os
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -8,17 +9,23 @@ from dataclasses import replace
 
 import pytest
 from pipeline.workspace import Workspace, copy_workspace, make_workspace
+from shared import made_once
+from stores import empty_store
 
 LONG = {"train.epochs": 2000, "train.patience": 2000}
 TRAIN = ("env", "PYTHONPATH=src", "python", "pipeline/train.py")
 
 
 @pytest.fixture(scope="module")
-def validated(tmp_path_factory) -> Workspace:
-    """A workspace that is ready to train for long."""
-    workspace = make_workspace(tmp_path_factory.mktemp("fault") / "ready", **LONG)
-    workspace.repro("validate")
-    return workspace
+def validated() -> Workspace:
+    """A workspace that is ready to train for long, to copy."""
+
+    def make(folder):
+        workspace = make_workspace(folder / "ready", **LONG)
+        workspace.repro("validate")
+        shutil.copy(empty_store(), workspace.root)
+
+    return Workspace(made_once("validated", make) / "ready")
 
 
 @pytest.fixture
@@ -72,9 +79,7 @@ def assert_every_epoch_once(workspace, run):
     assert steps == list(range(1, len(steps) + 1))
 
 
-def test_ctrl_c_is_killed(workspace, start):
-    # A suite that a script began in the background ignores it, and so would what it starts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def test_ctrl_c_is_killed(workspace, start, interruptible):
     process = start("dvc", "repro", "train")
     wait_for_epochs(process, 1)
     os.killpg(process.pid, signal.SIGINT)

@@ -1,12 +1,11 @@
 import shutil
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from mlflow import MlflowClient
-from mlflow.tracking._tracking_service import utils
+from stores import empty_store, forget_artifacts
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest
@@ -39,11 +38,12 @@ def shop(processes: None, small_model: GenerativeModel, prepared_directory: Path
     shutil.copy(ROOT / "params.yaml", root)
     change_params({"data.dataset": DATASET, **SMALL}, root / "params.yaml")
     (root / "dvc.yaml").touch()
+    shutil.copy(empty_store(), root)
     shutil.copytree(prepared_directory, root / "data/prepared")
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
             patch.delenv(variable, raising=False)
-        patch.setattr(utils, "_artifact_repos_cache", OrderedDict())
+        forget_artifacts(patch)
         patch.chdir(root)
         crown(open_store(), small_model, read_prepared(Path("data/prepared")))
         yield root

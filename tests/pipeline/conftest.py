@@ -7,15 +7,22 @@ import pytest
 from pipeline.server import TeamServer, one_of_two
 from pipeline.workspace import Workspace, copy_workspace, make_workspace
 from shared import made_once
+from stores import forget_artifacts
 
 from vaeline.server.folder import Folder
+
+
+@pytest.fixture(autouse=True)
+def _own_artifacts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of a workspace have runs of the same ids."""
+    forget_artifacts(monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace in which the whole pipeline has run once, on the real digits; tests leave its model as it is.
 
-    One worker runs it for all, and each has a copy; what the run left in `mlruns` is where it was logged.
+    One worker runs it for all, and each has a copy.
     """
     name = "repository with a space"
 
@@ -29,11 +36,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="session")
 def two_runs(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A copy of the finished workspace with a second run: the same network with three latents, not drawn."""
-    workspace = copy_workspace(finished, tmp_path_factory.mktemp("two-runs"))
-    workspace.change(model__latent_dim=3)
-    workspace.repro("evaluate")
-    return workspace
+    """A copy of the finished workspace with a second run: the same network with three latents, not drawn.
+
+    One worker runs it for all, and each has a copy.
+    """
+
+    def make(folder: Path) -> None:
+        workspace = copy_workspace(finished, folder)
+        workspace.change(model__latent_dim=3)
+        workspace.repro("evaluate")
+
+    return copy_workspace(Workspace(made_once("two-runs", make) / "copy"), tmp_path_factory.mktemp("two-runs"))
 
 
 @pytest.fixture(scope="session")

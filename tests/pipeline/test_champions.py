@@ -4,15 +4,18 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from champions.story import AGAIN, CLI, A, B, C, Place, Story, tell
+from champions.story import AGAIN, CLI, A, B, C, Place, Scene, Story, tell
 from conftest import ROOT
 from forking.programs import forked_programs
+from mlflow import MlflowClient
 from pipeline.workspace import Workspace, copy_workspace
 from playwright.sync_api import expect
 from screenshots import find_browser, open_page, serving
+from shared import made_once
 from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
@@ -60,14 +63,6 @@ CHANGES = {
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: `make browser` installs one")
 
 
-@pytest.fixture(scope="module")
-def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A copy of the finished workspace with a gate for small models: A is the model that was trained there."""
-    workspace = copy_workspace(finished, tmp_path_factory.mktemp("champions"))
-    change_params(THRESHOLDS, workspace.root / "params.yaml")
-    return workspace
-
-
 class Desk(Place):
     """A place where the short commands of `vaeline` run in this process, the gate and DVC as forks."""
 
@@ -83,10 +78,28 @@ class Desk(Place):
         return done.exit_code, done.output
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def workspace(finished: Workspace) -> Workspace:
+    """A copy of the finished workspace with a gate for small models, after the whole story; not to be changed.
+
+    A is the model that was trained there. What a verdict, an exit status or the service did otherwise than it must is
+    an error here.
+    """
+
+    def make(folder: Path) -> None:
+        copy = copy_workspace(finished, folder)
+        change_params(THRESHOLDS, copy.root / "params.yaml")
+        story = tell(Desk(copy.root, copy.environment(PYTHONPATH="src"), CHANGES))
+        (folder / "story.json").write_text(json.dumps(asdict(story)), encoding="utf-8")
+
+    return Workspace(made_once("champions", make) / "copy")
+
+
+@pytest.fixture(scope="session")
 def told(workspace: Workspace) -> Story:
-    """The whole story; what a verdict, an exit status or the service did otherwise than it must is an error here."""
-    return tell(Desk(workspace.root, workspace.environment(PYTHONPATH="src"), CHANGES))
+    """The story."""
+    story = json.loads((workspace.root.parent / "story.json").read_text(encoding="utf-8"))
+    return Story(**story | {"scenes": [Scene(**scene) for scene in story["scenes"]]})
 
 
 def checks(report: dict) -> dict[str, dict]:
@@ -211,8 +224,18 @@ def test_mlflows_pages_show_the_alias_and_the_verdict(told, workspace, tmp_path)
 
 
 @pytest.fixture
-def client(told: Story, workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+def client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """The store, as a command in the workspace opens it, after the story: version 1 is champion."""
+    return enter(workspace, monkeypatch)
+
+
+@pytest.fixture
+def own_client(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """The same in a copy of the workspace, to change."""
+    return enter(copy_workspace(workspace, tmp_path), monkeypatch)
+
+
+def enter(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.chdir(workspace.root)
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
@@ -232,15 +255,11 @@ def hold(client, *names: str, gate: GateParams | None = None) -> Decision:
         return decide(Contest(params, Path("data/prepared"), found, champion))
 
 
-def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_finds_the_same_again(told, client):
-    version = client.get_model_version(CANDIDATES, "2")
-    file = Path(client.get_run(version.run_id).info.artifact_uri.removeprefix("file://")) / GOLDEN_OUTPUTS
-    content = file.read_bytes()
-    file.unlink()
-    try:
-        decision = hold(client, "2")
-    finally:
-        file.write_bytes(content)
+def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_finds_the_same_again(told, own_client):
+    version = own_client.get_model_version(CANDIDATES, "2")
+    run = own_client.get_run(version.run_id)
+    (Path(run.info.artifact_uri.removeprefix("file://")) / GOLDEN_OUTPUTS).unlink()
+    decision = hold(own_client, "2")
     found = {check.name: check for check in decision.checks}
     assert {name for name, check in found.items() if check.verdict == FAIL} == {"golden"}
     assert found["served"].verdict == NOT_RUN
@@ -298,12 +317,9 @@ def test_what_cannot_be_judged_is_one_sentence(client, names, sentence):
     assert "\n" not in str(error.value)
 
 
-def test_a_served_model_without_a_champion_is_no_first_version(client):
-    client.delete_registered_model_alias(SERVED, "champion")
-    try:
-        with pytest.raises(VaelineError, match="vae-digits has versions, but none of them is @champion"):
-            find_champion(client, DATASET)
-    finally:
-        client.set_registered_model_alias(SERVED, "champion", "1")
-    assert find_champion(client, DATASET).number == "1"
-    assert find_champion(client, "nothing") is None
+def test_a_served_model_without_a_champion_is_no_first_version(own_client):
+    assert find_champion(own_client, DATASET).number == "1"
+    assert find_champion(own_client, "nothing") is None
+    own_client.delete_registered_model_alias(SERVED, "champion")
+    with pytest.raises(VaelineError, match="vae-digits has versions, but none of them is @champion"):
+        find_champion(own_client, DATASET)

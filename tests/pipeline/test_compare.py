@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from pipeline.workspace import copy_workspace
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +80,9 @@ def test_what_cannot_be_compared_is_one_sentence_and_writes_nothing(two_runs, na
     assert not (two_runs.root / "untouched").exists()
 
 
-def test_files_of_another_model_are_not_compared(two_runs, names):
-    metrics = two_runs.root / "reports/metrics.json"
-    before = metrics.read_text()
-    metrics.write_text(before + " ")
-    output = two_runs.run("vaeline", "compare", names[0], "local", check=False)
-    metrics.write_text(before)
+def test_files_of_another_model_are_not_compared(two_runs, names, tmp_path):
+    workspace = copy_workspace(two_runs, tmp_path)
+    metrics = workspace.root / "reports/metrics.json"
+    metrics.write_text(metrics.read_text() + " ")
+    output = workspace.run("vaeline", "compare", names[0], "local", check=False)
     assert "reports/scores.parquet does not belong to the model on disk; `dvc repro evaluate` makes it" in output

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import MIRROR, needs_mnist
-from pipeline.workspace import copy_workspace, make_workspace
+from pipeline.workspace import Workspace, copy_workspace, make_workspace
 from ruamel.yaml import YAML
+from shared import made_once
 
 from vaeline.params.base import flatten
 
@@ -135,14 +136,17 @@ def test_a_later_evaluation_adds_to_the_same_run(branch_off):
     assert len(branch_off.client().search_model_versions()) == 1
 
 
-@pytest.fixture(scope="module")
-def experimented(finished, tmp_path_factory):
+@pytest.fixture
+def experimented(finished, tmp_path):
     """A copy of the finished workspace in which an experiment has trained with another seed, beside what is on disk."""
-    workspace = copy_workspace(finished, tmp_path_factory.mktemp("experimented"))
-    workspace.run("git", "add", "--all")
-    workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "Run")
-    workspace.run("dvc", "exp", "run", "--temp", "--set-param", "train.seed=7", "--name", "seventh")
-    return workspace
+
+    def make(folder):
+        workspace = copy_workspace(finished, folder)
+        workspace.run("git", "add", "--all")
+        workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "Run")
+        workspace.run("dvc", "exp", "run", "--temp", "--set-param", "train.seed=7", "--name", "seventh")
+
+    return copy_workspace(Workspace(made_once("experimented", make) / "copy"), tmp_path)
 
 
 def test_an_experiment_in_a_temporary_workspace_writes_to_the_same_store(experimented):

@@ -40,7 +40,7 @@ def test_exit_status_and_output_are_the_same(finished: Workspace, code):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_ends_the_fork(finished: Workspace, number):
+def test_a_signal_ends_the_fork(finished: Workspace, number, interruptible):
     process = finished.start("python", "-c", SLEEP)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)

@@ -1,10 +1,12 @@
 """New data, whole: a batch is taken in, joins prepared data, and a second clone has it from the remote."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pipeline.workspace import Workspace, make_workspace
+from shared import made_once
 from typer.testing import CliRunner
 
 from vaeline.artifacts import digest
@@ -14,17 +16,20 @@ HELD_BACK = 300
 AUTHOR = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Workspace:
-    """A workspace with 300 digits held back and a remote; its prepared data is committed and pushed."""
-    root = tmp_path_factory.mktemp("shop")
-    workspace = make_workspace(root / "one", **{"data.hold_back": HELD_BACK})
-    workspace.run("dvc", "remote", "modify", "local", "url", str(root / "remote"))
-    output = workspace.repro("prepare")
-    assert f"{1372 - HELD_BACK:,} train, 125 validation, 300 test" in output
-    commit(workspace)
-    workspace.run("dvc", "push")
-    return workspace
+@pytest.fixture
+def shop(tmp_path) -> Workspace:
+    """A workspace with 300 digits held back, and a remote beside it; its prepared data is committed and pushed."""
+
+    def make(folder: Path) -> None:
+        workspace = make_workspace(folder / "shop/one", **{"data.hold_back": HELD_BACK})
+        workspace.run("dvc", "remote", "modify", "local", "url", "../remote")
+        output = workspace.repro("prepare")
+        assert f"{1372 - HELD_BACK:,} train, 125 validation, 300 test" in output
+        commit(workspace)
+        workspace.run("dvc", "push")
+
+    shutil.copytree(made_once("shop", make) / "shop", tmp_path / "shop", symlinks=True)
+    return Workspace(tmp_path / "shop/one")
 
 
 def commit(workspace: Workspace) -> None:
@@ -34,7 +39,6 @@ def commit(workspace: Workspace) -> None:
 
 def clone(workspace: Workspace, name: str) -> Workspace:
     target = workspace.root.parent / name
-    shutil.rmtree(target, ignore_errors=True)
     workspace.run("git", "clone", "--quiet", str(workspace.root), str(target))
     return Workspace(target)
 
@@ -53,9 +57,28 @@ def test_a_fresh_clone_without_batches_needs_no_remote(shop):
     assert fresh.run("git", "status", "--short") == ""
 
 
-def test_a_clean_batch_joins_a_poisoned_one_does_not_and_a_second_clone_gets_the_rows(shop, monkeypatch):
+def test_a_clean_batch_joins_a_poisoned_one_does_not_and_other_clones_get_the_rows_or_say_why_not(shop, monkeypatch):
     monkeypatch.chdir(shop.root)
-    before = {name: digest(shop.root / f"data/prepared/{name}_images.npy") for name in ("train", "validation", "test")}
+    before = prepared_digests(shop)
+    batch = ingest_two(shop)
+    commit(shop)
+    shop.run("dvc", "push")
+    second = clone(shop, "second")
+    prepare_from_the_remote(second, before, batch)
+    shop.repro("prepare")
+    assert digest(shop.root / "data/prepared") == digest(second.root / "data/prepared")
+    assert "1 batches, 0 accepted, 0 quarantined" in vaeline("ingest")
+    stop_without_the_batch(clone(shop, "lost"))
+
+
+def prepared_digests(workspace: Workspace) -> dict[str, str]:
+    """The digest of the images of each split."""
+    names = ("train", "validation", "test")
+    return {name: digest(workspace.root / f"data/prepared/{name}_images.npy") for name in names}
+
+
+def ingest_two(shop: Workspace) -> dict[str, object]:
+    """Take in a clean batch and a poisoned one, and return what the report says of the accepted one."""
     vaeline("simulate", "clean", "--rows", "120", "--out", "data/incoming/clean.npz")
     vaeline("simulate", "poisoned", "--rows", "120", "--offset", "120", "--out", "data/incoming/poisoned")
     output = vaeline("ingest")
@@ -63,31 +86,28 @@ def test_a_clean_batch_joins_a_poisoned_one_does_not_and_a_second_clone_gets_the
     assert (shop.root / "data/quarantine/poisoned/contact_sheet.png").is_file()
     (batch,) = shop.json("reports/ingest.json")["accepted"]
     assert f"?? data/accepted/{batch['id']}.json" in shop.run("git", "status", "--short", "--untracked-files=all")
+    return batch
 
-    commit(shop)
-    shop.run("dvc", "push")
-    second = clone(shop, "second")
-    assert not (second.root / f"data/batches/{batch['id']}.npz").exists()
+
+def prepare_from_the_remote(second: Workspace, before: dict[str, str], batch: dict[str, object]) -> None:
+    """A second clone prepares the data with the rows of the batch, which it gets from the remote."""
+    file = second.root / f"data/batches/{batch['id']}.npz"
+    assert not file.exists()
     second.run("dvc", "repro", "--pull", "--allow-missing", "validate")
     manifest = second.json("data/prepared/manifest.json")
     (joined,) = manifest["batches"]
     assert joined["id"] == batch["id"]
     assert joined["train"] + joined["validation"] == 120
     assert manifest["splits"]["train"]["rows"] == 1372 - HELD_BACK + joined["train"]
-    after = {name: digest(second.root / f"data/prepared/{name}_images.npy") for name in before}
+    after = prepared_digests(second)
     assert {name for name in before if before[name] != after[name]} == {"train", "validation"}
-    rows = np.load(second.root / f"data/batches/{batch['id']}.npz")
     train = np.load(second.root / "data/prepared/train_images.npy")
-    assert {image.tobytes() for image in rows["images"]} >= {image.tobytes() for image in train[-joined["train"] :]}
-
-    shop.repro("prepare")
-    assert digest(shop.root / "data/prepared") == digest(second.root / "data/prepared")
-    assert "1 batches, 0 accepted, 0 quarantined" in vaeline("ingest")
+    rows = {image.tobytes() for image in np.load(file)["images"]}
+    assert rows >= {image.tobytes() for image in train[-joined["train"] :]}
 
 
-def test_a_batch_that_neither_the_clone_nor_the_remote_has_stops_prepare_in_one_sentence(shop):
-    lost = clone(shop, "lost")
-    assert list((lost.root / "data/accepted").glob("*.json")), "runs after the test above"
+def stop_without_the_batch(lost: Workspace) -> None:
+    """A clone whose remote does not have the accepted batch stops in one sentence."""
     lost.run("dvc", "remote", "modify", "--local", "local", "url", str(lost.root / "nowhere"))
     lost.change(data__validation_one_in=13)
     output = lost.repro("prepare", check=False)

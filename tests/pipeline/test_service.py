@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,6 +36,11 @@ LENIENT = ("--timeout", str(PATIENCE))
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: `make browser` installs one")
 
 
+def point(client, version):
+    """Move the alias."""
+    client.set_registered_model_alias(NAME, "champion", version)
+
+
 class Registry:
     """The served versions: 1 is the trained model, 2 another of twenty latents, 3 is not what its tag says."""
 
@@ -52,24 +58,34 @@ class Registry:
             self.client.create_model_version(NAME, run.info.artifact_uri, run.info.run_id, tags={DIGEST_TAG: tag})
 
     def point(self, version):
-        self.client.set_registered_model_alias(NAME, "champion", version)
+        point(self.client, version)
 
 
 class Server:
     """`vaeline serve` and what it is asked."""
 
-    def __init__(self, workspace, store, folder):
+    def __init__(self, workspace, store, folder, python="python"):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.log = folder / "serve.log"
+        environment = workspace.environment(MLFLOW_TRACKING_URI=store)
+        program = shutil.which(python, path=environment["PATH"])
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "vaeline.cli", "serve", "--port", str(self.port), "--interval", "0.1", *LENIENT],
+                [program, "-m", "vaeline.cli", "serve", "--port", str(self.port), "--interval", "0.1", *LENIENT],
                 cwd=workspace.root,
-                env=workspace.environment(MLFLOW_TRACKING_URI=store),
+                env=environment,
                 stdout=output,
                 stderr=output,
             )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
 
     def ask(self, path, body=None, kind="application/json"):
         """Status, headers and body of an answer."""
@@ -99,18 +115,34 @@ class Server:
         return self.wait_for(lambda state: state["model"] and state["model"]["version"] == version)
 
 
-@pytest.fixture(scope="module")
-def registry(finished, promoted, tmp_path_factory):
-    return Registry(finished, promoted, tmp_path_factory.mktemp("registry"))
+def copy_store(promoted, folder):
+    """The address of a copy of the store, whose one served version is no champion."""
+    return f"sqlite:///{shutil.copy(promoted.removeprefix('sqlite:///'), folder)}"
 
 
 @pytest.fixture(scope="module")
-def server(finished, registry, promoted, tmp_path_factory):
-    running = Server(finished, promoted, tmp_path_factory.mktemp("server"))
-    yield running
-    if running.process.poll() is None:
-        running.process.kill()
-    running.process.wait(PATIENCE)
+def store(promoted, tmp_path_factory):
+    return copy_store(promoted, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def registry(finished, store, tmp_path_factory):
+    return Registry(finished, store, tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="module")
+def running(finished, registry, store, tmp_path_factory):
+    registry.point("1")
+    with Server(finished, store, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running, registry):
+    """The service of a module, with version 1 as the champion that it serves."""
+    registry.point("1")
+    running.wait_for(lambda state: state["up_to_date"] and state["model"]["version"] == "1")
+    return running
 
 
 @pytest.fixture(scope="module")
@@ -118,16 +150,43 @@ def images(finished):
     return np.load(finished.root / "data/prepared/test_images.npy")[:3].astype("float32") / 255
 
 
-def test_it_waits_for_a_champion_and_says_so(server, registry):
+def test_it_waits_for_a_champion_and_sigterm_lets_what_is_in_work_be_answered(finished, promoted, images, tmp_path):
+    store = copy_store(promoted, tmp_path)
+    with Server(finished, store, tmp_path, sys.executable) as server:
+        wait_for_a_champion(server, finished.client(store))
+        end_while_in_work(server, images)
+
+
+def wait_for_a_champion(server, client):
+    """Without a champion it says so; then the first one comes."""
     state = server.wait_for(lambda state: state["trouble"])
     assert state["trouble"].startswith(
         "models:/vae-digits@champion: no such registered version; the versions are: models:/vae-"
     )
     assert server.ask("/readyz")[0] == 503
     assert server.ask("/sample")[0] == 503
-    registry.point("1")
+    point(client, "1")
     state = server.wait_for_version("1")
     assert (state["ready"], state["up_to_date"], state["trouble"]) == (True, True, None)
+
+
+def end_while_in_work(server, images):
+    """SIGTERM in the middle of a request: no other is taken, this one is answered, and the process ends well."""
+    body = json.dumps({"images": images.tolist()}).encode()
+    head = f"POST /encode HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
+        connection.sendall(head.encode() + body[:100])
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", server.port), 1)
+        connection.sendall(body[100:])
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["model"]["version"] == "1"
+    assert server.process.wait(PATIENCE) == 0
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_the_alias_moves_under_load_and_each_answer_is_of_one_version(server, registry, images):
@@ -159,7 +218,13 @@ def test_the_alias_moves_under_load_and_each_answer_is_of_one_version(server, re
         np.testing.assert_allclose(answer["images"], expected[answer["model"]["version"]], atol=1e-3)
 
 
+def failed_loads(server):
+    with urllib.request.urlopen(f"{server.address}/metrics") as response:
+        return float(re.search(r"vaeline_model_failed_loads_total ([\d.]+)", response.read().decode())[1])
+
+
 def test_a_version_that_is_not_what_its_tag_says_is_refused_and_the_champion_goes_on(server, registry, images):
+    before = failed_loads(server)
     registry.point("3")
     state = server.wait_for(lambda state: state["refused"])
     assert state["ready"]
@@ -168,17 +233,23 @@ def test_a_version_that_is_not_what_its_tag_says_is_refused_and_the_champion_goe
     assert re.search(r"models:/vae-digits@champion: SHA-256 is [0-9a-f]{64}, expected 0{64}", state["trouble"])
     status, _, answer = server.ask("/encode", {"images": images.tolist()})
     assert (status, answer["model"]["version"]) == (200, "1")
-    with urllib.request.urlopen(f"{server.address}/metrics") as response:
-        assert "vaeline_model_failed_loads_total 1.0" in response.read().decode()
-    registry.point("1")
-    server.wait_for(lambda state: state["up_to_date"])
+    assert failed_loads(server) == before + 1
 
 
 @pytest.fixture(scope="module")
-def page(server):
-    with open_page(find_browser()) as (opened, problems):
+def browser():
+    with open_page(find_browser()) as opened:
         yield opened
-        assert problems == []
+
+
+@pytest.fixture
+def page(browser, server):
+    """The service's page, newly opened."""
+    opened, problems = browser
+    problems.clear()
+    show_page(opened, server.address)
+    yield opened
+    assert problems == []
 
 
 def bright(page, canvas):
@@ -189,8 +260,7 @@ def bright(page, canvas):
 
 
 @needs_browser
-def test_a_click_in_the_plane_shows_the_digit_of_these_latents(page, server, registry):
-    show_page(page, server.address)
+def test_a_click_in_the_plane_shows_the_digit_of_these_latents(page, registry):
     expect(page.locator("#name")).to_have_text("vae-digits version 1")
     expect(page.locator("#digest")).to_have_text(registry.client.get_model_version(NAME, "1").tags[DIGEST_TAG][:12])
     assert bright(page, "#plane") > 0
@@ -242,7 +312,7 @@ def test_a_drawn_digit_is_rebuilt_and_scored_as_the_model_does(page, server, reg
 
 
 @needs_browser
-def test_the_page_follows_the_champion_and_shows_sliders_for_more_latents(page, server, registry):
+def test_the_page_follows_the_champion_and_shows_sliders_for_more_latents(page, registry):
     registry.point("2")
     expect(page.locator("#name")).to_have_text("vae-digits version 2")
     expect(page.locator("#title")).to_have_text("vae, mlp, 20-D")
@@ -322,21 +392,3 @@ def test_the_commands_of_the_documentation_work(server, images, tmp_path):
         assert done.returncode == 0, (command, done.stderr)
         for name in re.findall(r"-o (\S+)", command):
             assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
-
-
-def test_sigterm_lets_what_is_in_work_be_answered_and_ends_well(server, images):
-    body = json.dumps({"images": images.tolist()}).encode()
-    head = f"POST /encode HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
-        connection.sendall(head.encode() + body[:100])
-        time.sleep(0.3)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", server.port), 1)
-        connection.sendall(body[100:])
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["model"]["version"] == "1"
-    assert server.process.wait(PATIENCE) == 0
-    assert "Traceback" not in server.log.read_text()

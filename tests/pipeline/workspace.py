@@ -13,6 +13,7 @@ from conftest import ROOT
 from forking.programs import forked_programs
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from stores import move_artifacts
 
 from vaeline.params.whole import change_params
 
@@ -124,9 +125,12 @@ def make_workspace(root: Path, dataset: str = "digits", git: bool = True, **para
 
 
 def copy_workspace(workspace: Workspace, folder: Path, name: str = "copy") -> Workspace:
-    """A copy of a workspace in `folder`, with all that was made there."""
-    workspace.run("cp", "-a", str(workspace.root), str(folder / name))
-    return replace(workspace, root=folder / name)
+    """A copy of a workspace in `folder`, with all that was made there: the store and its artifacts, too."""
+    copy = replace(workspace, root=folder / name)
+    workspace.run("cp", "-a", str(workspace.root), str(copy.root))
+    if (copy.root / "mlflow.db").exists():
+        move_artifacts(copy.root / "mlflow.db", workspace.root, copy.root)
+    return copy
 
 
 def _ignored(directory: str, names: list[str]) -> set[str]:

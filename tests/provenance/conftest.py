@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,7 +6,9 @@ import pytest
 from click.testing import Result
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from tracking.project import Project, copy_with_store, empty_store, enter, make_project
+from shared import made_once
+from stores import empty_store
+from tracking.project import Project, copy_with_store, enter, make_project
 from typer.testing import CliRunner
 
 from vaeline.cli import app
@@ -13,28 +16,34 @@ from vaeline.tracking.restore import restore_runs
 from vaeline.tracking.runs import every_run
 from vaeline.tracking.store import open_store
 
-__all__ = ["empty_store"]
 CANDIDATES, SERVED = "vae-digits-candidates", "vae-digits"
 
 
 @pytest.fixture(scope="session")
-def trained_project(processes: None, tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+def trained_project(processes: None) -> Path:
     """Two trainings, each in a commit of its own and registered; the first is the champion. Not to be changed."""
-    project = make_project(tmp_path_factory.mktemp("trained") / "project")
-    (project.root / "mlflow.db").write_bytes(empty_store.read_bytes())
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        enter(project.root, monkeypatch)
-        for seed in (1, 2):
-            project.record(f"Train {seed}", seed=seed, loss=100.0 + seed)
-        client = open_store()
-        restore_runs(client)
-        client.create_registered_model(CANDIDATES)
-        for run in sorted(every_run(client), key=lambda run: run.data.params["train.seed"]):
-            own = {tag: value for tag, value in run.data.tags.items() if tag.startswith(("vaeline.", "mlflow.source"))}
-            client.create_model_version(CANDIDATES, f"{run.info.artifact_uri}/model", run.info.run_id, tags=own)
-        client.copy_model_version(f"models:/{CANDIDATES}/1", SERVED)
-        client.set_registered_model_alias(SERVED, "champion", "1")
-    return project.root
+
+    def make(folder: Path) -> None:
+        project = make_project(folder / "project")
+        shutil.copy(empty_store(), project.root)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            enter(project.root, monkeypatch)
+            for seed in (1, 2):
+                project.record(f"Train {seed}", seed=seed, loss=100.0 + seed)
+            register_all(open_store())
+
+    return made_once("trained-project", make) / "project"
+
+
+def register_all(client: MlflowClient) -> None:
+    """Restore the runs of all commits, register their models as candidates, and make the first the champion."""
+    restore_runs(client)
+    client.create_registered_model(CANDIDATES)
+    for run in sorted(every_run(client), key=lambda run: run.data.params["train.seed"]):
+        own = {tag: value for tag, value in run.data.tags.items() if tag.startswith(("vaeline.", "mlflow.source"))}
+        client.create_model_version(CANDIDATES, f"{run.info.artifact_uri}/model", run.info.run_id, tags=own)
+    client.copy_model_version(f"models:/{CANDIDATES}/1", SERVED)
+    client.set_registered_model_alias(SERVED, "champion", "1")
 
 
 @pytest.fixture

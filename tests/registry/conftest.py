@@ -1,10 +1,10 @@
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow.tracking._tracking_service import utils
 from registry.vault import Vault, build_vault, copy_vault
+from shared import made_once
+from stores import forget_artifacts
 
 from vaeline.params.whole import Params
 from vaeline.tracking.store import open_store
@@ -13,35 +13,42 @@ OUTSIDE = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "VAELINE_SIGNING_KEY", "VAELINE_PU
 
 
 @pytest.fixture(scope="session")
-def built_vault(processes: None, params: Params, greys: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_vault(processes: None, params: Params, greys: np.ndarray) -> Path:
     """A registry with three candidates, to copy."""
-    root = tmp_path_factory.mktemp("built-vault")
     small = params.model.model_copy(update={"architecture": "mlp", "width": 8, "depth": 1})
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in OUTSIDE:
-            patch.delenv(variable, raising=False)
-        patch.chdir(root)
-        build_vault(root, small, greys)
-    return root
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for variable in OUTSIDE:
+                patch.delenv(variable, raising=False)
+            patch.chdir(folder)
+            build_vault(folder, small, greys)
+
+    return made_once("built-vault", make)
 
 
 @pytest.fixture(scope="session")
-def crowned_vault(built_vault: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def crowned_vault(built_vault: Path) -> Path:
     """The same, with the first as champion and the second passed by the gate since, to copy."""
-    with pytest.MonkeyPatch.context() as patch:
-        opened = _open_copy(built_vault, tmp_path_factory.mktemp("crowned-vault"), patch)
-        opened.crown(1)
-        opened.gate(2)
-    return opened.root
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            opened = _open_copy(built_vault, folder, patch)
+            opened.crown(1)
+            opened.gate(2)
+
+    return made_once("crowned-vault", make)
 
 
 @pytest.fixture(scope="session")
-def succeeded_vault(crowned_vault: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def succeeded_vault(crowned_vault: Path) -> Path:
     """The same again, with the second as champion after the first, to copy."""
-    with pytest.MonkeyPatch.context() as patch:
-        opened = _open_copy(crowned_vault, tmp_path_factory.mktemp("succeeded-vault"), patch)
-        opened.crown(2)
-    return opened.root
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            _open_copy(crowned_vault, folder, patch).crown(2)
+
+    return made_once("succeeded-vault", make)
 
 
 @pytest.fixture
@@ -64,7 +71,7 @@ def succeeded(succeeded_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def _open_copy(source: Path, target: Path, patch: pytest.MonkeyPatch) -> Vault:
     copy_vault(source, target)
-    patch.setattr(utils, "_artifact_repos_cache", OrderedDict())  # by run id, and the runs of all copies have the same
+    forget_artifacts(patch)
     for variable in OUTSIDE:
         patch.delenv(variable, raising=False)
     patch.setenv("MLFLOW_TRACKING_USERNAME", "tester")

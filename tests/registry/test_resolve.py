@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 from mlflow import MlflowClient
+from stores import empty_store
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
@@ -21,6 +22,7 @@ def workplace(desk, tmp_path_factory):
     folder = tmp_path_factory.mktemp("workplace")
     for part in ("models", "reports"):
         shutil.copytree(desk / part, folder / part)
+    shutil.copy(empty_store(), folder)
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.create_experiment("vae-digits", (folder / "mlruns").as_uri())
     sha256 = digest(folder / "models/vae.keras")

@@ -12,6 +12,7 @@ import numpy as np
 from conftest import ROOT
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
+from stores import empty_store, move_artifacts
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest, write_json
@@ -30,12 +31,6 @@ from vaeline.tracking.store import open_store
 
 DATASET = "digits"
 SERVED, CANDIDATES = served_name(DATASET), candidate_name(DATASET)
-PATH_COLUMNS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-)
 
 
 @dataclass(frozen=True)
@@ -117,6 +112,7 @@ def build_vault(root: Path, params: ModelParams, images: np.ndarray, seeds: Sequ
     text = (root / "params.yaml").read_text().replace("dataset: mnist", f"dataset: {DATASET}")
     (root / "params.yaml").write_text(text)
     (root / "dvc.yaml").touch()
+    shutil.copy(empty_store(), root)
     client = open_store()
     experiment = client.create_experiment(f"vae-{DATASET}", str(root / "mlruns"))
     for seed in seeds:
@@ -133,12 +129,9 @@ def build_vault(root: Path, params: ModelParams, images: np.ndarray, seeds: Sequ
 
 
 def copy_vault(source: Path, target: Path) -> None:
-    """Copy a vault; MLflow keeps absolute paths, which are changed."""
+    """Copy a vault with its store."""
     shutil.copytree(source, target, dirs_exist_ok=True)
-    with sqlite3.connect(target / "mlflow.db") as database:
-        for table, column in PATH_COLUMNS:
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target)))
-    database.close()
+    move_artifacts(target / "mlflow.db", source, target)
 
 
 def _entrant(version: ModelVersion) -> dict[str, str]:

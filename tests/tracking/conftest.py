@@ -1,3 +1,3 @@
-from tracking.project import client, empty_store, project
+from tracking.project import client, project
 
-__all__ = ["client", "empty_store", "project"]
+__all__ = ["client", "project"]

@@ -4,21 +4,17 @@ import hashlib
 import io
 import json
 import shutil
-import sqlite3
 import subprocess
-from collections import OrderedDict
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from mlflow.tracking._tracking_service import utils
 from ruamel.yaml import YAML
+from stores import empty_store, forget_artifacts, move_artifacts
 
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TRAIN_IMAGES, TRAIN_LABELS
@@ -142,19 +138,11 @@ class Project:
         return hashlib.sha256(f"weights of {seed}".encode()).hexdigest()
 
 
-@pytest.fixture(scope="session")
-def empty_store(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables and nothing in them: making those takes longer than most tests."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
-def project(processes: None, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An untrained project, which is the current folder and has a store of its own."""
     made = make_project(tmp_path / "project")
-    shutil.copyfile(empty_store, made.root / "mlflow.db")
+    shutil.copyfile(empty_store(), made.root / "mlflow.db")
     enter(made.root, monkeypatch)
     return made
 
@@ -169,9 +157,7 @@ def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a project the current folder, and nothing else where a store or a repository is looked for."""
     monkeypatch.chdir(root)
     monkeypatch.setattr(trees, "_cache_directory", lambda root: root / ".dvc/cache")  # DVC takes its time to say so
-    monkeypatch.setattr(
-        utils, "_artifact_repos_cache", OrderedDict()
-    )  # by run id, and the runs of all copies have the same
+    forget_artifacts(monkeypatch)
     for variable in ("DVC_ROOT", "DVC_EXP_NAME", "GIT_DIR", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -179,16 +165,7 @@ def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def copy_with_store(source: Path, target: Path) -> Path:
     """A copy of a project whose store keeps its artifacts in the copy."""
     shutil.copytree(source, target, symlinks=True)
-    places = {
-        "experiments": ["artifact_location"],
-        "runs": ["artifact_uri"],
-        "model_versions": ["source", "storage_location"],
-    }
-    with closing(sqlite3.connect(target / "mlflow.db")) as store, store:
-        for table, columns in places.items():
-            for column in columns:
-                for old, new in ((str(source), str(target)), (quote(str(source)), quote(str(target)))):
-                    store.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (old, new))
+    move_artifacts(target / "mlflow.db", source, target)
     return target
 
 

@@ -1,5 +1,6 @@
 import itertools
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from stores import empty_store
 
 from vaeline.errors import VaelineError
 from vaeline.tracking.comparison import attach_comparison, comparison_page, read_evaluations, resolve_run
@@ -19,7 +21,7 @@ SPLITS = {"test": {"images_sha256": "a", "labels_sha256": "b"}}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    uri = f"sqlite:///{shutil.copy(empty_store(), tmp_path_factory.mktemp('store'))}"
     MlflowClient(uri).create_experiment("vae-mnist", (tmp_path_factory.mktemp("artifacts")).as_uri())
     return uri
 

@@ -1,7 +1,9 @@
 import platform
+import shutil
 
 import pytest
 from mlflow import MlflowClient
+from stores import empty_store
 
 from vaeline.tracking.runs import (
     close_stale_runs,
@@ -19,7 +21,7 @@ from vaeline.tracking.sync import grouped_metrics
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    return MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db")
+    return MlflowClient(f"sqlite:///{shutil.copy(empty_store(), tmp_path_factory.mktemp('store'))}")
 
 
 @pytest.fixture
