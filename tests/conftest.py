@@ -18,13 +18,17 @@ from xdist.scheduler import LoadScopeScheduling
 
 from vaeline.data.image_sets import ImageSet, read_digits
 from vaeline.data.prepared import Prepared, read_prepared, write_prepared
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.data.splits import hold_out
 from vaeline.images.arrays import to_unit
 from vaeline.images.png import save_picture
+from vaeline.params.evaluate import EvaluateParams
+from vaeline.params.model import ModelParams
 from vaeline.params.whole import Params, read_params
 from vaeline.training.batches import Examples
 
 if TYPE_CHECKING:
+    from vaeline.evaluation.subject import Subject
     from vaeline.models.generative import GenerativeModel
     from vaeline.training.checkpoint import History
 
@@ -188,6 +192,36 @@ def conditional_model(training: None, params: Params, digits: ImageSet) -> "Gene
     model = {"kind": "cvae", "architecture": "mlp", "latent_dim": 3, "prior": prior}
     examples = Examples(digits.images, digits.labels)
     return train_once("conditional", params, examples, model, {"epochs": 6, "learning_rate": 0.003})[0]
+
+
+@pytest.fixture(scope="session")
+def evaluate_params(params: Params) -> EvaluateParams:
+    """The parameters of `evaluate` for few images."""
+    small = {"nll_images": 30, "nll_samples": 20, "grid_points": 64, "samples": 100, "restoration_images": 5}
+    return params.evaluate.model_copy(update=small)
+
+
+@pytest.fixture
+def subject(small_model: "GenerativeModel", prepared: Prepared) -> "Subject":
+    """The small model and the digits."""
+    from vaeline.evaluation.subject import Subject
+
+    return Subject(small_model, prepared, 1)
+
+
+@pytest.fixture
+def coder(params: Params, prepared: Prepared) -> "Subject":
+    """A model with a codebook, untrained but for its start, and the digits."""
+    from vaeline.evaluation.subject import Subject
+    from vaeline.models.build import build_model
+
+    given = params.model.model_dump() | {"kind": "vqvae", "architecture": "conv", "latent_dim": 2}
+    given["prior"] |= {"kind": "autoregressive", "layers": 1, "width": 16}
+    given["codebook"] |= {"codes": 12}
+    model = build_model(ModelParams.model_validate(given), MNIST_IMAGE, 10, 1)
+    train = prepared.splits["train"]
+    model.initialize(train.images[:100], train.labels[:100])
+    return Subject(model, prepared, 1)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from metric_checks import check
 
-from vaeline.latents.measure import knn_correct, probe_correct
+from vaeline.latents.measure import knn_correct, measure_latents, probe_correct
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +27,11 @@ def test_a_line_suffices_for_two_blobs_of_unequal_scale():
     assert probe_correct(latents[:200], labels[:200], latents[200:], labels[200:]).mean() > 0.98
     wrong = 1 - labels[200:]
     assert probe_correct(latents[:200], labels[:200], latents[200:], wrong).mean() < 0.02
+
+
+def test_latents_are_probed_on_the_test_set(subject):
+    measured = measure_latents(subject)
+    check(measured)
+    assert measured.metrics["knn_accuracy"] > 0.3
+    assert measured.columns["knn_accuracy"].shape == subject.labels.shape
+    assert set(measured.columns["probe_accuracy"]) == {0.0, 1.0}

@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+from figure_checks import check_axes, check_title_and_bytes
+
+from vaeline.codes.figure import draw_codes
+
+FIGURES = {
+    "codes": lambda: draw_codes(np.array([3, 0, 6]), 1.9, "A title"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_its_title_and_the_same_bytes_twice(name, tmp_path):
+    check_title_and_bytes(FIGURES[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axes_are_named(name):
+    check_axes(FIGURES[name]())
+
+
+def test_codes_stand_by_their_use_and_the_perplexity_is_noted():
+    axes = draw_codes(np.array([3, 0, 6]), 1.9, "t").axes[0]
+    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [2 / 3, 1 / 3, 0])
+    assert "67% of 3 codes used, perplexity 1.9" in [text.get_text() for text in axes.get_legend().get_texts()]
