@@ -35,7 +35,7 @@ from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
 from vaeline.models.generative import GenerativeModel
 from vaeline.pyfunc import answers
-from vaeline.pyfunc.answers import Ask
+from vaeline.pyfunc.answers import ModelRequest
 from vaeline.registry.stored import ARCHIVE
 from vaeline.tracking.runs import DIGEST_TAG
 
@@ -149,23 +149,28 @@ def ask_beforehand(models: dict[str, GenerativeModel]) -> list[Question]:
         rows = slice(first, first + size)
         body = json.dumps({"images": np.round(greys[rows].astype("float64"), 4).tolist()}).encode()
         for mode in ("reconstruct", "encode", "score"):
-            questions.append(question("POST", f"/{mode}", body, JSON, Ask(mode, greys[rows]), models))
+            questions.append(question("POST", f"/{mode}", body, JSON, ModelRequest(mode, greys[rows]), models))
         encoded = [base64.b64encode(encode_png(picture)).decode() for picture in pictures[rows]]
         seen = pictures[rows].astype("float32") / 255
         body = json.dumps({"png": encoded}).encode()
-        questions.append(question("POST", "/encode", body, JSON, Ask("encode", seen), models))
+        questions.append(question("POST", "/encode", body, JSON, ModelRequest("encode", seen), models))
         body = json.dumps({"latents": np.round(latents[rows].astype("float64"), 4).tolist()}).encode()
-        questions.append(question("POST", "/decode", body, JSON, Ask("decode", latents[rows]), models))
+        questions.append(question("POST", "/decode", body, JSON, ModelRequest("decode", latents[rows]), models))
         path = f"/sample?n={size}&seed={first}"
-        questions.append(question("GET", path, None, {}, Ask("sample", count=size, seed=first), models))
+        questions.append(question("GET", path, None, {}, ModelRequest("sample", count=size, seed=first), models))
     body = encode_png(pictures[0])
-    one = Ask("reconstruct", pictures[:1].astype("float32") / 255)
+    one = ModelRequest("reconstruct", pictures[:1].astype("float32") / 255)
     questions.append(question("POST", "/reconstruct", body, {"Content-Type": "image/png"}, one, models))
     return questions
 
 
 def question(
-    method: str, path: str, body: bytes | None, headers: dict[str, str], asked: Ask, models: dict[str, GenerativeModel]
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    asked: ModelRequest,
+    models: dict[str, GenerativeModel],
 ) -> Question:
     """A question; `asked` is the meaning of the request."""
     expected = {}
