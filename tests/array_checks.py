@@ -34,6 +34,7 @@ ROOMS = (
     "likelihood",
     "models",
     "monitoring.two_sample_tests",
+    "provenance.nodes",
     "pyfunc",
     "restoration",
     "samples",

@@ -31,9 +31,7 @@ def test_a_model_of_codes_has_every_group_or_says_why_not(coder, evaluate_params
     assert measure_restoration(coder, evaluate_params).protocol == {
         "left out": "the model has no posterior over latents to search"
     }
-    assert measure_compression(coder, evaluate_params).protocol == {
-        "left out": "the latents are no standard normal numbers"
-    }
+    assert measure_compression(coder, evaluate_params).protocol == {"left out": "the latents are not standard normal"}
     measured = measure_samples(coder, Classifier(image=MNIST_IMAGE, classes=10, width=4), "0" * 64, evaluate_params)
     check(measured)
     assert measured.protocol["prior"] == "autoregressive"

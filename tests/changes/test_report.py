@@ -63,8 +63,8 @@ def test_files_that_are_gone_are_named_and_the_rest_is_shown(project):
     shutil.rmtree(project.root / ".dvc/cache")
     text = page()
     base = committed_state("HEAD~1").name
-    assert text.count(f"The scores of {base} are not at hand; `dvc fetch` brings them.") == 1
-    assert f"The history of {base} is not at hand" in text
+    assert text.count(f"The scores of {base} are not here; `dvc fetch` gets them.") == 1
+    assert f"The history of {base} is not here" in text
     assert "| train.seed | 1 | 2 |" in text
     assert "| test.neg_elbo |" in text
 
@@ -79,7 +79,7 @@ def test_only_a_gate_report_about_this_model_is_shown(project):
         text = page()
         assert ("Gate: fail." in text) == shown
         assert ("| kl | fail | the posterior \\| has collapsed |" in text) == shown
-        assert ("Gate: not asked about this model." in text) != shown
+        assert ("Gate: it has not judged this model." in text) != shown
 
 
 def test_drift_is_told_with_its_effects(project):
@@ -97,7 +97,7 @@ def test_minutes_are_shown_where_they_are_known(project):
 
 @pytest.mark.parametrize(
     ("base", "sentence"),
-    [("nowhere", "git knows no such commit"), ("HEAD~2", "has no dvc.lock and no params.yaml and no reports/metrics")],
+    [("nowhere", "git has no such commit"), ("HEAD~2", "has no dvc.lock and no params.yaml and no reports/metrics")],
 )
 def test_a_base_that_cannot_be_read_is_refused(project, base, sentence):
     with pytest.raises(VaelineError, match=f"--base {base}.*{sentence}"):
@@ -139,7 +139,7 @@ def test_a_difference_has_the_interval_of_both_errors_and_is_shown_only_beyond_i
     table = changed_metrics(base, present, set()).set_index("figure")
     assert table.index.tolist() == ["samples.frechet", "samples.kid"]
     assert table.loc["samples.frechet"].tolist() == ["10.0", "30.0", "+20.0", "+10.2 to +29.8", "yes"]
-    assert table.loc["samples.kid", "shown"] == "no"
+    assert table.loc["samples.kid", "significant"] == "no"
 
 
 def test_a_figure_that_was_paired_is_not_told_twice():

@@ -26,7 +26,7 @@ def test_a_machine_without_postgresql_is_told_how_to_get_it(said, monkeypatch, t
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgres, "DEBIAN", tmp_path)
     assert said("start", "--port", str(run.free_port())) == (
-        "vaeline: there is no PostgreSQL on this machine: apt install postgresql\n"
+        "vaeline: PostgreSQL is not installed: apt install postgresql\n"
     )
 
 
@@ -46,7 +46,7 @@ def test_a_host_that_is_none_is_refused(said):
 
 
 def test_without_a_server_users_cannot_be_made(said, tmp_path):
-    assert "no server was ever started in" in said("user", "alice", "trainer")
+    assert "no server was started in" in said("user", "alice", "trainer")
     (tmp_path / "server").mkdir()
     port = run.free_port()
     (tmp_path / "server/address.json").write_text(f'{{"port": {port}, "url": "", "database_port": 1}}')

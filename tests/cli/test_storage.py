@@ -124,8 +124,8 @@ def test_another_model_is_refused(vaeline, compressed, params, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda data: data[:-9], "images.vae: the file is cut off or altered"),
-        (lambda data: data[:-9] + b"?" + data[-8:], "images.vae: the file was altered: its checksum does not fit"),
+        (lambda data: data[:-9], "images.vae: the file is cut off or was changed"),
+        (lambda data: data[:-9] + b"?" + data[-8:], "images.vae: the file was changed: its checksum is wrong"),
         (lambda data: b"", "images.vae: not a file of `vaeline compress`"),
     ],
 )

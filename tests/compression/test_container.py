@@ -45,8 +45,8 @@ def test_every_altered_byte_and_every_cut_is_noticed(position):
         (b"\x89PNG\r\n\x1a\n" + DATA[8:], "not a file of `vaeline compress`"),
         (DATA[:40], "cut off after 40 bytes"),
         (DATA[:8] + b"\x02\0" + DATA[10:], "version 2"),
-        (DATA[:-1], "cut off or altered"),
-        (DATA[: HEADER.size] + b"?" + DATA[HEADER.size + 1 :], "its checksum does not fit"),
+        (DATA[:-1], "cut off or was changed"),
+        (DATA[: HEADER.size] + b"?" + DATA[HEADER.size + 1 :], "its checksum is wrong"),
     ],
 )
 def test_what_is_wrong_is_said(data, sentence):

@@ -31,7 +31,7 @@ from vaeline.tracking.runs import DIGEST_TAG
 
 NAME = "vae-digits"
 PATIENCE = 180.0
-DARKEST = 21
+DARK, LIGHT = np.array([21, 24, 31]), np.array([255, 244, 224])  # the page draws greys from one to the other
 LENIENT = ("--timeout", str(PATIENCE))
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium: `make browser` installs one")
 
@@ -279,11 +279,13 @@ def test_a_click_in_the_plane_shows_the_digit_of_these_latents(page, registry):
 
 
 def greys(page, canvas):
-    """The greys (height, width) that a canvas shows, taken out of its colours."""
+    """The greys (height, width) that a canvas shows. All channels must show the same."""
     height, width = MNIST_IMAGE.height, MNIST_IMAGE.width
     script = f"canvas => [...canvas.getContext('2d').getImageData(0, 0, {width}, {height}).data]"
-    red = np.array(page.locator(canvas).evaluate(script)).reshape(height, width, 4)[..., 0]
-    return np.clip((red - DARKEST) / (255 - DARKEST), 0, 1)
+    colours = np.array(page.locator(canvas).evaluate(script)).reshape(height, width, 4)[..., :3]
+    shown = (colours - DARK) / (LIGHT - DARK)
+    np.testing.assert_allclose(shown, shown[..., :1].repeat(3, axis=2), atol=0.01)
+    return np.clip(shown[..., 0], 0, 1)
 
 
 @needs_browser

@@ -95,7 +95,7 @@ def test_of_two_first_starts_at_once_one_serves_and_the_other_says_so(team_serve
     (loser,) = [start for start in team_server.starts[:2] if not start.is_ready()]
     assert loser.process.wait(60) == 1
     (said,) = loser.log.read_text().splitlines()
-    assert said == f"vaeline: a server is at work in {team_server.folder.root} already, or is being started"
+    assert said == f"vaeline: a server already runs or starts in {team_server.folder.root}; stop it first"
 
 
 def test_no_secret_can_be_read_by_others(team_server):

@@ -15,7 +15,7 @@ from shared import made_once
 
 from vaeline.data.image_sets import ImageSet
 from vaeline.params.whole import read_params
-from vaeline.retraining.due import judge, survey
+from vaeline.retraining.due import judge, read_facts
 from vaeline.retraining.record import TAG
 from vaeline.tracking.runs import DIGEST_TAG
 
@@ -51,7 +51,7 @@ def test_nothing_new_is_not_due(hub):
     assert "# Retraining: not due" in compute.summary
     assert compute.outputs == {"changed": "false"}
     assert jobs["propose"].result == "skipped"
-    assert "the last training that succeeded was" in jobs["alarm"].log
+    assert "the last successful training was" in jobs["alarm"].log
     assert "Running stage" not in compute.log
 
 
@@ -66,7 +66,7 @@ def test_drift_that_has_triggered_in_the_store_is_a_reason(hub, monkeypatch, tmp
         run = client.create_run(experiment, tags={"vaeline.champion_digest": digest}).info.run_id
         client.log_artifact(run, str(tmp_path / "monitor.json"))
         client.set_terminated(run)
-        found = judge(survey(client, read_params()))
+        found = judge(read_facts(client, read_params()))
         assert [reason.kind for reason in found.reasons] == (["drift"] if triggered else [])
 
 

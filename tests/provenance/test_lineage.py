@@ -219,11 +219,11 @@ def test_where_the_lock_is_lost_the_tags_still_tell_what_went_in(ask, client, pr
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nothing", "nothing is called 'nothing'; name models:/name/version"),
-        ("99", "nothing is called '99'"),
+        ("nothing", "nothing has the name 'nothing'; use models:/name/version"),
+        ("99", "nothing has the name '99'"),
         ("models:/vae-digits/9", "no such registered version; the versions are: models:/vae-digits"),
         ("test/3", "data/prepared has no image test/3: test has 3 rows"),
-        ("abcdef", "nothing is called 'abcdef'"),
+        ("abcdef", "nothing has the name 'abcdef'"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(two_models, vaeline, name, sentence):
@@ -249,7 +249,7 @@ def test_the_command_prints_text_json_and_mermaid(two_models, vaeline):
     assert (len(nodes), len(edges)) == (len(plain["nodes"]), len(plain["edges"]))
     assert nodes[bold].startswith("version<br/>vae-digits/1 @champion<br/>")
     text = vaeline("lineage", "test/0").output
-    assert "What came of it" in text
+    assert "What was made from it" in text
     assert "scores of the image: neg_elbo=101.0" in text
     assert "choose one" in vaeline("lineage", "test/0", "--json", "--mermaid").output
 

@@ -50,7 +50,7 @@ def test_what_cannot_be_answered_does_not_keep_the_others_from_it(small_model, g
     assert all(isinstance(part, UnanswerableError) for part in answer_all(small_model, [bad, bad]))
 
 
-def test_only_requests_that_can_be_computed_together_are_of_one_kin(greys):
+def test_only_requests_that_can_be_computed_together_have_one_batch_key(greys):
     first = ModelRequest("score", greys)
     assert first.batch_key == dataclasses.replace(first, values=greys[:1]).batch_key
     for change in ({"seed": 2}, {"label": 3}, {"mode": "encode"}):

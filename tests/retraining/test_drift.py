@@ -26,5 +26,5 @@ def test_a_verdict_on_disk_counts_if_it_is_about_this_champion():
 @pytest.mark.parametrize("text", ["", "[]", '{"champion": {"digest": "d"}}'])
 def test_a_verdict_that_cannot_be_read_is_a_sentence(text):
     (REPORTS / VERDICT).write_text(text)
-    with pytest.raises(VaelineError, match=r"reports/monitor\.json: no verdict of `vaeline monitor`"):
+    with pytest.raises(VaelineError, match=r"reports/monitor\.json: not a verdict of `vaeline monitor`"):
         newest_verdict(NO_RUNS, "d")

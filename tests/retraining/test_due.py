@@ -19,8 +19,8 @@ def last(days_ago, inputs=THEN, champion="3", outcome="candidate", verdict="inco
     return Retraining(NOW - days_ago * DAY, inputs.digest, champion, "7", outcome, verdict)
 
 
-def kinds(seen):
-    return [reason.kind for reason in judge(seen).reasons]
+def kinds(facts):
+    return [reason.kind for reason in judge(facts).reasons]
 
 
 def test_nothing_is_due_and_every_reason_says_why_not():
@@ -28,8 +28,8 @@ def test_nothing_is_due_and_every_reason_says_why_not():
     assert not due
     assert due.otherwise == [
         "data, code, parameters and dependencies are those of the champion's training",
-        "no window was compared with what the champion knows",
-        "champion 3 was trained 5.0 days ago, of 30 that it may be old",
+        "`vaeline monitor` has not compared new images with the champion",
+        "champion 3 was trained 5.0 days ago; retrain.max_age_days is 30",
     ]
 
 
@@ -46,15 +46,15 @@ def test_nothing_is_due_and_every_reason_says_why_not():
     ],
 )
 def test_what_makes_a_retraining_due(change, expected):
-    seen = replace(FRESH, **change)
-    assert kinds(seen) == expected
-    assert bool(judge(seen)) == bool(expected)
+    facts = replace(FRESH, **change)
+    assert kinds(facts) == expected
+    assert bool(judge(facts)) == bool(expected)
 
 
-def test_a_missed_schedule_is_made_up_for_by_whoever_asks_next():
-    seen = replace(FRESH, inputs=OTHER)
+def test_after_a_missed_schedule_the_next_call_gives_the_same_answer():
+    facts = replace(FRESH, inputs=OTHER)
     for days_later in (0, 3, 20):
-        assert kinds(replace(seen, now=NOW + days_later * DAY)) == ["params"]
+        assert kinds(replace(facts, now=NOW + days_later * DAY)) == ["params"]
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,24 @@ def test_a_missed_schedule_is_made_up_for_by_whoever_asks_next():
     ],
 )
 def test_inputs_that_were_made_into_a_candidate_against_this_champion_wait_for_a_person(before, expected):
-    seen = replace(FRESH, inputs=OTHER, last=before)
-    assert kinds(seen) == expected
+    facts = replace(FRESH, inputs=OTHER, last=before)
+    assert kinds(facts) == expected
     if not expected:
-        assert "made into candidate 7, which the gate found inconclusive" in judge(seen).otherwise[0]
+        assert "candidate 7 (gate: inconclusive) was made from these inputs on" in judge(facts).otherwise[0]
 
 
 def test_the_first_candidate_is_made_once():
-    seen = replace(FRESH, champion=None)
-    assert kinds(seen) == ["champion"]
-    assert kinds(replace(seen, last=last(1, champion=""))) == []
-    assert kinds(replace(seen, last=last(1, OTHER, champion=""))) == ["champion"]
+    facts = replace(FRESH, champion=None)
+    assert kinds(facts) == ["champion"]
+    assert kinds(replace(facts, last=last(1, champion=""))) == []
+    assert kinds(replace(facts, last=last(1, OTHER, champion=""))) == ["champion"]
 
 
 def test_drift_is_answered_by_a_retraining_after_it_and_by_none_before():
-    seen = replace(FRESH, drift=TRIGGERED)
-    assert kinds(replace(seen, last=last(2))) == ["drift"]
-    assert kinds(replace(seen, last=last(0.5))) == []
-    assert "kl" in judge(seen).reasons[0].sentence
+    facts = replace(FRESH, drift=TRIGGERED)
+    assert kinds(replace(facts, last=last(2))) == ["drift"]
+    assert kinds(replace(facts, last=last(0.5))) == []
+    assert "kl" in judge(facts).reasons[0].sentence
 
 
 def test_age_counts_from_the_last_retraining_that_confirmed_the_champion():

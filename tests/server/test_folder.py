@@ -47,7 +47,7 @@ def test_a_users_file_holds_what_mlflow_asks_the_environment_for(folder):
 
 
 def test_a_new_address_is_told_to_every_user(folder):
-    with pytest.raises(VaelineError, match="no server was ever started in"):
+    with pytest.raises(VaelineError, match="no server was started in"):
         read_address(folder)
     write_credentials(folder, "trainer", "secret", HERE)
     moved = Address(5001, "https://mlflow.example.org", 40002)

@@ -126,7 +126,7 @@ def test_machines_that_share_a_database_create_the_store_together(database, pass
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
 def test_root_is_told_of_a_folder_that_postgres_cannot_enter(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o700)
-    with pytest.raises(VaelineError, match=r"refuses to be run by root, and the user \w+ cannot enter"):
+    with pytest.raises(VaelineError, match=r"does not run as root, and the user \w+ cannot enter"):
         create_cluster(find_programs(tmp_path / "none"), tmp_path / "closed/cluster", PASSWORD)
 
 
@@ -134,7 +134,7 @@ def test_the_newest_is_found_where_debian_keeps_it_and_an_old_cluster_gets_its_o
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgres, "DEBIAN", tmp_path / "debian")
     cluster = tmp_path / "cluster"
-    with pytest.raises(VaelineError, match="no PostgreSQL on this machine: apt install postgresql"):
+    with pytest.raises(VaelineError, match="PostgreSQL is not installed: apt install postgresql"):
         find_programs(cluster)
     folders = {version: make_postgres(tmp_path / f"debian/{version}/bin", version) for version in ("9", "15", "17")}
     assert find_programs(cluster) == folders["17"]
@@ -142,7 +142,7 @@ def test_the_newest_is_found_where_debian_keeps_it_and_an_old_cluster_gets_its_o
     (cluster / "PG_VERSION").write_text("15\n")
     assert find_programs(cluster) == folders["15"]
     (cluster / "PG_VERSION").write_text("16\n")
-    with pytest.raises(VaelineError, match=re.escape("made by PostgreSQL 16, and there is only 17, 15, 9")):
+    with pytest.raises(VaelineError, match=re.escape("made by PostgreSQL 16, and only 17, 15, 9 is installed")):
         find_programs(cluster)
 
 

@@ -12,8 +12,8 @@ from vaeline.server.process import until_stopped
 
 SHOT = """
 import signal, subprocess, sys, time
-from vaeline.server.process import leashed
-child = subprocess.Popen(leashed(signal.SIGTERM, [sys.executable, "-c", "import time; time.sleep(600)"]))
+from vaeline.server.process import with_death_signal
+child = subprocess.Popen(with_death_signal(signal.SIGTERM, [sys.executable, "-c", "import time; time.sleep(600)"]))
 print(child.pid, flush=True)
 time.sleep(600)
 """
@@ -21,8 +21,8 @@ time.sleep(600)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of their parent's death")
 @pytest.mark.parametrize("late", [False, True])
-def test_a_leashed_process_ends_with_the_one_that_holds_it(late, tmp_path, monkeypatch):
-    if late:  # the leash is put on when its holder is dead
+def test_a_process_with_a_death_signal_ends_with_its_parent(late, tmp_path, monkeypatch):
+    if late:  # the parent is dead before the signal is set
         waiting = f'while kill -0 "$6"; do sleep 0.01; done 2>/dev/null; exec {shutil.which("setpriv")} "$@"'
         (tmp_path / "setpriv").write_text(f"#!/bin/sh\n{waiting}\n")
         (tmp_path / "setpriv").chmod(0o755)

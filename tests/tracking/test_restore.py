@@ -6,7 +6,7 @@ from mlflow.entities import ViewType
 
 from vaeline.tracking.history import recorded_locks
 from vaeline.tracking.lineage import train_key
-from vaeline.tracking.restore import LOCK_TAG, MODEL_TAG, NOT_AT_HAND, OTHER_METRICS, RESTORED_FROM, restore_runs
+from vaeline.tracking.restore import LOCK_TAG, MODEL_TAG, NOT_AVAILABLE, OTHER_METRICS, RESTORED_FROM, restore_runs
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG, RESTORED, every_run, log_metrics, set_tags
 from vaeline.tracking.store import experiment_id
 from vaeline.tracking.trees import dvc_md5
@@ -152,7 +152,7 @@ def test_what_is_not_at_hand_is_said_and_filled_in_when_it_is(project, client):
     (found,) = restore_runs(client)[0]
     assert found.added == ["metrics.json"]
     lost = {"vae.keras", "history.csv", "scores.parquet", "figures", "validation.json"}
-    assert found.missing == dict.fromkeys(lost, NOT_AT_HAND)
+    assert found.missing == dict.fromkeys(lost, NOT_AVAILABLE)
     (run,) = every_run(client)
     assert {DIGEST_TAG, KEY_TAG}.isdisjoint(run.data.tags)
     assert (run.data.metrics["test/neg_elbo"], run.data.params["train.seed"]) == (101.0, "1")
@@ -175,7 +175,7 @@ def test_a_changed_model_in_the_cache_is_not_restored(project, client):
     project.cached(dvc_md5({"": b"weights of 1"})).write_text("weights of a stranger")
     (project.root / "models/vae.keras").write_text("weights of a stranger")
     (found,) = restore_runs(client)[0]
-    assert found.missing == {"vae.keras": NOT_AT_HAND}
+    assert found.missing == {"vae.keras": NOT_AVAILABLE}
     assert DIGEST_TAG not in every_run(client)[0].data.tags
 
 

@@ -56,7 +56,8 @@ def paired_comparison(base: PipelineState, present: PipelineState, score: str) -
 def changed_metrics(base: PipelineState, present: PipelineState, paired: set[str]) -> pd.DataFrame:
     """Metrics that differ and are not among the `paired` scores, with their difference and its 95 % interval.
 
-    The interval treats both values as independent and uses their standard errors. It is empty if there are none.
+    The interval treats both values as independent and uses their standard errors. It is empty if there are none. A
+    difference is significant if the interval does not contain 0.
     """
     before, after = (_figures(state.metrics) for state in (base, present))
     rows = []
@@ -71,9 +72,11 @@ def changed_metrics(base: PipelineState, present: PipelineState, paired: set[str
         half = CRITICAL * math.hypot(error_before, error_after) if known else None
         decimals = 4 if not half else max(0, 1 - math.floor(math.log10(half)))
         low_high = "" if half is None else f"{new - old - half:+.{decimals}f} to {new - old + half:+.{decimals}f}"
-        shown = "" if half is None else "yes" if abs(new - old) > half else "no"
-        rows.append((name, f"{old:.{decimals}f}", f"{new:.{decimals}f}", f"{new - old:+.{decimals}f}", low_high, shown))
-    return pd.DataFrame(rows, columns=["figure", "base", "now", "difference", "95 % interval", "shown"])
+        significant = "" if half is None else "yes" if abs(new - old) > half else "no"
+        rows.append(
+            (name, f"{old:.{decimals}f}", f"{new:.{decimals}f}", f"{new - old:+.{decimals}f}", low_high, significant)
+        )
+    return pd.DataFrame(rows, columns=["figure", "base", "now", "difference", "95 % interval", "significant"])
 
 
 def costs(base: PipelineState, present: PipelineState, minutes: Mapping[str, float]) -> pd.DataFrame:

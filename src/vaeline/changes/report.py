@@ -63,7 +63,7 @@ def _compared(base: PipelineState, present: PipelineState) -> tuple[Comparison |
     """The comparison of both models on the same test images, or the reason why there is none."""
     missing = [state.name for state in (base, present) if differences.SCORES not in state.outputs]
     if missing:
-        return None, f"The scores of {' and '.join(missing)} are not at hand; `dvc fetch` brings them."
+        return None, f"The scores of {' and '.join(missing)} are not here; `dvc fetch` gets them."
     measured = present.table(differences.SCORES)
     score = next((name for name in LOSSES if measured is not None and name in measured), "")
     try:
@@ -86,7 +86,7 @@ def _summary(comparison: Comparison | None, why_not: str, same: bool, present: P
             f"{row['high']:+.2f}, on the same {row['images']:,} test images: {row['verdict']}."
         )
     gate = _gate_report(present)
-    lines.append(f"Gate: {gate['verdict']}." if gate else "Gate: not asked about this model.")
+    lines.append(f"Gate: {gate['verdict']}." if gate else "Gate: it has not judged this model.")
     lines += [_validation(present), _drift()]
     return [Sentence(line) for line in lines]
 
@@ -108,7 +108,7 @@ def _paired(comparison: Comparison | None) -> list[Block]:
 def _others(base: PipelineState, present: PipelineState, comparison: Comparison | None) -> list[Block]:
     paired = set() if comparison is None else set(comparison.overall["score"])
     return [
-        Sentence("Other figures, as independent measurements (shown: the interval leaves out 0)."),
+        Sentence("Other metrics, as independent measurements (significant: the interval does not contain 0)."),
         *_table(differences.changed_metrics(base, present, paired)),
     ]
 
@@ -116,7 +116,7 @@ def _others(base: PipelineState, present: PipelineState, comparison: Comparison 
 def _validation(present: PipelineState) -> str:
     report = present.document(differences.VALIDATION)
     if report is None:
-        return "Data validation: its report is not at hand."
+        return "Data validation: its report is not here."
     rows = ", ".join(f"{count:,} {name}" for name, count in report["rows"].items())
     failures = f", {len(report['failures'])} failed" if report["failures"] else ""
     return f"Data validation: {report['status']}, {report['expectations']} expectations{failures}; images: {rows}."
@@ -125,7 +125,7 @@ def _validation(present: PipelineState) -> str:
 def _drift() -> str:
     report = _read(MONITOR)
     if report is None:
-        return "Drift: nothing was monitored here."
+        return "Drift: there is no report of `vaeline monitor` here."
     window = report["window"]
     found = [test["name"] for test in report["tests"] if test["violated"]]
     state = "triggered" if report["triggered"] else "not triggered"
@@ -148,7 +148,7 @@ def _drift_tests() -> list[Block]:
 def _gate(present: PipelineState) -> list[Block]:
     report = _gate_report(present)
     if report is None:
-        return [Sentence("reports/gate.json is not there, or is about another model: `vaeline gate .` asks it.")]
+        return [Sentence("reports/gate.json is missing or is about another model; `vaeline gate .` writes it.")]
     against = report["champion"]
     opponent = f"{against['name']} v{against['version']}" if against else "no champion"
     checks = pd.DataFrame(report["checks"])[["name", "verdict", "sentence"]]
@@ -167,7 +167,7 @@ def _curves(base: PipelineState, present: PipelineState) -> list[Block]:
     histories = {state.name: state.table(HISTORY) for state in (base, present)}
     known = {name: history for name, history in histories.items() if history is not None}
     if missing := [name for name in histories if name not in known]:
-        return [Sentence(f"The history of {' and '.join(missing)} is not at hand; `dvc fetch` brings it.")]
+        return [Sentence(f"The history of {' and '.join(missing)} is not here; `dvc fetch` gets it.")]
     figure = draw_curves_beside(known, "validation loss by epoch")
     return [Gallery([Picture("curves", "Validation loss by epoch, before and after", figure_png(figure))])]
 
@@ -185,7 +185,7 @@ def _beside(base: PipelineState, present: PipelineState) -> list[Block]:
             blocks.append(Gallery(shown))
     missing = [state.name for state, figures in ((base, before), (present, after)) if not figures]
     if missing:
-        blocks.append(Sentence(f"The pictures of {' and '.join(missing)} are not at hand; `dvc fetch` brings them."))
+        blocks.append(Sentence(f"The pictures of {' and '.join(missing)} are not here; `dvc fetch` gets them."))
     return blocks
 
 

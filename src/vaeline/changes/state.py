@@ -66,7 +66,7 @@ def committed_state(revision: str) -> PipelineState:
     """
     commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if not commit:
-        raise VaelineError(f"--base {revision}: git knows no such commit here; fetch it, or name another")
+        raise VaelineError(f"--base {revision}: git has no such commit here; fetch it, or name another")
     trees = commit_trees(commit, [str(LOCK_FILE), str(PARAMS_FILE), METRICS])
     held = {path: read_file(tree) for path, tree in trees.items() if tree is not None}
     name = commit[:7] if commit.startswith(revision) else f"{revision} ({commit[:7]})"
@@ -95,13 +95,13 @@ def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] |
     except (ValueError, YAMLError) as error:
         raise VaelineError(f"{name}: dvc.lock, params.yaml or {METRICS} cannot be read ({error})") from None
     recorded = {path: md5 for stage in stages for path, md5 in outs(stages, stage).items()}
-    found = {path: _at_hand(path, md5, committed) for path, md5 in recorded.items()}
+    found = {path: _available(path, md5, committed) for path, md5 in recorded.items()}
     return PipelineState(
         name, stages, params, metrics, {path: tree for path, tree in found.items() if tree is not None}
     )
 
 
-def _at_hand(path: str, md5: str, committed: Mapping[str, Tree] | None) -> Tree | None:
+def _available(path: str, md5: str, committed: Mapping[str, Tree] | None) -> Tree | None:
     """An output with this md5: from the working tree if `committed` is None, else from the commit or DVC's cache."""
     tree = disk_tree(Path(path)) if committed is None else committed.get(path)
     if tree is not None and dvc_md5(tree) == md5:

@@ -117,12 +117,12 @@ def _retrain(
     commit = again.place_to_retrain(run, lock, recorded)
     typer.echo(f"training {run.info.run_name} again from the commit {commit[:12]}", err=True)
     if other := again.other_kind(run):
-        typer.echo(f"not what it was trained on, so that only losses are compared: {other}", err=True)
+        typer.echo(f"this machine or environment differs, so only losses are compared: {other}", err=True)
     return list(again.compare_retrained(run, lock, commit, again.retrain(lock, commit), tolerance))
 
 
 def _show_checks(checks: "Sequence[LineageCheck]") -> None:
-    """A table of the checks, those that differ in full, and a line that counts them."""
+    """Print the checks as a table, the ones that differ in full, and the counts."""
     from rich.console import Console
     from rich.table import Table
 
@@ -145,12 +145,12 @@ def _show_checks(checks: "Sequence[LineageCheck]") -> None:
 
 
 def _shortened(text: str) -> str:
-    """A digest by its beginning; other texts whole, if they are short."""
+    """The first characters of a digest or of a long text."""
     return f"{text[:12]}…" if DIGEST.fullmatch(text) else text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _show(graph: "Graph") -> None:
-    """The subject, as a tree of what it was made of, and as another of what was made of it."""
+    """Print a tree of what the subject was made from, and a tree of what was made from it."""
     from rich.console import Console
     from rich.tree import Tree
 
@@ -160,13 +160,13 @@ def _show(graph: "Graph") -> None:
     _grow(tree, graph, graph.subject, shown, back=True)
     console.print(tree)
     if graph.uses(graph.subject):
-        tree = Tree("What came of it")
+        tree = Tree("What was made from it")
         _grow(tree, graph, graph.subject, shown, back=False)
         console.print(tree)
 
 
 def _grow(tree: "Tree", graph: "Graph", node: str, shown: set[str], back: bool) -> None:
-    """Add a node's facts, and its sources or its uses; what was shown before is only named."""
+    """Add the facts of a node, and its sources or its uses. A node that was shown before is only named."""
     if node not in shown:
         shown.add(node)
         for line in _facts(graph.nodes[node].facts):
@@ -185,7 +185,7 @@ def _title(node: "Node") -> str:
 
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:
-    """A line for each fact; tables within tables are for JSON."""
+    """A line for each fact. Tables within tables are only in the JSON output."""
     lines = []
     for name, value in facts.items():
         if not isinstance(value, Mapping):

@@ -65,17 +65,17 @@ def overdue() -> None:
         from vaeline.errors import VaelineError
         from vaeline.params.whole import read_params
         from vaeline.registry.versions import present_store
-        from vaeline.retraining.due import DAY, survey
+        from vaeline.retraining.due import DAY, read_facts
 
         params = read_params()
         with present_store() as client:
-            seen = survey(client, params)
-        if seen.confirmed is None:
-            raise VaelineError("no retraining ever succeeded, and there is no champion")
-        quiet = (seen.now - seen.confirmed) / DAY
-        sentence = f"the last training that succeeded was {quiet:.1f} days ago; the alarm is at"
+            facts = read_facts(client, params)
+        if facts.confirmed is None:
+            raise VaelineError("no retraining has succeeded yet, and there is no champion")
+        quiet = (facts.now - facts.confirmed) / DAY
+        sentence = f"the last successful training was {quiet:.1f} days ago; retrain.quiet_days is"
         if quiet > params.retrain.quiet_days:
-            raise VaelineError(f"{sentence} {params.retrain.quiet_days:g}: look at the schedule and at what failed")
+            raise VaelineError(f"{sentence} {params.retrain.quiet_days:g}: check the schedule and the failed runs")
         typer.echo(f"{sentence} {params.retrain.quiet_days:g}")
 
 
@@ -98,23 +98,23 @@ def _retrain(client: "MlflowClient", params: "Params", if_due: bool, dry_run: bo
     from vaeline.errors import VaelineError
     from vaeline.retraining import report as reports
     from vaeline.retraining import work
-    from vaeline.retraining.due import judge, survey
+    from vaeline.retraining.due import judge, read_facts
 
-    seen = survey(client, params)
-    due = judge(seen)
+    facts = read_facts(client, params)
+    due = judge(facts)
     _say(due)
     if dry_run:
         typer.echo(f"dry run: {'the pipeline and the gate would run' if due or not if_due else 'nothing would run'}")
         return
-    champion = seen.champion.version if seen.champion else ""
+    champion = facts.champion.version if facts.champion else ""
     report = reports.Report(bool(due), due.reasons, due.otherwise, champion, reports.now())
     try:
         if due or not if_due:
             report.outcome, report.sentence = reports.FAILED, "it was interrupted"
-            outcome = work.retrain(client, params, seen.champion, due.reasons, typer.echo)
+            outcome = work.retrain(client, params, facts.champion, due.reasons, typer.echo)
             report.outcome, report.sentence = outcome.word, outcome.sentence
             report.candidate, report.verdict = outcome.candidate, outcome.verdict
-            _remember(client, params, seen, report)
+            _remember(client, params, facts, report)
     except VaelineError as error:
         report.sentence = str(error)
         raise
@@ -124,7 +124,7 @@ def _retrain(client: "MlflowClient", params: "Params", if_due: bool, dry_run: bo
     typer.echo(f"{report.sentence}; see {reports.PAGE}")
 
 
-def _remember(client: "MlflowClient", params: "Params", seen: "DueFacts", report: "Report") -> None:
+def _remember(client: "MlflowClient", params: "Params", facts: "DueFacts", report: "Report") -> None:
     """Record the retraining, so that the next call knows that these inputs were tried."""
     from datetime import UTC, datetime
 
@@ -132,7 +132,7 @@ def _remember(client: "MlflowClient", params: "Params", seen: "DueFacts", report
 
     done = Retraining(
         at=datetime.now(UTC),
-        inputs=seen.inputs.digest,
+        inputs=facts.inputs.digest,
         champion=report.champion,
         candidate=report.candidate,
         outcome=report.outcome,

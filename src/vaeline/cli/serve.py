@@ -19,7 +19,7 @@ def serve(
         ),
     ] = "",
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8000,
     interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks for a new model.")] = 5.0,
     most_bytes: Annotated[int, typer.Option(min=1, help="Limit of a request's body.")] = 4_000_000,
     most_images: Annotated[int, typer.Option(min=1, max=10_000, help="Limit of images in a request.")] = 256,
@@ -41,7 +41,7 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, with a page to try it.
 
-    Follows the alias: when it moves, the new version is loaded and checked,
+    Follows the alias: when it moves, the new version is loaded and checked, and
     then it answers. No request is dropped. Reads params.yaml and the registry;
     writes nothing. SIGTERM or Ctrl-C ends it after the last answer.
 

@@ -50,10 +50,10 @@ def start(
     folder = _folder(data)
 
     def ready(address: "Address") -> None:
-        typer.echo(f"MLflow is on {address.local}, its files in {folder.root}; Ctrl-C stops it")
-        typer.echo(f"What users need is in {folder.private}: set -a; . {folder.credentials('trainer')}; set +a")
+        typer.echo(f"MLflow is on {address.local}, its files are in {folder.root}; Ctrl-C stops it")
+        typer.echo(f"The users' settings are in {folder.private}: set -a; . {folder.credentials('trainer')}; set +a")
         if os.geteuid() == 0:
-            typer.echo("You are root, and so is MLflow: a server for others should have a user of its own")
+            typer.echo("MLflow runs as root, because you are root. A server for others should run as a separate user")
 
     with sentences():
         serve(folder, port, name, [read_params().data.name], ready, upgrade)
@@ -84,7 +84,9 @@ def user(
     roles: Annotated[list[str] | None, typer.Argument(metavar="[ROLE...]", help="trainer, promoter or viewer.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Make or change a user, who then has exactly these roles. No role locks the user out.
+    """Make or change a user, who then has exactly these roles.
+
+    Without a role, the user has no rights.
 
     Writes the user's address and password to a private file in the folder of --data.
 

@@ -44,7 +44,7 @@ def sync() -> None:
     counts = Counter(item.outcome for item in found)
     typer.echo(
         f"{len(found)} models in the history of dvc.lock: {counts['rebuilt']} runs rebuilt, {counts['completed']} "
-        f"completed, {counts['known']} in the store before, {counts['deleted']} deleted there and left so"
+        f"completed, {counts['known']} already in the store, {counts['deleted']} deleted in the store and not rebuilt"
     )
     for commit in unreadable:
         typer.echo(f"dvc.lock of the commit {commit[:7]} cannot be read")

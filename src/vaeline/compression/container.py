@@ -1,8 +1,8 @@
-"""The file of `vaeline compress`: the codes of many images, and which model can read them.
+"""The file of `vaeline compress`: the codes of many images, and the digest of the model that can read them.
 
-Little-endian: magic (8 bytes), version (u16), SHA-256 of the model's archive (32 bytes), images (u32), latent
-dimensions (u32), step (f64), bytes of names (u32), bytes of code (u32); then the names, UTF-8 with NUL between them,
-deflated; the code, as `compression.pack` makes it; and CRC-32 of all that came before (u32).
+All numbers are little-endian. The header: magic (8 bytes), version (u16), SHA-256 of the model's archive (32 bytes),
+images (u32), latent dimensions (u32), step (f64), bytes of names (u32), bytes of code (u32). After it come the names
+(UTF-8, separated by NUL, deflated), the code (the bytes of `coder.pack`), and the CRC-32 of all earlier bytes (u32).
 """
 
 import struct
@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Integer
 
 from vaeline.compression.coder import pack, unpack
 from vaeline.errors import VaelineError
@@ -22,12 +23,12 @@ CHECKSUM = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Compressed:
-    """Codes (count, latent_dim), int32, in units of `step`, of the images called `names` (count)."""
+    """The codes of images in units of `step`, and the name of each image."""
 
     model_sha256: str
     step: float
     names: tuple[str, ...]
-    codes: np.ndarray
+    codes: Integer[np.ndarray, "count latent_dim"]
 
 
 def to_bytes(compressed: Compressed) -> bytes:
@@ -41,10 +42,10 @@ def to_bytes(compressed: Compressed) -> bytes:
 
 
 def from_bytes(data: bytes) -> Compressed:
-    """What `to_bytes` packed.
+    """Read the bytes of `to_bytes`.
 
     Raises:
-        VaelineError: the data are no such file, of another version, cut off, or were altered.
+        VaelineError: the data are not such a file, have another version, are cut off, or were changed.
     """
     if data[: len(MAGIC)] != MAGIC:
         raise VaelineError("not a file of `vaeline compress`")
@@ -52,13 +53,13 @@ def from_bytes(data: bytes) -> Compressed:
         raise VaelineError(f"the file is cut off after {len(data)} bytes")
     _, version, model, count, latent_dim, step, name_bytes, code_bytes = HEADER.unpack_from(data)
     if version != VERSION:
-        raise VaelineError(f"the file has version {version} of the format, this vaeline reads version {VERSION}")
+        raise VaelineError(f"the file has version {version} of the format, and this vaeline reads version {VERSION}")
     size = HEADER.size + name_bytes + code_bytes + CHECKSUM.size
     if len(data) != size:
-        raise VaelineError(f"the file is cut off or altered: it has {len(data)} bytes, its header asks for {size}")
+        raise VaelineError(f"the file is cut off or was changed: it has {len(data)} bytes, its header says {size}")
     content = data[: -CHECKSUM.size]
     if zlib.crc32(content) != CHECKSUM.unpack(data[-CHECKSUM.size :])[0]:
-        raise VaelineError("the file was altered: its checksum does not fit")
+        raise VaelineError("the file was changed: its checksum is wrong")
     names = zlib.decompress(content[HEADER.size : HEADER.size + name_bytes]).decode().split("\0")
     if len(names) != count:
         raise VaelineError(f"the file names {len(names)} images but holds {count}")

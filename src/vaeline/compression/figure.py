@@ -1,4 +1,4 @@
-"""Figure of the rate and the distortion of the latent code."""
+"""The figure of the rate and the distortion of the latent code."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,7 +7,10 @@ from vaeline.figures.drawing import Drawing
 
 
 def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure:
-    """MSE against bits of the latent code at several precisions: columns step, code_bits, code_mse; PNG beside it."""
+    """Draw the MSE over the bits of the latent code for several steps, and the bits of PNG as a line.
+
+    `curve` has the columns step, code_bits (bits per image) and code_mse.
+    """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot(curve["code_bits"], curve["code_mse"], marker="o", label="latent code, rounded to multiples of …")
@@ -23,7 +26,7 @@ def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure
 
 
 def compression_figures(drawing: Drawing) -> dict[str, Figure]:
-    """The figure of the latent code, by name; none for a model that has no such code."""
+    """The figure of the latent code, by name; empty for a model without such a code."""
     curve = drawing.table("compression.csv")
     if curve.empty:
         return {}

@@ -1,4 +1,4 @@
-"""The latent code as a lossy code of images."""
+"""Measure the latent code as a lossy compression of images."""
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,12 @@ STEPS = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
 
 
 def measure_compression(subject: Subject, settings: EvaluateParams) -> Measured:
-    """Bits of the code and MSE of the decoded image at `settings.code_step`, the bits of PNG, and a curve over steps.
+    """Bits per image and MSE of the decoded image at `settings.code_step`, bits of PNG, and both over several steps.
 
-    Empty for a model whose latents are not all random numbers near N(0, 1).
+    Empty for a model whose latents are not all random with the prior N(0, I).
     """
     if subject.model.noise_dim != subject.model.latent_dim:
-        return Measured({}, {"left out": "the latents are no standard normal numbers"})
+        return Measured({}, {"left out": "the latents are not standard normal"})
     columns = _cost(subject, settings.code_step)
     columns["png_bits"] = png_bits(subject.prepared.splits["test"].images)
     packed = pack(quantize(subject.latents, settings.code_step), settings.code_step)

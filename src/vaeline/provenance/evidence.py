@@ -37,7 +37,7 @@ class KeptLock:
 
 
 def run_of(client: MlflowClient, trained: ModelVersion | Run) -> Run:
-    """The run of a version; a run itself."""
+    """The run of a version. If `trained` is a run, this run."""
     return trained if isinstance(trained, Run) else client.get_run(run_id_of(trained))
 
 
@@ -84,11 +84,11 @@ def about_commit(commit: str) -> dict[str, str]:
     """Author, date, subject and branches of a commit; empty if this repository does not have it."""
     if not HEXADECIMAL.fullmatch(commit):
         return {}
-    shown = git("show", "--no-patch", "--format=%an%n%aI%n%s", commit).split("\n", 2)
-    if len(shown) < 3:
+    parts = git("show", "--no-patch", "--format=%an%n%aI%n%s", commit).split("\n", 2)
+    if len(parts) < 3:
         return {}
     branches = git("for-each-ref", "--contains", commit, "--format=%(refname:short)", "refs/heads", "refs/remotes")
-    return {**dict(zip(("author", "date", "subject"), shown, strict=True)), "branches": ", ".join(branches.split())}
+    return {**dict(zip(("author", "date", "subject"), parts, strict=True)), "branches": ", ".join(branches.split())}
 
 
 def home_commit(run: Run, lock: KeptLock | None, recorded: Sequence[RecordedLock]) -> str:

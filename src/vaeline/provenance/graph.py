@@ -13,7 +13,7 @@ SUBJECT_STYLE = "stroke-width:4px"
 
 @dataclass(frozen=True)
 class Node:
-    """A node: `kind` is its type, `label` its name, and `facts` is all that is known about it."""
+    """A node: `kind` is its type, `label` its name, and `facts` has everything else that is known about it."""
 
     id: str
     kind: str

@@ -86,10 +86,10 @@ def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence
             break
     for run in every_run(client):
         own = digests_of(run)
-        said = [own, *(recorded_digests(lock.stages) for lock in recorded if is_run_of(run, lock))]
-        if paths := {path for digests in said for path, md5 in digests.items() if md5 == file.md5}:
+        known_digests = [own, *(recorded_digests(lock.stages) for lock in recorded if is_run_of(run, lock))]
+        if paths := {path for digests in known_digests for path, md5 in digests.items() if md5 == file.md5}:
             prepared, model = (
-                next((digests[path] for digests in said if path in digests), "") for path in (PREPARED, MODEL)
+                next((digests[path] for digests in known_digests if path in digests), "") for path in (PREPARED, MODEL)
             )
             parts += [_versions(client, run, model), *(_way(path, file.md5, prepared, run) for path in sorted(paths))]
     return make_graph(file_node(file.paths[0], file.md5), *_join(parts))
@@ -148,13 +148,13 @@ def _versions(client: MlflowClient, run: Run, md5: str) -> Parts:
 def _moves(client: MlflowClient, versions: Iterable[ModelVersion]) -> Parts:
     """The entries of the ledger that made one of the versions champion."""
     ids = {(version.name, str(version.version)): version_id(uri_of(version)) for version in versions}
-    crowned = [
+    moves = [
         (move_node(entry, name), ids[name, entry["to"]])
         for name in dict.fromkeys(name for name, _ in ids)
         for entry in read_ledger(client, name)
         if (name, entry.get("to")) in ids
     ]
-    return [node for node, _ in crowned], [Edge(node.id, version, "made it champion") for node, version in crowned]
+    return [node for node, _ in moves], [Edge(node.id, version, "made it champion") for node, version in moves]
 
 
 def _circumstances(run: Run, lock: KeptLock | None) -> Parts:

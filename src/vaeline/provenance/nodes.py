@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
@@ -15,6 +16,7 @@ from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digest
 from vaeline.images.idx import read_idx_images
+from vaeline.images.types import ByteImages
 from vaeline.outputs import PREPARED, RAW
 from vaeline.provenance.graph import Node
 from vaeline.provenance.subjects import ImageRow
@@ -120,7 +122,7 @@ def known(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in ("", {}, [], None)}
 
 
-def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.ndarray | None]:
+def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, ByteImages | None]:
     """The row and the file that a prepared row comes from (source or batch), and the file's images if it is on disk."""
     own_test_set = TEST_IMAGES in prepared.manifest.get("sha256", {})
     source = Path(RAW) / (TEST_IMAGES if split == "test" and own_test_set else TRAIN_IMAGES)
@@ -132,7 +134,7 @@ def _source_of(split: str, row: int, prepared: Prepared) -> tuple[int, Path, np.
     return row, source, read_idx_images(source) if source.is_file() else None
 
 
-def _is_row(images: np.ndarray, row: int, pixels: np.ndarray) -> str:
+def _is_row(images: ByteImages, row: int, pixels: UInt8[np.ndarray, "..."]) -> str:
     return "true" if row < len(images) and np.array_equal(images[row], pixels) else "false"
 
 

@@ -39,8 +39,8 @@ RESTORED = ("fetch", "classify")  # the source images, and the classifier that m
 REPEATED = tuple(map(metric_of, ("neg_elbo", "reconstruction", "nll_bound", "mse")))
 LEFT_OUT = ("MLFLOW_", "DVC_", "GIT_")
 GRACE_SECONDS = 10
-# Cleans up when its pipe is closed, even if this process was killed. The last line on the pipe is the process group
-# that still runs, or is empty.
+# The guard cleans up when its pipe is closed, even if this process was killed. The last line on the pipe names the
+# process group that still runs; it is empty if none runs.
 GUARD = """
 while read -r line; do group=$line; done
 [ -z "$group" ] || kill -s KILL -- "-$group"
@@ -115,7 +115,7 @@ def compare_retrained(
     )
     if differing(lock.stages, LAST_STAGE, commit):
         yield LineageCheck(
-            "retrained losses", UNCHECKED, note=f"{commit[:12]} evaluates with another protocol than the run"
+            "retrained losses", UNCHECKED, note=f"the evaluation of {commit[:12]} has another protocol than the run"
         )
     elif by_bits:
         recorded, made = (outs(stages, LAST_STAGE).get(METRICS, "") for stages in (lock.stages, found.stages))

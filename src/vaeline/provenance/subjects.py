@@ -58,7 +58,7 @@ def find_subject(client: MlflowClient, text: str, recorded: Sequence[RecordedLoc
     if found is None and MD5_BEGINNING.fullmatch(text):
         found = _find_file(client, text, recorded)
     if found is None:
-        raise VaelineError(f"nothing is called {text!r}; name {FORMS}")
+        raise VaelineError(f"nothing has the name {text!r}; use {FORMS}")
     return found
 
 

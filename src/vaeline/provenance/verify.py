@@ -41,14 +41,14 @@ from vaeline.tracking.locks import (
     params,
     read_lock,
 )
-from vaeline.tracking.restore import FOLDERS, LOCK_TAG, NOT_AT_HAND
+from vaeline.tracking.restore import FOLDERS, LOCK_TAG, NOT_AVAILABLE
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
 from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file
 
 AGREES, DIFFERS, UNCHECKED = "agrees", "differs", "unchecked"
 PACKAGE = "model/MLmodel"
-SAME_FROM_THE_START = (
+TAGS_OF_THE_RUN = (  # a version has the same values as its run
     "vaeline.model_digest",
     "vaeline.train_key",
     "vaeline.environment_sha256",
@@ -100,7 +100,7 @@ def check_version(
     """Compare the version with its run and, if it is a copy, with its source."""
     own, tags = version.tags, run.data.tags
     yield compare("model digest of the version", own[DIGEST_TAG], tags.get(DIGEST_TAG, ""), "tag of the run")
-    claims = {tag: value for tag, value in own.items() if tag.startswith(SAME_FROM_THE_START)}
+    claims = {tag: value for tag, value in own.items() if tag.startswith(TAGS_OF_THE_RUN)}
     yield _all_equal("tags of the version", claims, {tag: tags.get(tag) for tag in claims}, "those of the run")
     yield _check_lock_tag(client, "dvc.lock of the version", own.get(LOCK_TAG, ""), run, recorded)
     try:
@@ -144,9 +144,9 @@ def check_lock(run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
         yield LineageCheck("dvc.lock in git", UNCHECKED, lock.digest, "", "no commit of any branch has it")
     locked = {tag: value for tag, value in lock_tags(stages).items() if tag in tags and tag != LOCK_TAG}
     yield _all_equal("digests of the training", locked, tags, "tags of the run")
-    asked = {key: tags.get(f"vaeline.now.{key}", value) for key, value in run.data.params.items()}
+    run_params = {key: tags.get(f"vaeline.now.{key}", value) for key, value in run.data.params.items()}
     locked_params = {key: str(value) for key, value in params(stages).items()}
-    yield _all_equal("parameters in dvc.lock", locked_params, asked, "parameters of the run")
+    yield _all_equal("parameters in dvc.lock", locked_params, run_params, "parameters of the run")
     for item in run.inputs.dataset_inputs if run.inputs else []:
         yield compare("data set of the run", item.dataset.digest, outs(stages, "prepare").get(PREPARED, ""), "dvc.lock")
 
@@ -173,7 +173,7 @@ def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[LineageCheck]:
         yield compare("environment", tags[ENVIRONMENT_TAG], found, f"{ENVIRONMENT_LOCK} of {commit[:12]}")
     if KEY_TAG in tags:
         key = recorded_key(lock.stages, commit)
-        why = f"the commit has other code, or the data is {NOT_AT_HAND}"
+        why = f"the commit has other code, or the data is {NOT_AVAILABLE}"
         yield (
             compare("train key", tags[KEY_TAG], key, commit[:12])
             if key
@@ -194,7 +194,7 @@ def check_outputs(lock: KeptLock) -> Iterable[LineageCheck]:
             found = {place: dvc_md5(tree) for place, tree in places.items() if tree is not None}
             wrong = {place: other for place, other in found.items() if other != md5}
             if not found:
-                yield LineageCheck(path, UNCHECKED, md5, "", NOT_AT_HAND)
+                yield LineageCheck(path, UNCHECKED, md5, "", NOT_AVAILABLE)
             else:
                 where = wrong or found
                 yield compare(path, md5, next(iter(where.values())), ", ".join(where))
@@ -228,7 +228,7 @@ def compare(name: str, recorded: str, found: str, note: str = "") -> LineageChec
 
 
 def _all_equal(name: str, claims: Mapping[str, Any], truth: Mapping[str, Any], where: str) -> LineageCheck:
-    """A check of many values. It names those that differ."""
+    """Check many values. The result names those that differ."""
     wrong = [key for key, value in claims.items() if truth.get(key) != value]
     shown = ", ".join(f"{key} {truth.get(key)}" for key in wrong[:SHOWN])
     claimed = ", ".join(f"{key} {claims[key]}" for key in wrong[:SHOWN]) or f"{len(claims)} values"
@@ -262,12 +262,15 @@ def _check_stage(stages: Stages, stage: str, commits: Sequence[str]) -> LineageC
 
 
 def differing(stages: Stages, stage: str, commit: str) -> list[str]:
-    """The files and parameters of a stage that differ in the commit. Your own images are only on disk, so not here."""
-    recorded, asked = code(stages, stage), params(stages, stage)
+    """The files and parameters of a stage that differ in the commit. Own images do not count if the disk has them.
+
+    Git does not have own images.
+    """
+    recorded, parameters = code(stages, stage), params(stages, stage)
     files = [path for path in differing_code(stages, stage, commit) if not _on_disk(path, recorded[path])]
     held = commit_trees(commit, [str(PARAMS_FILE)])[str(PARAMS_FILE)]
     values = flatten(YAML(typ="safe").load(read_file(held))) if held else {}
-    return files + [key for key, value in asked.items() if key not in values or values[key] != value]
+    return files + [key for key, value in parameters.items() if key not in values or values[key] != value]
 
 
 def _on_disk(path: str, md5: str) -> bool:

@@ -35,11 +35,11 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
         VaelineError: the model does not load, or does not answer in time.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        asked, answers = Path(scratch) / "questions.json", Path(scratch) / "answers.json"
-        asked.write_text(json.dumps(questions), encoding="utf-8")
+        questions_file, answers_file = Path(scratch) / "questions.json", Path(scratch) / "answers.json"
+        questions_file.write_text(json.dumps(questions), encoding="utf-8")
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-c", SCRIPT, str(folder), str(asked), str(answers)],
+                [sys.executable, "-I", "-c", SCRIPT, str(folder), str(questions_file), str(answers_file)],
                 cwd=scratch,
                 env=clean_environment() | {"TF_CPP_MIN_LOG_LEVEL": "3"},
                 capture_output=True,
@@ -52,7 +52,7 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
             raise VaelineError(f"{name} does not load and answer in a clean process: {last[0][:300]}")
-        return json.loads(answers.read_text(encoding="utf-8"))
+        return json.loads(answers_file.read_text(encoding="utf-8"))
 
 
 def clean_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Read the newest verdict of `vaeline monitor` on a champion, from the store (for CI) or from this folder."""
+"""Read the newest verdict of `vaeline monitor` on a champion, from the store or from this folder."""
 
 import json
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         verdict = json.loads(text)
     except ValueError as error:
-        raise VaelineError(f"{where}: no verdict of `vaeline monitor`: {error}") from None
+        raise VaelineError(f"{where}: not a verdict of `vaeline monitor`: {error}") from None
     missing = [key for key in NEEDED if not isinstance(verdict, Mapping) or key not in verdict]
     if missing:
-        raise VaelineError(f"{where}: no verdict of `vaeline monitor`: {', '.join(missing)} is missing")
+        raise VaelineError(f"{where}: not a verdict of `vaeline monitor`: {', '.join(missing)} is missing")
     return dict(verdict)

@@ -1,7 +1,7 @@
-"""Whether a retraining is due: a function of what is here, of the champion and of the last retraining.
+"""Whether a retraining is due: a function of the files here, of the champion and of the last retraining.
 
-No schedule comes into it. So a schedule that was missed is made up for by whoever asks next, and asking twice costs
-nothing.
+The answer does not depend on a schedule. After a missed schedule, the next call gives the same answer. A second call
+costs nothing.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion's version and digest, when it was trained (UTC) and of what; None where nothing says of what."""
+    """The champion's version and digest, the time of its training (UTC), and its inputs, None if they are lost."""
 
     version: str
     digest: str
@@ -38,7 +38,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class DueFacts:
-    """All that the question depends on."""
+    """The facts that decide whether a retraining is due."""
 
     inputs: TrainingInputs
     champion: Champion | None
@@ -48,8 +48,8 @@ class DueFacts:
     now: datetime
 
     @property
-    def answer(self) -> Retraining | None:
-        """The last retraining, if it was of these very inputs and its candidate judged against this champion."""
+    def last_of_these_inputs(self) -> Retraining | None:
+        """The last retraining, if it had the present inputs and was compared with the present champion."""
         champion = self.champion.version if self.champion else ""
         if self.last is None or (self.last.inputs, self.last.champion) != (self.inputs.digest, champion):
             return None
@@ -57,7 +57,7 @@ class DueFacts:
 
     @property
     def confirmed(self) -> datetime | None:
-        """When the champion was trained, or the last retraining ended, whichever came later."""
+        """The time of the champion's training or of the last retraining, whichever is later."""
         times = [self.champion.trained] if self.champion else []
         return max(times + ([self.last.at] if self.last else []), default=None)
 
@@ -73,8 +73,8 @@ class Due:
         return bool(self.reasons)
 
 
-def survey(client: "MlflowClient", params: Params) -> DueFacts:
-    """Look at everything, in seconds. Raises VaelineError where the registry or a verdict cannot be read."""
+def read_facts(client: "MlflowClient", params: Params) -> DueFacts:
+    """Read the facts. This takes seconds. Raises VaelineError if the registry or a verdict cannot be read."""
     standing = read_standing(client, served_name(params.data.name))
     champion = _champion(client, standing.name, standing.champion, standing.digest) if standing.champion else None
     return DueFacts(
@@ -87,54 +87,54 @@ def survey(client: "MlflowClient", params: Params) -> DueFacts:
     )
 
 
-def judge(seen: DueFacts) -> Due:
+def judge(facts: DueFacts) -> Due:
     """Whether a retraining is due, and why."""
     reasons, otherwise = [], []
-    for reason, sentence in (_changed(seen), _drifted(seen), _aged(seen)):
+    for reason, sentence in (_changed(facts), _drifted(facts), _aged(facts)):
         reasons += reason
         otherwise += [sentence] if sentence else []
     return Due(reasons, otherwise)
 
 
-def _changed(seen: DueFacts) -> tuple[list[Change], str]:
-    if seen.champion is None:
+def _changed(facts: DueFacts) -> tuple[list[Change], str]:
+    if facts.champion is None:
         found = [Change(NO_CHAMPION, "there is no champion yet")]
-    elif seen.champion.inputs is None:
-        found = [Change(UNKNOWN, f"nothing says any more what champion {seen.champion.version} was trained from")]
+    elif facts.champion.inputs is None:
+        found = [Change(UNKNOWN, f"the run of champion {facts.champion.version} and its dvc.lock are lost")]
     else:
-        found = changes(seen.champion.inputs, seen.inputs)
-    if found and (last := seen.answer):
-        said = f", which the gate found {last.verdict}" if last.verdict else ""
-        made = f"candidate {last.candidate}{said}"
-        return [], f"what is here was made into {made}, on {_day(last.at)}: a person decides"
+        found = changes(facts.champion.inputs, facts.inputs)
+    if found and (last := facts.last_of_these_inputs):
+        verdict = f" (gate: {last.verdict})" if last.verdict else ""
+        made = f"candidate {last.candidate}{verdict} was made from these inputs on {_day(last.at)}"
+        return [], f"{made}, and a person decides about it"
     return found, "" if found else "data, code, parameters and dependencies are those of the champion's training"
 
 
-def _drifted(seen: DueFacts) -> tuple[list[Change], str]:
-    if seen.drift is None:
-        return [], "no window was compared with what the champion knows" if seen.champion else ""
-    at = datetime.fromisoformat(seen.drift["created"])
-    if not seen.drift["triggered"]:
-        return [], f"no drift: the window of {_day(at)} triggered nothing"
-    if seen.last and seen.last.at > at:
-        return [], f"the drift of {_day(at)} was answered by the retraining of {_day(seen.last.at)}"
-    violated = [test["name"] for test in seen.drift.get("tests", []) if test.get("violated")]
-    return [Change(DRIFT, f"drift has triggered on {_day(at)}{': ' if violated else ''}{', '.join(violated)}")], ""
+def _drifted(facts: DueFacts) -> tuple[list[Change], str]:
+    if facts.drift is None:
+        return [], "`vaeline monitor` has not compared new images with the champion" if facts.champion else ""
+    at = datetime.fromisoformat(facts.drift["created"])
+    if not facts.drift["triggered"]:
+        return [], f"no drift: the window of {_day(at)} did not trigger"
+    if facts.last and facts.last.at > at:
+        return [], f"a retraining on {_day(facts.last.at)} followed the drift of {_day(at)}"
+    violated = [test["name"] for test in facts.drift.get("tests", []) if test.get("violated")]
+    return [Change(DRIFT, f"drift triggered on {_day(at)}{': ' if violated else ''}{', '.join(violated)}")], ""
 
 
-def _aged(seen: DueFacts) -> tuple[list[Change], str]:
-    if seen.champion is None or seen.confirmed is None:
+def _aged(facts: DueFacts) -> tuple[list[Change], str]:
+    if facts.champion is None or facts.confirmed is None:
         return [], ""
-    age, allowed = seen.now - seen.confirmed, f"{seen.max_age / DAY:g}"
-    since = "was trained" if seen.confirmed == seen.champion.trained else "was trained or last retrained"
-    said = f"champion {seen.champion.version} {since} {age / DAY:.1f} days ago"
-    if age > seen.max_age:
-        return [Change(AGE, f"{said}, and retrain.max_age_days is {allowed}")], ""
-    return [], f"{said}, of {allowed} that it may be old"
+    age, allowed = facts.now - facts.confirmed, f"{facts.max_age / DAY:g}"
+    since = "was trained" if facts.confirmed == facts.champion.trained else "was trained or last retrained"
+    age_text = f"champion {facts.champion.version} {since} {age / DAY:.1f} days ago"
+    if age > facts.max_age:
+        return [Change(AGE, f"{age_text}, and retrain.max_age_days is {allowed}")], ""
+    return [], f"{age_text}; retrain.max_age_days is {allowed}"
 
 
 def _champion(client: "MlflowClient", name: str, version: str, model_sha256: str) -> Champion:
-    """The champion with what its run says; a run that is lost, or keeps no lock, says nothing."""
+    """The champion with the inputs that its run records. They are None if the run or its `dvc.lock` is lost."""
     served = known_version(client, name, version)
     registered = datetime.fromtimestamp(served.creation_timestamp / 1000, UTC) if served else datetime.now(UTC)
     run = known_run(client, served.run_id) if served else None

@@ -1,4 +1,4 @@
-"""What a model is made of: as the files here say it, and as the `dvc.lock` of an earlier training recorded it."""
+"""The inputs of a training: those of the files here, and those that the `dvc.lock` of an earlier training recorded."""
 
 import hashlib
 import json
@@ -20,10 +20,14 @@ DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What the stages up to `train` read: md5 by path, parameters, commands by stage, SHA-256 of the environment lock.
+    """The inputs of the stages up to `train`.
 
+    files: DVC's md5 by path.
+    params: the parameters by dotted key.
+    commands: the command of each stage.
+    environment: SHA-256 of the environment lock.
     batches: SHA-256 of the rows of each accepted batch.
-    programs: of code, the digest that comments, docstrings and layout do not change, by path; left out where unknown.
+    programs: digests of code by path, which comments, docstrings and layout do not change. Unknown ones are left out.
     """
 
     files: Mapping[str, str]
@@ -35,7 +39,7 @@ class TrainingInputs:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that decides what a training learns; of accepted batches, their rows and not who sent them."""
+        """SHA-256 of the inputs that decide what a training learns. Accepted batches count by their rows alone."""
         files = {path: self.programs.get(path, md5) for path, md5 in self.files.items() if Path(path) != ACCEPTED}
         content = [files, self.params, self.commands, self.environment, list(self.batches)]
         return hashlib.sha256(canonical_json(content, decimals=12).encode()).hexdigest()
@@ -43,14 +47,14 @@ class TrainingInputs:
 
 @dataclass(frozen=True)
 class Change:
-    """A kind of input that is another now, and how, as a sentence."""
+    """A change of the inputs: its kind, and a sentence."""
 
     kind: str
     sentence: str
 
 
 def present_inputs() -> TrainingInputs:
-    """What a training would be made of now, in the working directory. Raises VaelineError where params.yaml is bad."""
+    """The inputs of a training in the working directory now. Raises VaelineError if params.yaml is wrong."""
     stages, values = read_stages(), read_values()
     names = stages_up_to(stages, TRAIN)
     files = {path: present_md5(Path(path)) for path in own_deps(stages, names)}
@@ -66,11 +70,11 @@ def present_inputs() -> TrainingInputs:
 
 
 def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[str] = ()) -> TrainingInputs:
-    """What a recorded training was made of; it does not know its batches.
+    """The inputs of a recorded training, without its batches, which are not recorded.
 
-    stages: those of its `dvc.lock`.
-    tags: those of its run, which name the environment and the programs.
-    commits: commits that may hold its code, asked where the run says nothing of a program.
+    stages: the stages of its `dvc.lock`.
+    tags: the tags of its run, with the digests of the environment and the programs.
+    commits: commits that may have its code. They are read for programs that the tags do not name.
     """
     names = [name for name in stages_up_to(read_stages(), TRAIN) if name in stages]
     files = {path: md5 for name in names for path, md5 in code(stages, name).items()}
@@ -85,24 +89,24 @@ def recorded_inputs(stages: Stages, tags: Mapping[str, str], commits: Iterable[s
 
 
 def changes(then: TrainingInputs, now: TrainingInputs) -> list[Change]:
-    """How the inputs of a training differ from those of an earlier one, a kind at a time."""
+    """The differences between the inputs of two trainings, at most one of each kind."""
     return [*_file_changes(then, now), *_param_changes(then, now), *_environment_changes(then, now)]
 
 
 def accepted_batches(folder: Path = ACCEPTED) -> list[str]:
-    """SHA-256 of the rows of every accepted batch, sorted: what is learned, whoever took them in, and when."""
+    """SHA-256 of the rows of every accepted batch, sorted. Who accepted a batch, and when, does not count."""
     records = (json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json"))
     return sorted(record["kept_sha256"] for record in records)
 
 
 def present_md5(path: Path) -> str:
-    """DVC's md5 of a file or folder; "" where there is none."""
+    """DVC's md5 of a file or folder; empty if there is none."""
     tree = disk_tree(path)
     return "" if tree is None else dvc_md5(tree)
 
 
 def _differs(then: TrainingInputs, now: TrainingInputs, path: str) -> bool:
-    """Whether a file is another: by its program where both sides know it, else by its md5."""
+    """Whether a file differs: by its program if both sides know it, else by its md5."""
     if path in then.programs and path in now.programs:
         return then.programs[path] != now.programs[path]
     return then.files.get(path, "") != now.files.get(path, "")
@@ -122,13 +126,13 @@ def _file_changes(then: TrainingInputs, now: TrainingInputs) -> Iterator[Change]
 
 def _param_changes(then: TrainingInputs, now: TrainingInputs) -> Iterator[Change]:
     keys = sorted({*then.params, *now.params})
-    said = [
+    changed = [
         f"{key} was {then.params.get(key)}, is {now.params.get(key)}"
         for key in keys
         if then.params.get(key) != now.params.get(key)
     ]
-    if said:
-        yield Change(PARAMS, f"parameters changed since the champion's training: {'; '.join(said)}")
+    if changed:
+        yield Change(PARAMS, f"parameters changed since the champion's training: {'; '.join(changed)}")
 
 
 def _environment_changes(then: TrainingInputs, now: TrainingInputs) -> Iterator[Change]:

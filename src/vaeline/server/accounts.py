@@ -76,13 +76,13 @@ class Caller:
 def admin_of(folder: Folder) -> Caller:
     """The administrator of the server that runs in this folder. Raises VaelineError."""
     admin = Caller(read_address(folder).local, ADMIN, read_password(folder, ADMIN))
-    if not _knows(admin):
-        raise VaelineError(f"the server at {admin.server} does not take the password in {folder.credentials(ADMIN)}")
+    if not _accepts(admin):
+        raise VaelineError(f"the server at {admin.server} does not accept the password in {folder.credentials(ADMIN)}")
     return admin
 
 
 def grant(admin: Caller, datasets: Sequence[str]) -> None:
-    """Prepare each data set, and give every role exactly its rights on all data sets of the server.
+    """Prepare data sets, and give every role exactly its rights on all data sets of the server.
 
     The administrator makes the experiment, the ledger and both registered models, because the user who makes a
     registered model has all rights on it. Raises VaelineError.
@@ -108,15 +108,13 @@ def add_user(admin: Caller, folder: Folder, name: str, roles: Sequence[str]) -> 
     A password that is missing or that the server refuses is replaced. Raises VaelineError.
     """
     if not USER_NAME.fullmatch(name) or name == ADMIN:
-        raise VaelineError(
-            f"{name!r} cannot be a user's name: letters, digits, _ . and - make one, and {ADMIN} is taken"
-        )
+        raise VaelineError(f"{name!r} cannot be a user's name: use letters, digits, _ . and -, and not {ADMIN}")
     if unknown := set(roles) - set(RIGHTS):
-        raise VaelineError(f"there is no role {', '.join(sorted(unknown))}; there are: {', '.join(RIGHTS)}")
+        raise VaelineError(f"there is no role {', '.join(sorted(unknown))}; the roles are: {', '.join(RIGHTS)}")
     password = read_password(folder, name) or new_password()
     if admin.get(f"{API}/users/get", username=name) is None:
         admin.make(f"{API}/users/create", username=name, password=password)
-    elif not _knows(Caller(admin.server, name, password)):
+    elif not _accepts(Caller(admin.server, name, password)):
         admin.do("PATCH", f"{API}/users/update-password", username=name, password=password)
     write_credentials(folder, name, password, read_address(folder))
     held = {role["name"] for role in admin.read(f"{RIGHTS_API}/users/roles/list", username=name)["roles"]}
@@ -182,7 +180,8 @@ def _ledger(admin: Caller, name: str) -> str:
     return experiment
 
 
-def _knows(caller: Caller) -> bool:
+def _accepts(caller: Caller) -> bool:
+    """Whether the server accepts the user's password."""
     return caller.send("GET", f"{API}/users/current").ok
 
 

@@ -43,13 +43,13 @@ class Folder:
         return self.private / "pgpass"
 
     def credentials(self, user: str) -> Path:
-        """The environment of a user of the server: address, name and password."""
+        """The file with the environment variables of a user: address, name and password."""
         return self.private / f"{user}.env"
 
 
 @dataclass(frozen=True)
 class Address:
-    """The addresses of a running server: its port here, its URL for others, and the port of its database."""
+    """The addresses of a running server: its port on this machine, its URL for others, and the port of its database."""
 
     port: int
     url: str
@@ -67,7 +67,7 @@ def default_folder() -> Folder:
 
 
 def write_address(folder: Folder, address: Address) -> None:
-    """Store the address of the server, in every user's file and for PostgreSQL's programs, too."""
+    """Store the address of the server. Update every user's file and the variables for PostgreSQL's programs."""
     write_json(folder.root / "address.json", asdict(address))
     database = {"PGHOST": LOOPBACK, "PGPORT": address.database_port, "PGUSER": DATABASE_OWNER}
     (folder.root / "database.env").write_text(as_lines(database | {"PGPASSFILE": folder.passfile}), encoding="utf-8")
@@ -80,7 +80,7 @@ def read_address(folder: Folder) -> Address:
     try:
         return Address(**json.loads((folder.root / "address.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise VaelineError(f"no server was ever started in {folder.root}; `vaeline server start` starts one") from None
+        raise VaelineError(f"no server was started in {folder.root} yet; `vaeline server start` starts one") from None
 
 
 def new_password() -> str:
@@ -96,7 +96,7 @@ def read_or_make(file: Path) -> str:
 
 
 def read_password(folder: Folder, user: str) -> str:
-    """The password in a user's file; empty where there is none."""
+    """The password in a user's file; empty if there is none."""
     file = folder.credentials(user)
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     return next((line.partition("=")[2] for line in lines if line.startswith(f"{PASSWORD}=")), "")
@@ -109,7 +109,7 @@ def write_credentials(folder: Folder, user: str, password: str, address: Address
 
 
 def as_lines(content: Mapping[str, object]) -> str:
-    """`NAME=value` lines, which a shell, Docker and CI systems read."""
+    """`NAME=value` lines, the format of a shell, Docker and CI systems."""
     return "".join(f"{name}={value}\n" for name, value in content.items())
 
 

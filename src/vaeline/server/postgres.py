@@ -17,7 +17,7 @@ import psutil
 from vaeline.errors import VaelineError
 from vaeline.processes import end_group
 from vaeline.server.folder import DATABASE_OWNER, LOOPBACK
-from vaeline.server.process import leashed
+from vaeline.server.process import with_death_signal
 
 DEBIAN = Path("/usr/lib/postgresql")
 STAND_INS = ("postgres", "nobody")  # the users who run PostgreSQL if we are root, because it refuses to run as root
@@ -50,14 +50,14 @@ def find_programs(cluster: Path) -> Path:
         if (folder / "initdb").is_file():
             found.setdefault(_major_version(folder), folder)
     if not found:
-        raise VaelineError("there is no PostgreSQL on this machine: apt install postgresql")
+        raise VaelineError("PostgreSQL is not installed: apt install postgresql")
     if not cluster.is_dir():
         return next(iter(found.values()))
     version = (cluster / "PG_VERSION").read_text().strip()
     if version not in found:
         raise VaelineError(
-            f"{cluster} was made by PostgreSQL {version}, and there is only {', '.join(found)}: "
-            f"apt install postgresql-{version}, or move the data as docs/server.md says"
+            f"{cluster} was made by PostgreSQL {version}, and only {', '.join(found)} is installed: "
+            f"apt install postgresql-{version}, or move the data as docs/server.md describes"
         )
     return found[version]
 
@@ -90,7 +90,7 @@ def running_postgres(programs: Path, cluster: Path, port: int, log: Path) -> Gen
     options = ["-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="]
     with log.open("a") as output:
         process = subprocess.Popen(
-            leashed(signal.SIGINT, [programs / "postgres", "-D", cluster, "-p", port, *options]),
+            with_death_signal(signal.SIGINT, [programs / "postgres", "-D", cluster, "-p", port, *options]),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -121,7 +121,7 @@ def _wait_until_ready(process: subprocess.Popen, programs: Path, port: int, log:
         if subprocess.run(question, check=False).returncode == 0:
             return
         time.sleep(0.1)
-    raise VaelineError(f"PostgreSQL did not start; the end of {log} says why")
+    raise VaelineError(f"PostgreSQL did not start; the end of {log} has the reason")
 
 
 def _run(folder: Path, command: Sequence[str | Path], text: str = "") -> None:
@@ -134,8 +134,8 @@ def _run(folder: Path, command: Sequence[str | Path], text: str = "") -> None:
 
 
 def _major_version(programs: Path) -> str:
-    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"\d+", said)[0]
+    output = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"\d+", output)[0]
 
 
 def _stand_in() -> pwd.struct_passwd | None:
@@ -154,6 +154,6 @@ def _as_ordinary_user() -> dict[str, Any]:
 def _require_reach(folder: Path, user: pwd.struct_passwd) -> None:
     if subprocess.run(["test", "-x", folder], check=False, **_as_ordinary_user()).returncode:
         raise VaelineError(
-            f"PostgreSQL refuses to be run by root, and the user {user.pw_name} cannot enter {folder.parent}: be an "
-            "ordinary user, or name a folder that everybody can reach, such as --data /var/lib/vaeline"
+            f"PostgreSQL does not run as root, and the user {user.pw_name} cannot enter {folder.parent}: run as an "
+            "ordinary user, or name a folder that everybody can enter, such as --data /var/lib/vaeline"
         )

@@ -1,4 +1,4 @@
-"""Processes that end when this process ends, for whatever reason."""
+"""Start processes that also end when this process ends, for any reason."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-IF_HELD = 'test "$PPID" = "$0" && exec "$@"'
+IF_PARENT_LIVES = 'test "$PPID" = "$0" && exec "$@"'
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,15 +28,16 @@ def until_stopped() -> Generator[None]:
             signal.signal(number, handler)
 
 
-def leashed(parting: signal.Signals, command: Sequence[object]) -> list[str]:
-    """A command whose process gets the signal `parting` when this process is killed. This works only on Linux.
+def with_death_signal(death_signal: signal.Signals, command: Sequence[object]) -> list[str]:
+    """A command whose process gets `death_signal` when this process, its parent, dies. This works only on Linux.
 
-    If this process is killed before that is set up, it is no longer the parent, and the command does not start.
+    If this process dies before that is set up, the command does not start.
     """
-    leash = []
+    prefix = []
     if setpriv := shutil.which("setpriv"):
-        leash = [setpriv, "--pdeathsig", parting.name.removeprefix("SIG"), "sh", "-c", IF_HELD, os.getpid()]
-    return [str(part) for part in (*leash, *command)]
+        name = death_signal.name.removeprefix("SIG")
+        prefix = [setpriv, "--pdeathsig", name, "sh", "-c", IF_PARENT_LIVES, os.getpid()]
+    return [str(part) for part in (*prefix, *command)]
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

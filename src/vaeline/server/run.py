@@ -37,7 +37,7 @@ from vaeline.server.postgres import (
     passfile_line,
     running_postgres,
 )
-from vaeline.server.process import leashed, until_stopped
+from vaeline.server.process import until_stopped, with_death_signal
 
 EXTRAS = ("psycopg", "flask_wtf")
 SECONDS_TO_START, SECONDS_TO_STOP = 300, 30
@@ -97,7 +97,7 @@ def upgrade_store(environment: Mapping[str, str]) -> None:
     """Upgrade the database of an older MLflow. Raises VaelineError."""
     command = [sys.executable, "-m", "mlflow", "db", "upgrade", environment["MLFLOW_BACKEND_STORE_URI"]]
     if subprocess.run(command, env=environment, check=False).returncode:
-        raise VaelineError("MLflow could not bring its database up to date; what it says above is why")
+        raise VaelineError("MLflow could not upgrade its database; its output above has the reason")
 
 
 def free_port() -> int:
@@ -128,7 +128,7 @@ def _running_mlflow(
     given = [part for option, value in options.items() for part in (f"--{option}", value)]
     command = [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--enable-workspaces", *given]
     process = subprocess.Popen(
-        leashed(signal.SIGTERM, command), cwd=folder.root, env=environment, start_new_session=True
+        with_death_signal(signal.SIGTERM, command), cwd=folder.root, env=environment, start_new_session=True
     )
     try:
         _wait_until_healthy(process, address)
@@ -138,7 +138,7 @@ def _running_mlflow(
 
 
 def _environment(folder: Folder, address: Address) -> dict[str, str]:
-    """MLflow's environment: the secrets, which must not be on a command line, and no client settings."""
+    """MLflow's environment: with the secrets, which must not be on a command line, and without client settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PG"))}
     accounts = folder.root / "accounts.ini"
     accounts.write_text(ACCOUNT_SETTINGS.format(database=database_uri(address.database_port, ACCOUNTS)))
@@ -167,7 +167,8 @@ def _wait_until_healthy(process: subprocess.Popen, address: Address) -> None:
         except OSError:
             time.sleep(0.2)
     raise VaelineError(
-        "MLflow did not start; what it says above is why. If its database is out of date: a backup, then --upgrade"
+        "MLflow did not start; its output above has the reason. If its database is out of date: make a backup, and "
+        "start with --upgrade"
     )
 
 
@@ -183,7 +184,7 @@ def _watch(processes: Mapping[str, subprocess.Popen]) -> None:
 def _make_folders(folder: Folder) -> None:
     if not folder.root.is_dir():
         folder.root.mkdir(parents=True)
-        folder.root.chmod(0o711)  # PostgreSQL's user has to pass where we are root
+        folder.root.chmod(0o711)  # if we are root, the user of PostgreSQL must be able to enter
         (folder.root / ".gitignore").write_text("*\n")
     for inner in (folder.private, folder.artifacts):
         inner.mkdir(mode=0o700, exist_ok=True)
@@ -195,7 +196,7 @@ def _only_one(folder: Folder) -> Generator[None]:
         with FileLock(folder.root / "lock", timeout=0):
             yield
     except Timeout:
-        raise VaelineError(f"a server is at work in {folder.root} already, or is being started") from None
+        raise VaelineError(f"a server already runs or starts in {folder.root}; stop it first") from None
 
 
 def _require_free(port: int) -> None:

@@ -35,10 +35,10 @@ def lock_digest(stages: Stages) -> str:
 
 def lock_tags(stages: Stages) -> dict[str, str]:
     """Tags of a run from its lock: the lock's digest, and the md5s of the dependencies and outputs of the training."""
-    went_in = deps(stages, "train") | {path: md5 for path, md5 in deps(stages, "prepare").items() if path == RAW}
+    inputs = deps(stages, "train") | {path: md5 for path, md5 in deps(stages, "prepare").items() if path == RAW}
     return (
         {"vaeline.dvc_lock_sha256": lock_digest(stages)}
-        | {f"vaeline.deps.{path}": md5 for path, md5 in went_in.items()}
+        | {f"vaeline.deps.{path}": md5 for path, md5 in inputs.items()}
         | {f"vaeline.outs.{path}": md5 for path, md5 in outs(stages, "train").items()}
     )
 

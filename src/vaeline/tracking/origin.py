@@ -13,7 +13,7 @@ from vaeline.tracking.store import tracking_uri
 def who() -> str:
     """The MLflow user; else the user who started the CI run; else git's user; else the user of this machine.
 
-    Only the MLflow user of a server with passwords is proved. The others are read from the environment.
+    Only the MLflow user of a server with passwords is verified. The others are read from the environment.
     """
     user = read_mlflow_creds().username or urlsplit(tracking_uri()).username or os.environ.get("GITHUB_ACTOR")
     name, mail = git("config", "user.name"), git("config", "user.email")

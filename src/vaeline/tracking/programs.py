@@ -26,8 +26,8 @@ def program_digest(path: str, tree: Tree) -> str:
     listing = hashlib.sha256()
     for name in sorted(tree):
         content = read_file({"": tree[name]})
-        read = _program(content) if (name or path).endswith(".py") else content
-        listing.update(f"{name}\0{hashlib.sha256(read).hexdigest()}\n".encode())
+        program = _program(content) if (name or path).endswith(".py") else content
+        listing.update(f"{name}\0{hashlib.sha256(program).hexdigest()}\n".encode())
     return listing.hexdigest()[:LENGTH]
 
 
@@ -45,9 +45,9 @@ def recorded_programs(files: Mapping[str, str], tags: Mapping[str, str], commits
     They come from the run's tag. For a file that the tag lacks, they come from git, if one of `commits` has the file
     with the recorded md5. Other files are left out.
     """
-    told = json.loads(tags.get(PROGRAMS, "{}"))
+    tagged = json.loads(tags.get(PROGRAMS, "{}"))
     code = {path: files[path] for path in code_paths(files)}
-    found = {path: told[md5] for path, md5 in code.items() if md5 in told}
+    found = {path: tagged[md5] for path, md5 in code.items() if md5 in tagged}
     for commit in commits:
         for path, tree in commit_trees(commit, [path for path in code if path not in found]).items():
             if tree is not None and dvc_md5(tree) == code[path]:
@@ -71,7 +71,7 @@ def _program(content: bytes) -> bytes:
 def _plain(node: Any) -> list[Any]:
     """A node of a syntax tree as nested lists, without positions, docstrings and empty fields."""
     if isinstance(node, list):
-        return [_plain(item) for item in node if not _is_remark(item)]
+        return [_plain(item) for item in node if not _is_bare_string(item)]
     if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings to its values
         return ["JoinedStr", *(_plain(part) for part in node.values if getattr(part, "value", None) != "")]
     if not isinstance(node, ast.AST):
@@ -80,6 +80,6 @@ def _plain(node: Any) -> list[Any]:
     return [type(node).__name__, *([name, _plain(value)] for name, value in fields if name != "kind")]
 
 
-def _is_remark(node: Any) -> bool:
+def _is_bare_string(node: Any) -> bool:
     """Whether a statement is only a string, such as a docstring. It does nothing."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

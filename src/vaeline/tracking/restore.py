@@ -46,7 +46,7 @@ MODEL_TAG = f"vaeline.outs.{MODEL}"
 LOCK_TAG = "vaeline.dvc_lock_sha256"
 FOLDERS = {"train": "model/artifacts", "validate": "validation", "evaluate": "evaluation", "plot": "figures"}
 STATISTICS = "data/statistics.parquet"  # no run keeps this file, because it is large
-NOT_AT_HAND = "neither on disk nor in the DVC cache"
+NOT_AVAILABLE = "neither on disk nor in the DVC cache"
 OTHER_MODEL = "dvc.lock records the file of another model"
 OTHER_METRICS = "no commit has the file that dvc.lock records"
 
@@ -87,9 +87,9 @@ def is_run_of(run: Run, lock: RecordedLock) -> bool:
     tags = run.data.tags
     if MODEL_TAG in tags:
         return tags[MODEL_TAG] == lock.model_md5
-    went_in = {f"vaeline.deps.{path}": md5 for path, md5 in deps(lock.stages, "train").items()}
-    asked = {key: str(value) for key, value in params(lock.stages, "train").items()}
-    return DIGEST_TAG in tags and went_in.items() <= tags.items() and asked.items() <= run.data.params.items()
+    inputs = {f"vaeline.deps.{path}": md5 for path, md5 in deps(lock.stages, "train").items()}
+    parameters = {key: str(value) for key, value in params(lock.stages, "train").items()}
+    return DIGEST_TAG in tags and inputs.items() <= tags.items() and parameters.items() <= run.data.params.items()
 
 
 def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[RecordedLock]) -> Restoration:
@@ -137,7 +137,7 @@ def _was_stopped(run: Run) -> bool:
 
 def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration, key: str) -> None:
     """Add what the run lacks and is available. Existing entries stay: a later evaluation may have written them."""
-    trees, found.missing = _at_hand(lock)
+    trees, found.missing = _available(lock)
     _describe(client, run, lock, key, trees)
     if _was_stopped(run):
         client.set_terminated(run.info.run_id)
@@ -152,20 +152,20 @@ def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration
     found.added = list(dict.fromkeys(found.added))
 
 
-def _at_hand(lock: RecordedLock) -> tuple[dict[str, Tree], dict[str, str]]:
+def _available(lock: RecordedLock) -> tuple[dict[str, Tree], dict[str, str]]:
     """The available outputs of this model by path, and the names of the missing ones with the reason."""
     trees, missing = {}, {}
     for stage in FOLDERS:
-        about_it = stage in ("train", "validate") or is_about_its_model(lock.stages, stage)
+        is_of_model = stage in ("train", "validate") or is_about_its_model(lock.stages, stage)
         for path, md5 in outs(lock.stages, stage).items():
             if path == STATISTICS:
                 continue
             tree = recorded_metrics(lock) if path == METRICS else recorded_tree(path, md5)
-            if about_it and tree is not None:
+            if is_of_model and tree is not None:
                 trees[path] = tree
             else:
-                reason = OTHER_METRICS if path == METRICS else NOT_AT_HAND
-                missing[Path(path).name] = reason if about_it else OTHER_MODEL
+                reason = OTHER_METRICS if path == METRICS else NOT_AVAILABLE
+                missing[Path(path).name] = reason if is_of_model else OTHER_MODEL
     return trees, missing
 
 

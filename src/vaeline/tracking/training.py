@@ -60,7 +60,7 @@ class TrainingObserver:
         self._attempt_on_run(lambda client, run_id: log_history(client, run_id, [{**row, "epoch_seconds": seconds}]))
 
     def go_on(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Log the missing epochs of an earlier process. It may have ended after a checkpoint but before the log."""
+        """Log the epochs that an earlier process did not log. It may have ended between a checkpoint and its log."""
         self._attempt_on_run(lambda client, run_id: log_history(client, run_id, history))
 
     def trained(self, model_digest: str) -> None:

@@ -352,8 +352,9 @@ function paint(canvas, source, strength = 1) {
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height), grey = about.image.channels === 1;
   for (let place = 0; place < pixels.data.length; place += 4) {
+    const values = pixels.data.slice(place, place + 3);
     for (let channel = 0; channel < 3; channel++) {
-      const light = (strength * pixels.data[place + (grey ? 0 : channel)]) / 255, brightest = grey ? LIGHT[channel] : 255;
+      const light = (strength * values[grey ? 0 : channel]) / 255, brightest = grey ? LIGHT[channel] : 255;
       pixels.data[place + channel] = DARK[channel] + light * (brightest - DARK[channel]);
     }
     pixels.data[place + 3] = 255;
