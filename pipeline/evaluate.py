@@ -17,7 +17,7 @@ from vaeline.errors import run_stage
 from vaeline.evaluation.group import Inputs
 from vaeline.evaluation.subject import Subject
 from vaeline.evaluation.summary import scores_table, summarize_by_class
-from vaeline.groups import GROUPS, measure_groups
+from vaeline.groups import all_groups, measure_groups
 from vaeline.images.arrays import to_unit
 from vaeline.images.idx import read_idx_images
 from vaeline.latents.reference import read_reference, write_reference_of
@@ -62,7 +62,7 @@ def main() -> None:
         pq.write_table(table, temporary)
     with atomic_file(PER_CLASS) as temporary:
         pd.DataFrame.from_dict(by_class, orient="index").to_csv(temporary, index_label="class")
-    for group in GROUPS:
+    for group in all_groups():
         if group.csv:
             with atomic_file(REPORTS / group.csv) as temporary:
                 measured[group.name].csv_table().to_csv(temporary, index=False, float_format="%.5f")

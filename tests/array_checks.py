@@ -17,12 +17,11 @@ from typing import Any, get_args
 from beartype import beartype
 from jaxtyping import AbstractArray, jaxtyped
 
+from vaeline.topics import TOPICS
+
 ROOMS = (
-    "anomaly",
+    *TOPICS,
     "classifier",
-    "codes",
-    "compression",
-    "conditional",
     "data.prepared",
     "data.splits",
     "evaluation.inference",
@@ -30,14 +29,10 @@ ROOMS = (
     "evaluation.subject",
     "gate.statistics",
     "images",
-    "latents",
-    "likelihood",
     "models",
     "monitoring.two_sample_tests",
     "provenance.nodes",
     "pyfunc",
-    "restoration",
-    "samples",
     "serving.payloads",
     "training",
 )

@@ -9,12 +9,12 @@ from ruamel.yaml import YAML
 
 from vaeline.data.sources import UNREACHABLE
 from vaeline.errors import VaelineError
+from vaeline.outputs import REGISTRATION
 from vaeline.params.base import flatten
 from vaeline.params.whole import change_params, read_params
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
-REGISTRATION = Path("reports/registration.json")
 FALLBACK = "digits"
 
 
@@ -46,7 +46,7 @@ def run_pipeline() -> bool:
     Raises:
         VaelineError: a stage failed. It has printed the reason.
     """
-    before = _written(REGISTRATION)
+    before = _written(Path(REGISTRATION))
     UNREACHABLE.unlink(missing_ok=True)
     status = _dvc("repro")
     if status and UNREACHABLE.exists():
@@ -61,7 +61,7 @@ def run_pipeline() -> bool:
         status = _dvc("repro")
     if status:
         raise VaelineError("the pipeline stopped; the output of the stage above says why")
-    return _written(REGISTRATION) != before
+    return _written(Path(REGISTRATION)) != before
 
 
 def run_dvc(*arguments: str) -> None:
@@ -88,7 +88,7 @@ def push() -> None:
         with Repo() as repo:
             entries = [(file.parent.name, file.name) for file in Path(repo.stage_cache.cache_dir).glob("*/*/*")]
             for store, objects in repo.stage_cache.get_used_objs(entries).items():
-                wanted = {item for item in objects if item.obj_name != str(REGISTRATION)}
+                wanted = {item for item in objects if item.obj_name != REGISTRATION}
                 repo.cloud.push({item for item in wanted if repo.cache.local.exists(item.value)}, odb=store)
     except DvcException as error:
         raise VaelineError(f"the results of earlier runs were not pushed: {error}") from error

@@ -1,25 +1,22 @@
-"""The groups of metrics that `evaluate` measures: one line a group, in the order in which they are measured."""
+"""The groups of metrics that `evaluate` measures: one for each topic."""
 
 from dataclasses import replace
+from importlib import import_module
 
-from vaeline.anomaly.measure import OOD
-from vaeline.codes.measure import CODES
-from vaeline.compression.measure import COMPRESSION
-from vaeline.conditional.measure import CONDITIONAL
-from vaeline.evaluation.group import Inputs
+from vaeline.evaluation.group import Group, Inputs
 from vaeline.evaluation.subject import Measured
-from vaeline.latents.measure import LATENTS
-from vaeline.likelihood.measure import LIKELIHOOD
-from vaeline.restoration.measure import RESTORATION
-from vaeline.samples.measure import SAMPLES
+from vaeline.topics import TOPICS
 
-GROUPS = (LIKELIHOOD, LATENTS, SAMPLES, OOD, RESTORATION, COMPRESSION, CODES, CONDITIONAL)
+
+def all_groups() -> list[Group]:
+    """The groups of all topics, in the order in which they are measured."""
+    return [import_module(f"vaeline.{topic}.measure").GROUP for topic in TOPICS]
 
 
 def measure_groups(inputs: Inputs) -> dict[str, Measured]:
     """The measured groups by name. Groups that do not apply to the model are left out."""
     measured: dict[str, Measured] = {}
-    for group in GROUPS:
+    for group in all_groups():
         if group.applies(inputs.subject.model):
             measured[group.name] = group.measure(replace(inputs, earlier=measured))
     return measured

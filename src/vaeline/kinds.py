@@ -1,38 +1,47 @@
-"""The kinds of model (`model.kind`). Each kind is a folder in `vaeline/models/kinds`, found by its name.
+"""Kinds of model and likelihoods, found by the names that `params.yaml` gives (`model.kind`, `model.likelihood`).
 
-Its `model.py` names the class as MODEL. Its `rules.py`, if it has one, refuses parameters that do not fit the kind.
-No other file lists the kinds. A new kind therefore changes no file that another kind depends on.
+A kind is a folder in `vaeline/models/kinds`. Its `model.py` names the class as MODEL. Its `params.py`, if it has one,
+names the class of its parameters as PARAMS. A likelihood is a file in `vaeline/models/likelihoods`, which names its
+class as LIKELIHOOD. No other file lists them, so a new one changes no file that another one depends on.
+
+This module imports no Keras, and knows neither the models nor their parameters.
 """
 
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
-if TYPE_CHECKING:
-    from vaeline.models.generative import GenerativeModel
-    from vaeline.params.model import ModelParams
-
-PACKAGE = "vaeline.models.kinds"
+KINDS = "vaeline.models.kinds"
+LIKELIHOODS = "vaeline.models.likelihoods"
 
 
 def known_kinds() -> list[str]:
     """The names of all kinds, sorted."""
-    places = import_module(PACKAGE).__path__
-    return sorted(file.parent.name for place in places for file in Path(place).glob("*/model.py"))
+    return sorted(file.parent.name for folder in _folders(KINDS) for file in folder.glob("*/model.py"))
 
 
-def check_kind(params: "ModelParams") -> None:
-    """Check the parameters against the rules of their kind, without importing Keras.
-
-    Raises:
-        ValueError: the parameters do not fit the kind.
-    """
-    rules = f"{PACKAGE}.{params.kind}.rules"
-    if find_spec(rules) is not None:
-        import_module(rules).check(params)
+def known_likelihoods() -> list[str]:
+    """The names of all likelihoods, sorted."""
+    files = (file for folder in _folders(LIKELIHOODS) for file in folder.glob("*.py"))
+    return sorted(file.stem for file in files if file.stem != "__init__")
 
 
-def model_class(kind: str) -> type["GenerativeModel"]:
-    """The class of a kind. The import registers it with Keras, so that Keras can load its archives."""
-    return import_module(f"{PACKAGE}.{kind}.model").MODEL
+def model_module(kind: str) -> ModuleType:
+    """The module of a kind's class. It imports Keras."""
+    return import_module(f"{KINDS}.{kind}.model")
+
+
+def params_module(kind: str) -> ModuleType | None:
+    """The module of a kind's parameters, or None if it has none of its own."""
+    name = f"{KINDS}.{kind}.params"
+    return None if find_spec(name) is None else import_module(name)
+
+
+def likelihood_module(name: str) -> ModuleType:
+    """The module of a likelihood. It imports Keras."""
+    return import_module(f"{LIKELIHOODS}.{name}")
+
+
+def _folders(package: str) -> list[Path]:
+    return [Path(place) for place in import_module(package).__path__]

@@ -20,12 +20,16 @@ PARAMETER = re.compile(r"\$\{([\w.]+)\}")
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: its command, what it reads (paths, and keys of params.yaml), and what it writes (paths)."""
+    """A stage: its command, what it reads (paths, and keys of params.yaml), and what it writes (paths).
+
+    run_folder: the folder of the MLflow run that keeps its outputs; empty if the run keeps none. In dvc.yaml, `meta`.
+    """
 
     command: str
     deps: tuple[str, ...]
     params: tuple[str, ...]
     outs: tuple[str, ...]
+    run_folder: str = ""
 
     def values(self, flat: Mapping[str, Any]) -> dict[str, Any]:
         """The values that the stage reads, selected from all values of params.yaml by dotted key."""
@@ -54,6 +58,11 @@ def read_values(root: Path = Path()) -> dict[str, Any]:
 def makers(stages: Stages) -> dict[str, str]:
     """The name of the stage that writes each output, by path."""
     return {path: name for name, stage in stages.items() for path in stage.outs}
+
+
+def maker(stages: Stages, path: str) -> str:
+    """The name of the stage that writes an output. Raises KeyError if no stage does."""
+    return makers(stages)[path]
 
 
 def stages_up_to(stages: Stages, last: str) -> list[str]:
@@ -88,6 +97,7 @@ def _stage(entry: Mapping[str, Any], flat: Mapping[str, Any], where: Path) -> St
         deps=tuple(resolve(path) for path in _names(entry.get("deps", []))),
         params=tuple(_names(entry.get("params", []))),
         outs=tuple(resolve(path) for path in outs),
+        run_folder=entry.get("meta", {}).get("run_folder", ""),
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vaeline.models.likelihoods.build import build_likelihood
+from vaeline.models.likelihood import build_likelihood
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(4, 3, 5, 2)).astype("float32")

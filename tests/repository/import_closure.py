@@ -12,7 +12,7 @@ def import_closure(*scripts: Path, leave_out: tuple[str, ...] = ()) -> set[Path]
     found: set[Path] = set()
     waiting = list(scripts)
     while waiting:
-        for file in _imported_files(waiting.pop()):
+        for file in direct_imports(waiting.pop()):
             if file not in found and not any(file.is_relative_to(SOURCE / path) for path in leave_out):
                 found.add(file)
                 waiting.append(file)
@@ -25,9 +25,11 @@ def has_code(file: Path) -> bool:
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 
 
-def _imported_files(script: Path) -> set[Path]:
+def direct_imports(script: Path, with_typing: bool = False) -> set[Path]:
+    """Files below `src` that a script imports itself; with those that only annotations need, if asked for."""
     files: set[Path] = set()
-    for node in nodes_that_run([ast.parse(script.read_text(encoding="utf-8"))]):
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if with_typing else nodes_that_run([tree]):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -11,6 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from repository.import_closure import SOURCE, has_code, import_closure
 
+from vaeline.topics import TOPICS
+
 PIPELINE = Path("dvc.yaml")
 TRACKING = "vaeline/tracking"
 WATCHED_ONLY = {  # these import the tracking package, which cannot change what they write
@@ -18,9 +20,10 @@ WATCHED_ONLY = {  # these import the tracking package, which cannot change what 
     "evaluate": "records the metrics after they are written",
     "plot": "records the figures after they are written",
 }
-FINDER = SOURCE / "vaeline/kinds.py"  # what imports it imports the code of one model kind, by its name
-KINDS = SOURCE / "vaeline/models/kinds"
-CHOSEN_KIND = "src/vaeline/models/kinds/${model.kind}"
+FINDER = SOURCE / "vaeline/kinds.py"  # what imports it imports one kind of model and one likelihood, by their names
+KINDS, LIKELIHOODS = SOURCE / "vaeline/models/kinds", SOURCE / "vaeline/models/likelihoods"
+CHOSEN = {f"{KINDS}/${{model.kind}}", f"{LIKELIHOODS}/${{model.likelihood}}.py"}
+PARTS = {"groups": "measure", "plots": "figure"}  # these modules import this part of every topic, by its name
 WHOLE = {"register": ("pyfunc",)}  # MLflow copies files of this package by their path, which no import shows
 
 
@@ -28,14 +31,22 @@ def stage_code(stage: str) -> set[str]:
     """The dependencies of a stage below `src`, as dvc.yaml writes them."""
     leave_out = (TRACKING,) if stage in WATCHED_ONLY else ()
     reached = import_closure(Path(f"pipeline/{stage}.py"), leave_out=leave_out)
+    parts = [part for module, part in PARTS.items() if SOURCE / f"vaeline/{module}.py" in reached]
+    named = {file for topic in TOPICS for part in parts for file in (SOURCE / "vaeline" / topic).glob(f"{part}.py")}
+    reached |= named | import_closure(*named, leave_out=leave_out)
     chosen = set()
     if FINDER in reached:
-        reached |= import_closure(*KINDS.glob("*/*.py"), leave_out=leave_out)
-        chosen = {CHOSEN_KIND}
+        reached |= import_closure(*chosen_files(), leave_out=leave_out)
+        chosen = CHOSEN
     packages = {str(SOURCE / "vaeline" / name) for name in WHOLE.get(stage, ())}
-    files = {file for file in reached if has_code(file) and not file.is_relative_to(KINDS)}
+    files = {file for file in reached - set(chosen_files()) if has_code(file)}
     single = {str(file) for file in files if not any(file.is_relative_to(package) for package in packages)}
     return single | packages | chosen
+
+
+def chosen_files() -> list[Path]:
+    """The files of all kinds and of all likelihoods, of which a stage depends on those that params.yaml names."""
+    return [*KINDS.rglob("*.py"), *LIKELIHOODS.glob("*.py")]
 
 
 def with_deps(text: str, code: Mapping[str, set[str]]) -> str:

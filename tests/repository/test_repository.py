@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from repository.import_closure import import_closure
-from repository.stage_code import CHOSEN_KIND, KINDS, stage_code, with_deps
+from repository.import_closure import direct_imports, import_closure
+from repository.stage_code import CHOSEN, KINDS, LIKELIHOODS, stage_code, with_deps
 from ruamel.yaml import YAML
 
 from vaeline.params.base import flatten
+from vaeline.topics import TOPICS
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 ORDER = ["fetch", "prepare", "validate", "classify", "train", "evaluate", "plot", "register"]
@@ -53,14 +54,28 @@ def test_a_kind_imports_no_other_kind_so_that_a_stage_needs_the_code_of_its_own_
         assert all(file.parent in (folder, KINDS) for file in reached), folder
 
 
+def test_a_likelihood_imports_no_other_likelihood():
+    for file in LIKELIHOODS.glob("*.py"):
+        reached = {other for other in import_closure(file) if other.is_relative_to(LIKELIHOODS)}
+        assert reached <= {LIKELIHOODS / "__init__.py"}, file
+
+
+def test_no_imports_run_in_a_circle_even_for_annotations():
+    modules = {file for file in Path("src").rglob("*.py") if file.name != "__init__.py"}
+    needs = {file: direct_imports(file, with_typing=True) & modules for file in modules}
+    while free := {file for file, needed in needs.items() if not needed & needs.keys()}:
+        needs = {file: needed for file, needed in needs.items() if file not in free}
+    assert not needs, "each of these files reaches itself, or imports one that does"
+
+
 def test_deps_are_written_anew_and_all_else_stays():
     text = Path("dvc.yaml").read_text()
     assert with_deps(text, {}) == text
     assert with_deps(text, {stage: stage_code(stage) for stage in ORDER}) == text
-    changed = with_deps(text, {"train": {"src/new.py", CHOSEN_KIND}})
+    changed = with_deps(text, {"train": {"src/new.py", *CHOSEN}})
     assert YAML(typ="safe").load(changed)["stages"] == STAGES | {
         "train": STAGES["train"]
-        | {"deps": ["data/prepared", "pipeline/train.py", "reports/validation.json", "src/new.py", CHOSEN_KIND]}
+        | {"deps": ["data/prepared", "pipeline/train.py", "reports/validation.json", "src/new.py", *sorted(CHOSEN)]}
     }
 
 
@@ -137,6 +152,8 @@ def test_imports_run_downwards_only():
         "compute",
         "scores",
         "outputs",
+        "reports",
+        "topics",
         "params",
         "stages",
         "data",
@@ -172,6 +189,7 @@ def test_imports_run_downwards_only():
         "retraining",
         "cli",
     ]
+    layers[layers.index("groups") : layers.index("groups")] = [topic for topic in TOPICS if topic not in layers]
     rank = {name: index for index, name in enumerate(layers)}
     for file in Path("src/vaeline").rglob("*.py"):
         own = file.relative_to("src/vaeline").parts[0].removesuffix(".py")

@@ -25,7 +25,7 @@ def test_a_report_says_everything_to_people_machines_and_the_job(monkeypatch, tm
     gate = {"candidate": {"version": "7"}, "verdict": "pass", "checks": checks}
     reports.GATE.write_text(json.dumps(gate))
     batch = {"name": "week-3.npz", "why": "rows are all black"}
-    reports.INGESTED.write_text(json.dumps({"accepted": [], "quarantined": [batch]}))
+    reports.INGEST.write_text(json.dumps({"accepted": [], "quarantined": [batch]}))
     output, summary = tmp_path / "output", tmp_path / "summary"
     environment = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
     done = report(outcome="candidate", sentence="candidate 7 waits", candidate="7", verdict="pass")

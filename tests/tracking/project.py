@@ -41,6 +41,7 @@ STAGES = {
     ),
     "plot": (["models/vae.keras", "pipeline/plot.py"], [], ["reports/figures"]),
 }
+RUN_FOLDERS = {"validate": "validation", "train": "model/artifacts", "evaluate": "evaluation", "plot": "figures"}
 ROWS = {"train": [1, 2, 3], "validation": [0, 4, 6], "test": [5, 7, 8]}
 
 
@@ -180,6 +181,8 @@ def make_project(root: Path) -> Project:
         name: {"cmd": f"python pipeline/{name}.py", "deps": deps, "params": asked, "outs": outs}
         for name, (deps, asked, outs) in STAGES.items()
     }
+    for name, folder in RUN_FOLDERS.items():
+        declared[name]["meta"] = {"run_folder": folder}
     YAML().dump({"stages": declared}, root / "dvc.yaml")
     project.write(
         ".gitignore", ".dvc/cache\n.vaeline\nmlflow.db*\nmlruns\n/data\n/models\n/reports/*\n!reports/metrics.json\n"

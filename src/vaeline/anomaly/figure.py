@@ -29,3 +29,6 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
 def anomaly_figures(drawing: Drawing) -> dict[str, Figure]:
     """The figure of OOD detection, by name."""
     return {"anomalies": draw_anomalies(drawing.table("anomaly.csv"), drawing.title("detection of OOD images"))}
+
+
+FIGURES = anomaly_figures

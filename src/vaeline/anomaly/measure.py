@@ -43,7 +43,7 @@ def measure_anomalies(
     return Measured(nested(table, ["kind", "score"]), protocol, {name: usual[name] for name in densities}, table)
 
 
-OOD = Group(
+GROUP = Group(
     "ood",
     lambda inputs: measure_anomalies(inputs.subject, inputs.densities, inputs.ood_images),
     csv="anomaly.csv",

@@ -9,12 +9,10 @@ import pandas as pd
 
 from vaeline.changes.state import PipelineState
 from vaeline.evaluation.comparison import Comparison, Evaluation, compare
-from vaeline.outputs import HISTORY, MODEL, PREPARED, VALIDATION
+from vaeline.outputs import HISTORY, MODEL, PER_CLASS, PREPARED, SCORES, VALIDATION
 from vaeline.params.base import flatten
 from vaeline.tracking.locks import code, deps, outs
 
-SCORES = "reports/scores.parquet"
-PER_CLASS = "reports/per_class.csv"
 ERROR = "_se"
 CRITICAL = 1.959964  # the 97.5 % quantile of N(0, 1)
 MEBIBYTE = 2**20

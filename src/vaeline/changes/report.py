@@ -16,10 +16,9 @@ from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
 from vaeline.outputs import HISTORY
 from vaeline.pages import Block, Gallery, Heading, Picture, Sentence, Table
+from vaeline.reports import GATE, MONITOR
 from vaeline.scores import LOSSES, title_of, unit_of
 
-GATE = Path("reports/gate.json")
-MONITOR = Path("reports/monitor.json")
 BESIDE = {
     "manifold": "the latent space",
     "reconstructions": "reconstructions of test images",
@@ -148,7 +147,7 @@ def _drift_tests() -> list[Block]:
 def _gate(present: PipelineState) -> list[Block]:
     report = _gate_report(present)
     if report is None:
-        return [Sentence("reports/gate.json is missing or is about another model; `vaeline gate .` writes it.")]
+        return [Sentence(f"{GATE} is missing or is about another model; `vaeline gate .` writes it.")]
     against = report["champion"]
     opponent = f"{against['name']} v{against['version']}" if against else "no champion"
     checks = pd.DataFrame(report["checks"])[["name", "verdict", "sentence"]]

@@ -12,13 +12,11 @@ from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.outputs import METRICS, MODEL
+from vaeline.outputs import FIGURES, METRICS, MODEL
 from vaeline.params.base import PARAMS_FILE, flatten
 from vaeline.tracking.git import commit_trees, git
 from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
 from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5, read_file
-
-FIGURES = "reports/figures"
 
 
 @dataclass(frozen=True)

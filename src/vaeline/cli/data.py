@@ -39,8 +39,9 @@ def ingest(
     from vaeline.ingestion.arrivals import arrivals
     from vaeline.ingestion.ingest import alone
     from vaeline.ingestion.ingest import ingest as take_in
-    from vaeline.ingestion.run import REPORT, as_report, open_rules
+    from vaeline.ingestion.run import as_report, open_rules
     from vaeline.params.whole import read_params
+    from vaeline.reports import INGEST
 
     with sentences():
         params = read_params()
@@ -51,7 +52,7 @@ def ingest(
             for arrival in arrivals(source):
                 outcomes.append(take_in(arrival, rules))
                 typer.echo(f"{outcomes[-1].status:<12} {arrival.name}: {outcomes[-1].why}")
-            write_json(REPORT, as_report(source, outcomes))
+            write_json(INGEST, as_report(source, outcomes))
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("accepted", "quarantined")}
     typer.echo(f"{source}: {len(outcomes)} batches, {counts['accepted']} accepted, {counts['quarantined']} quarantined")
     if counts["accepted"]:

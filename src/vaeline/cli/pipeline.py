@@ -50,16 +50,17 @@ def summary() -> None:
     import json
 
     from vaeline.closing_table import print_summary
-    from vaeline.dvc_repro import REGISTRATION
     from vaeline.errors import VaelineError
+    from vaeline.outputs import REGISTRATION
     from vaeline.registry.candidates import find_version
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
     from vaeline.tracking.sync import sync_run
 
     with sentences():
-        if not REGISTRATION.is_file():
-            raise VaelineError(f"no {REGISTRATION}: nothing was registered here yet; run `dvc repro`")
-        registration = json.loads(REGISTRATION.read_text(encoding="utf-8"))
+        written = Path(REGISTRATION)
+        if not written.is_file():
+            raise VaelineError(f"no {written}: nothing was registered here yet; run `dvc repro`")
+        registration = json.loads(written.read_text(encoding="utf-8"))
         try:
             client = open_store()
             found = sync_run(client)

@@ -28,3 +28,6 @@ def code_figures(drawing: Drawing) -> dict[str, Figure]:
         return {}
     uses = count_uses(drawing.model, drawing.z_mean)
     return {"codes": draw_codes(uses, perplexity(uses), drawing.title("how often the test set uses each code"))}
+
+
+FIGURES = code_figures

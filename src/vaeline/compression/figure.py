@@ -32,3 +32,6 @@ def compression_figures(drawing: Drawing) -> dict[str, Figure]:
         return {}
     title = drawing.title("latent code as compression")
     return {"compression": draw_compression(curve, drawing.scores["png_bits"].mean(), title)}
+
+
+FIGURES = compression_figures

@@ -45,7 +45,7 @@ def _cost(subject: Subject, step: float) -> dict[str, Float[np.ndarray, " count"
     return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2, 3)).astype("float64")}
 
 
-COMPRESSION = Group(
+GROUP = Group(
     "compression",
     lambda inputs: measure_compression(inputs.subject, inputs.settings),
     csv="compression.csv",

@@ -5,11 +5,13 @@ from typing import Any
 
 from vaeline.artifacts import canonical_json
 from vaeline.errors import VaelineError
+from vaeline.outputs import CLASSIFIER, PREPARED, VALIDATION
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams, SetGateParams
 from vaeline.params.whole import Params
 
 SUPERIOR = "superior"
+READ_OUTPUTS = (PREPARED, CLASSIFIER, VALIDATION)  # the outputs of the pipeline that the gate reads from disk
 EXIT_STATUS = {"pass": 0, "inconclusive": 3, "fail": 4}  # of `vaeline gate`, by the verdict
 
 

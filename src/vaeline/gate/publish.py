@@ -14,9 +14,10 @@ from vaeline.gate.facts import TEST_TAG
 from vaeline.gate.report import PICTURES, gate_digest, page_blocks
 from vaeline.pages import write_markdown
 from vaeline.registry.stored import StoredModel, version_of
+from vaeline.reports import GATE
 
 FOLDER = "gate"
-REPORT, PAGE = "gate.json", "gate.md"
+REPORT, PAGE = GATE.name, "gate.md"
 VERDICT_TAG = "vaeline.gate_verdict"
 
 

@@ -9,9 +9,8 @@ from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import VaelineError
 from vaeline.images.idx import read_idx, read_idx_images
+from vaeline.outputs import RAW
 from vaeline.params.whole import Params
-
-RAW = Path("data/raw")
 
 
 def held_back(params: Params) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -22,9 +21,10 @@ def held_back(params: Params) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """
     if not params.data.hold_back:
         raise VaelineError("simulate: data.hold_back in params.yaml is 0, so there are no images to draw from")
-    images, labels = read_idx_images(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
-    about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
+    raw = Path(RAW)
+    images, labels = read_idx_images(raw / TRAIN_IMAGES), np.asarray(read_idx(raw / TRAIN_LABELS))
+    about = json.loads((raw / "source.json").read_text(encoding="utf-8"))
     data = params.data
-    has_test = (RAW / TEST_IMAGES).is_file()
+    has_test = (raw / TEST_IMAGES).is_file()
     rows = split_source(labels, has_test, data.test_one_in, data.validation_one_in, data.seed, data.hold_back)
     return np.asarray(images[rows["held_back"]]), labels[rows["held_back"]], tuple(about["classes"])

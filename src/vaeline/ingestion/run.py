@@ -13,8 +13,6 @@ from vaeline.params.whole import Params
 from vaeline.tracking.origin import who
 from vaeline.validation.profile import profile_path, read_profile
 
-REPORT = Path("reports/ingest.json")
-
 
 def open_rules(params: Params) -> Rules:
     """The present data and thresholds, which decide about batches.

@@ -119,3 +119,6 @@ def _class_manifolds(drawing: Drawing) -> Figure:
     of_class = {label: drawing.z_mean[drawing.labels == label] for label in present}
     grids = {drawing.classes[label]: decode(drawing.model, class_grid(side, z)) for label, z in of_class.items()}
     return draw_class_manifolds(grids, drawing.title("each class along its two main directions in latent space"))
+
+
+FIGURES = latent_figures

@@ -57,4 +57,4 @@ def probe_correct(
     return model.predict(latents) == labels
 
 
-LATENTS = Group("latents", lambda inputs: measure_latents(inputs.subject))
+GROUP = Group("latents", lambda inputs: measure_latents(inputs.subject))

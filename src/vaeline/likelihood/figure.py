@@ -98,3 +98,6 @@ def _hardest(drawing: Drawing) -> Figure:
     notes = [f"{drawing.classes[label]}, {nats:.0f} nats" for label, nats in losses]
     title = drawing.title(f"test images with the highest {title_of(loss)}, label and {title_of(loss)}")
     return draw_hardest(drawing.images[rows], decode(drawing.model, drawing.z_mean[rows]), notes, title)
+
+
+FIGURES = likelihood_figures

@@ -69,4 +69,4 @@ def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[
     return columns, protocol
 
 
-LIKELIHOOD = Group("test", lambda inputs: measure_likelihood(inputs.subject, inputs.settings))
+GROUP = Group("test", lambda inputs: measure_likelihood(inputs.subject, inputs.settings))

@@ -5,7 +5,8 @@ import zipfile
 from pathlib import Path
 
 from vaeline.archive import check_archive, load_archive
-from vaeline.kinds import known_kinds, model_class
+from vaeline.kinds import known_kinds
+from vaeline.models.build import model_class
 from vaeline.models.generative import GenerativeModel
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Integer
 from vaeline.data.prepared import mean_image
 from vaeline.images.spec import ImageSpec, with_image
 from vaeline.images.types import ByteImages, Labels, Tensor
-from vaeline.models.likelihoods.build import build_likelihood
+from vaeline.models.likelihood import build_likelihood
 from vaeline.models.networks import initialize_output_bias
 from vaeline.params.model import ModelParams
 
@@ -22,8 +22,10 @@ class GenerativeModel(keras.Model):
 
     Losses are in nats per image. `image` is the size of the images and the number of their channels.
 
-    A subclass sets `encoder`, `decoder` and `prior`, and defines the methods that raise NotImplementedError here.
+    A subclass defines the methods that raise NotImplementedError here.
     """
+
+    params: ModelParams
 
     has_bound = True
     """Whether reconstruction + rate bounds −log p(x) from above."""
@@ -51,6 +53,11 @@ class GenerativeModel(keras.Model):
         self.kl_weight = keras.Variable(1.0, trainable=False, name="kl_weight")
         self.means = [keras.metrics.Mean(name=name) for name in self.measured]
         self.built = True
+        self.build_parts()
+
+    def build_parts(self) -> None:
+        """Make `encoder`, `decoder` and `prior` from `params`, `image`, `classes` and `seed`."""
+        raise NotImplementedError
 
     @property
     def latent_dim(self) -> int:

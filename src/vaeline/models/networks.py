@@ -16,7 +16,7 @@ from jaxtyping import Float
 from keras import layers
 
 from vaeline.images.spec import ImageSpec
-from vaeline.models.likelihoods.base import Likelihood
+from vaeline.models.likelihood import Likelihood
 from vaeline.params.model import ModelParams
 
 CONV_FILTERS = (32, 64)

@@ -6,7 +6,7 @@ KL(q(z|x) ‖ p(z)) of each image in nats, in closed form if there is one, else 
 """
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -19,6 +19,11 @@ from vaeline.images.types import Images, Tensor
 from vaeline.params.model import PriorParams
 
 LOG_2PI = math.log(2 * math.pi)
+Latents: TypeAlias = Float[Tensor, "batch latent_dim"]
+RandomLatents: TypeAlias = Float[Tensor, "batch noise_dim"]  # the entries that are random given the image
+OneHot: TypeAlias = Float[Tensor, "batch classes"]
+EachImage: TypeAlias = Float[Tensor, " batch"]
+
 SCALE_BOUND = 2.0
 REGULARIZATION = 1e-4
 
@@ -32,9 +37,7 @@ def log_normal(
     return -0.5 * ops.sum(ops.square(z - mean) * ops.exp(-log_var) + log_var + LOG_2PI, axis=-1)
 
 
-def kl_by_latent(
-    z_mean: Float[Tensor, "batch noise_dim"], z_log_var: Float[Tensor, "batch noise_dim"]
-) -> Float[Tensor, "batch noise_dim"]:
+def kl_by_latent(z_mean: RandomLatents, z_log_var: RandomLatents) -> RandomLatents:
     """KL(q(z_j|x) ‖ N(0, 1)) of each latent, shape (batch, latent_dim), in nats (arXiv:1312.6114, appendix B)."""
     return -0.5 * (1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var))
 
@@ -46,18 +49,13 @@ class Prior(layers.Layer):
         super().__init__(name="prior")
         self.built = True
 
-    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
+    def log_prob(self, z: Latents) -> EachImage:
         raise NotImplementedError
 
     def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         raise NotImplementedError
 
-    def kl(
-        self,
-        z: Float[Tensor, "batch latent_dim"],
-        z_mean: Float[Tensor, "batch latent_dim"],
-        z_log_var: Float[Tensor, "batch noise_dim"],
-    ) -> Float[Tensor, " batch"]:
+    def kl(self, z: Latents, z_mean: Latents, z_log_var: RandomLatents) -> EachImage:
         return log_normal(z, z_mean, z_log_var) - self.log_prob(z)
 
     def initialize(self, images: Images, rng: np.random.Generator) -> None:
@@ -74,18 +72,13 @@ class StandardNormal(Prior):
         super().__init__()
         self.latent_dim = latent_dim
 
-    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
+    def log_prob(self, z: Latents) -> EachImage:
         return log_normal(z)
 
     def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         return temperature * keras.random.normal((n, self.latent_dim), seed=seed)
 
-    def kl(
-        self,
-        z: Float[Tensor, "batch latent_dim"],
-        z_mean: Float[Tensor, "batch latent_dim"],
-        z_log_var: Float[Tensor, "batch noise_dim"],
-    ) -> Float[Tensor, " batch"]:
+    def kl(self, z: Latents, z_mean: Latents, z_log_var: RandomLatents) -> EachImage:
         return ops.sum(kl_by_latent(z_mean, z_log_var), axis=-1)
 
 
@@ -115,7 +108,7 @@ class VampPrior(Prior):
         """Images (components, height, width, channels) in (0, 1)."""
         return ops.sigmoid(self.pseudo_logits)
 
-    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
+    def log_prob(self, z: Latents) -> EachImage:
         z_mean, z_log_var = self.encoder(self.pseudo_inputs())
         log_components = log_normal(z[:, None], z_mean[None], z_log_var[None])
         return ops.logsumexp(log_components, axis=1) - math.log(self.pseudo_logits.shape[0])
@@ -142,16 +135,14 @@ class FlowPrior(Prior):
         self.latent_dim = latent_dim
         self.couplings = [self._coupling(index, width) for index in range(coupling_layers)]
 
-    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
+    def log_prob(self, z: Latents) -> EachImage:
         noise, log_determinant = self.to_noise(z)
         return log_normal(noise) + log_determinant
 
     def sample(self, n: int, seed: int, temperature: float) -> Float[Tensor, "{n} latent_dim"]:
         return self.from_noise(temperature * keras.random.normal((n, self.latent_dim), seed=seed))
 
-    def to_noise(
-        self, z: Float[Tensor, "batch latent_dim"]
-    ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, " batch"]]:
+    def to_noise(self, z: Latents) -> tuple[Latents, EachImage]:
         """The noise from which the flow makes z, and log |det ∂noise/∂z|, shape (batch,)."""
         log_determinant = 0.0
         for coupling in self.couplings:
@@ -162,7 +153,7 @@ class FlowPrior(Prior):
             log_determinant = log_determinant + ops.sum(log_scale, axis=1)
         return z, log_determinant
 
-    def from_noise(self, noise: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch latent_dim"]:
+    def from_noise(self, noise: Latents) -> Latents:
         """The inverse of `to_noise`."""
         z = noise
         for coupling in reversed(self.couplings):
@@ -220,7 +211,7 @@ class MixturePrior(Prior):
         roots = [mixture.precisions_cholesky_, np.tile(np.eye(z.shape[1]), (unused, 1, 1))]
         self.precision_roots.assign(np.concatenate(roots))
 
-    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
+    def log_prob(self, z: Latents) -> EachImage:
         whitened = ops.einsum("nkf,kfg->nkg", z[:, None] - self.centers, self.precision_roots)
         log_determinants = ops.sum(ops.log(ops.diagonal(self.precision_roots, axis1=1, axis2=2)), axis=1)
         return ops.logsumexp(self.log_weights + log_determinants + log_normal(whitened), axis=1)
@@ -244,27 +235,18 @@ class LabelledPrior(Prior):
         super().__init__()
         self.classes = classes
 
-    def log_given(
-        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, " batch"]:
+    def log_given(self, latents: RandomLatents, label: OneHot) -> EachImage:
         """log p(latents|label), shape (batch,), in nats."""
         raise NotImplementedError
 
-    def draw(
-        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
-    ) -> Float[Tensor, "batch noise_dim"]:
+    def draw(self, label: OneHot, seed: int, temperature: float) -> RandomLatents:
         """Draws of latents (n, latent_dim) given one-hot labels (n, classes)."""
         raise NotImplementedError
 
-    def log_prob(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, " batch"]:
+    def log_prob(self, z: Latents) -> EachImage:
         return self.log_given(*self.split(z)) - math.log(self.classes)
 
-    def kl(
-        self,
-        z: Float[Tensor, "batch latent_dim"],
-        z_mean: Float[Tensor, "batch latent_dim"],
-        z_log_var: Float[Tensor, "batch noise_dim"],
-    ) -> Float[Tensor, " batch"]:
+    def kl(self, z: Latents, z_mean: Latents, z_log_var: RandomLatents) -> EachImage:
         return log_normal(self.split(z)[0], self.split(z_mean)[0], z_log_var) - self.log_prob(z)
 
     def sample(
@@ -275,9 +257,7 @@ class LabelledPrior(Prior):
         one_hot = ops.one_hot(labels, self.classes)
         return ops.concatenate([self.draw(one_hot, seed, temperature), one_hot], axis=1)
 
-    def split(
-        self, z: Float[Tensor, "batch latent_dim"]
-    ) -> tuple[Float[Tensor, "batch noise_dim"], Float[Tensor, "batch classes"]]:
+    def split(self, z: Latents) -> tuple[RandomLatents, OneHot]:
         """Latents and one-hot labels of z."""
         return z[:, : -self.classes], z[:, -self.classes :]
 
@@ -289,22 +269,13 @@ class SameForAllLabels(LabelledPrior):
         super().__init__(classes)
         self.latents = latents
 
-    def log_given(
-        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, " batch"]:
+    def log_given(self, latents: RandomLatents, label: OneHot) -> EachImage:
         return self.latents.log_prob(latents)
 
-    def draw(
-        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
-    ) -> Float[Tensor, "batch noise_dim"]:
+    def draw(self, label: OneHot, seed: int, temperature: float) -> RandomLatents:
         return self.latents.sample(len(label), seed, temperature)
 
-    def kl(
-        self,
-        z: Float[Tensor, "batch latent_dim"],
-        z_mean: Float[Tensor, "batch latent_dim"],
-        z_log_var: Float[Tensor, "batch noise_dim"],
-    ) -> Float[Tensor, " batch"]:
+    def kl(self, z: Latents, z_mean: Latents, z_log_var: RandomLatents) -> EachImage:
         return self.latents.kl(self.split(z)[0], self.split(z_mean)[0], z_log_var) + math.log(self.classes)
 
 
@@ -316,31 +287,20 @@ class NormalByLabel(LabelledPrior):
         self.centers = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="centers")
         self.log_vars = self.add_weight(shape=(classes, latent_dim), initializer="zeros", name="log_vars")
 
-    def log_given(
-        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, " batch"]:
+    def log_given(self, latents: RandomLatents, label: OneHot) -> EachImage:
         return log_normal(latents, *self._of(label))
 
-    def draw(
-        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
-    ) -> Float[Tensor, "batch noise_dim"]:
+    def draw(self, label: OneHot, seed: int, temperature: float) -> RandomLatents:
         mean, log_var = self._of(label)
         return mean + temperature * ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=seed)
 
-    def kl(
-        self,
-        z: Float[Tensor, "batch latent_dim"],
-        z_mean: Float[Tensor, "batch latent_dim"],
-        z_log_var: Float[Tensor, "batch noise_dim"],
-    ) -> Float[Tensor, " batch"]:
+    def kl(self, z: Latents, z_mean: Latents, z_log_var: RandomLatents) -> EachImage:
         latents, label = self.split(z_mean)
         mean, log_var = self._of(label)
         standard = (latents - mean) * ops.exp(-0.5 * log_var)
         return ops.sum(kl_by_latent(standard, z_log_var - log_var), axis=-1) + math.log(self.classes)
 
-    def _of(
-        self, label: Float[Tensor, "batch classes"]
-    ) -> tuple[Float[Tensor, "batch noise_dim"], Float[Tensor, "batch noise_dim"]]:
+    def _of(self, label: OneHot) -> tuple[RandomLatents, RandomLatents]:
         return ops.matmul(label, self.centers), ops.matmul(label, self.log_vars)
 
 
@@ -351,15 +311,11 @@ class MixtureByLabel(LabelledPrior):
         super().__init__(classes)
         self.by_class = [MixturePrior(latent_dim, components) for _ in range(classes)]
 
-    def log_given(
-        self, latents: Float[Tensor, "batch noise_dim"], label: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, " batch"]:
+    def log_given(self, latents: RandomLatents, label: OneHot) -> EachImage:
         each = ops.stack([prior.log_prob(latents) for prior in self.by_class], axis=1)
         return ops.sum(label * each, axis=1)
 
-    def draw(
-        self, label: Float[Tensor, "batch classes"], seed: int, temperature: float
-    ) -> Float[Tensor, "batch noise_dim"]:
+    def draw(self, label: OneHot, seed: int, temperature: float) -> RandomLatents:
         each = ops.stack([prior.sample(len(label), seed, temperature) for prior in self.by_class], axis=1)
         return ops.sum(label[..., None] * each, axis=1)
 

@@ -8,12 +8,10 @@ from jaxtyping import Float, Integer
 from keras import ops
 
 from vaeline.images.arrays import binarize, to_unit
-from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.networks import build_decoder, build_encoder
 from vaeline.models.priors import Prior, StandardNormal, build_prior, kl_by_latent
-from vaeline.params.model import ModelParams
 
 FITTED_IMAGES = 20_000
 ROWS_AT_ONCE = 1000
@@ -38,20 +36,12 @@ class VAE(GenerativeModel):
     fitted after training.
     """
 
-    def __init__(
-        self,
-        params: ModelParams | dict[str, Any],
-        image: ImageSpec | dict[str, int],
-        classes: int = 1,
-        seed: int = 0,
-        **kwargs: Any,
-    ):
-        super().__init__(params, image, classes, seed, **kwargs)
+    def build_parts(self) -> None:
         self.encoder = self._build_encoder()
         self.decoder = build_decoder(self.params, self.image, self.latent_dim, self.likelihood.parameters)
         self.prior = self._build_prior()
         self.training_prior = self._build_standard_prior() if self.params.prior.kind == "mixture" else self.prior
-        self.noise_generator = keras.random.SeedGenerator(seed)
+        self.noise_generator = keras.random.SeedGenerator(self.seed)
 
     def initialize(self, images: ByteImages, labels: Labels) -> None:
         super().initialize(images, labels)

@@ -12,13 +12,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.params.base import flatten
+from vaeline.reports import MONITOR
 from vaeline.tracking.runs import find_run, log_metrics, log_params, set_tags, with_tags
 from vaeline.tracking.store import MONITORING, named_experiment
 
 CHAMPION_TAG, WINDOW_TAG = "vaeline.champion_digest", "vaeline.window_sha256"
 SOURCE_TAG, CREATED_TAG, VIOLATED_TAG = "vaeline.window_source", "vaeline.monitored_at", "vaeline.violated"
 TRIGGERED_TAG = "vaeline.triggered"
-VERDICT, PAGE = "monitor.json", "monitor.html"
+VERDICT, PAGE = MONITOR.name, "monitor.html"
 MOST = 1000
 DIGITS = 8
 

@@ -80,11 +80,18 @@ def keys_of(section: type[BaseModel]) -> dict[str, Any]:
 def _explain(error: Any, section: type[BaseModel], parents: tuple[str, ...]) -> str:
     key = ".".join(str(part) for part in (*parents, *error["loc"]))
     if error["type"] == "extra_forbidden":
-        for part in error["loc"][:-1]:
-            section = keys_of(section)[part]
-        return f"unknown key {key!r}{nearest(str(error['loc'][-1]), keys_of(section))}"
+        return f"unknown key {key!r}{_nearest_key(section, error['loc'])}"
     if error["type"] == "missing":
         return f"key {key!r} is missing"
     got = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
     said = f"{error['msg'].removeprefix('Value error, ')}{got}"
     return f"{key}: {said}"
+
+
+def _nearest_key(section: type[BaseModel], location: tuple[str, ...]) -> str:
+    """The end of an error sentence about an unknown key; "" in a section that only the model of one kind has."""
+    for part in location[:-1]:
+        if part not in keys_of(section):
+            return ""
+        section = keys_of(section)[part]
+    return nearest(str(location[-1]), keys_of(section))

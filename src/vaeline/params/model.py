@@ -1,11 +1,17 @@
-"""Section `model` of `params.yaml`: what the model is."""
+"""Section `model` of `params.yaml`: what the model is.
 
-from typing import Any, Literal
+Here is what all kinds of model share. A kind adds its own sections and rules in `models/kinds/<kind>/params.py`.
+"""
 
-from pydantic import Field, field_validator
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from vaeline.kinds import check_kind, known_kinds
-from vaeline.params.base import Section, nearest
+from pydantic import BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, field_validator, model_validator
+from pydantic_core import PydanticKnownError
+
+from vaeline.errors import VaelineError
+from vaeline.kinds import known_kinds, known_likelihoods, params_module
+from vaeline.params.base import Section, check, keys_of, nearest
 
 
 class PriorParams(Section):
@@ -17,24 +23,23 @@ class PriorParams(Section):
     width: int = Field(ge=1)
 
 
-class IwaeParams(Section):
-    """The bound of `kind: iwae`."""
-
-    samples: int = Field(ge=1)
-    estimator: Literal["dreg", "plain"]
-
-
-class CodebookParams(Section):
-    """The codes of a VQ-VAE; model.latent_dim is the length of one."""
-
-    codes: int = Field(ge=2)
-    decay: float = Field(ge=0, lt=1)
-    commitment: float = Field(ge=0)
-    restart_below: float = Field(ge=0, lt=1)
+def _only_a_section(value: object) -> object:
+    """Refuse an unknown key, unless it is a section: that may belong to another kind."""
+    if not isinstance(value, dict):
+        raise PydanticKnownError("extra_forbidden")
+    return value
 
 
 class ModelParams(Section):
-    """The model: its kind, the network, the likelihood of a pixel, the prior and the terms of the loss."""
+    """The model: its kind, the network, the likelihood of a pixel, the prior and the terms of the loss.
+
+    Values are read as the class of their kind. The sections of other kinds are kept as they are.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[  # ty: ignore[incompatible-mutable-override]  # pydantic's own way to type other keys
+        str, Annotated[dict[str, Any], BeforeValidator(_only_a_section)]
+    ]
 
     kind: str
     architecture: Literal["conv", "mlp", "resconv", "resmlp"]
@@ -44,15 +49,22 @@ class ModelParams(Section):
     activation: Literal["relu", "leaky_relu", "silu"]
     normalization: Literal["none", "batch", "layer"]
     dropout: float = Field(ge=0, lt=1)
-    likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "calibrated_gaussian", "mse"]
+    likelihood: str
     sigma: float = Field(gt=0)
     binarize: bool
     beta: float = Field(ge=0)
     free_bits: float = Field(ge=0)
     capacity: float = Field(ge=0)
     prior: PriorParams
-    iwae: IwaeParams
-    codebook: CodebookParams
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_its_kind(cls, values: Any, handler: ModelWrapValidatorHandler["ModelParams"]) -> "ModelParams":
+        given = values.model_dump() if isinstance(values, ModelParams) else values
+        own = params_of_kind(given.get("kind")) if isinstance(given, Mapping) else cls
+        if cls is not ModelParams or own is ModelParams or isinstance(values, own):
+            return handler(values)
+        return own.model_validate(given)
 
     @field_validator("kind")
     @classmethod
@@ -60,6 +72,13 @@ class ModelParams(Section):
         if kind not in known_kinds():
             raise ValueError(f"no such model{nearest(kind, known_kinds())}")
         return kind
+
+    @field_validator("likelihood")
+    @classmethod
+    def _known_likelihood(cls, likelihood: str) -> str:
+        if likelihood not in known_likelihoods():
+            raise ValueError(f"no such likelihood{nearest(likelihood, known_likelihoods())}")
+        return likelihood
 
     def model_post_init(self, context: Any) -> None:
         if self.binarize and self.likelihood != "bernoulli":
@@ -74,4 +93,24 @@ class ModelParams(Section):
             raise ValueError("prior.kind: label needs kind: cvae, the only model that gets labels")
         if self.prior.kind == "autoregressive" and self.kind != "vqvae":
             raise ValueError("prior.kind: autoregressive, the prior over codes, needs kind: vqvae")
-        check_kind(self)
+
+
+def params_of_kind(kind: object) -> type[ModelParams]:
+    """The class of the parameters of a kind: PARAMS of its `params.py`, or what all kinds share."""
+    module = params_module(str(kind)) if kind in known_kinds() else None
+    return ModelParams if module is None else module.PARAMS
+
+
+def check_sections(values: Mapping[str, Any], where: str) -> None:
+    """Check the sections of all kinds in the section `model`, also those of kinds that are not chosen.
+
+    Raises:
+        VaelineError: no kind has such a section, or a key in it is unknown, missing or out of range.
+    """
+    shared = keys_of(ModelParams)
+    known = {key: own for kind in known_kinds() for key, own in keys_of(params_of_kind(kind)).items()}
+    for name, value in values.items():
+        if name in known.keys() - shared.keys():
+            check(known[name], value, where, ("model", name))
+        elif name not in shared and isinstance(value, dict):
+            raise VaelineError(f"{where}: unknown key 'model.{name}'{nearest(name, known)}")

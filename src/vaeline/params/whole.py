@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 from ruamel.yaml import YAML
 
 from vaeline.artifacts import atomic_file
@@ -14,7 +14,7 @@ from vaeline.params.data import DataParams
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams
 from vaeline.params.ingest import IngestParams
-from vaeline.params.model import ModelParams
+from vaeline.params.model import ModelParams, check_sections
 from vaeline.params.monitor import MonitorParams
 from vaeline.params.plot import PlotParams
 from vaeline.params.registry import RegistryParams
@@ -30,7 +30,7 @@ class Params(Section):
     ingest: IngestParams
     validate_: ValidateParams = Field(alias="validate")
     classify: ClassifyParams
-    model: ModelParams
+    model: SerializeAsAny[ModelParams]
     train: TrainParams
     evaluate: EvaluateParams
     plot: PlotParams
@@ -52,6 +52,8 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
 
 def parse_params(values: object, where: str = "params.yaml") -> Params:
     """Check nested plain values; `where` names them in an error. Raises VaelineError."""
+    if isinstance(values, dict) and isinstance(values.get("model"), dict):
+        check_sections(values["model"], where)
     return check(Params, values, where)
 
 
@@ -65,9 +67,9 @@ def change_params(changes: dict[str, object], path: Path = PARAMS_FILE) -> None:
     content = load(path, yaml)
     for dotted, value in changes.items():
         *parents, key = dotted.split(".")
-        section = content
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
+        section = content.get(parents[0]) if parents else content
+        for parent in parents[1:]:
+            section = section.setdefault(parent, {}) if isinstance(section, dict) else None
         if not isinstance(section, dict):
             known = nearest(parents[0], keys_of(Params))
             raise VaelineError(f"{path}: no section {'.'.join(parents)!r} for {dotted!r}{known}")

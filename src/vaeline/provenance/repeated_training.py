@@ -24,7 +24,7 @@ from vaeline.processes import end_group
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, compare, differing
 from vaeline.scores import metric_of
-from vaeline.stages import DVC_FILE
+from vaeline.stages import DVC_FILE, Stage, made_deps, maker, read_stages, stages_up_to
 from vaeline.tracking.git import git
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, machine_tags
@@ -34,8 +34,6 @@ from vaeline.tracking.sync import grouped_metrics
 from vaeline.tracking.training import raising
 from vaeline.tracking.trees import recorded_tree, write_tree
 
-LAST_STAGE = "evaluate"
-RESTORED = ("fetch", "classify")  # the source images, and the classifier that measures all models of a data set
 REPEATED = tuple(map(metric_of, ("neg_elbo", "reconstruction", "nll_bound", "mse")))
 LEFT_OUT = ("MLFLOW_", "DVC_", "GIT_")
 GRACE_SECONDS = 10
@@ -93,7 +91,8 @@ def retrain(lock: KeptLock, commit: str) -> Retrained:
     """
     with raising(signal.SIGTERM, signal.SIGHUP), _checkout(commit) as (folder, guard):
         _prepare(folder, lock.stages)
-        _run([sys.executable, "-m", "dvc", "repro", "--no-run-cache", LAST_STAGE], folder, _environment(folder), guard)
+        last = maker(read_stages(folder), METRICS)
+        _run([sys.executable, "-m", "dvc", "repro", "--no-run-cache", last], folder, _environment(folder), guard)
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         stages = read_lock((folder / LOCK_FILE).read_bytes())
         return Retrained(stages, digest(folder / MODEL), grouped_metrics(metrics))
@@ -113,17 +112,28 @@ def compare_retrained(
     yield (
         replace(exact, note="bit by bit") if by_bits else replace(exact, verdict=UNCHECKED, note=f"other bits: {kind}")
     )
-    if differing(lock.stages, LAST_STAGE, commit):
+    last = maker(read_stages(), METRICS)
+    if differing(lock.stages, last, commit):
         yield LineageCheck(
             "retrained losses", UNCHECKED, note=f"the evaluation of {commit[:12]} has another protocol than the run"
         )
     elif by_bits:
-        recorded, made = (outs(stages, LAST_STAGE).get(METRICS, "") for stages in (lock.stages, found.stages))
+        recorded, made = (outs(stages, last).get(METRICS, "") for stages in (lock.stages, found.stages))
         yield compare(f"retrained {METRICS}", recorded, made, "bit by bit")
     else:
         for name in REPEATED:
             if name in run.data.metrics:
                 yield _near(name, run.data.metrics[name], found.metrics.get(name, math.nan), tolerance)
+
+
+def restored_stages(declared: Mapping[str, Stage]) -> list[str]:
+    """The stages before `evaluate` that a repeated training takes over: the source images, and the classifier.
+
+    They are the stages that read no other stage's output, and those that the training does not need.
+    """
+    last, needed = maker(declared, METRICS), stages_up_to(declared, maker(declared, MODEL))
+    before = [name for name in stages_up_to(declared, last) if name != last]
+    return [name for name in before if name not in needed or not made_deps(declared, name)]
 
 
 def other_kind(run: Run) -> str:
@@ -170,14 +180,14 @@ def _checkout(commit: str) -> Generator[tuple[Path, IO[str]]]:
 def _prepare(folder: Path, stages: Stages) -> None:
     """Give a checkout an empty DVC cache and the available accepted batches.
 
-    Restore the available outputs of the stages in `RESTORED`, and freeze these stages.
+    Restore the available outputs of `restored_stages`, and freeze these stages.
     """
     places = {"core": ("site_cache_dir", "site"), "cache": ("dir", "cache")}
     settings = [f'[{part}]\n{key} = "{folder.parent / name}"\n' for part, (key, name) in places.items()]
     (folder / ".dvc" / "config.local").write_text("".join(settings), encoding="utf-8")
     yaml = YAML()
     pipeline, kept = yaml.load(folder / DVC_FILE), {}
-    for stage in RESTORED:
+    for stage in restored_stages(read_stages(folder)):
         declared = pipeline["stages"].get(stage, {}).get("outs", [])
         recorded = {path: md5 for path, md5 in outs(stages, stage).items() if path in declared}
         trees = {path: tree for path, md5 in recorded.items() if (tree := recorded_tree(path, md5)) is not None}

@@ -27,6 +27,7 @@ from vaeline.provenance.evidence import (
     run_of,
 )
 from vaeline.registry.versions import ARCHIVE, artifact_copy, uri_of
+from vaeline.stages import maker, read_stages
 from vaeline.tracking.git import commit_trees
 from vaeline.tracking.history import RecordedLock, differing_code, environment_digest, recorded_key
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
@@ -41,7 +42,7 @@ from vaeline.tracking.locks import (
     params,
     read_lock,
 )
-from vaeline.tracking.restore import FOLDERS, LOCK_TAG, NOT_AVAILABLE
+from vaeline.tracking.restore import LOCK_TAG, NOT_AVAILABLE
 from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
 from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file
@@ -202,14 +203,14 @@ def check_outputs(lock: KeptLock) -> Iterable[LineageCheck]:
 
 def check_evaluation(client: MlflowClient, run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
     """Compare the run's files and metrics with what `dvc.lock` records of its evaluation and its validation."""
-    stages = lock.stages
-    for stage in ("validate", "evaluate"):
+    stages, declared = lock.stages, read_stages()
+    for stage in (maker(declared, VALIDATION), maker(declared, METRICS)):
         for path, md5 in outs(stages, stage).items():
-            artifact = f"{FOLDERS[stage]}/{Path(path).name}"
+            artifact = f"{declared[stage].run_folder}/{Path(path).name}"
             with artifact_copy(client, run.info.run_id, artifact) as file:
                 if file is None:
                     continue
-                if stage == "evaluate" and not is_about_its_model(stages, stage):
+                if MODEL in declared[stage].deps and not is_about_its_model(stages, stage):
                     yield LineageCheck(artifact, UNCHECKED, md5, "", "dvc.lock records the evaluation of another model")
                     continue
                 yield compare(artifact, md5, digest(file, "md5"), "file of the run")

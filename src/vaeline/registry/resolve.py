@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.outputs import REFERENCE
 from vaeline.registry.names import SCHEME
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from vaeline.models.generative import GenerativeModel
     from vaeline.registry.stored import StoredModel
 
-REFERENCE = Path("reports/latent_reference.json")
 ARCHIVE_ENDING = ".keras"
 
 
@@ -83,5 +83,8 @@ def _resolve_archive(path: Path) -> LoadedModel:
     model = load_model(path)
     model_sha256 = digest(path)
     return LoadedModel(
-        model, model_sha256, str(path), lambda: check_reference(read_reference(REFERENCE), model_sha256, str(path))
+        model,
+        model_sha256,
+        str(path),
+        lambda: check_reference(read_reference(Path(REFERENCE)), model_sha256, str(path)),
     )

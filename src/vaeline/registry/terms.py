@@ -11,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.artifacts import canonical_json, digest
 from vaeline.errors import VaelineError
+from vaeline.outputs import PREPARED
 from vaeline.params.base import flatten
 from vaeline.registry.moves import Standing
 from vaeline.registry.stored import stored_version
@@ -34,7 +35,7 @@ REQUIRED_TAGS = (
     "vaeline.dvc_lock_sha256",
     "vaeline.environment_sha256",
     "vaeline.dataset",
-    "vaeline.deps.data/prepared",
+    f"vaeline.deps.{PREPARED}",
     "vaeline.validation",
     "keras",
     "seed",

@@ -23,3 +23,6 @@ def restoration_figures(drawing: Drawing) -> dict[str, Figure]:
     versions = show_restoration(drawing.model, images, drawing.sigma, drawing.box, drawing.settings.seed)
     title = drawing.title("damaged images and what the model makes of them")
     return {"restorations": draw_restorations(versions, title)}
+
+
+FIGURES = restoration_figures

@@ -74,7 +74,7 @@ def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarr
     return pd.DataFrame(rows)
 
 
-RESTORATION = Group(
+GROUP = Group(
     "restoration",
     lambda inputs: measure_restoration(inputs.subject, inputs.settings),
     csv="restoration.csv",

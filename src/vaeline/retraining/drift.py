@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaeline.errors import VaelineError
 from vaeline.monitoring.record import VERDICT, window_runs
 from vaeline.registry.versions import artifact_copy
+from vaeline.reports import MONITOR
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-REPORTS = Path("reports")
 NEEDED = ("champion", "created", "triggered")
 
 
@@ -22,8 +21,7 @@ def newest_verdict(client: "MlflowClient", model_sha256: str) -> dict[str, Any] 
     Raises:
         VaelineError: a verdict cannot be read.
     """
-    here = REPORTS / VERDICT
-    found = [_parse(here.read_text(encoding="utf-8"), str(here))] if here.is_file() else []
+    found = [_parse(MONITOR.read_text(encoding="utf-8"), str(MONITOR))] if MONITOR.is_file() else []
     for run in window_runs(client, model_sha256, 1):
         with artifact_copy(client, run.info.run_id, VERDICT) as file:
             if file is not None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import canonical_json, digest
+from vaeline.data.accepted import ACCEPTED
 from vaeline.stages import own_deps, read_stages, read_values, stages_up_to
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK
 from vaeline.tracking.locks import Stages, code, params
 from vaeline.tracking.programs import TRAIN, code_paths, program_digest, recorded_programs
 from vaeline.tracking.trees import disk_tree, dvc_md5
 
-ACCEPTED = Path("data/accepted")
 DATA, CODE, PARAMS, DEPENDENCIES = "data", "code", "params", "dependencies"
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.pages import Block, Heading, Listing, Sentence, Strong, Table, write_markdown
+from vaeline.reports import GATE, INGEST
 from vaeline.retraining.inputs import Change
 from vaeline.retraining.work import CANDIDATE, PROMOTED, UNCHANGED
 from vaeline.tracking.git import git
 
-REPORT, PAGE, GATE = Path("reports/retrain.json"), Path("reports/retrain.md"), Path("reports/gate.json")
-INGESTED = Path("reports/ingest.json")
+REPORT, PAGE = Path("reports/retrain.json"), Path("reports/retrain.md")
 PROPOSED = Path(__file__).with_name("proposed.txt")  # the paths that a retraining may change in git, one a line
 FRESH = timedelta(hours=1)
 WORKED = (UNCHANGED, CANDIDATE, PROMOTED)
@@ -99,10 +99,10 @@ def _gate_of(report: Report) -> dict[str, Any] | None:
 
 def _ingested(report: Report) -> dict[str, Any] | None:
     """The report of the `vaeline ingest` just before this retraining; an older report is ignored."""
-    if not INGESTED.is_file():
+    if not INGEST.is_file():
         return None
-    fresh = datetime.fromtimestamp(INGESTED.stat().st_mtime, UTC) > datetime.fromisoformat(report.started) - FRESH
-    return json.loads(INGESTED.read_text(encoding="utf-8")) if fresh else None
+    fresh = datetime.fromtimestamp(INGEST.stat().st_mtime, UTC) > datetime.fromisoformat(report.started) - FRESH
+    return json.loads(INGEST.read_text(encoding="utf-8")) if fresh else None
 
 
 def _append(path: str | None, text: str) -> None:

@@ -12,8 +12,8 @@ from filelock import FileLock, Timeout
 
 from vaeline.dvc_repro import run_dvc
 from vaeline.errors import VaelineError
-from vaeline.gate.policy import EXIT_STATUS, SUPERIOR, policy
-from vaeline.outputs import CLASSIFIER, MODEL, PREPARED, VALIDATION
+from vaeline.gate.policy import EXIT_STATUS, READ_OUTPUTS, SUPERIOR, policy
+from vaeline.outputs import MODEL
 from vaeline.params.whole import Params
 from vaeline.registry.garbage import MD5_TAG
 from vaeline.registry.ledger import read_ledger
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 VERDICTS = {status: verdict for verdict, status in EXIT_STATUS.items()}
-JUDGED_WITH = (PREPARED, CLASSIFIER, VALIDATION)
 REMAKES = {AGE, DEPENDENCIES}  # reasons that DVC does not see, so that the training must be forced
 UNCHANGED, CANDIDATE, PROMOTED = "unchanged", "candidate", "promoted"
 
@@ -101,7 +100,7 @@ def run_pipeline(force: bool = False) -> None:
         run_dvc("pull", *made_deps(read_stages(), TRAIN))
         run_dvc("repro", "--force", "--single-item", TRAIN)
         run_dvc("repro", "--pull", "--allow-missing")
-    run_dvc("pull", *JUDGED_WITH)
+    run_dvc("pull", *READ_OUTPUTS)
 
 
 def made_version(client: "MlflowClient", dataset: str) -> "ModelVersion":

@@ -25,3 +25,6 @@ def draw_samples(images: np.ndarray, columns: int, title: str) -> Figure:
     """Images (count, height, width, channels), `columns` a row."""
     rows = len(images) // columns
     return draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title)
+
+
+FIGURES = sample_figures

@@ -51,7 +51,7 @@ def measure_samples(
     return Measured({name: round(float(value), DECIMALS) for name, value in metrics.items()}, protocol)
 
 
-SAMPLES = Group(
+GROUP = Group(
     "samples",
     lambda inputs: measure_samples(inputs.subject, inputs.classifier, inputs.classifier_sha256, inputs.settings),
 )

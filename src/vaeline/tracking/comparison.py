@@ -15,12 +15,12 @@ from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import Evaluation
-from vaeline.outputs import METRICS
+from vaeline.outputs import METRICS, PER_CLASS, SCORES
 from vaeline.scores import KEYS
 from vaeline.tracking.locks import is_current
 from vaeline.tracking.runs import name_of, runs_called, search_all
 from vaeline.tracking.store import TRAINING_VIEW, public_uri
-from vaeline.tracking.sync import NOT_IN_NAMES, PER_CLASS, SCORES, sync_run
+from vaeline.tracking.sync import NOT_IN_NAMES, sync_run
 
 ON_DISK = (".", "local")
 EVALUATION = "evaluation"
@@ -75,8 +75,8 @@ def read_evaluation(client: MlflowClient, run: Run, name: str) -> Evaluation:
         VaelineError: the run has no evaluation, its evaluation has no protocol, or it cannot be read.
     """
     present = {item.path for item in client.list_artifacts(run.info.run_id, EVALUATION)}
-    wanted = [f"{EVALUATION}/{file.name}" for file in (SCORES, Path(METRICS))]
-    named = [path for path in [f"{EVALUATION}/{PER_CLASS.name}"] if path in present]
+    wanted = [f"{EVALUATION}/{Path(path).name}" for path in (SCORES, METRICS)]
+    named = [path for path in [f"{EVALUATION}/{Path(PER_CLASS).name}"] if path in present]
     if missing := [path for path in wanted if path not in present]:
         raise VaelineError(
             f"the run {name} has no artifact {' and no '.join(missing)}; `dvc repro` with its parameters evaluates it, "

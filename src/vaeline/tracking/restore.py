@@ -12,7 +12,8 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run, ViewType
 
-from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, VALIDATION
+from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, STATISTICS, VALIDATION
+from vaeline.stages import read_stages
 from vaeline.tracking.history import (
     RecordedLock,
     differing_code,
@@ -44,8 +45,7 @@ from vaeline.tracking.trees import Tree, is_file, read_file, recorded_tree, tree
 RESTORED_FROM = "vaeline.restored_from"
 MODEL_TAG = f"vaeline.outs.{MODEL}"
 LOCK_TAG = "vaeline.dvc_lock_sha256"
-FOLDERS = {"train": "model/artifacts", "validate": "validation", "evaluate": "evaluation", "plot": "figures"}
-STATISTICS = "data/statistics.parquet"  # no run keeps this file, because it is large
+TOO_LARGE = {STATISTICS}  # no run keeps these outputs
 NOT_AVAILABLE = "neither on disk nor in the DVC cache"
 OTHER_MODEL = "dvc.lock records the file of another model"
 OTHER_METRICS = "no commit has the file that dvc.lock records"
@@ -144,10 +144,10 @@ def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration
     for path, add in {METRICS: _add_metrics, HISTORY: _add_history}.items():
         if add(client, run, trees):
             found.added.append(Path(path).name)
-    for stage, folder in FOLDERS.items():
-        for path in outs(lock.stages, stage):
+    for name, stage in read_stages().items():
+        for path in outs(lock.stages, name):
             logged = path in trees and path != HISTORY
-            if logged and _add_artifact(client, run.info.run_id, trees[path], Path(path).name, folder):
+            if logged and _add_artifact(client, run.info.run_id, trees[path], Path(path).name, stage.run_folder):
                 found.added.append(Path(path).name)
     found.added = list(dict.fromkeys(found.added))
 
@@ -155,10 +155,11 @@ def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration
 def _available(lock: RecordedLock) -> tuple[dict[str, Tree], dict[str, str]]:
     """The available outputs of this model by path, and the names of the missing ones with the reason."""
     trees, missing = {}, {}
-    for stage in FOLDERS:
-        is_of_model = stage in ("train", "validate") or is_about_its_model(lock.stages, stage)
-        for path, md5 in outs(lock.stages, stage).items():
-            if path == STATISTICS:
+    kept = {name: stage for name, stage in read_stages().items() if stage.run_folder}
+    for name, stage in kept.items():
+        is_of_model = MODEL not in stage.deps or is_about_its_model(lock.stages, name)
+        for path, md5 in outs(lock.stages, name).items():
+            if path in TOO_LARGE:
                 continue
             tree = recorded_metrics(lock) if path == METRICS else recorded_tree(path, md5)
             if is_of_model and tree is not None:

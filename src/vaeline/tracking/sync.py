@@ -13,9 +13,9 @@ from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.outputs import HISTORY, METRICS, MODEL, VALIDATION
+from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, VALIDATION
 from vaeline.params.base import flatten
-from vaeline.stages import read_stages
+from vaeline.stages import Stage, read_stages
 from vaeline.tracking.lineage import code_tags, data_tags, declared_params, read_validation
 from vaeline.tracking.locks import LOCK_FILE, data_md5, is_current, lock_digest, lock_tags, locked_stage, read_lock
 from vaeline.tracking.programs import program_tags
@@ -34,10 +34,7 @@ from vaeline.tracking.runs import (
 )
 from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unreachable
 
-MANIFEST = Path("data/prepared/manifest.json")
-SCORES = Path("reports/scores.parquet")
-PER_CLASS = Path("reports/per_class.csv")
-FIGURES = Path("reports/figures")
+MANIFEST = Path(PREPARED) / "manifest.json"
 LOCKS = "locks"
 DATA_DOCS = Path("reports/validation/docs")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
@@ -74,13 +71,20 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
     log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
     _log_validation(client, run_id)
-    if just_written == "evaluate" or is_current("evaluate"):
-        log_metrics(client, run, grouped_metrics(json.loads(Path(METRICS).read_text(encoding="utf-8"))))
-        for file in read_stages()["evaluate"].outs:
-            client.log_artifact(run_id, file, "evaluation")
-    if just_written == "plot" or is_current("plot"):
-        client.log_artifacts(run_id, str(FIGURES), "figures")
+    for name, stage in read_stages().items():
+        about_the_model = MODEL in stage.deps and stage.run_folder
+        if about_the_model and (just_written == name or is_current(name)):
+            _log_outputs(client, run, stage)
     return client.get_run(run_id)
+
+
+def _log_outputs(client: MlflowClient, run: Run, stage: Stage) -> None:
+    """Log the outputs of a stage that was run with the model; a folder as the run's folder itself."""
+    if METRICS in stage.outs:
+        log_metrics(client, run, grouped_metrics(json.loads(Path(METRICS).read_text(encoding="utf-8"))))
+    for path in stage.outs:
+        log = client.log_artifacts if Path(path).is_dir() else client.log_artifact
+        log(run.info.run_id, path, stage.run_folder)
 
 
 def log_lock(client: MlflowClient, run_id: str, content: bytes) -> None:

@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
-from vaeline.kinds import model_class
-from vaeline.models.build import build_model
+from vaeline.models.build import build_model, model_class
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.model import ModelParams
 from vaeline.params.train import TrainParams

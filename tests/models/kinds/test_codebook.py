@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from vaeline.models.kinds.vqvae.codebook import SMOOTHING, Codebook
-from vaeline.params.model import CodebookParams
+from vaeline.models.kinds.vqvae.params import CodebookParams
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(50, 3)).astype("float32")

@@ -8,7 +8,7 @@ from models.gradients import descend
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.models.build import build_model
 from vaeline.models.kinds.iwae.model import importance_bound, scale_gradient
-from vaeline.params.model import IwaeParams
+from vaeline.models.kinds.iwae.params import IwaeParams
 
 
 def build(params, kind="iwae", samples=3, estimator="dreg", **changes):

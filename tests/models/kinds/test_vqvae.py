@@ -95,7 +95,7 @@ def test_the_loss_is_the_bound_and_the_commitment(params, greys):
     assert means == pytest.approx({name: scores[name].mean() for name in means}, rel=1e-4)
     z = numbers(model.encode(greys)[0])
     distance = ((numbers(model.read(greys)).reshape(40, -1) - z) ** 2).sum(axis=1).mean()
-    assert loss == pytest.approx(means["neg_elbo"] + params.model.codebook.commitment * distance, rel=1e-4)
+    assert loss == pytest.approx(means["neg_elbo"] + model.params.codebook.commitment * distance, rel=1e-4)
 
 
 def after_a_step(params, greys, prior_seed=0, **changes) -> tuple[np.ndarray, np.ndarray, float]:

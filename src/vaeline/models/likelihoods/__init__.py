@@ -1,1 +1,1 @@
-"""The likelihoods of pixels, one a file."""
+"""The likelihoods of pixels, a file each; `vaeline.kinds` finds them."""

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
-from vaeline.models.likelihoods.base import ROWS, Likelihood, flatten
+from vaeline.models.likelihood import Likelihood, cross_entropy, pairwise_cross_entropy
 
 
 class Bernoulli(Likelihood):
@@ -18,12 +18,14 @@ class Bernoulli(Likelihood):
     def rows_nll(
         self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
     ) -> Float[Tensor, "*#batch"]:
-        return ops.sum(ops.softplus(logits) - images * logits, axis=ROWS)
+        return cross_entropy(images, logits)
 
     def pairwise_nll(
         self,
         images: Float[Tensor, "images height width channels"],
         logits: Float[Tensor, "latents height width parameters"],
     ) -> Float[Tensor, "images latents"]:
-        flat_images, flat_logits = flatten(images), flatten(logits)
-        return ops.sum(ops.softplus(flat_logits), axis=-1) - ops.matmul(flat_images, ops.transpose(flat_logits))
+        return pairwise_cross_entropy(images, logits)
+
+
+LIKELIHOOD = Bernoulli

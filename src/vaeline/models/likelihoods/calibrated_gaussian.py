@@ -4,12 +4,12 @@ import keras
 from keras import ops
 
 from vaeline.images.types import Tensor
-from vaeline.models.likelihoods.gaussian import Gaussian
+from vaeline.models.likelihood import GaussianPixels
 
 LEAST_LOG_SIGMA = -6.0
 
 
-class CalibratedGaussian(Gaussian, keras.layers.Layer):
+class CalibratedGaussian(GaussianPixels, keras.layers.Layer):
     """Pixels with one learned standard deviation of at least e^−6 around sigmoid(logits)."""
 
     def __init__(self):
@@ -21,3 +21,6 @@ class CalibratedGaussian(Gaussian, keras.layers.Layer):
     def log_sigma(self) -> Tensor:
         """log σ; a softplus keeps it above its lowest value."""
         return LEAST_LOG_SIGMA + ops.softplus(self.raw_log_sigma - LEAST_LOG_SIGMA)
+
+
+LIKELIHOOD = CalibratedGaussian

@@ -4,14 +4,11 @@ from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
-from vaeline.models.likelihoods.base import ROWS, as_rows
-from vaeline.models.likelihoods.bernoulli import Bernoulli
+from vaeline.models.likelihood import ROWS, Likelihood, as_rows, cross_entropy, pairwise_cross_entropy
 
 
-class ContinuousBernoulli(Bernoulli):
+class ContinuousBernoulli(Likelihood):
     """Pixels in [0, 1] with a density ∝ exp(logit · x)."""
-
-    levels = None
 
     def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
         small = ops.abs(logits) < 1e-2
@@ -21,14 +18,14 @@ class ContinuousBernoulli(Bernoulli):
     def rows_nll(
         self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
     ) -> Float[Tensor, "*#batch"]:
-        return super().rows_nll(images, logits) - ops.sum(_log_normalizer(logits), axis=ROWS)
+        return cross_entropy(images, logits) - ops.sum(_log_normalizer(logits), axis=ROWS)
 
     def pairwise_nll(
         self,
         images: Float[Tensor, "images height width channels"],
         logits: Float[Tensor, "latents height width parameters"],
     ) -> Float[Tensor, "images latents"]:
-        return super().pairwise_nll(images, logits) - ops.sum(_log_normalizer(as_rows(logits)), axis=ROWS)
+        return pairwise_cross_entropy(images, logits) - ops.sum(_log_normalizer(as_rows(logits)), axis=ROWS)
 
 
 def _log_normalizer(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -36,3 +33,6 @@ def _log_normalizer(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     small = ops.abs(logits) < 1e-2
     safe = ops.where(small, 1.0, logits)
     return ops.log(ops.where(small, 2 + ops.square(logits) / 6, safe / ops.tanh(safe / 2)))
+
+
+LIKELIHOOD = ContinuousBernoulli

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
+from vaeline.models.kinds.iwae.params import IWAEModelParams
 from vaeline.models.priors import log_normal
 from vaeline.models.vae import VAE
 
@@ -34,6 +35,8 @@ class IWAE(VAE):
     decodes each z twice, first without gradient; a compiled training merges both. With k = 1 both estimators are that
     of the VAE, with the KL estimated from one draw.
     """
+
+    params: IWAEModelParams  # ty: ignore[incompatible-mutable-override]  # read as the class of the kind
 
     def call(
         self, inputs: Float[Tensor, "batch height width channels"], training: bool | None = None

@@ -9,7 +9,7 @@ from keras import layers, ops
 from sklearn.cluster import KMeans
 
 from vaeline.images.types import Tensor
-from vaeline.params.model import CodebookParams
+from vaeline.models.kinds.vqvae.params import CodebookParams
 
 SMOOTHING = 1e-5
 

@@ -9,13 +9,12 @@ from jaxtyping import Float, Int32, Integer
 from keras import layers, ops
 
 from vaeline.images.arrays import to_unit
-from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
 from vaeline.models.kinds.vqvae.codebook import Codebook
+from vaeline.models.kinds.vqvae.params import VQVAEModelParams
 from vaeline.models.networks import build_grid_decoder, build_grid_encoder, grid_shape
-from vaeline.params.model import ModelParams
 
 PLACE_SCALE = 0.4
 CLUSTERED_IMAGES = 2000
@@ -32,25 +31,18 @@ class VQVAE(GenerativeModel):
     raises beta. With beta 0 the encoder has no such gradient, as in the paper.
     """
 
+    params: VQVAEModelParams  # ty: ignore[incompatible-mutable-override]  # read as the class of the kind
     has_codes = True
 
-    def __init__(
-        self,
-        params: ModelParams | dict[str, Any],
-        image: ImageSpec | dict[str, int],
-        classes: int = 1,
-        seed: int = 0,
-        **kwargs: Any,
-    ):
-        super().__init__(params, image, classes, seed, **kwargs)
+    def build_parts(self) -> None:
         settings, dim = self.params.codebook, self.params.latent_dim
         self.grid = grid_shape(self.image)
         self.encoder = build_grid_encoder(self.params, self.image, dim)
         self.decoder = build_grid_decoder(self.params, self.image, dim, self.likelihood.parameters)
-        self.codebook = Codebook(settings, dim, seed)
+        self.codebook = Codebook(settings, dim, self.seed)
         self.normalization = layers.LayerNormalization(center=False, scale=False, name="normalization")
         self.normalization.build((None, *self.grid, dim))
-        start = keras.initializers.RandomNormal(stddev=PLACE_SCALE, seed=seed)
+        start = keras.initializers.RandomNormal(stddev=PLACE_SCALE, seed=self.seed)
         self.places = self.add_weight(shape=(*self.grid, dim), initializer=start, name="places")
         places, prior = math.prod(self.grid), self.params.prior
         self.prior = CodePrior(settings.codes, places, prior.layers, prior.width)

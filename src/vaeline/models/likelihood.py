@@ -1,13 +1,18 @@
-"""The base class of likelihoods: how likely an image is, given the logits of a decoder."""
+"""What likelihoods share: how likely an image is, given the logits of a decoder.
+
+The likelihoods themselves are in `models/likelihoods`, one a file, found by the name of the file.
+"""
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
+from vaeline.kinds import likelihood_module
 
 ROWS = (-2, -1)
 BIAS_BOUND = 5.0
@@ -24,6 +29,11 @@ class Likelihood(ABC):
     """How many logits a decoder gives for each channel of a pixel."""
     levels: int | None = None
     """How many values a channel of a pixel can have: 2 where pixels are binary, None where they have a density."""
+
+    @classmethod
+    def build(cls, sigma: float) -> Self:
+        """The likelihood for `model.sigma`, the standard deviation of a pixel, which most likelihoods do not use."""
+        return cls()
 
     @abstractmethod
     def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
@@ -62,6 +72,62 @@ class Likelihood(ABC):
         floor = 1 / (1 + math.exp(BIAS_BOUND))
         probability = np.clip(mean, floor, 1 - floor)
         return np.log(probability) - np.log1p(-probability)
+
+
+class GaussianPixels(Likelihood):
+    """Pixels with one standard deviation exp(`log_sigma`) around sigmoid(logits)."""
+
+    @property
+    @abstractmethod
+    def log_sigma(self) -> Any:
+        """log σ, a number or a tensor ()."""
+
+    def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
+        return ops.sigmoid(logits)
+
+    def rows_nll(
+        self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
+    ) -> Float[Tensor, "*#batch"]:
+        squared_error = ops.sum(ops.square(images - self.mean(logits)), axis=ROWS)
+        return self._from_squared_error(squared_error, math.prod(images.shape[-2:]))
+
+    def pairwise_nll(
+        self,
+        images: Float[Tensor, "images height width channels"],
+        logits: Float[Tensor, "latents height width parameters"],
+    ) -> Float[Tensor, "images latents"]:
+        flat_images, means = flatten(images), flatten(self.mean(logits))
+        squared_error = (
+            ops.sum(ops.square(flat_images), axis=-1, keepdims=True)
+            + ops.sum(ops.square(means), axis=-1)
+            - 2 * ops.matmul(flat_images, ops.transpose(means))
+        )
+        return self._from_squared_error(squared_error, math.prod(images.shape[-3:]))
+
+    def _from_squared_error(self, squared_error: Float[Tensor, "*batch"], numbers: int) -> Float[Tensor, "*batch"]:
+        return 0.5 * squared_error * ops.exp(-2 * self.log_sigma) + numbers * (
+            self.log_sigma + 0.5 * math.log(2 * math.pi)
+        )
+
+
+def build_likelihood(name: str, sigma: float) -> Likelihood:
+    """The likelihood called `name`; `sigma` is the `gaussian`'s standard deviation of a pixel."""
+    return likelihood_module(name).LIKELIHOOD.build(sigma)
+
+
+def cross_entropy(
+    images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
+) -> Float[Tensor, "*#batch"]:
+    """The binary cross-entropy of rows of pixels (…, height, width · channels), summed over the last two axes."""
+    return ops.sum(ops.softplus(logits) - images * logits, axis=ROWS)
+
+
+def pairwise_cross_entropy(
+    images: Float[Tensor, "images height width channels"], logits: Float[Tensor, "latents height width parameters"]
+) -> Float[Tensor, "images latents"]:
+    """The binary cross-entropy of each of (n, …) images under each of (m, …) logits, shape (n, m)."""
+    flat_images, flat_logits = flatten(images), flatten(logits)
+    return ops.sum(ops.softplus(flat_logits), axis=-1) - ops.matmul(flat_images, ops.transpose(flat_logits))
 
 
 def as_rows(values: Float[Tensor, "*batch height width channels"]) -> Float[Tensor, "*batch height numbers"]:
