@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
+from vaeline.outputs import METRICS, MODEL
 from vaeline.provenance import repeated_training as again
 from vaeline.provenance.evidence import ENVIRONMENT_TAG, KeptLock, lock_of
 from vaeline.provenance.repeated_training import (
@@ -279,7 +280,9 @@ def test_a_checkout_gets_the_accepted_batches_that_are_at_hand(tmp_path, monkeyp
     checkout = tmp_path / "scratch/checkout"
     for folder in (checkout / BATCHES, checkout / ".dvc"):
         folder.mkdir(parents=True)
-    (checkout / "dvc.yaml").write_text("stages: {}\n")
+    stages = {"train": {"cmd": "train", "outs": [MODEL]}, "evaluate": {"cmd": "evaluate", "outs": [METRICS]}}
+    YAML().dump({"stages": stages}, checkout / "dvc.yaml")
+    (checkout / "params.yaml").write_text("{}\n")
     for batch, content in {"20260101-a": b"rows", "20260102-b": b"other rows than in the checkout"}.items():
         (BATCHES / f"{batch}.npz").write_bytes(content)
         pointer = f"outs:\n- md5: {hashlib.md5(b'rows').hexdigest()}\n  path: {batch}.npz\n"

@@ -30,6 +30,9 @@ def _only_a_section(value: object) -> object:
     return value
 
 
+OtherSection = Annotated[Any, BeforeValidator(_only_a_section)]
+
+
 class ModelParams(Section):
     """The model: its kind, the network, the likelihood of a pixel, the prior and the terms of the loss.
 
@@ -37,9 +40,7 @@ class ModelParams(Section):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[  # ty: ignore[incompatible-mutable-override]  # pydantic's own way to type other keys
-        str, Annotated[dict[str, Any], BeforeValidator(_only_a_section)]
-    ]
+    __pydantic_extra__: dict[str, OtherSection]  # ty: ignore[incompatible-mutable-override]
 
     kind: str
     architecture: Literal["conv", "mlp", "resconv", "resmlp"]
