@@ -1,5 +1,6 @@
 """What several tests need: real data, small and prepared, and small models."""
 
+import gc
 import json
 import os
 import shutil
@@ -80,6 +81,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if is_slow(item):
             item.add_marker("slow")
     items.sort(key=lambda item: Path(item.path).parent.name not in ("pipeline", "fault"))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage less often: with TensorFlow imported, each collection walks two million objects that stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.hookimpl(wrapper=True)

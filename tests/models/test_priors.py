@@ -78,7 +78,7 @@ def test_the_kl_is_that_of_many_draws(params, greys, kind):
 @pytest.mark.parametrize("latent_dim", [2, 5])
 def test_log_determinants_of_the_flow_are_those_of_autodiff(params, greys, latent_dim):
     prior = trained(params, "flow", greys, latent_dim)
-    points = np.random.default_rng(1).normal(size=(4, latent_dim)).astype("float32")
+    points = np.random.default_rng(1).normal(size=(2, latent_dim)).astype("float32")
     _, log_determinants = prior.to_noise(points)
     assert np.ptp(np.asarray(log_determinants)) > 0.01
     for point, log_determinant in zip(points, np.asarray(log_determinants), strict=True):

@@ -9,7 +9,7 @@ import pytest
 from conftest import MIRROR, ROOT, needs_mnist
 
 from vaeline.data.image_sets import read_image_set
-from vaeline.data.prepared import Split
+from vaeline.data.prepared import Split, read_prepared
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.data.statistics import image_statistics
 from vaeline.validation import checkpoint
@@ -31,15 +31,6 @@ def some(images, share=0.01):
     return RNG.choice(len(images), max(1, round(share * len(images))), replace=False)
 
 
-def change_images(change):
-    def plant(splits):
-        images = splits["train"].images
-        rows = some(images)
-        images[rows] = change(images[rows])
-
-    return plant
-
-
 def all_images(change):
     def plant(splits):
         for name, split in splits.items():
@@ -57,53 +48,71 @@ def keep(rows):
     return plant
 
 
-def repeat_rows(splits):
-    splits["train"].images[5:15] = splits["train"].images[20:30]
-
-
-def leak(splits):
-    splits["train"].images[:10] = splits["test"].images[:10]
-
-
 def shuffle_labels(splits):
     RNG.shuffle(splits["train"].labels)
 
 
-def wrong_label(splits):
-    splits["train"].labels[3] = 10
+def repeat_rows(splits, rows):
+    splits["train"].images[rows] = splits["train"].images[rows + len(rows)]
 
 
-FAULTS = {
-    "bits of 1 % flipped": (change_images(np.invert), "border of every image"),
-    "1 % blank": (change_images(np.zeros_like), "max of every image"),
-    "1 % saturated": (change_images(lambda images: np.full_like(images, 255)), "mean of every image"),
-    "1 % noise": (
-        change_images(lambda images: RNG.integers(0, 256, images.shape, "uint8")),
-        "roughness of every image",
-    ),
-    "1 % faded": (change_images(lambda images: images // 3), "max of every image"),
-    "1 % moved": (change_images(lambda images: np.roll(images, 6, axis=2)), "center_x of every image"),
-    "all transposed": (all_images(lambda images: images.transpose(0, 2, 1, 3)), "average elongation"),
-    "0 to 1 instead of 0 to 255": (all_images(lambda images: images / np.float32(255)), "max of every image"),
-    "floats": (all_images(lambda images: images.astype("float32")), "dtype"),
-    "another size": (all_images(lambda images: images[:, 2:]), "height"),
-    "colour": (all_images(lambda images: images.repeat(3, axis=3)), "channels"),
-    "rows lost": (keep(lambda train: np.arange(len(train.labels) - 1)), "rows in train"),
-    "a class lost": (keep(lambda train: np.flatnonzero(train.labels != 4)), "rows in train"),
-    "a class halved": (
-        keep(lambda train: np.flatnonzero((train.labels != 4) | (np.arange(len(train.labels)) % 2))),
-        "class balance",
-    ),
+def leak(splits, rows):
+    splits["train"].images[rows] = splits["test"].images[: len(rows)]
+
+
+def wrong_label(splits, rows):
+    splits["train"].labels[rows[:1]] = 10
+
+
+def change_images(change):
+    def plant(splits, rows):
+        splits["train"].images[rows] = change(splits["train"].images[rows])
+
+    return plant
+
+
+FAULTS_OF_IMAGES = {
+    "bits flipped": (change_images(np.invert), "border of every image"),
+    "blank": (change_images(np.zeros_like), "max of every image"),
+    "saturated": (change_images(lambda images: np.full_like(images, 255)), "mean of every image"),
+    "noise": (change_images(lambda images: RNG.integers(0, 256, images.shape, "uint8")), "roughness of every image"),
+    "faded": (change_images(lambda images: images // 3), "max of every image"),
+    "moved": (change_images(lambda images: np.roll(images, 6, axis=2)), "center_x of every image"),
     "duplicates": (repeat_rows, "no exact duplicates"),
     "test rows in train": (leak, "no leakage between splits"),
-    "labels shuffled": (shuffle_labels, "average elongation of class 1"),
     "an unknown label": (wrong_label, "label is known"),
+}
+FAULTS_OF_ALL = {
+    "transposed": (all_images(lambda images: images.transpose(0, 2, 1, 3)), {"average elongation"}),
+    "0 to 1 instead of 0 to 255": (all_images(lambda images: images / np.float32(255)), {"max of every image"}),
+    "floats of another size, in colour": (
+        all_images(lambda images: images[:, 2:].repeat(3, axis=3).astype("float32")),
+        {"dtype", "height", "channels"},
+    ),
+    "rows lost": (keep(lambda train: np.arange(len(train.labels) - 1)), {"rows in train"}),
+    "a class lost": (keep(lambda train: np.flatnonzero(train.labels != 4)), {"rows in train"}),
+    "a class halved": (
+        keep(lambda train: np.flatnonzero((train.labels != 4) | (np.arange(len(train.labels)) % 2))),
+        {"class balance"},
+    ),
+    "labels shuffled": (shuffle_labels, {"average elongation of class 1"}),
 }
 
 
 @pytest.fixture(scope="module")
 def profile():
     return read_profile(ROOT / "data/profiles/digits.yaml")
+
+
+@pytest.fixture(scope="module")
+def faulty_images(prepared_directory, profile, tmp_path_factory):
+    """By fault, the rows that have it, ten of train each; and the images that each failure names."""
+    splits, rows = copy(read_prepared(prepared_directory).splits), {}
+    for place, (fault, (plant, _)) in enumerate(FAULTS_OF_IMAGES.items()):
+        rows[fault] = np.arange(10) + 30 * place
+        plant(splits, rows[fault])
+    verdict = validate(image_statistics(splits), profile, tmp_path_factory.mktemp("faulty") / "docs")
+    return rows, {failure.name: set(failure.image_ids) for failure in verdict.failures}
 
 
 def test_clean_data_passes_and_the_same_verdict_is_written_twice(prepared, profile, tmp_path):
@@ -117,14 +126,21 @@ def test_clean_data_passes_and_the_same_verdict_is_written_twice(prepared, profi
     assert "expectations" in (tmp_path / "docs" / "index.html").read_text().lower()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found_and_named(prepared, profile, tmp_path, fault):
-    plant, expectation = FAULTS[fault]
+@pytest.mark.parametrize("fault", FAULTS_OF_IMAGES)
+def test_every_image_with_a_planted_fault_is_named(faulty_images, fault):
+    rows, named = faulty_images
+    planted = {f"train/{row}" for row in rows[fault][: 1 if fault == "an unknown label" else None]}
+    assert planted <= named[FAULTS_OF_IMAGES[fault][1]]
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_ALL)
+def test_a_fault_of_the_whole_is_found_and_named(prepared, profile, tmp_path, fault):
+    plant, expectations = FAULTS_OF_ALL[fault]
     splits = copy(prepared.splits)
     plant(splits)
     verdict = validate(image_statistics(splits), profile, tmp_path / "docs")
     assert not verdict.passed
-    assert expectation in {failure.name for failure in verdict.failures}
+    assert expectations <= {failure.name for failure in verdict.failures}
 
 
 def test_a_failure_names_the_images_and_shows_them(prepared, profile, tmp_path):
