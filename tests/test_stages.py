@@ -21,6 +21,7 @@ def test_a_parameter_in_a_path_has_its_value(tmp_path):
         "params": ["model"],
         "outs": ["models/${model.kind}.keras"],
         "metrics": [{"metrics.json": {"cache": False}}],
+        "meta": {"run_folder": "training"},
     }
     write(
         tmp_path, dvc={"stages": {"train": stage}}, params={"model": {"kind": "vae", "beta": 1}, "data": {"side": 28}}
@@ -31,6 +32,7 @@ def test_a_parameter_in_a_path_has_its_value(tmp_path):
         deps=("kinds/vae", "own"),
         params=("model",),
         outs=("models/vae.keras", "metrics.json"),
+        run_folder="training",
     )
     assert found.values({"model.kind": "vae", "models": 1, "data.side": 28}) == {"model.kind": "vae"}
     write(tmp_path, params={"model": {}})

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,35 @@ def test_a_prior_that_does_not_fit_the_kind_is_refused(params_file, kind, prior,
         ({"model.prior.kind": "autoregressive"}, "prior.kind: autoregressive, the prior over codes, needs kind: vqvae"),
         ({"model.kind": "vqvae", "model.prior.kind": "autoregressive"}, "set architecture: conv or resconv"),
         ({"model.codebook.restart_below": 1.0}, "restart_below"),
+        ({"model.codebook.cods": 8}, "unknown key 'model.codebook.cods'; did you mean 'codes'"),
     ],
 )
 def test_a_grid_of_codes_needs_what_it_needs(params_file, changes, sentence):
     with pytest.raises(VaelineError, match=sentence):
         change_params(changes, params_file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model.codebok.codes": 8}, "unknown key 'model.codebok'; did you mean 'codebook'"),
+        ({"model.codebok": 8}, "unknown key 'model.codebok'"),
+        ({"model.likelihood": "gausian"}, "no such likelihood; did you mean 'gaussian'"),
+    ],
+)
+def test_a_section_or_likelihood_that_nothing_has_is_refused(params_file, changes, sentence):
+    with pytest.raises(VaelineError, match=sentence):
+        change_params(changes, params_file)
+
+
+def test_a_kind_needs_its_own_section_and_others_do_not(params_file):
+    content = re.sub(r"(?m)^  iwae:\n(?:    .*\n)+", "", params_file.read_text())
+    params_file.write_text(content)
+    assert read_params(params_file).model.kind == "vae"
+    with pytest.raises(VaelineError, match=r"key 'model\.iwae' is missing"):
+        change_params({"model.kind": "iwae"}, params_file)
+    change_params({"model.kind": "iwae", "model.iwae.samples": 3, "model.iwae.estimator": "plain"}, params_file)
+    assert type(read_params(params_file).model).__name__ == "IWAEModelParams"
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):

@@ -29,6 +29,7 @@ from vaeline.provenance.repeated_training import (
     retrain,
 )
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED
+from vaeline.stages import read_stages
 from vaeline.tracking.history import lock_on_disk, recorded_locks
 from vaeline.tracking.lineage import machine_tags
 from vaeline.tracking.locks import outs
@@ -272,6 +273,10 @@ def test_the_command_trains_again_and_fails_where_that_differs(project, client, 
     assert vaeline("verify", CANDIDATE, "--retrain").exit_code == 1
     assert vaeline("verify", CANDIDATE, "--retrain", "--tolerance", "0.02").exit_code == 0
     assert lock_on_disk()[0].digest == lock.digest
+
+
+def test_the_source_images_and_the_classifier_are_not_made_again():
+    assert again.restored_stages(read_stages(ROOT)) == ["fetch", "classify"]
 
 
 def test_a_checkout_gets_the_accepted_batches_that_are_at_hand(tmp_path, monkeypatch):

@@ -113,6 +113,8 @@ def test_what_no_stage_up_to_evaluate_reads_makes_none_of_them_stale_and_no_retr
     add_to("src/vaeline/pages.py", "x = 1\n")
     add_to("docs/another_page.md", "# Another page\n")
     add_to("src/vaeline/models/kinds/quiet/model.py", QUIET)
+    add_to("src/vaeline/models/kinds/quiet/params.py", "PARAMS = ModelParams\n")
+    add_to("src/vaeline/models/likelihoods/laplace.py", "LIKELIHOOD = Laplace\n")
     assert stale() == set()
     assert not is_due(tags)
 
@@ -134,6 +136,9 @@ def test_what_only_figures_read_makes_only_figures_stale_and_no_retraining_due(c
         ("src/vaeline/models/vae.py", {"train", "evaluate", "plot", "register"}),
         ("src/vaeline/models/kinds/vae/model.py", {"train", "evaluate", "plot", "register"}),
         ("src/vaeline/models/kinds/iwae/model.py", set()),
+        ("src/vaeline/models/kinds/iwae/params.py", set()),
+        ("src/vaeline/models/likelihoods/bernoulli.py", {"train", "evaluate", "plot", "register"}),
+        ("src/vaeline/models/likelihoods/gaussian.py", set()),
     ],
 )
 def test_a_change_of_code_reaches_the_stages_that_import_it(copy, file, stages):
