@@ -48,7 +48,7 @@ def test_a_rare_combination_of_usual_values_is_strange():
     ink = rng.uniform(0.05, 0.2, 3000)
     statistics = {"reconstruction": 1000 * ink + rng.normal(0, 5, 3000), "mse": ink / 3, "ink": ink}
     one_class = fit_one_class(statistics, NAMES, 1)
-    (strange,) = one_class.score({"reconstruction": [60.0], "mse": [0.06], "ink": [0.18]})
+    (strange,) = one_class.score({"reconstruction": np.array([60.0]), "mse": np.array([0.06]), "ink": np.array([0.18])})
     assert strange > np.quantile(one_class.score(statistics), 0.999)
 
 

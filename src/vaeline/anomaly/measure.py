@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from vaeline.anomaly.one_class import DENSITIES, anomaly_scores
 from vaeline.anomaly.separation import RESAMPLES, alter, alterations_of, separation_table
@@ -16,7 +16,7 @@ from vaeline.images.types import Images
 def measure_anomalies(
     subject: Subject,
     densities: Mapping[str, Density],
-    others: Mapping[str, np.ndarray],
+    others: Mapping[str, Float32[np.ndarray, "_ height width channels"]],
     alterations: Iterable[str] | None = None,
 ) -> Measured:
     """AUROC and average precision of every score against altered test images and `others`, images by name.

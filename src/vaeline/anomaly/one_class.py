@@ -35,11 +35,11 @@ class OneClass:
     """
 
     names: tuple[str, ...]
-    mean: np.ndarray
-    scale: np.ndarray
-    weights: np.ndarray
-    centers: np.ndarray
-    precision_roots: np.ndarray
+    mean: Float[np.ndarray, " names"]
+    scale: Float[np.ndarray, " names"]
+    weights: Float[np.ndarray, " components"]
+    centers: Float[np.ndarray, "components names"]
+    precision_roots: Float[np.ndarray, "components names names"]
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "OneClass":
@@ -47,7 +47,7 @@ class OneClass:
         arrays = {name: np.array(values) for name, values in content.items() if name != "names"}
         return cls(names=tuple(content["names"]), **arrays)
 
-    def score(self, statistics: Mapping[str, np.ndarray]) -> Float[np.ndarray, " count"]:
+    def score(self, statistics: Mapping[str, Float[np.ndarray, " count"]]) -> Float[np.ndarray, " count"]:
         """−log density of the image statistics (count,), in standard units, shape (count,)."""
         standard = (np.column_stack([statistics[name] for name in self.names]) - self.mean) / self.scale
         whitened = np.einsum("nkf,kfg->nkg", standard[:, None] - self.centers, self.precision_roots)
@@ -57,7 +57,7 @@ class OneClass:
         return -logsumexp(log_density, b=self.weights, axis=1)
 
 
-def fit_one_class(statistics: Mapping[str, np.ndarray], names: Sequence[str], seed: int) -> OneClass:
+def fit_one_class(statistics: Mapping[str, Float[np.ndarray, " count"]], names: Sequence[str], seed: int) -> OneClass:
     """The mixture of those `statistics` (count,) of training images that are in `names`; not all models have all."""
     names = [name for name in names if name in statistics]
     table = np.column_stack([statistics[name] for name in names])
@@ -69,7 +69,7 @@ def fit_one_class(statistics: Mapping[str, np.ndarray], names: Sequence[str], se
     return OneClass(tuple(names), mean, scale, mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
 
 
-def fit_densities(statistics: Mapping[str, np.ndarray], seed: int) -> dict[str, OneClass]:
+def fit_densities(statistics: Mapping[str, Float[np.ndarray, " count"]], seed: int) -> dict[str, OneClass]:
     """A mixture for each of `DENSITIES`.
 
     `one_class` weighs nats and squared error against ink: what is usual for a bold image is rare for a faint one.

@@ -58,7 +58,9 @@ def separation(usual: Float[np.ndarray, " usual"], ood: np.ndarray, seed: int) -
 
 
 def separation_table(
-    usual: Mapping[str, np.ndarray], ood: Mapping[str, Mapping[str, np.ndarray]], seed: int
+    usual: Mapping[str, Float[np.ndarray, " usual"]],
+    ood: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]],
+    seed: int,
 ) -> pd.DataFrame:
     """`separation` by every score of every kind of OOD images: columns kind, score and those figures.
 

@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Integer
 
+from vaeline.data.prepared import SourceRows
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digests
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.stacks import as_stack
+from vaeline.images.types import AnyImages, Labels
 
 ACCEPTED = Path("data/accepted")
 BATCHES = Path("data/batches")
 ROWS_AT_A_TIME = 8192
-
-SourceRows = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels, rows to take of them
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Rows:
     `numbers` (count,) are the positions of the rows in the batch as it arrived.
     """
 
-    images: np.ndarray
-    labels: np.ndarray | None
-    numbers: np.ndarray
+    images: AnyImages
+    labels: Labels | None
+    numbers: Integer[np.ndarray, " count"]
 
 
-def rows_digest(images: np.ndarray, labels: np.ndarray | None) -> str:
+def rows_digest(images: AnyImages, labels: Labels | None) -> str:
     """SHA-256 of images (count, height, width, channels) with their labels, independent of their order.
 
     It depends on the dtype and the size of the images. The size of grey images has no channels, so that the digest
@@ -161,6 +162,6 @@ def validates(digest: bytes, one_in: int) -> bool:
     return int.from_bytes(digest[:8], "big") % one_in == 0
 
 
-def _digests_of(images: np.ndarray, rows: np.ndarray) -> Iterable[bytes]:
+def _digests_of(images: AnyImages, rows: Integer[np.ndarray, " rows"]) -> Iterable[bytes]:
     for start in range(0, len(rows), ROWS_AT_A_TIME):
         yield from image_digests(images[rows[start : start + ROWS_AT_A_TIME]])

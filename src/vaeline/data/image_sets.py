@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -15,8 +16,9 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.idx import read_idx, read_idx_images
 from vaeline.images.limits import OWN, Limits
 from vaeline.images.pictures import read_picture
-from vaeline.images.reader import OTHER_PICTURES, FoundImages, FoundLabels, read_file, visible_files
+from vaeline.images.reader import OTHER_PICTURES, FoundImages, read_file, visible_files
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import AnyImages, FoundLabels
 
 UNLABELLED = ("unlabelled",)
 IDX_IMAGES, IDX_LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
@@ -31,11 +33,11 @@ class ImageSet:
     `test_images` and `test_labels` are None if the source has no test set.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: AnyImages
+    labels: UInt8[np.ndarray, " count"]
     classes: tuple[str, ...]
-    test_images: np.ndarray | None = None
-    test_labels: np.ndarray | None = None
+    test_images: Shaped[np.ndarray, "tests test_height test_width test_channels"] | None = None
+    test_labels: UInt8[np.ndarray, " tests"] | None = None
 
 
 def read_image_set(path: Path, spec: ImageSpec, limits: Limits = OWN) -> ImageSet:
@@ -71,7 +73,7 @@ def find_images(path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
     return _read_idx_folder(path, limits) if idx_files(path, IDX_IMAGES) else _read_pictures(path, spec, limits)
 
 
-def byte_labels(path: Path, labels: FoundLabels, count: int) -> np.ndarray:
+def byte_labels(path: Path, labels: FoundLabels, count: int) -> UInt8[np.ndarray, " {count}"]:
     """Labels (count,) as uint8. Raises UnreadableImagesError unless they are `count` whole numbers from 0 to 255."""
     labels = np.asarray(labels)
     is_whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) and labels.size
@@ -142,7 +144,7 @@ def _is(file: Path, name: str) -> bool:
     return file.name in (name, f"{name}.gz")
 
 
-def _classes(path: Path, labels: FoundLabels, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def _classes(path: Path, labels: FoundLabels, count: int) -> tuple[UInt8[np.ndarray, " {count}"], tuple[str, ...]]:
     """Labels (count,) uint8, and the names of their classes."""
     if labels is None:
         return np.zeros(count, "uint8"), UNLABELLED

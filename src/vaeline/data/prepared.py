@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Integer, Shaped
 
 from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.errors import VaelineError
 from vaeline.images.digests import npy_digest
 from vaeline.images.spec import ImageSpec, parse_spec
-from vaeline.images.types import ByteImages
+from vaeline.images.types import AnyImages, ByteImages, Labels
 
 SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
+SourceRows = tuple[Shaped[np.ndarray, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
+"""Images and labels of a source, and the rows to take of them."""
 AGAIN = "`dvc repro prepare` makes it again"
 
 
@@ -26,9 +28,9 @@ class Split:
     `indices` are rows of the source's training images; for `test`, rows of its test images if it has a test set.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    indices: np.ndarray
+    images: AnyImages
+    labels: Labels
+    indices: Integer[np.ndarray, " count"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def mean_image(images: ByteImages) -> Float64[np.ndarray, "height width channels
     return total / (255 * len(images))
 
 
-def write_prepared(directory: Path, sources: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], about: dict) -> None:
+def write_prepared(directory: Path, sources: dict[str, SourceRows], about: dict) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 
     Images are (count, height, width, channels) uint8 of one size, which the manifest names as `image`. They are copied

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Integer
 from scipy import stats
 
 from vaeline.errors import VaelineError
@@ -55,7 +56,7 @@ class Comparison:
     score: str
     overall: pd.DataFrame
     by_class: pd.DataFrame
-    differences: dict[str, np.ndarray]
+    differences: dict[str, Float[np.ndarray, " _"]]
     notes: tuple[str, ...]
 
 
@@ -131,7 +132,9 @@ def protocol_differences(baseline: Evaluation, other: Evaluation) -> dict[str, s
     return reasons
 
 
-def pair(baseline: pd.DataFrame, other: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def pair(
+    baseline: pd.DataFrame, other: pd.DataFrame
+) -> dict[str, tuple[Float[np.ndarray, " images"], Float[np.ndarray, " images"]]]:
     """Two arrays (images,) for each score that both runs have for some image; NaN in both if one lacks it."""
     paired = {}
     for name in other.columns.difference(NOT_COMPARED, sort=False).intersection(baseline.columns, sort=False):
@@ -163,13 +166,17 @@ def left_out(paired: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]
     return [f"{', '.join(names)} left out: {reason}" for reason, names in by_reason.items()]
 
 
-def paired_differences(baseline: np.ndarray, other: np.ndarray) -> np.ndarray:
+def paired_differences(
+    baseline: Float[np.ndarray, " images"], other: Float[np.ndarray, " images"]
+) -> Float[np.ndarray, " scored"]:
     """other − baseline on the images that both scored."""
     differences = other - baseline
     return differences[np.isfinite(differences)]
 
 
-def summarize_pairs(baseline: np.ndarray, other: np.ndarray, score: str) -> dict[str, Any]:
+def summarize_pairs(
+    baseline: Float[np.ndarray, " images"], other: Float[np.ndarray, " images"], score: str
+) -> dict[str, Any]:
     """Means, mean difference, its 95 % interval, the share of images improved and a verdict.
 
     Arrays (images,) may hold NaN where an image was not scored. A verdict is `better` or `worse` if the interval
@@ -191,7 +198,12 @@ def summarize_pairs(baseline: np.ndarray, other: np.ndarray, score: str) -> dict
     }
 
 
-def compare_classes(baseline: np.ndarray, other: np.ndarray, labels: np.ndarray, score: str) -> pd.DataFrame:
+def compare_classes(
+    baseline: Float[np.ndarray, " images"],
+    other: Float[np.ndarray, " images"],
+    labels: Integer[np.ndarray, " images"],
+    score: str,
+) -> pd.DataFrame:
     """`summarize_pairs` by label, with `p_holm` by Holm's correction over the labels, which decides the verdicts.
 
     Arrays are (images,). The intervals are not corrected, so an interval can leave out 0 although the verdict shows no
@@ -208,7 +220,7 @@ def compare_classes(baseline: np.ndarray, other: np.ndarray, labels: np.ndarray,
     return table
 
 
-def mean_interval(differences: np.ndarray) -> tuple[float, float]:
+def mean_interval(differences: Float[np.ndarray, " images"]) -> tuple[float, float]:
     """The 95 % interval of the mean of differences (images,); NaN for a single image."""
     if len(differences) < 2:
         return float("nan"), float("nan")
@@ -216,7 +228,7 @@ def mean_interval(differences: np.ndarray) -> tuple[float, float]:
     return float(differences.mean()) - half, float(differences.mean()) + half
 
 
-def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+def holm(p_values: Sequence[float] | Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
     """p-values corrected for their number (Holm 1979): compare each with the level for all tests together."""
     values = np.asarray(p_values, "float64")
     order = np.argsort(values, kind="stable")
@@ -235,7 +247,7 @@ def verdict(difference: float, shown: bool, better: str) -> str:
     return BETTER if (difference < 0) == (better == "lower") else WORSE
 
 
-def _p_value(differences: np.ndarray) -> float:
+def _p_value(differences: Float[np.ndarray, " images"]) -> float:
     """The p-value of Student's paired t-test; 1 for a single image. Equal differences give 1 if they are 0, else 0."""
     if len(differences) < 2:
         return 1.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from jaxtyping import Float, Float32
 
 from vaeline.classifier.network import Classifier
 from vaeline.evaluation.subject import Measured, Subject
@@ -16,7 +17,7 @@ from vaeline.params.evaluate import EvaluateParams
 class Density(Protocol):
     """A density over statistics of training images."""
 
-    def score(self, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
+    def score(self, statistics: Mapping[str, Float[np.ndarray, " count"]]) -> Float[np.ndarray, " count"]:
         """−log density of the statistics (count,) of each image, shape (count,)."""
 
 
@@ -35,7 +36,7 @@ class Inputs:
     classifier_sha256: str
     training: ClassifyParams
     densities: Mapping[str, Density]
-    ood_images: Mapping[str, np.ndarray]
+    ood_images: Mapping[str, Float32[np.ndarray, "_ height width channels"]]
     earlier: Mapping[str, Measured] = field(default_factory=dict)
 
 

@@ -6,7 +6,7 @@ Images are float32 (count, height, width, channels) in [0, 1], or binary where t
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Shaped
 from keras import ops
 
 from vaeline.images.types import Images, Labels, Tensor
@@ -60,5 +60,5 @@ def batches(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def to_numpy(tensor: Tensor) -> np.ndarray:
+def to_numpy(tensor: Tensor) -> Shaped[np.ndarray, "..."]:
     return ops.convert_to_numpy(tensor)

@@ -28,7 +28,7 @@ class Measured:
 
     metrics: dict[str, Any]
     protocol: dict[str, Any]
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    columns: dict[str, Float[np.ndarray, " count"]] = field(default_factory=dict)
     table: pd.DataFrame | None = None
 
     def csv_table(self) -> pd.DataFrame:

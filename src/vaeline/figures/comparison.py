@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +16,11 @@ INNER = (0.5, 99.5)
 
 
 def draw_comparison(
-    differences: Mapping[str, np.ndarray], overall: pd.DataFrame, by_class: pd.DataFrame, unit: str, title: str
+    differences: Mapping[str, Float[np.ndarray, " _"]],
+    overall: pd.DataFrame,
+    by_class: pd.DataFrame,
+    unit: str,
+    title: str,
 ) -> Figure:
     """Paired differences to a baseline: their distribution over images, and their means by class; one colour a run.
 
@@ -44,7 +49,9 @@ def draw_comparison(
     return figure
 
 
-def _draw_scatter(axes: Axes, differences: Mapping[str, np.ndarray], overall: pd.DataFrame, colors: dict) -> None:
+def _draw_scatter(
+    axes: Axes, differences: Mapping[str, Float[np.ndarray, " _"]], overall: pd.DataFrame, colors: dict
+) -> None:
     """One histogram for each run over the inner 99 % of all differences; the mean with its interval is above it."""
     low, high = np.percentile(np.concatenate(list(differences.values())), INNER)
     reach = max(high - low, 1e-9)

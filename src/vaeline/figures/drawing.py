@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Integer
 
 from vaeline.data.prepared import Prepared
 from vaeline.evaluation.inference import encode
 from vaeline.images.arrays import to_unit
+from vaeline.images.types import Images, Labels
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.plot import PlotParams
 
@@ -36,22 +38,22 @@ class Drawing:
         return self.prepared.classes
 
     @property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> Labels:
         """Labels of the test images, (count,)."""
         return self.prepared.splits["test"].labels
 
     @cached_property
-    def images(self) -> np.ndarray:
+    def images(self) -> Images:
         """The test images, float32 (count, height, width, channels) in [0, 1]."""
         return to_unit(self.prepared.splits["test"].images)
 
     @cached_property
-    def z_mean(self) -> np.ndarray:
+    def z_mean(self) -> Float[np.ndarray, "count latent_dim"]:
         """Posterior means of the test images (count, latent_dim), given their labels."""
         return encode(self.model, self.images, self.labels)[0]
 
     @cached_property
-    def chosen(self) -> np.ndarray:
+    def chosen(self) -> Integer[np.ndarray, " chosen"]:
         """Test images for a figure of four rows, as row numbers, drawn with the seed."""
         return np.random.default_rng(self.settings.seed).permutation(len(self.images))[: 4 * self.settings.columns]
 

@@ -6,19 +6,19 @@ Images are float arrays (…, height, width, channels) in [0, 1]. A grey image i
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vaeline.images.arrays import drawable
+from vaeline.images.types import DrawnGrid, DrawnImage
 
 
-def show_image(axes: Axes, image: np.ndarray, **where: Any) -> None:
+def show_image(axes: Axes, image: DrawnImage, **where: Any) -> None:
     """Draw an image (height, width, channels) on axes; `where` are further arguments of Matplotlib's `imshow`."""
     axes.imshow(drawable(image), cmap="gray_r", vmin=0, vmax=1, **where)
 
 
-def draw_rows(grid: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def draw_rows(grid: DrawnGrid, names: Sequence[str], title: str) -> Figure:
     """A grid of images (rows, columns, height, width, channels); `names` (rows,) stand at the left of the rows."""
     rows, columns = grid.shape[:2]
     figure = Figure(figsize=(0.75 * columns + 1.4, 0.8 * rows + 0.8), layout="constrained")

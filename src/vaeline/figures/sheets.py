@@ -6,6 +6,7 @@ Images are float arrays (height, width, channels) in [0, 1]; NaN marks a missing
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import to_rgb
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from vaeline.images.arrays import drawable
+from vaeline.images.types import DrawnImage, DrawnImages
 
 MISSING = "#9ecae1"
 GAP = 1 / 9
@@ -22,7 +24,7 @@ NOTED_CELL_INCHES = 1.0
 
 
 def draw_sheet(
-    rows: Sequence[np.ndarray],
+    rows: Sequence[Float[np.ndarray, "_ height width channels"]],
     title: str,
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
@@ -64,12 +66,12 @@ def draw_sheet(
     return figure
 
 
-def draw_grid(images: np.ndarray, columns: int, title: str) -> Figure:
+def draw_grid(images: DrawnImages, columns: int, title: str) -> Figure:
     """Images (count, height, width, channels), `columns` in each row; the last row may be shorter."""
     return draw_sheet([images[start : start + columns] for start in range(0, len(images), columns)], title)
 
 
-def draw_pairs(versions: dict[str, np.ndarray], columns: int, title: str) -> Figure:
+def draw_pairs(versions: dict[str, DrawnImages], columns: int, title: str) -> Figure:
     """Several versions of the same images by name, each (count, height, width, channels), one below the other.
 
     `columns` images are side by side.
@@ -80,7 +82,7 @@ def draw_pairs(versions: dict[str, np.ndarray], columns: int, title: str) -> Fig
     return draw_sheet(rows, title, row_names=[*versions] * len(starts))
 
 
-def _mark_missing(image: np.ndarray) -> np.ndarray:
+def _mark_missing(image: DrawnImage) -> DrawnImage:
     """A colour image with its missing pixels in the colour `MISSING`."""
     return np.where(np.isnan(image), to_rgb(MISSING), image)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +14,7 @@ from vaeline.gate.decision import Decision
 from vaeline.gate.policy import least_gain
 from vaeline.gate.scores import ModelScores
 from vaeline.images.arrays import tile
+from vaeline.images.types import DrawnGrid
 from vaeline.latents.traversal import prior_grid
 from vaeline.scores import SCORES
 
@@ -47,7 +49,7 @@ def draw_figures(decision: Decision) -> dict[str, Figure]:
 
 
 def draw_gains(
-    gains: np.ndarray,
+    gains: Float[np.ndarray, " images"],
     bound: tuple[float, float, float],
     least: float,
     margin: float,
@@ -87,7 +89,7 @@ def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) 
     return figure
 
 
-def draw_beside(pictures: Mapping[str, np.ndarray], title: str) -> Figure:
+def draw_beside(pictures: Mapping[str, DrawnGrid], title: str) -> Figure:
     """Grids of images (rows, columns, height, width, channels) in [0, 1], one beside the other, each under its name.
 
     The first row is the lowest.
@@ -102,7 +104,7 @@ def draw_beside(pictures: Mapping[str, np.ndarray], title: str) -> Figure:
     return figure
 
 
-def _draw_scatter(axes: Axes, gains: np.ndarray, mean: float, unit: str) -> None:
+def _draw_scatter(axes: Axes, gains: Float[np.ndarray, " images"], mean: float, unit: str) -> None:
     """A histogram over the inner 99 % of the gains."""
     low, high = np.percentile(gains, INNER)
     reach = max(high - low, 1e-9)
@@ -142,7 +144,7 @@ def _titled(model: ModelScores) -> str:
     return f"{model.evaluation.name} ({model.subject.model.title})"
 
 
-def _samples(model: ModelScores, seed: int) -> np.ndarray:
+def _samples(model: ModelScores, seed: int) -> DrawnGrid:
     """Samples (rows, columns, height, width, channels), of each class in turn where the model knows classes."""
     network = model.subject.model
     if not network.is_conditional:
@@ -151,7 +153,7 @@ def _samples(model: ModelScores, seed: int) -> np.ndarray:
     return np.stack([sample(network, COLUMNS, seed, label) for label in reversed(range(network.classes))])
 
 
-def _plane(model: ModelScores, side: int) -> np.ndarray:
+def _plane(model: ModelScores, side: int) -> DrawnGrid:
     """The latent space decoded (side, side, height, width, channels), or the two latents of it that vary most."""
     grid, _, _ = prior_grid(side, model.subject.latents)
     return decode(model.subject.model, grid)

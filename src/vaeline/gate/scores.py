@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Integer
 
 from vaeline.anomaly.measure import measure_anomalies
 from vaeline.anomaly.one_class import OneClass
@@ -64,7 +65,7 @@ class Improvement:
     """
 
     gain: Bound
-    gains: np.ndarray
+    gains: Float[np.ndarray, " images"]
     classes: pd.DataFrame
     first: Bound | None = None
 
@@ -157,7 +158,9 @@ def score_model(
     )
 
 
-def paired_scores(champion: ModelScores, candidates: Sequence[ModelScores], metric: str) -> tuple[np.ndarray, ...]:
+def paired_scores(
+    champion: ModelScores, candidates: Sequence[ModelScores], metric: str
+) -> tuple[Float[np.ndarray, " images"], Float[np.ndarray, "seeds images"], Integer[np.ndarray, " images"]]:
     """The metric of the champion (images,) and the candidates (seeds, images), and the labels (images,), where scored.
 
     Raises:
@@ -173,7 +176,9 @@ def paired_scores(champion: ModelScores, candidates: Sequence[ModelScores], metr
     return ours[0], theirs, labels
 
 
-def metric_scores(models: Sequence[ModelScores], metric: str) -> tuple[np.ndarray, np.ndarray]:
+def metric_scores(
+    models: Sequence[ModelScores], metric: str
+) -> tuple[Float[np.ndarray, "models images"], Integer[np.ndarray, " images"]]:
     """The metric (models, images) and the labels (images,) of the images that all models were scored on."""
     values = np.stack([model.evaluation.scores[metric].to_numpy("float64") for model in models])
     scored = np.isfinite(values).all(axis=0)
@@ -213,7 +218,9 @@ def gain_over_worst(candidates: Sequence[ModelScores], gate: SetGateParams) -> t
     return float(values.mean()), _mean_gain(gains, labels, gate)
 
 
-def _mean_gain(gains: np.ndarray, labels: np.ndarray, gate: SetGateParams) -> Bound:
+def _mean_gain(
+    gains: Float[np.ndarray, "seeds images"], labels: Integer[np.ndarray, " images"], gate: SetGateParams
+) -> Bound:
     try:
         return mean_gain(gains, labels, gate.confidence, gate.resamples, np.random.default_rng(gate.seed))
     except ValueError as error:
@@ -225,7 +232,9 @@ def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: Contes
     return score_model(subject, version.title, facts.data.digests[TEST], facts.classifier, params)
 
 
-def _count_nonfinite(subject: Subject, columns: Mapping[str, np.ndarray], settings: EvaluateParams, metric: str) -> int:
+def _count_nonfinite(
+    subject: Subject, columns: Mapping[str, Float[np.ndarray, " images"]], settings: EvaluateParams, metric: str
+) -> int:
     """Number of images whose metric or loss is not finite; a bound counts only on images that it is computed for."""
     of_some = metric == BOUND or (metric == "nll" and not has_grid(subject.model))
     chosen = subset(len(subject.rows), settings.nll_images, subject.seed) if of_some else subject.rows

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vaeline.images.errors import UnreadableImagesError
 
@@ -13,7 +14,7 @@ BROKEN_NPY = (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowErr
 BROKEN_NPZ = (*BROKEN_NPY, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile)
 
 
-def read_npy(path: Path) -> np.ndarray:
+def read_npy(path: Path) -> Shaped[np.ndarray, "..."]:
     """The array in an .npy file as a read-only memory map.
 
     Raises:
@@ -27,7 +28,7 @@ def read_npy(path: Path) -> np.ndarray:
         raise UnreadableImagesError("cut off, or no .npy array of numbers (pickles are not read)", path) from None
 
 
-def read_npz(path: Path, names: tuple[str, ...], most_bytes: int) -> dict[str, np.ndarray]:
+def read_npz(path: Path, names: tuple[str, ...], most_bytes: int) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The arrays of an .npz file whose names are in `names`.
 
     Raises:

@@ -21,7 +21,9 @@ def round_levels(levels: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*sha
     return np.clip(np.rint(levels), 0, 255).astype("uint8")
 
 
-def drawable(image: np.ndarray) -> np.ndarray:
+def drawable(
+    image: Shaped[np.ndarray, "height width channels"],
+) -> Shaped[np.ndarray, "height width *channels"]:
     """An image (height, width, channels) for Pillow and Matplotlib: (height, width) if it is grey."""
     return image[..., 0] if image.shape[-1] == 1 else image
 

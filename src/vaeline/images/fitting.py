@@ -8,10 +8,11 @@ from vaeline.images.arrays import drawable, to_uint8, to_unit
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.pictures import fit_picture
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import AnyImages
 
 
 def fit_images(
-    images: Shaped[np.ndarray, "count height width channels"], spec: ImageSpec
+    images: AnyImages, spec: ImageSpec
 ) -> Shaped[np.ndarray, "count {spec.height} {spec.width} {spec.channels}"]:
     """Images (count, height, width, channels) in the size `spec`: uint8 stays uint8, floats become float32 in [0, 1].
 
@@ -29,16 +30,14 @@ def fit_images(
     return fitted if is_byte else to_unit(fitted)
 
 
-def inverted(
-    images: Shaped[np.ndarray, "count height width channels"],
-) -> Shaped[np.ndarray, "count height width channels"]:
+def inverted(images: AnyImages) -> AnyImages:
     """Dark ink on light paper as light ink on black, uint8 or float32. Raises UnreadableImagesError as `fit_images`."""
     images = _checked(images)
     return 255 - images if images.dtype == np.uint8 else 1 - images
 
 
 def fit_bytes(
-    images: Shaped[np.ndarray, "count height width channels"], spec: ImageSpec
+    images: AnyImages, spec: ImageSpec
 ) -> UInt8[np.ndarray, "count {spec.height} {spec.width} {spec.channels}"]:
     """Images (count, height, width, channels) uint8 in the size `spec`, as they are kept on disk.
 
@@ -52,7 +51,7 @@ def fit_bytes(
     return fit_images(images, spec)
 
 
-def _checked(images: np.ndarray) -> np.ndarray:
+def _checked(images: AnyImages) -> AnyImages:
     if images.dtype == np.uint8:
         return images
     if images.dtype.kind != "f":

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
@@ -51,7 +51,7 @@ def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> ByteImages:
         return as_stack(read_idx(path, most_bytes))
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
+def write_idx(path: Path, array: Shaped[np.ndarray, "..."]) -> None:
     """Write a uint8 array as an IDX file, atomically."""
     if array.dtype != np.uint8:
         raise VaelineError(f"{path}: IDX files here hold uint8, not {array.dtype}")

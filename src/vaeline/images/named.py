@@ -15,6 +15,7 @@ from vaeline.images.fitting import fit_images
 from vaeline.images.limits import OWN, Limits
 from vaeline.images.reader import OTHER_PICTURES, read_file, visible_files
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import Images
 
 IN_FOLDERS = pictures.ENDINGS | {".npy"}
 REASONS_SHOWN = 3
@@ -28,7 +29,7 @@ class NamedImages:
     """
 
     names: tuple[str, ...]
-    images: np.ndarray
+    images: Images
     skipped: tuple[tuple[Path, str], ...]
 
 
@@ -46,7 +47,7 @@ def read_named_images(
     skipped: list[tuple[Path, str]] = []
     files = list(dict.fromkeys(_files(paths, skipped)))
     names: list[str] = []
-    images: list[np.ndarray] = []
+    images: list[Images] = []
     for file in tqdm(files, desc="reading images", disable=None, leave=False):
         try:
             found = _read_unit(file, spec, invert, limits)
@@ -62,7 +63,7 @@ def read_named_images(
     return NamedImages(tuple(names), np.concatenate(images), tuple(skipped))
 
 
-def _read_unit(file: Path, spec: ImageSpec, invert: bool, limits: Limits) -> np.ndarray:
+def _read_unit(file: Path, spec: ImageSpec, invert: bool, limits: Limits) -> Images:
     """The images of one file as float32 in [0, 1]."""
     with named(file):
         images = fit_images(read_file(file, spec, limits, invert).images, spec)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from jaxtyping import UInt8
 
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.fitting import inverted
@@ -15,13 +16,12 @@ from vaeline.images.limits import Limits
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack
+from vaeline.images.types import AnyImages, ByteImages, FoundLabels, Labels
 
 IMAGE_NAMES, LABEL_NAMES = ("image", "images", "pixels"), ("label", "labels")
 
 
-def read_parquet(
-    path: Path, spec: ImageSpec, limits: Limits, invert: bool = False
-) -> tuple[np.ndarray, np.ndarray | list[str] | None]:
+def read_parquet(path: Path, spec: ImageSpec, limits: Limits, invert: bool = False) -> tuple[AnyImages, FoundLabels]:
     """Images (count, height, width, channels), and labels as numbers or names, of a table with a column `image`.
 
     If the column `label` is missing, labels are None. An image is one of these:
@@ -54,7 +54,7 @@ def read_parquet(
     return images, _read_labels(found.column(label).combine_chunks()) if label else None
 
 
-def write_parquet(path: Path, images: np.ndarray, labels: np.ndarray | None) -> None:
+def write_parquet(path: Path, images: ByteImages, labels: Labels | None) -> None:
     """Write images (count, height, width, channels) uint8 as one list of numbers each, and labels, if there are any."""
     columns = {"image": pa.array(list(images.reshape(len(images), -1)), pa.list_(pa.uint8()))}
     pq.write_table(pa.table(columns if labels is None else {**columns, "label": labels}), path)
@@ -70,7 +70,7 @@ def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
         raise UnreadableImagesError(f"{about.num_rows:,} rows, {size:,} bytes; {most}", path)
 
 
-def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> np.ndarray:
+def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> AnyImages:
     if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
         column = column.field("bytes")
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
@@ -82,7 +82,7 @@ def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int
     return inverted(numbers) if invert else numbers
 
 
-def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> np.ndarray:
+def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> AnyImages:
     shape = [len(column)]
     while _is_list(column.type):
         lengths = pc.call_function("min_max", [pc.call_function("list_value_length", [column])]).as_py()
@@ -106,14 +106,16 @@ def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _read_picture(path: Path, row: int, content: bytes, spec: ImageSpec, most_pixels: int, invert: bool) -> np.ndarray:
+def _read_picture(
+    path: Path, row: int, content: bytes, spec: ImageSpec, most_pixels: int, invert: bool
+) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
     try:
         return read_picture(io.BytesIO(content), spec, most_pixels, invert)
     except UnreadableImagesError as error:
         raise UnreadableImagesError(f"row {row}: {error.reason}", path) from None
 
 
-def _read_labels(column: pa.Array) -> np.ndarray | list[str]:
+def _read_labels(column: pa.Array) -> FoundLabels:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vaeline.images.arrays import round_levels
@@ -40,7 +41,7 @@ def read_picture(
     most_pixels: int,
     invert: bool = False,
     formats: Sequence[str] = FORMATS,
-) -> np.ndarray:
+) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
     """One picture as an image (height, width, channels) uint8 of the size `spec`.
 
     The content decides the format, not the name. The picture is turned as its EXIF data say, 16 bits are scaled to 8,
@@ -69,7 +70,9 @@ def read_picture(
     return fit_picture(ImageOps.invert(plain) if invert else plain, spec)
 
 
-def fit_picture(picture: Image.Image, spec: ImageSpec) -> np.ndarray:
+def fit_picture(
+    picture: Image.Image, spec: ImageSpec
+) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
     """A picture of any size and mode as (height, width, channels) uint8; its proportions are kept."""
     plain = picture.convert(MODES[spec.channels])
     fitted = ImageOps.pad(plain, (spec.width, spec.height), Image.Resampling.LANCZOS, color=BLACK)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vaeline.images import pictures
 from vaeline.images.array_files import read_npy, read_npz
@@ -20,6 +21,7 @@ from vaeline.images.parquet import read_parquet
 from vaeline.images.pictures import check_size, read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack, as_stack_or_one
+from vaeline.images.types import AnyImages, FoundLabels
 
 NPZ_NAMES = (("x_train", "y_train"), ("images", "labels"), ("x", "y"))
 NPZ_TEST_NAMES = ("x_test", "y_test")
@@ -29,8 +31,6 @@ OTHER_PICTURES = frozenset(
 )
 LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
-FoundLabels = np.ndarray | list[str] | None
-
 
 @dataclass(frozen=True)
 class FoundImages:
@@ -39,9 +39,9 @@ class FoundImages:
     `test_images` and `test_labels` are None if the file has no test set.
     """
 
-    images: np.ndarray
+    images: AnyImages
     labels: FoundLabels = None
-    test_images: np.ndarray | None = None
+    test_images: Shaped[np.ndarray, "tests test_height test_width test_channels"] | None = None
     test_labels: FoundLabels = None
 
 
@@ -80,7 +80,7 @@ def visible_files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _check_limits(images: np.ndarray, limits: Limits) -> None:
+def _check_limits(images: AnyImages, limits: Limits) -> None:
     check_size(images.shape[1:3], limits.pixels)
     if len(images) > limits.rows:
         raise UnreadableImagesError(f"{len(images):,} images, at most {limits.rows:,} are read")
@@ -117,7 +117,7 @@ def _read_idx(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> Foun
     return FoundImages(_ink(read_idx_images(file, limits.bytes), invert))
 
 
-def _ink(images: np.ndarray, invert: bool) -> np.ndarray:
+def _ink(images: AnyImages, invert: bool) -> AnyImages:
     return inverted(images) if invert else images
 
 

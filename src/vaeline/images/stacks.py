@@ -1,12 +1,14 @@
 """Arrays from files, as images with an axis of images and one of channels."""
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.spec import COLOURS
+from vaeline.images.types import AnyImages
 
 
-def as_stack(array: np.ndarray) -> np.ndarray:
+def as_stack(array: Shaped[np.ndarray, "..."]) -> AnyImages:
     """Grey images (count, height, width), or images with channels, as (count, height, width, channels).
 
     Raises:
@@ -20,7 +22,7 @@ def as_stack(array: np.ndarray) -> np.ndarray:
     return stack
 
 
-def as_stack_or_one(array: np.ndarray) -> np.ndarray:
+def as_stack_or_one(array: Shaped[np.ndarray, "..."]) -> AnyImages:
     """Images as for `as_stack`, or one image (height, width) or (height, width, channels), as a stack.
 
     An array of three axes is one image if its last axis has a length of 1 or 3.

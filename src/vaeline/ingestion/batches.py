@@ -16,8 +16,9 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.limits import FOREIGN, Limits
 from vaeline.images.parquet import write_parquet
 from vaeline.images.png import save_picture
-from vaeline.images.reader import FoundImages, FoundLabels, visible_files
+from vaeline.images.reader import FoundImages, visible_files
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import AnyImages, ByteImages, FoundLabels, Labels
 
 SMALLEST_SIDE = 8
 
@@ -33,8 +34,8 @@ class Batch:
     A label is the number of a class of the data set.
     """
 
-    images: np.ndarray
-    labels: np.ndarray | None
+    images: AnyImages
+    labels: Labels | None
 
 
 def read_batch(path: Path, classes: Sequence[str], spec: ImageSpec, limits: Limits = FOREIGN) -> Batch:
@@ -62,7 +63,7 @@ def read_batch(path: Path, classes: Sequence[str], spec: ImageSpec, limits: Limi
     return Batch(found.images, np.zeros(len(found.images), "uint8") if tuple(classes) == UNLABELLED else labels)
 
 
-def write_batch(path: Path, images: np.ndarray, labels: np.ndarray | None, classes: tuple[str, ...]) -> None:
+def write_batch(path: Path, images: ByteImages, labels: Labels | None, classes: tuple[str, ...]) -> None:
     """Write a batch: as .npz, as .parquet with lists of pixels, or, for a name without an ending, as a folder of PNGs.
 
     Images are (count, height, width, channels) uint8. Labels (count,) are numbers of `classes`, or None.

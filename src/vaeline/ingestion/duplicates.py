@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from jaxtyping import Integer
 
 from vaeline.data.accepted import Rows
 from vaeline.data.prepared import Prepared
 from vaeline.images.digests import image_digests
+from vaeline.images.types import AnyImages
 
 ITSELF = "batch"
 ROWS_AT_A_TIME = 8192
@@ -31,7 +33,7 @@ def known_images(prepared: Prepared, accepted: Iterable[tuple[str, Rows]]) -> di
     return known
 
 
-def new_rows(images: np.ndarray, known: Mapping[bytes, str]) -> tuple[np.ndarray, dict[str, int]]:
+def new_rows(images: AnyImages, known: Mapping[bytes, str]) -> tuple[Integer[np.ndarray, " new"], dict[str, int]]:
     """The row numbers of new images, and the number of known images by the place where they are.
 
     If images of the batch are equal, the first one is new; the others are known from `batch`.

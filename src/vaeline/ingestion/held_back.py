@@ -9,11 +9,12 @@ from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import VaelineError
 from vaeline.images.idx import read_idx, read_idx_images
+from vaeline.images.types import ByteImages, Labels
 from vaeline.outputs import RAW
 from vaeline.params.whole import Params
 
 
-def held_back(params: Params) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def held_back(params: Params) -> tuple[ByteImages, Labels, tuple[str, ...]]:
     """Images, labels and class names of the rows of the source that the stage `prepare` leaves out.
 
     Raises:

@@ -19,6 +19,7 @@ from vaeline.data.accepted import BATCHES, Rows, fetch_rows, read_records, read_
 from vaeline.data.prepared import Prepared, Split
 from vaeline.data.statistics import image_statistics
 from vaeline.errors import VaelineError
+from vaeline.images.types import AnyImages
 from vaeline.ingestion.accept import accept, batch_id
 from vaeline.ingestion.arrivals import Arrival, at_hand
 from vaeline.ingestion.batches import Batch, UnreadableBatchError, read_batch
@@ -161,7 +162,7 @@ def _refuse(
     about: dict[str, Any],
     reasons: list[str],
     verdict: Verdict | None = None,
-    images: np.ndarray | None = None,
+    images: AnyImages | None = None,
 ) -> Outcome:
     folder = folder_for(arrival.name, about["source_sha256"])
     put(path, folder, about, reasons, verdict, images)

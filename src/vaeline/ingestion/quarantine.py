@@ -12,6 +12,7 @@ import numpy as np
 from vaeline.artifacts import write_json
 from vaeline.data.prepared import Split
 from vaeline.figures.canvas import save_figure
+from vaeline.images.types import AnyImages
 from vaeline.validation.batch import BATCH
 from vaeline.validation.checkpoint import Verdict
 from vaeline.validation.contact_sheet import ON_THE_SHEET, draw_contact_sheet, offenders
@@ -44,7 +45,7 @@ def put(
     about: Mapping[str, Any],
     reasons: list[str],
     verdict: Verdict | None = None,
-    images: np.ndarray | None = None,
+    images: AnyImages | None = None,
 ) -> None:
     """Write the report and the contact sheet into `folder`, then move the batch at `path` into `batch/` there.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Integer
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from sklearn.datasets import load_sample_images
@@ -15,6 +16,7 @@ from sklearn.datasets import load_sample_images
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import round_levels
 from vaeline.images.pictures import MODES
+from vaeline.images.types import ByteImages, Labels
 
 FAVOURED = 0.3
 DIRECTIONS = 16
@@ -27,10 +29,10 @@ LARGEST_CROP = 300
 class Simulated(NamedTuple):
     """A drawn batch: images, labels, their rows in the pool, and whether each was altered, all (count, …)."""
 
-    images: np.ndarray
-    labels: np.ndarray
-    rows: np.ndarray
-    altered: np.ndarray
+    images: ByteImages
+    labels: Labels
+    rows: Integer[np.ndarray, " count"]
+    altered: Bool[np.ndarray, " count"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,13 @@ class Drift:
     unit: str
     strength: float
     most: float
-    change: Callable[[np.ndarray, np.ndarray, float, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+    change: Callable[[ByteImages, Labels, float, np.random.Generator], tuple[ByteImages, Labels]]
 
 
 def simulate(
     kind: str,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ByteImages,
+    labels: Labels,
     rows: int,
     seed: int,
     strength: float | None = None,
@@ -85,13 +87,13 @@ def simulate(
     return Simulated(new_images, new_labels, chosen, altered)
 
 
-def rotated(images: np.ndarray, degrees: float) -> np.ndarray:
+def rotated(images: ByteImages, degrees: float) -> ByteImages:
     """Images rotated anticlockwise about their centre, by linear interpolation on a black background."""
     turned = ndimage.rotate(images.astype("float32"), degrees, axes=(1, 2), reshape=False, order=1)
     return round_levels(turned)
 
 
-def thicker(images: np.ndarray, pixels: float) -> np.ndarray:
+def thicker(images: ByteImages, pixels: float) -> ByteImages:
     """Images with strokes that are `pixels` wider on each side: the maximum of an image and shifted copies of it."""
     levels = images.astype("float32")
     brightest = levels.copy()
@@ -103,15 +105,13 @@ def thicker(images: np.ndarray, pixels: float) -> np.ndarray:
     return round_levels(brightest)
 
 
-def noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+def noisy(images: ByteImages, deviation: float, rng: np.random.Generator) -> ByteImages:
     """Images with normal noise of this standard deviation (for pixels in [0, 1]), clipped at black and white."""
     noise = rng.standard_normal(images.shape, dtype="float32")
     return round_levels(images + np.float32(255 * deviation) * noise)
 
 
-def poisoned(
-    images: np.ndarray, labels: np.ndarray, share: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def poisoned(images: ByteImages, labels: Labels, share: float, rng: np.random.Generator) -> tuple[ByteImages, Labels]:
     """A batch in which a share of the rows is bad: half of these have a wrong label, half are foreign pictures."""
     bad = rng.permutation(len(images))[: round(share * len(images))]
     mislabelled, replaced = bad[::2], bad[1::2]
@@ -125,7 +125,7 @@ def poisoned(
     return images, labels
 
 
-def foreign_pictures(count: int, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+def foreign_pictures(count: int, shape: tuple[int, int, int], rng: np.random.Generator) -> ByteImages:
     """Pictures of other things, uint8 (count, height, width, channels): capital letters and parts of photographs.
 
     shape: (height, width, channels). Letters are grey and as large as digits.
@@ -138,8 +138,8 @@ def foreign_pictures(count: int, shape: tuple[int, int, int], rng: np.random.Gen
 
 
 def _unchanged(
-    images: np.ndarray, labels: np.ndarray, strength: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    images: ByteImages, labels: Labels, strength: float, rng: np.random.Generator
+) -> tuple[ByteImages, Labels]:
     return images, labels
 
 
@@ -153,7 +153,7 @@ KINDS: dict[str, Drift] = {
 }
 
 
-def _draw_mixed(labels: np.ndarray, rows: int, distance: float, rng: np.random.Generator) -> np.ndarray:
+def _draw_mixed(labels: Labels, rows: int, distance: float, rng: np.random.Generator) -> Integer[np.ndarray, " {rows}"]:
     """Rows of the pool with another class mix; its expected total variation distance from the pool's is `distance`.
 
     Some random classes become more frequent, and all others less frequent in proportion.

@@ -36,7 +36,7 @@ def thickness(images: Images) -> Float[np.ndarray, " count"]:
 ATTRIBUTES = {"slant": slant, "thickness": thickness}
 
 
-def _ink(images: np.ndarray) -> np.ndarray:
+def _ink(images: Images) -> Float[np.ndarray, "count height width"]:
     """Images as (count, height, width): grey ones as they are, the luminance of colour."""
     return images[..., 0] if images.shape[-1] == 1 else luminance(images)
 

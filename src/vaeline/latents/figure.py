@@ -14,7 +14,7 @@ from vaeline.evaluation.inference import decode
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows, show_image
 from vaeline.images.arrays import tile
-from vaeline.images.types import Labels
+from vaeline.images.types import DrawnGrid, Labels
 from vaeline.latents.interpolation import latent_line
 from vaeline.latents.traversal import class_grid, plane_view, prior_grid
 
@@ -42,7 +42,7 @@ def draw_latent_space(
     return figure
 
 
-def draw_manifold(images: np.ndarray, ticks: np.ndarray, title: str, labels: tuple[str, str]) -> Figure:
+def draw_manifold(images: DrawnGrid, ticks: Float[np.ndarray, " rows"], title: str, labels: tuple[str, str]) -> Figure:
     """Decoded latents (side, side, height, width, channels) as one picture.
 
     `ticks` (side,) are the latent values of both axes. The first axis of `images` runs upwards.
@@ -59,7 +59,7 @@ def draw_manifold(images: np.ndarray, ticks: np.ndarray, title: str, labels: tup
     return figure
 
 
-def draw_class_manifolds(grids: Mapping[str, np.ndarray], title: str) -> Figure:
+def draw_class_manifolds(grids: Mapping[str, DrawnGrid], title: str) -> Figure:
     """Decoded latents (side, side, height, width, channels) of each class as one picture each, under the class's name.
 
     The first axis of the images runs upwards.
@@ -77,7 +77,7 @@ def draw_class_manifolds(grids: Mapping[str, np.ndarray], title: str) -> Figure:
     return figure
 
 
-def draw_interpolations(paths: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def draw_interpolations(paths: DrawnGrid, names: Sequence[str], title: str) -> Figure:
     """Decoded straight lines between latents (paths, steps, height, width, channels), one a row."""
     return draw_rows(paths, names, title)
 

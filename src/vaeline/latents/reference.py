@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Integer, Shaped
 
 from vaeline.anomaly.one_class import DENSITIES, OneClass, fit_densities, image_statistics
 from vaeline.artifacts import write_json
@@ -32,11 +32,11 @@ class Reference:
 
     model_sha256: str
     classes: tuple[str, ...]
-    class_means: np.ndarray
-    attributes: dict[str, np.ndarray]
-    z_mean: np.ndarray
-    z_log_var: np.ndarray
-    labels: np.ndarray
+    class_means: Float[np.ndarray, "classes latent_dim"]
+    attributes: dict[str, Float[np.ndarray, " latent_dim"]]
+    z_mean: Float[np.ndarray, "count latent_dim"] | Shaped[np.ndarray, "0"]
+    z_log_var: Float[np.ndarray, "count noise_dim"] | Shaped[np.ndarray, "0"]
+    labels: Integer[np.ndarray, " count"] | Shaped[np.ndarray, "0"]
     densities: dict[str, OneClass]
 
     def posteriors(

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from vaeline.evaluation.inference import decode
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows
+from vaeline.images.types import DrawnImages
 from vaeline.scores import NATS, SCORES, loss_of, title_of
 
 
@@ -35,7 +36,7 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def draw_reconstructions(originals: np.ndarray, reconstructions: np.ndarray, columns: int, title: str) -> Figure:
+def draw_reconstructions(originals: DrawnImages, reconstructions: DrawnImages, columns: int, title: str) -> Figure:
     """Originals (count, height, width, channels) in the odd rows, and below each its reconstruction."""
     rows = len(originals) // columns
     pairs = np.stack([originals, reconstructions])[:, : rows * columns]
@@ -44,7 +45,7 @@ def draw_reconstructions(originals: np.ndarray, reconstructions: np.ndarray, col
     return draw_rows(grid.reshape(2 * rows, columns, *originals.shape[1:]), names, title)
 
 
-def draw_hardest(originals: np.ndarray, reconstructions: np.ndarray, notes: Sequence[str], title: str) -> Figure:
+def draw_hardest(originals: DrawnImages, reconstructions: DrawnImages, notes: Sequence[str], title: str) -> Figure:
     """Originals (count, height, width, channels) over their reconstructions, each with a note."""
     figure = draw_rows(np.stack([originals, reconstructions]), ["original", "reconstruction"], title)
     for axes, note in zip(figure.axes[: len(notes)], notes, strict=True):

@@ -5,9 +5,11 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Integer
 from matplotlib.figure import Figure
 
 from vaeline.images.arrays import to_unit
+from vaeline.images.types import ByteImages
 from vaeline.latents.traversal import plane_view
 from vaeline.likelihood.figure import draw_hardest
 from vaeline.models.generative import GenerativeModel
@@ -63,8 +65,8 @@ def draw_effects(table: pd.DataFrame, alpha: float, title: str) -> Figure:
 
 
 def draw_scores(
-    reference: Mapping[str, np.ndarray],
-    window: Mapping[str, np.ndarray],
+    reference: Mapping[str, Float[np.ndarray, " reference"]],
+    window: Mapping[str, Float[np.ndarray, " window"]],
     names: Mapping[str, str],
     unit: str,
     title: str,
@@ -86,7 +88,12 @@ def draw_scores(
     return figure
 
 
-def draw_latents(reference: np.ndarray, window: np.ndarray, names: tuple[str, str], title: str) -> Figure:
+def draw_latents(
+    reference: Float[np.ndarray, "reference 2"],
+    window: Float[np.ndarray, "window 2"],
+    names: tuple[str, str],
+    title: str,
+) -> Figure:
     """Latents in the plane, those of the window (n, 2) over those of the reference (m, 2)."""
     figure = Figure(figsize=(7, 6.4), layout="constrained")
     axes = figure.subplots()
@@ -98,7 +105,9 @@ def draw_latents(reference: np.ndarray, window: np.ndarray, names: tuple[str, st
     return figure
 
 
-def draw_mix(reference: np.ndarray, window: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def draw_mix(
+    reference: Float[np.ndarray, " classes"], window: Float[np.ndarray, " classes"], names: Sequence[str], title: str
+) -> Figure:
     """The share of each class in both, (classes,)."""
     figure = Figure(figsize=(max(7, 0.7 * len(names) + 2), 4), layout="constrained")
     axes = figure.subplots()
@@ -112,7 +121,7 @@ def draw_mix(reference: np.ndarray, window: np.ndarray, names: Sequence[str], ti
     return figure
 
 
-def _draw_unusual(model: GenerativeModel, window: Observed, images: np.ndarray) -> Figure:
+def _draw_unusual(model: GenerativeModel, window: Observed, images: ByteImages) -> Figure:
     loss = window.scores[window.loss]
     worst = np.argsort(-loss, kind="stable")[:UNUSUAL]
     shown = to_unit(images[worst])
@@ -121,7 +130,9 @@ def _draw_unusual(model: GenerativeModel, window: Observed, images: np.ndarray) 
     return draw_hardest(shown, np.asarray(model.reconstruct(shown)), notes, title)
 
 
-def _draw_mix(reference: np.ndarray, window: np.ndarray, classes: Sequence[str]) -> Figure:
+def _draw_mix(
+    reference: Integer[np.ndarray, " reference"], window: Integer[np.ndarray, " window"], classes: Sequence[str]
+) -> Figure:
     counts = class_counts(reference, window)
     present = np.unique(np.concatenate([reference, window]))
     names = [classes[label] if label < len(classes) else f"unknown {label - len(classes) + 1}" for label in present]

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
 from vaeline.images.arrays import to_unit
+from vaeline.images.types import ByteImages, Labels
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
 from vaeline.monitoring.facts import WindowFacts
@@ -22,9 +24,9 @@ class Observed:
     A model without a bound has only the reconstruction.
     """
 
-    scores: dict[str, np.ndarray]
-    latents: np.ndarray
-    labels: np.ndarray | None = None
+    scores: dict[str, Float[np.ndarray, " count"]]
+    latents: Float[np.ndarray, "count latent_dim"]
+    labels: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -34,13 +36,13 @@ class Observed:
         """The score that says how unusual an image is: −ELBO, or the reconstruction if there is no bound."""
         return loss_of(self.scores)
 
-    def take(self, rows: np.ndarray) -> "Observed":
+    def take(self, rows: Integer[np.ndarray, " rows"]) -> "Observed":
         """The scores, latents and labels of the images in `rows`."""
         labels = None if self.labels is None else self.labels[rows]
         return Observed({name: values[rows] for name, values in self.scores.items()}, self.latents[rows], labels)
 
 
-def observe(model: GenerativeModel, images: np.ndarray, labels: np.ndarray | None, seed: int) -> Observed:
+def observe(model: GenerativeModel, images: ByteImages, labels: Labels | None, seed: int) -> Observed:
     """The scores, latents and labels of uint8 images (count, height, width, channels).
 
     An image's noise is a function of (seed, row), the same for every set of images. The model is not conditioned on the
@@ -66,7 +68,7 @@ class WindowScores:
 
     reference: Observed
     window: Observed
-    images: np.ndarray
+    images: ByteImages
 
 
 def take_scores(facts: WindowFacts, settings: MonitorParams) -> WindowScores:

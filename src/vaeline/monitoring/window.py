@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Integer
 from mlflow.entities import Run
 
 from vaeline.data.image_sets import UNLABELLED, ImageSet, read_image_set
@@ -15,6 +16,7 @@ from vaeline.images.digests import npy_digest, set_digest
 from vaeline.images.errors import named
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.spec import ImageSpec
+from vaeline.images.types import ByteImages, Labels
 from vaeline.params.monitor import MonitorParams
 from vaeline.tracking.comparison import split_profile
 
@@ -28,12 +30,12 @@ class Window:
     The digest is that of the images as a set, whatever their order or labels: the same images are the same window.
     """
 
-    images: np.ndarray
-    labels: np.ndarray | None
+    images: ByteImages
+    labels: Labels | None
     source: str
     sha256: str
 
-    def draw(self, settings: MonitorParams) -> tuple[np.ndarray, np.ndarray | None]:
+    def draw(self, settings: MonitorParams) -> tuple[ByteImages, Labels | None]:
         """Images and labels of at most `monitor.window_rows`, drawn by the seed; they keep their order."""
         rows = subset(len(self.images), settings.window_rows, settings.seed)
         return self.images[rows], None if self.labels is None else self.labels[rows]
@@ -43,11 +45,11 @@ class Window:
 class ReferenceImages:
     """Validation images and labels; own: whether the champion's training used them for validation."""
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: ByteImages
+    labels: Labels
     own: bool
 
-    def draw(self, settings: MonitorParams) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, settings: MonitorParams) -> tuple[ByteImages, Labels]:
         """Images and labels, at most `monitor.reference_rows`, drawn by the seed."""
         rows = subset(len(self.images), settings.reference_rows, settings.seed)
         return np.asarray(self.images[rows]), self.labels[rows].astype("int64")
@@ -89,7 +91,7 @@ def reference_images(validation: Split, run: Run) -> ReferenceImages:
     return ReferenceImages(np.asarray(validation.images), validation.labels, False)
 
 
-def _fitted(source: Path, found: ImageSet, spec: ImageSpec) -> np.ndarray:
+def _fitted(source: Path, found: ImageSet, spec: ImageSpec) -> ByteImages:
     with named(source):
         return fit_bytes(found.images, spec)
 
@@ -98,7 +100,7 @@ def _named(sources: Sequence[Path]) -> str:
     return ", ".join(str(source) for source in sources)
 
 
-def _numbers(own: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+def _numbers(own: Sequence[str], classes: Sequence[str]) -> Integer[np.ndarray, " classes"]:
     """The champion's number of each class of a source; unknown classes get the numbers after the champion's last."""
     unknown = [name for name in own if name not in classes and not _is_number(name, classes)]
     numbers = [

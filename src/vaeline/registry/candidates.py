@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -12,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from vaeline.artifacts import digest
+from vaeline.images.types import Images
 from vaeline.pyfunc.golden import make_golden
 from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
 from vaeline.registry.names import version_uri
@@ -33,7 +33,7 @@ def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVer
 
 
 def register_candidate(
-    client: MlflowClient, run: Run, archive: Path, name: str, images: np.ndarray | None = None
+    client: MlflowClient, run: Run, archive: Path, name: str, images: Images | None = None
 ) -> ModelVersion:
     """Register the archive as a pyfunc model logged to `run`, unless a version of `name` has the same model already.
 

@@ -50,7 +50,7 @@ def _places(rng: np.random.Generator, count: int, length: int, side: int) -> Int
     return np.rint(center + rng.uniform(-spread, spread, count)).astype(int)
 
 
-def rectangle(image: ImageSpec, x: int, y: int, width: int, height: int) -> np.ndarray:
+def rectangle(image: ImageSpec, x: int, y: int, width: int, height: int) -> Bool[np.ndarray, "rows columns 1"]:
     """A mask (height, width, 1), bool, that is True within a rectangle; x and y count pixels from the top left corner.
 
     Raises:

@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows
+from vaeline.images.types import DrawnImages
 from vaeline.restoration.restore import show_restoration
 
 
-def draw_restorations(versions: Mapping[str, np.ndarray], title: str) -> Figure:
+def draw_restorations(versions: Mapping[str, DrawnImages], title: str) -> Figure:
     """The same images in several states, each (count, height, width, channels): one row a state, by its name."""
     return draw_rows(np.stack(list(versions.values())), list(versions), title)
 

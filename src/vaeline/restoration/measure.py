@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vaeline.evaluation.group import Group
@@ -12,6 +13,7 @@ from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.images.arrays import drawable
 from vaeline.images.spec import COLOURS
+from vaeline.images.types import DrawnImages
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
 from vaeline.restoration.restore import denoise, inpaint
@@ -48,13 +50,13 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
     return Measured(nested(table, ["damage", "method"]), protocol, table=table)
 
 
-def psnr(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
+def psnr(clean: DrawnImages, images: DrawnImages) -> Float[np.ndarray, " count"]:
     """Peak signal-to-noise ratio of each image in dB, for a peak of 1, shape (count,)."""
     pairs = zip(clean, images, strict=True)
     return np.array([peak_signal_noise_ratio(one, other, data_range=1) for one, other in pairs])
 
 
-def ssim(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
+def ssim(clean: DrawnImages, images: DrawnImages) -> Float[np.ndarray, " count"]:
     """Structural similarity of each image, shape (count,), 1 for equal ones (Wang et al. 2004); mean over channels."""
     channel_axis = -1 if clean.shape[-1] > 1 else None
     pairs = ((drawable(one), drawable(other)) for one, other in zip(clean, images, strict=True))
@@ -63,7 +65,7 @@ def ssim(clean: np.ndarray, images: np.ndarray) -> np.ndarray:
     )
 
 
-def quality_table(clean: np.ndarray, versions: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+def quality_table(clean: DrawnImages, versions: Mapping[tuple[str, str], DrawnImages]) -> pd.DataFrame:
     """Mean PSNR and SSIM with standard errors of images by (damage, method): one row each."""
     rows = []
     for (damage, method), images in versions.items():

@@ -1,6 +1,6 @@
 """Figure of samples from the prior.
 
-Images are float arrays (count, height, width) in [0, 1].
+Images are float arrays (count, height, width, channels) in [0, 1].
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from vaeline.evaluation.inference import sample
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows
+from vaeline.images.types import DrawnImages
 
 
 def sample_figures(drawing: Drawing) -> dict[str, Figure]:
@@ -21,7 +22,7 @@ def sample_figures(drawing: Drawing) -> dict[str, Figure]:
     return {"samples": draw_samples(images, columns, drawing.title("samples from the prior"))}
 
 
-def draw_samples(images: np.ndarray, columns: int, title: str) -> Figure:
+def draw_samples(images: DrawnImages, columns: int, title: str) -> Figure:
     """Images (count, height, width, channels), `columns` a row."""
     rows = len(images) // columns
     return draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title)

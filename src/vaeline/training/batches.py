@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from vaeline.images.arrays import binarize, to_unit
+from vaeline.images.types import ByteImages, Images, Labels
 
 PIXEL_STREAM = 1
 
@@ -14,8 +15,8 @@ PIXEL_STREAM = 1
 class Examples(NamedTuple):
     """Images (count, height, width, channels) uint8, in memory or memory-mapped, and their labels (count,)."""
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: ByteImages | Images
+    labels: Labels
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Integer[np.ndarray, " {count}"]:
