@@ -1,4 +1,4 @@
-"""The gate must stop every fault that is planted here, on real digits and the thresholds of the repository."""
+"""The validation must find every fault that is planted here, on real digits and the thresholds of the repository."""
 
 import json
 

@@ -90,7 +90,7 @@ def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) 
 
 
 def draw_beside(pictures: Mapping[str, DrawnGrid], title: str) -> Figure:
-    """Grids of images (rows, columns, height, width, channels) in [0, 1], one beside the other, each under its name.
+    """Grids of images (rows, columns, height, width, channels) in [0, 1], side by side, each under its name.
 
     The first row is the lowest.
     """
@@ -145,7 +145,7 @@ def _titled(model: ModelScores) -> str:
 
 
 def _samples(model: ModelScores, seed: int) -> DrawnGrid:
-    """Samples (rows, columns, height, width, channels), of each class in turn where the model knows classes."""
+    """Samples (rows, columns, height, width, channels); a conditional model has one row for each class."""
     network = model.subject.model
     if not network.is_conditional:
         images = sample(network, COLUMNS**2, seed)
@@ -154,7 +154,7 @@ def _samples(model: ModelScores, seed: int) -> DrawnGrid:
 
 
 def _plane(model: ModelScores, side: int) -> DrawnGrid:
-    """The latent space decoded (side, side, height, width, channels), or the two latents of it that vary most."""
+    """A decoded grid of latents (side, side, height, width, channels); of more than two, the two that vary most."""
     grid, _, _ = prior_grid(side, model.subject.latents)
     return decode(model.subject.model, grid)
 

@@ -1,9 +1,8 @@
 """Whether a candidate is better than a champion, by bounds on paired gains over images and seeds.
 
 A gain is positive if the candidate is better: champion − candidate for a loss, candidate − champion for an accuracy.
-Gains are arrays (seeds, images): one row
-for each training of the candidate's configuration, on the same images with the same noise. Bounds are one-sided at
-`confidence`: `low` and `high` together leave out 2 · (1 − confidence).
+Gains are arrays (seeds, images): one row for each training of the candidate's configuration, on the same images with
+the same noise. Bounds are one-sided at `confidence`: `low` and `high` together leave out 2 · (1 − confidence).
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,10 +47,10 @@ def mean_gain(
 ) -> Bound:
     """The mean over seeds and images, with bounds for other such images and, with several seeds, for other seeds.
 
-    Over images by the percentile bootstrap of the per-image means over seeds, stratified by the labels (images,)
-    (Efron & Tibshirani 1993, chapter 13); over seeds by Student's t on the seeds' means. The two distances from the
-    mean are combined as the root of the sum of their squares (Zou & Donner 2008, doi:10.1002/sim.3095). A single seed
-    does not show the spread of seeds; the caller's margin must then cover it.
+    The bounds over images are those of the percentile bootstrap of the per-image means over seeds, stratified by the
+    labels (images,) (Efron & Tibshirani 1993, chapter 13). The bounds over seeds are Student's t on the seeds' means.
+    The two distances from the mean are combined as the root of the sum of their squares (Zou & Donner 2008,
+    doi:10.1002/sim.3095). A single seed does not show the spread of seeds; the caller's margin must then cover it.
     """
     mean = float(gains.mean())
     draws = stratified_means(gains.mean(axis=0), labels, resamples, rng)
@@ -66,7 +65,7 @@ def stratified_means(
     resamples: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, " {resamples}"]:
-    """Means (resamples,) of values (images,) drawn again with replacement within each label, as many of each.
+    """Means (resamples,) of values (images,) drawn with replacement within each label; each label keeps its number.
 
     Drawing n values out of n gives only (n − 1)/n of the variance. The deviations of each label are widened to correct
     this, which matters if a class has only tens of images (Rao & Wu 1988).
@@ -137,8 +136,8 @@ def overall(verdicts: Iterable[str]) -> Verdict:
 def gain_of_chance(means: Sequence[float], confidence: float) -> float:
     """The largest gain, with this confidence, that one seed has over another of the same parameters by chance.
 
-    From the mean scores of some seeds: √2 · s · t, a prediction bound for the difference of two further seeds, with
-    one degree of freedom less than there are seeds. `gate.min_gain` is set from it.
+    It is √2 · s · t, a prediction bound for the difference of two further seeds. s is the standard deviation of the
+    mean scores of some seeds, and t has one degree of freedom less than there are seeds. It sets `gate.min_gain`.
     """
     spread = float(np.std(means, ddof=1))
     return float(np.sqrt(2) * spread * stats.t.ppf(confidence, len(means) - 1))

@@ -28,7 +28,7 @@ class Likelihood(ABC):
     parameters = 1
     """How many logits a decoder gives for each channel of a pixel."""
     levels: int | None = None
-    """How many values a channel of a pixel can have: 2 where pixels are binary, None where they have a density."""
+    """How many values a channel of a pixel can have: 2 for binary pixels, None for a density."""
 
     @classmethod
     def build(cls, sigma: float) -> Self:

@@ -1,1 +1,1 @@
-"""Whether new images are still like those that the champion was made for."""
+"""Drift: whether new images are still like the images that the champion was trained for."""

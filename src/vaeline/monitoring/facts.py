@@ -9,7 +9,7 @@ from vaeline.data.prepared import Prepared
 from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 from vaeline.models.generative import GenerativeModel
-from vaeline.monitoring.record import Past, read_history
+from vaeline.monitoring.record import PastWindow, read_history
 from vaeline.monitoring.window import VALIDATION, ReferenceImages, Window, reference_images
 from vaeline.params.monitor import MonitorParams
 from vaeline.registry.lookup import RegisteredVersion, find_champion
@@ -26,7 +26,7 @@ class WindowFacts:
     classes: Sequence[str]
     window: Window
     reference: ReferenceImages
-    history: Sequence[Past]
+    history: Sequence[PastWindow]
 
 
 def find_watched(client: MlflowClient, prepared: Prepared) -> RegisteredVersion:

@@ -45,7 +45,7 @@ def draw_figures(
 
 
 def draw_effects(table: pd.DataFrame, alpha: float, title: str) -> Figure:
-    """Each test's effect beside the least that matters: columns title, effect, least_effect, p_adjusted, violated."""
+    """The effect of each test and its least effect: columns title, effect, least_effect, p_adjusted, violated."""
     figure = Figure(figsize=(9, 0.5 * len(table) + 1.6), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(table))[::-1]
@@ -71,7 +71,7 @@ def draw_scores(
     unit: str,
     title: str,
 ) -> Figure:
-    """How the scores of both scatter, by name; values beyond the outermost bins are counted in them."""
+    """Histograms of the scores of both, by name; the outermost bins also count all values beyond them."""
     figure = Figure(figsize=(4.4 * len(reference), 3.8), layout="constrained")
     for axes, (name, own) in zip(figure.subplots(1, len(reference), squeeze=False)[0], reference.items(), strict=True):
         new = window[name]
@@ -94,7 +94,7 @@ def draw_latents(
     names: tuple[str, str],
     title: str,
 ) -> Figure:
-    """Latents in the plane, those of the window (n, 2) over those of the reference (m, 2)."""
+    """Latents in the plane; those of the window (n, 2) are drawn over those of the reference (m, 2)."""
     figure = Figure(figsize=(7, 6.4), layout="constrained")
     axes = figure.subplots()
     axes.scatter(*reference.T, s=6, color=REFERENCE, alpha=0.4, linewidths=0, label=f"reference, {len(reference):,}")

@@ -25,7 +25,7 @@ DIGITS = 8
 
 
 @dataclass(frozen=True)
-class Past:
+class PastWindow:
     """An earlier window of the champion: its digest, its source, its time, and whether it was violated."""
 
     sha256: str
@@ -44,12 +44,12 @@ def window_runs(client: MlflowClient, champion_sha256: str, most: int = MOST) ->
     return client.search_runs([found.experiment_id], wanted, max_results=most, order_by=newest_first)
 
 
-def read_history(client: MlflowClient, champion_sha256: str) -> list[Past]:
+def read_history(client: MlflowClient, champion_sha256: str) -> list[PastWindow]:
     """The windows of a champion, the oldest first; a window that was tested again keeps its place."""
     return [_past(run) for run in reversed(window_runs(client, champion_sha256))]
 
 
-def with_window(history: Sequence[Past], window: Past) -> list[Past]:
+def with_window(history: Sequence[PastWindow], window: PastWindow) -> list[PastWindow]:
     """The history with this window, in its earlier place or as the newest."""
     if window.sha256 in {past.sha256 for past in history}:
         return [window if past.sha256 == window.sha256 else past for past in history]
@@ -83,7 +83,7 @@ def record(client: MlflowClient, verdict: Mapping[str, Any], params: Mapping[str
     return run.info.run_id
 
 
-def plain_history(history: Sequence[Past]) -> list[dict[str, Any]]:
+def plain_history(history: Sequence[PastWindow]) -> list[dict[str, Any]]:
     """The history as plain values."""
     return [asdict(past) for past in history]
 
@@ -97,9 +97,9 @@ def _metrics(verdict: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _past(run: Run) -> Past:
+def _past(run: Run) -> PastWindow:
     tags = run.data.tags
-    return Past(tags[WINDOW_TAG], tags[SOURCE_TAG], tags[CREATED_TAG], tags[VIOLATED_TAG] == _word(True))
+    return PastWindow(tags[WINDOW_TAG], tags[SOURCE_TAG], tags[CREATED_TAG], tags[VIOLATED_TAG] == _word(True))
 
 
 def _word(value: bool) -> str:

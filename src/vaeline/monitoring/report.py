@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from vaeline.figures.canvas import figure_png
 from vaeline.monitoring.checks import DriftCheck, is_triggered, is_violated
 from vaeline.monitoring.facts import WindowFacts
-from vaeline.monitoring.record import Past, plain_history, with_window
+from vaeline.monitoring.record import PastWindow, plain_history, with_window
 from vaeline.monitoring.two_sample_tests import EFFECTS, TITLES
 from vaeline.pages import Block, Code, Gallery, Heading, Mark, Picture, Sentence, Table, write_html
 from vaeline.params.monitor import MonitorParams
@@ -28,7 +28,7 @@ def build_verdict(
     """The content of `reports/monitor.json`."""
     champion, window, reference = facts.champion, facts.window, facts.reference
     violated, created = is_violated(checks), now.isoformat(timespec="seconds")
-    seen = with_window(facts.history, Past(window.sha256, window.source, created, violated))[-settings.n :]
+    seen = with_window(facts.history, PastWindow(window.sha256, window.source, created, violated))[-settings.n :]
     return {
         "vaeline.monitor_version": MONITOR_VERSION,
         "created": created,

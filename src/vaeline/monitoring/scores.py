@@ -1,4 +1,4 @@
-"""The champion's scores and latents of images: those of a window and those of the reference."""
+"""The champion's scores and latents of the images of a window and of the reference."""
 
 from dataclasses import dataclass
 

@@ -74,7 +74,7 @@ def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequen
         name="images", data=batch.add_batch_definition_whole_dataframe("all"), suite=suite
     )
     checkpoint = gx.Checkpoint(
-        name="gate",
+        name="validation",
         validation_definitions=[context.validation_definitions.add(definition)],
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["image_id"]},
     )
