@@ -2,8 +2,10 @@
 
 import os
 
-# Each worker has one core. With more threads, BLAS and scikit-learn spend forty times the seconds on small arrays.
+# Each worker has one core. With more threads, BLAS and scikit-learn spend forty times the seconds on small arrays. The
+# pipeline gives TensorFlow its own number of threads, whatever is set here.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 import gc
 import json
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnist")
 
+BATCH = 64
 TOGETHER = {
     "tests/pipeline/test_compare.py": "two_runs",
     "tests/pipeline/test_mlflow_ui.py": "two_runs",
@@ -171,18 +174,20 @@ def train_once(
 ) -> "tuple[GenerativeModel, History]":
     """A model trained a little on images of ten classes, once for all workers, and its history.
 
-    `model` and `train` are the values that differ from the repository's parameters.
+    `model` and `train` are the values that differ from the repository's parameters. All batches have the same size: a
+    last one that is smaller would trace the model again.
     """
     from vaeline.archive import save_archive
     from vaeline.models.archive import load_model
     from vaeline.training.fit import fit, start
 
     def make(folder: Path) -> None:
-        quick = {"batch_size": 64, "min_kl": 0.0, "jit_compile": False}
+        quick = {"batch_size": BATCH, "min_kl": 0.0, "jit_compile": False}
         train_params = params.train.model_copy(update=quick | train)
-        progress = start(examples, 10, params.model.model_copy(update=model), train_params)
+        whole = first(examples, len(examples.images) // BATCH * BATCH)
+        progress = start(whole, 10, params.model.model_copy(update=model), train_params)
         held_out = first(examples, 100)
-        found, history = fit(progress, examples, held_out, train_params, folder / "checkpoint", lambda row: None)
+        found, history = fit(progress, whole, held_out, train_params, folder / "checkpoint", lambda row: None)
         save_archive(found, folder / "model.keras")
         (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
 

@@ -11,7 +11,7 @@ from vaeline.models.vae import VAE
 
 @pytest.fixture(scope="module")
 def settings(params):
-    return params.classify.model_copy(update={"epochs": 5, "width": 8, "batch_size": 32})
+    return params.classify.model_copy(update={"epochs": 5, "width": 8, "batch_size": 40})
 
 
 @pytest.fixture(scope="module")

@@ -41,11 +41,11 @@ def forked_workspace(validated, tmp_path) -> Workspace:
 
 @pytest.fixture
 def start(workspace):
-    """Starts a command that does not outlive its test."""
+    """Starts a command that does not outlive its test, in a process of its own or as a fork."""
     processes = []
 
-    def begin(*command):
-        processes.append(workspace.start(*command))
+    def begin(*command, forked=False):
+        processes.append(replace(workspace, forked=forked).start(*command))
         return processes[-1]
 
     yield begin
@@ -93,7 +93,7 @@ def test_ctrl_c_is_killed(workspace, start, interruptible):
 def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_the_same_run(workspace, start):
     process = start(*TRAIN)
     wait_for_epochs(process, 2)
-    assert "another training runs" in workspace.run(*TRAIN, check=False)
+    assert "another training runs" in replace(workspace, forked=True).run(*TRAIN, check=False)
     assert workspace.runs()[0].info.status == "RUNNING"
     process.terminate()
     process.communicate(timeout=600)
@@ -103,7 +103,7 @@ def test_sigterm_is_killed_a_twin_is_refused_and_the_next_training_goes_on_in_th
     assert not (workspace.root / "models/vae.keras").exists()
 
     forget_last_epoch(workspace, run)
-    process = start(*TRAIN)
+    process = start(*TRAIN, forked=True)
     assert "continues after epoch" in wait_for_epochs(process, 1)
     process.terminate()
     process.communicate(timeout=600)
@@ -118,7 +118,7 @@ def test_a_run_whose_process_was_shot_is_closed_by_the_next_training(workspace, 
     process.kill()
     process.communicate(timeout=600)
     assert workspace.runs()[0].info.status == "RUNNING"
-    process = start(*TRAIN)
+    process = start(*TRAIN, forked=True)
     output = wait_for_epochs(process, 1)
     assert "has ended; its status is now KILLED" in output
     process.terminate()

@@ -11,7 +11,7 @@ def descend(model: keras.Model, images: np.ndarray, times: int = 1) -> list[list
 
     Steps of plain gradient descent with a step size of 1, read off the weights.
     """
-    model.compile(optimizer=keras.optimizers.SGD(1.0))
+    model.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=keras.backend.backend() == "jax")
     start = model.get_weights()
     before = [np.array(weight) for weight in model.trainable_variables]
     found = []

@@ -1,13 +1,11 @@
 """A repository with a registry into which models are trained quickly, beside a pipeline that has run."""
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from pipeline.workspace import Workspace
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import digest
@@ -16,32 +14,15 @@ from vaeline.images.arrays import to_unit
 from vaeline.latents.reference import fit_reference, write_reference
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.base import flatten
-from vaeline.params.whole import Params, change_params, parse_params, read_params
+from vaeline.params.whole import Params
 from vaeline.registry.candidates import register_candidate
 from vaeline.registry.garbage import MD5_TAG
-from vaeline.registry.names import candidate_name, served_name
+from vaeline.registry.names import candidate_name
 from vaeline.registry.stored import REFERENCE
 from vaeline.tracking.runs import DIGEST_TAG, log_dataset, log_params
-from vaeline.tracking.store import experiment_id, open_store
-from vaeline.training.batches import Examples
-from vaeline.training.fit import fit, start
+from vaeline.tracking.store import experiment_id
 
 DATASET = "digits"
-NEEDED = (
-    "params.yaml",
-    "dvc.yaml",
-    "dvc.lock",
-    "data/prepared",
-    "models/classifier.keras",
-    "reports/validation.json",
-)
-QUICK = {
-    "model.architecture": "mlp",
-    "model.width": 64,
-    "train.epochs": 15,
-    "train.batch_size": 64,
-    "train.learning_rate": 0.003,
-}
 
 
 @dataclass(frozen=True)
@@ -51,20 +32,6 @@ class Shop:
     root: Path
     client: MlflowClient
     run: Run
-
-    def train(self, name: str, **changes: float | str) -> str:
-        """Train a model on the digits and register it as a candidate: its version. `train__seed=2` is `train.seed`."""
-        values = read_params(self.root / "params.yaml").model_dump(by_alias=True)
-        for key, value in changes.items():
-            section, entry = key.split("__")
-            values[section][entry] = value
-        params = parse_params(values)
-        splits = read_prepared(self.root / "data/prepared").splits
-        examples, validation = (Examples(splits[part].images, splits[part].labels) for part in ("train", "validation"))
-        with tempfile.TemporaryDirectory() as scratch:
-            progress = start(examples, 10, params.model, params.train)
-            model, _ = fit(progress, examples, validation, params.train, Path(scratch) / "state", lambda row: None)
-        return self.register(model, name, params)
 
     def register(self, model: GenerativeModel, name: str, params: Params) -> str:
         """Register a model that was trained on the digits with these parameters, with all that a candidate has."""
@@ -88,21 +55,3 @@ class Shop:
             images = to_unit(prepared.splits["test"].images)
             run = self.client.get_run(run_id)
             return str(register_candidate(self.client, run, archive, candidate_name(DATASET), images).version)
-
-    def crown(self, version: str) -> str:
-        """Make a candidate the champion without any question: its served version."""
-        name = served_name(DATASET)
-        served = self.client.copy_model_version(f"models:/{candidate_name(DATASET)}/{version}", name)
-        self.client.set_registered_model_alias(name, "champion", served.version)
-        return str(served.version)
-
-
-def open_shop(workspace: Workspace, root: Path) -> Shop:
-    """A repository in `root`, the working directory, with the data of a finished pipeline and no model yet."""
-    for path in NEEDED:
-        source, target = workspace.root / path, root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    change_params(QUICK, root / "params.yaml")
-    (run,) = workspace.runs()
-    return Shop(root, open_store(), run)

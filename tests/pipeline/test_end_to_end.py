@@ -10,7 +10,7 @@ from shared import made_once
 
 from vaeline.params.base import flatten
 
-LARGE_DATA = {"train.epochs": 1, "train.batch_size": 512, "classify.epochs": 1, "classify.batch_size": 512}
+LARGE_DATA = {"train.epochs": 1, "train.batch_size": 500, "classify.epochs": 1, "classify.batch_size": 500}
 NOTHING = "Data and pipelines are up to date."
 
 

@@ -17,15 +17,17 @@ from stores import move_artifacts
 
 from vaeline.params.whole import change_params
 
+# The 1,372 digits for training make whole batches: a last one that is smaller would trace the networks again.
 SMALL = {
     "model.width": 32,
     "model.depth": 1,
     "train.epochs": 2,
-    "train.batch_size": 16,
+    "train.batch_size": 14,
     "train.learning_rate": 0.003,
     "train.jit_compile": False,
     "train.min_kl": 0.0,
     "classify.epochs": 2,
+    "classify.batch_size": 98,
     "classify.width": 4,
     "classify.min_accuracy": 0.0,
     "evaluate.nll_images": 40,

@@ -94,7 +94,7 @@ def test_the_nll_of_image_and_label_is_below_their_elbo(params, greys, digits, p
 def test_what_was_trained_draws_the_class_it_is_told_or_any(params, digits, tmp_path, prior):
     quick = {"epochs": 1, "batch_size": 64, "min_kl": 0.0, "jit_compile": False}
     train = params.train.model_copy(update=quick)
-    examples = first(Examples(digits.images, digits.labels), 200)
+    examples = first(Examples(digits.images, digits.labels), 192)
     progress = start(examples, 10, build(params, prior).params, train)
     model, history = fit(progress, examples, examples, train, tmp_path / "checkpoint", lambda row: None)
     assert history[0]["neg_elbo"] == pytest.approx(history[0]["reconstruction"] + history[0]["kl"], rel=1e-5)
@@ -160,7 +160,7 @@ def test_each_class_has_a_mixture_of_its_own():
 def test_the_nats_of_the_label_do_not_hide_a_collapse(params, digits, tmp_path):
     quick = {"epochs": 1, "batch_size": 64, "min_kl": 0.5, "jit_compile": False}
     train = params.train.model_copy(update=quick)
-    examples = first(Examples(digits.images, digits.labels), 200)
+    examples = first(Examples(digits.images, digits.labels), 192)
     progress = start(examples, 10, build(params, beta=1000.0).params, train)
     with pytest.raises(VaelineError, match="the posterior has collapsed"):
         fit(progress, examples, examples, train, tmp_path / "checkpoint", lambda row: None)

@@ -151,7 +151,7 @@ def test_a_new_kind_is_one_file(params, digits, greys, tmp_path, monkeypatch):
     model_params = settings(params, {"kind": "quiet"})
     changes = {"epochs": 2, "batch_size": 64, "min_kl": 0.0, "jit_compile": False, "learning_rate": 0.005}
     train = params.train.model_copy(update=changes)
-    examples = Examples(digits.images, digits.labels)
+    examples = first(Examples(digits.images, digits.labels), 640)
     progress = start(examples, 10, model_params, train)
     model, history = fit(progress, examples, first(examples, 100), train, tmp_path / "checkpoint", lambda row: None)
     assert history[-1]["val_loss"] > history[-1]["val_neg_elbo"]

@@ -108,7 +108,7 @@ def after_a_step(params, greys, prior_seed=0, **changes) -> tuple[np.ndarray, np
     model.prior.head.bias.assign(np.random.default_rng(prior_seed).normal(size=8))
     before = numbers(model(greys, training=False)["soft_rate"]).mean()
     kept = [numbers(weight) for weight in model.codebook.weights]
-    model.compile(optimizer=keras.optimizers.SGD(1e-9), jit_compile=False)
+    model.compile(optimizer=keras.optimizers.SGD(1e-9), run_eagerly=True)
     model.train_on_batch(greys)
     model.codebook.set_weights(kept)
     after = numbers(model(greys, training=False)["soft_rate"]).mean()
