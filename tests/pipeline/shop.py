@@ -27,7 +27,7 @@ DATASET = "digits"
 
 @dataclass(frozen=True)
 class Shop:
-    """What `open_shop` opened. `run` is that of the pipeline, whose data all models are trained on."""
+    """The repository and its store. `run` is that of the pipeline, whose data all models are trained on."""
 
     root: Path
     client: MlflowClient
