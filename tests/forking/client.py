@@ -1,4 +1,4 @@
-"""`python`, `dvc` or `vaeline` for the tests of the pipeline: asks the fork server to run the command.
+"""`python`, `dvc`, `uvicorn` or `vaeline` for the tests of the pipeline: asks the fork server to run the command.
 
 A command that the fork server does not run gets a Python of its own. Run by `python -I -S`, it starts in milliseconds.
 """
@@ -10,18 +10,21 @@ import signal
 import socket
 import sys
 
-COMMANDS = ("dvc", "vaeline")
+COMMANDS = ("dvc", "uvicorn", "vaeline")
 MODULES = ("dvc", "vaeline.cli")
+SERVER = "mlflow"  # `mlflow models serve`, with which the gate tries a model; it leaves the model to `uvicorn`
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def is_forked(program: str, arguments: list[str]) -> bool:
-    """Whether the fork server runs it: a command of DVC or vaeline, a script of the pipeline, or a line of code."""
+    """Whether the fork server runs it: a program, a module or a script of those that tests run, or a line of code."""
     if program in COMMANDS:
+        return True
+    first, *rest = arguments or [""]
+    if first == "-m" and rest[:1] == [SERVER]:
         return True
     if "PYTHONSAFEPATH" in os.environ:
         return False
-    first, *rest = arguments or [""]
     if first in {"-c", "-m"}:
         return bool(rest) and (first == "-c" or rest[0] in MODULES)
     return first.startswith("pipeline/")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared import OWNER, made_once
 
-FORKED = ("python", "python3", "dvc", "vaeline")
+FORKED = ("python", "python3", "dvc", "uvicorn", "vaeline")
 HERE = Path(__file__).parent
 REAL = Path(sys.executable).parent
 CAN_FORK = hasattr(os, "pidfd_open")
@@ -16,7 +16,7 @@ CAN_FORK = hasattr(os, "pidfd_open")
 
 @functools.cache
 def forked_programs() -> Path:
-    """The environment's programs, of which `python`, `dvc` and `vaeline` run as forks.
+    """The environment's programs, of which `python`, `dvc`, `uvicorn` and `vaeline` run as forks.
 
     The first call starts the server. A system without `pidfd_open`, which Linux has, gets the programs themselves.
     """

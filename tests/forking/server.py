@@ -37,7 +37,8 @@ PRELOADED = (
     "keras",
     "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",
-    "mlflow.pyfunc",
+    "mlflow.cli",
+    "mlflow.pyfunc.scoring_server",
     "mlflow.store.tracking.sqlalchemy_store",
     "pandas",
     "pyarrow.parquet",
@@ -51,8 +52,9 @@ PRELOADED = (
     "tensorflow",
     "tqdm",
     "typer",
+    "uvicorn.main",
 )
-COMMANDS = {"dvc": ("dvc.cli", "main"), "vaeline": ("vaeline.cli", "app")}
+COMMANDS = {"dvc": ("dvc.cli", "main"), "uvicorn": ("uvicorn.main", "main"), "vaeline": ("vaeline.cli", "app")}
 LARGEST_REQUEST = 1 << 20  # bytes
 
 
@@ -176,7 +178,8 @@ def _run_main(program: Path, arguments: list[str]) -> None:
         sys.exit(getattr(importlib.import_module(module), function)())
     first, *rest = arguments
     if first == "-m":
-        sys.path.insert(0, os.getcwd())
+        if "PYTHONSAFEPATH" not in os.environ:
+            sys.path.insert(0, os.getcwd())
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif first == "-c":

@@ -51,8 +51,8 @@ NOT_COPIED = {
 class Workspace:
     """A copy of the repository; commands run in it as a user would run them.
 
-    With `forked`, `python`, `dvc` and `vaeline` are forks of a process that has imported the libraries. Where the
-    process itself is what a test is about, it is false.
+    With `forked`, `python`, `dvc` and `vaeline` are forks of a process that has imported the libraries, and so are the
+    servers that they start. Where the process itself is what a test is about, it is false.
     """
 
     root: Path
