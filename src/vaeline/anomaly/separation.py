@@ -15,7 +15,7 @@ from vaeline.images.types import Images
 
 RESAMPLES = 20
 
-ALTERATIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+ALTERATIONS: dict[str, Callable[[Images, np.random.Generator], Images]] = {
     "hflip": lambda images, rng: images[:, :, ::-1],
     "vflip": lambda images, rng: images[:, ::-1],
     "rotation": lambda images, rng: np.rot90(images, axes=(1, 2)),

@@ -67,7 +67,9 @@ def measure_conditional(
     return Measured(metrics, protocol, columns)
 
 
-def _diversity(subject: Subject, classifier: Classifier, samples: dict[int, np.ndarray]) -> dict[int, dict[str, float]]:
+def _diversity(
+    subject: Subject, classifier: Classifier, samples: dict[int, Float[np.ndarray, "_ features"]]
+) -> dict[int, dict[str, float]]:
     """Recall and mean distance of each class's `samples` (count, features), and of its training images.
 
     A class of a few images has neither.

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import binary_pixels, subset
@@ -40,7 +41,9 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool =
     return Measured(metrics, protocol | nll_protocol, columns)
 
 
-def _nll(subject: Subject, settings: EvaluateParams, exact: bool) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _nll(
+    subject: Subject, settings: EvaluateParams, exact: bool
+) -> tuple[dict[str, Float[np.ndarray, " count"]], dict[str, str]]:
     """NLL of every image, and how it was measured.
 
     A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained

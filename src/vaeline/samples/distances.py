@@ -117,10 +117,10 @@ def _radii(rows: Float[np.ndarray, "count features"]) -> Float[np.ndarray, "coun
 
 
 def _unbiased_mmd2(first: Float[np.ndarray, "first features"], second: Float[np.ndarray, "second features"]) -> float:
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def kernel(a: Float[np.ndarray, "a features"], b: Float[np.ndarray, "b features"]) -> Float[np.ndarray, "a b"]:
         return polynomial_kernel(a, b, degree=3, gamma=1 / first.shape[1], coef0=1)
 
-    def within(a: np.ndarray) -> float:
+    def within(a: Float[np.ndarray, "count features"]) -> float:
         values = kernel(a, a)
         return (values.sum() - np.trace(values)) / (len(a) * (len(a) - 1))
 
