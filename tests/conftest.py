@@ -44,8 +44,6 @@ MIRROR = Path(os.environ.get("VAELINE_MIRROR") or ROOT.parent / "shared" / "mnis
 
 BATCH = 64
 TOGETHER = {
-    "tests/pipeline/test_compare.py": "two_runs",
-    "tests/pipeline/test_mlflow_ui.py": "two_runs",
     "tests/pipeline/test_server_rights.py": "team_server",
     "tests/pipeline/test_team_server.py": "team_server",
 }
@@ -83,11 +81,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixtur
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow ones; those of whole pipelines begin."""
+    """Mark the slow ones. Modules of whole pipelines begin, other modules with slow tests follow.
+
+    Quick modules come last, so that all workers end at about the same time.
+    """
+    slow_modules = set()
     for item in items:
         if is_slow(item):
             item.add_marker("slow")
-    items.sort(key=lambda item: Path(item.path).parent.name not in ("pipeline", "fault"))
+            slow_modules.add(item.path)
+    items.sort(key=lambda item: (item.path.parent.name not in ("pipeline", "fault"), item.path not in slow_modules))
 
 
 def pytest_collection_finish() -> None:
