@@ -33,6 +33,8 @@ def main() -> None:
         validation_one_in=data.validation_one_in,
         seed=data.seed,
         hold_back=data.hold_back,
+        own_validation=about.get("own_validation", 0),
+        good=about["classes"].index(about["good"]) if "good" in about else None,
     )
     splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
     if has_test:

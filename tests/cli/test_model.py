@@ -82,7 +82,10 @@ def test_a_bad_file_is_named_and_skipped_and_the_exit_status_is_one(vaeline, des
     bad.write_bytes(b"no picture")
     answer = vaeline("reconstruct", bad, desk / "pictures", "--out", tmp_path / "x.npy")
     assert answer.exit_code == 1
-    assert answer.stderr == f"vaeline: skipped {bad}: not a PNG or JPEG picture, whatever its name says\n"
+    assert (
+        answer.stderr
+        == f"vaeline: skipped {bad}: not a PNG, JPEG, WebP, BMP, TIFF or GIF picture, whatever its name says\n"
+    )
     np.testing.assert_allclose(np.load(tmp_path / "x.npy"), model.reconstruct(images), atol=1e-6)
 
 

@@ -74,10 +74,10 @@ def test_every_form_of_an_image_can_be_named_and_inverted(tmp_path):
 
 def test_pictures_of_other_formats_in_a_folder_are_named(tmp_path):
     save(tmp_path / "a.png", Image.fromarray(GREY))
-    save(tmp_path / "b.webp", Image.fromarray(GREY))
+    save(tmp_path / "b.ppm", Image.fromarray(GREY))
     found = read(tmp_path)
     assert len(found.images) == 1
-    assert found.skipped == ((tmp_path / "b.webp", "neither PNG nor JPEG; convert it"),)
+    assert found.skipped == ((tmp_path / "b.ppm", "not one of PNG, JPEG, WebP, BMP, TIFF or GIF; convert it"),)
 
 
 def test_inverting_makes_dark_ink_bright_and_pads_with_black(tmp_path):
@@ -166,8 +166,11 @@ def folder(path):
 
 BROKEN = [
     (lambda at: written(at / "x.png", b""), "an empty file"),
-    (lambda at: written(at / "x.jpg", b"no picture"), "not a PNG or JPEG picture"),
-    (lambda at: save(at / "x.png", Image.fromarray(GREY), format="TIFF"), "not a PNG or JPEG picture"),
+    (lambda at: written(at / "x.jpg", b"no picture"), "not a PNG, JPEG, WebP, BMP, TIFF or GIF picture"),
+    (
+        lambda at: save(at / "x.png", Image.fromarray(GREY), format="PPM"),
+        "not a PNG, JPEG, WebP, BMP, TIFF or GIF picture",
+    ),
     (lambda at: truncated(at / "x.png"), "a broken picture"),
     (lambda at: truncated(at / "x.jpg"), "a broken picture"),
     (lambda at: png_bomb(at / "x.png"), "too large"),
@@ -181,9 +184,9 @@ BROKEN = [
     (lambda at: array(at / "x.npy", GREY[:0]), r"have shape \(1, 0, 28\)"),
     (lambda at: array(at / "x.npy", GREY * 1.0), "holds floats from 0 to 255; they must lie in 0 to 1"),
     (lambda at: with_nan(at / "x.npy"), "holds NaN"),
-    (lambda at: written(at / "x.tiff", b"II"), "neither a PNG or JPEG picture nor .npy"),
+    (lambda at: written(at / "x.heic", b"II"), r"neither a picture \(PNG, JPEG, WebP, BMP, TIFF, GIF\) nor .npy"),
     (lambda at: at / "x.png", "no such file or folder"),
-    (lambda at: folder(at / "x"), "holds no PNG, JPEG or .npy files"),
+    (lambda at: folder(at / "x"), "holds no pictures"),
     (lambda at: written(at / "x.npz", b"PK"), "not a readable .npz"),
     (lambda at: written(at / "x-ubyte", b"12"), "not an IDX file"),
 ]

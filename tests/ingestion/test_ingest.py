@@ -113,7 +113,7 @@ def test_a_batch_that_cannot_be_read_goes_into_quarantine_as_it_came(place, rule
     (INCOMING / "report.json" / "1.png").write_text("no picture")
     (outcome,) = take_in(rules)
     assert outcome.status == "quarantined"
-    assert "1.png: not a PNG or JPEG picture" in outcome.why
+    assert "1.png: not a PNG, JPEG" in outcome.why
     assert files(QUARANTINE / "report.json") == ["batch/report.json/1.png", "report.json"]
 
 

@@ -93,7 +93,7 @@ def validate(
     with sentences():
         dataset = read_params().data.name if profile == "auto" else ""
         thresholds = read_profile(profile_path(profile, dataset))
-        found = read_splits(path, thresholds.image)
+        found = read_splits(path, lambda: thresholds.image)
         thresholds = with_rows(thresholds, rows_added(found.manifest))
         expected = build_expectations(thresholds, sorted(found.splits), found.labelled)
         verdict = check(image_statistics(found.splits), thresholds, out / "docs", expected)
@@ -119,9 +119,10 @@ def profile(
 
     Example: vaeline profile data/prepared --name shapes
     """
-    from vaeline.data.sources import OWN_IMAGE
+    from vaeline.data.own_images import Reading, source_spec
     from vaeline.data.statistics import image_statistics
     from vaeline.errors import VaelineError
+    from vaeline.params.whole import read_params
     from vaeline.validation.profile import PROFILES, make_profile, rows_added, with_rows, write_profile
     from vaeline.validation.splits import read_splits
 
@@ -129,7 +130,9 @@ def profile(
         target = PROFILES / f"{name}.yaml"
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
-        found = read_splits(path, OWN_IMAGE)
+        data = read_params().data
+        reading = Reading(data.image, data.good, data.unreadable, data.most_pixels)
+        found = read_splits(path, lambda: source_spec(path, reading))
         added = {split: -count for split, count in rows_added(found.manifest).items()}
-        write_profile(with_rows(make_profile(image_statistics(found.splits), name), added), target)
+        write_profile(with_rows(make_profile(image_statistics(found.splits), name, found.image), added), target)
     typer.echo(f"{target} is written. Check its limits, correct them if needed, and commit it.")

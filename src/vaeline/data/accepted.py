@@ -47,11 +47,15 @@ def rows_digest(images: AnyImages, labels: Labels | None) -> str:
     It depends on the dtype and the size of the images. The size of grey images has no channels, so that the digest
     equals those in records from before images had channels.
     """
-    marks = [b""] * len(images) if labels is None else [bytes([label]) for label in labels]
+    marks = [b""] * len(images) if labels is None else [_mark(label) for label in labels]
     rows = sorted(image + mark for image, mark in zip(image_digests(images), marks, strict=True))
     size = images.shape[1:3] if images.shape[3] == 1 else images.shape[1:]
     about = f"{images.dtype} {size} {'un' if labels is None else ''}labelled\n"
     return hashlib.sha256(about.encode() + b"".join(rows)).hexdigest()
+
+
+def _mark(label: int) -> bytes:
+    return bytes([label]) if label < 256 else int(label).to_bytes(2, "big")
 
 
 def read_records(dataset: str) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Sets of images with labels: folders of pictures, NumPy, Parquet and IDX files, and the digits of scikit-learn."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +9,28 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from vaeline.data.picture_files import (
+    PictureFiles,
+    find_picture_files,
+    is_picture_table,
+    natural_order,
+    read_picture_table,
+)
 from vaeline.data.sources import MNIST_IMAGE, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.errors import VaelineError
-from vaeline.images import pictures
 from vaeline.images.arrays import round_levels
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.idx import read_idx, read_idx_images
 from vaeline.images.limits import OWN, Limits
+from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.pictures import read_picture
-from vaeline.images.reader import OTHER_PICTURES, FoundImages, read_file, visible_files
+from vaeline.images.reader import FoundImages, read_file
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import AnyImages, FoundLabels
 
 UNLABELLED = ("unlabelled",)
 IDX_IMAGES, IDX_LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
-MOST_LABEL = 255
+MOST_LABEL = 65_534
 DIGIT_SIDE = 20
 
 
@@ -48,13 +56,16 @@ def read_image_set(path: Path, spec: ImageSpec, limits: Limits = OWN) -> ImageSe
     Raises:
         VaelineError: there are no images, a file cannot be read, or the labels do not fit the images.
     """
-    found = find_images(path, spec, limits)
-    labels, classes = _classes(path, found.labels, len(found.images))
+    if is_picture_table(path):
+        found = _read_pictures(read_picture_table(path), path, spec, limits)
+    else:
+        found = find_images(path, spec, limits)
+    labels, classes = name_classes(path, found.labels, len(found.images))
     if found.test_images is None:
         return ImageSet(found.images, labels, classes)
     test_labels = np.zeros(len(found.test_images), "uint8")
     if found.test_labels is not None:
-        test_labels = byte_labels(path, found.test_labels, len(found.test_images))
+        test_labels = label_numbers(path, found.test_labels, len(found.test_images))
     return ImageSet(found.images, labels, classes, found.test_images, test_labels)
 
 
@@ -68,20 +79,43 @@ def find_images(path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
     Raises:
         VaelineError: there are no images, or a file cannot be read.
     """
-    if not path.is_dir():
-        return read_file(path, spec, limits)
-    return _read_idx_folder(path, limits) if idx_files(path, IDX_IMAGES) else _read_pictures(path, spec, limits)
+    if path.is_dir() and is_picture_folder(path):
+        return _read_pictures(find_picture_files(path), path, spec, limits)
+    if path.is_dir():
+        return _read_idx_folder(path, limits)
+    return read_file(path, spec, limits)
 
 
-def byte_labels(path: Path, labels: FoundLabels, count: int) -> UInt8[np.ndarray, " {count}"]:
-    """Labels (count,) as uint8. Raises UnreadableImagesError unless they are `count` whole numbers from 0 to 255."""
+def label_numbers(path: Path, labels: FoundLabels, count: int) -> np.ndarray:
+    """Labels (count,) as uint8, or as uint16 if there are more than 256 classes.
+
+    Raises:
+        UnreadableImagesError: they are not `count` whole numbers from 0 to 65,534.
+    """
     labels = np.asarray(labels)
     is_whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) and labels.size
     if not is_whole or labels.min() < 0 or labels.max() > MOST_LABEL:
-        raise UnreadableImagesError(f"labels must be one list of whole numbers from 0 to {MOST_LABEL}", path)
+        raise UnreadableImagesError(f"labels must be one list of whole numbers from 0 to {MOST_LABEL:,}", path)
     if len(labels) != count:
         raise UnreadableImagesError(f"{count} images but {len(labels)} labels", path)
-    return labels.astype("uint8")
+    return labels.astype("uint8" if labels.max() < 256 else "uint16")
+
+
+def name_classes(path: Path, labels: FoundLabels, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels (count,) as numbers, and the names of their classes in natural order."""
+    if labels is None:
+        return np.zeros(count, "uint8"), UNLABELLED
+    if isinstance(labels, list):
+        classes = tuple(sorted(set(labels), key=natural_order))
+        numbers = {name: number for number, name in enumerate(classes)}
+        return label_numbers(path, np.array([numbers[name] for name in labels]), count), classes
+    labels = label_numbers(path, labels, count)
+    return labels, tuple(str(label) for label in range(int(labels.max()) + 1))
+
+
+def is_picture_folder(folder: Path) -> bool:
+    """Whether a folder is one of pictures, not of IDX files."""
+    return not idx_files(folder, IDX_IMAGES)
 
 
 def idx_files(folder: Path, kind: str) -> list[Path]:
@@ -102,24 +136,16 @@ def read_digits() -> ImageSet:
     return ImageSet(images, bunch.target.astype("uint8"), tuple(str(digit) for digit in bunch.target_names))
 
 
-def _read_pictures(folder: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
-    files = list(visible_files(folder))
-    found = [file for file in files if file.suffix.lower() in pictures.ENDINGS]
-    if others := [file for file in files if file.suffix.lower() in OTHER_PICTURES]:
-        raise VaelineError(
-            f"{others[0]}: its name is not that of a PNG or JPEG picture; convert or remove the {len(others)} such "
-            f"files in {folder}"
-        )
-    if not found:
-        raise VaelineError(f"{folder}: no PNG or JPEG files and no {TRAIN_IMAGES}; see data/own/README.md")
-    if len(found) > limits.rows:
-        raise VaelineError(f"{folder}: {len(found):,} pictures, at most {limits.rows:,} are read")
-    names = [file.relative_to(folder).parts[0] if file.parent != folder else "" for file in found]
-    if "" in names and any(names):
-        loose = found[names.index("")]
-        raise VaelineError(f"{loose}: lies beside labelled sub-folders; put every picture into a sub-folder, or none")
-    images = np.stack([read_picture(file, spec, limits.pixels) for file in found])
-    return FoundImages(images, names if any(names) else None)
+def _read_pictures(found: PictureFiles, path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
+    if len(found.files) > limits.rows:
+        raise VaelineError(f"{path}: {len(found.files):,} pictures, at most {limits.rows:,} are read")
+    images = np.empty((len(found.files), *spec.shape), "uint8")
+    read = partial(read_picture, spec=spec, most_pixels=limits.pixels)
+    for row, image in enumerate(read_all(read, found.files, "pictures")):
+        if isinstance(image, Unusable):
+            raise UnreadableImagesError(image.reason, image.file)
+        images[row] = image
+    return FoundImages(images, None if found.labels is None else list(found.labels))
 
 
 def _read_idx_folder(folder: Path, limits: Limits) -> FoundImages:
@@ -142,14 +168,3 @@ def _read_idx_folder(folder: Path, limits: Limits) -> FoundImages:
 
 def _is(file: Path, name: str) -> bool:
     return file.name in (name, f"{name}.gz")
-
-
-def _classes(path: Path, labels: FoundLabels, count: int) -> tuple[UInt8[np.ndarray, " {count}"], tuple[str, ...]]:
-    """Labels (count,) uint8, and the names of their classes."""
-    if labels is None:
-        return np.zeros(count, "uint8"), UNLABELLED
-    if isinstance(labels, list):
-        classes = tuple(sorted(set(labels)))
-        return byte_labels(path, np.array([classes.index(name) for name in labels]), count), classes
-    labels = byte_labels(path, labels, count)
-    return labels, tuple(str(label) for label in range(int(labels.max()) + 1))

@@ -71,7 +71,8 @@ def write_prepared(directory: Path, sources: dict[str, SourceRows], about: dict)
     shapes = {images.shape[1:] for images, _, _ in sources.values()}
     if len(shapes) > 1:
         raise VaelineError(f"{directory}: the images have different sizes, {' and '.join(map(str, sorted(shapes)))}")
-    image = ImageSpec.of_shape(shapes.pop())
+    image = parse_spec(about.get("image") or ImageSpec.of_shape(shapes.pop()).model_dump(), str(directory))
+    label_type = "uint8" if len(about["classes"]) <= 256 else "uint16"
     with atomic_directory(directory) as temporary:
         counts = {}
         for name, (images, labels, rows) in sources.items():
@@ -81,7 +82,7 @@ def write_prepared(directory: Path, sources: dict[str, SourceRows], about: dict)
             for start in range(0, len(rows), ROWS_AT_A_TIME):
                 target[start : start + ROWS_AT_A_TIME] = images[rows[start : start + ROWS_AT_A_TIME]]
             target.flush()
-            np.save(temporary / f"{name}_labels.npy", labels[rows].astype("uint8"))
+            np.save(temporary / f"{name}_labels.npy", labels[rows].astype(label_type))
             np.save(temporary / f"{name}_indices.npy", rows.astype("int64"))
             counts[name] = {
                 "rows": len(rows),

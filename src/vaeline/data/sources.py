@@ -25,8 +25,6 @@ GIVE_UP_AFTER_SECONDS = 30
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 MNIST_IMAGE = ImageSpec(height=28, width=28, channels=1)
-OWN_IMAGE = MNIST_IMAGE
-"""The size of own images on disk."""
 
 
 class SourceUnreachableError(VaelineError):

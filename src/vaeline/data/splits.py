@@ -27,20 +27,29 @@ def split_source(
     validation_one_in: int,
     seed: int,
     hold_back: int,
+    own_validation: int = 0,
+    good: int | None = None,
 ) -> dict[str, Integer[np.ndarray, " rows"]]:
     """Rows of a source's training images by split, as sorted indices: `train`, `validation` and `held_back`.
 
-    There is a split `test` if the source has no test set. Held-back rows are taken last, from the training rows, so
+    There is a split `test` if the source has no test set. The last `own_validation` images are the source's own
+    validation split; without one, validation is held out. With a class `good`, images of other classes only test.
+    Held-back rows are taken last, from the training rows, so
     that validation and test do not depend on `hold_back`.
 
     Raises:
         VaelineError: a class has too few images for all splits.
     """
-    rows = np.arange(len(labels))
+    rows = np.arange(len(labels)) if good is None else np.flatnonzero(labels == good)
     splits = {}
     if not has_test:
-        rows, splits["test"] = hold_out(labels, test_one_in, seed, "test")
-    train, validation = hold_out(labels[rows], validation_one_in, seed, "validation")
+        kept, held = hold_out(labels[rows], test_one_in, seed, "test")
+        others = np.setdiff1d(np.arange(len(labels)), rows)
+        rows, splits["test"] = rows[kept], np.sort(np.concatenate([rows[held], others]))
+    if own_validation:
+        train, validation = np.split(np.arange(len(rows)), [len(rows) - own_validation])
+    else:
+        train, validation = hold_out(labels[rows], validation_one_in, seed, "validation")
     splits |= {"train": rows[train], "validation": rows[validation], "held_back": rows[:0]}
     if hold_back:
         kept, held = _hold_out(labels[splits["train"]], hold_back, seed, "held-back")

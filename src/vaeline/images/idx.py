@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Integer, Shaped
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
@@ -16,18 +16,22 @@ from vaeline.images.limits import OWN
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import ByteImages
 
-UNSIGNED_BYTE = 8
+UNSIGNED_BYTE, INT32 = 8, 12
+TYPES = {UNSIGNED_BYTE: np.dtype("uint8"), INT32: np.dtype(">i4")}
+ROWS_AT_A_TIME = 1024
 LONGEST_HEADER = 4 + 4 * 255
 GZIP = b"\x1f\x8b"
 CHUNK = 2**20
 
 
-def read_idx(path: Path, most_bytes: int = OWN.bytes) -> UInt8[np.ndarray, "..."]:
-    """The uint8 array in an IDX file, read-only: a memory map, or in memory if the file is compressed by gzip.
+def read_idx(path: Path, most_bytes: int = OWN.bytes) -> Integer[np.ndarray, "..."]:
+    """The array in an IDX file of unsigned bytes or of 32-bit integers, read-only.
+
+    It is a memory map, or in memory if the file is compressed by gzip.
 
     Raises:
-        UnreadableImagesError: the file is missing, is no IDX file of unsigned bytes, is longer or shorter than its
-            header says, or has more than `most_bytes` when unpacked.
+        UnreadableImagesError: the file is missing, is no such IDX file, is longer or shorter than its header says, or
+            has more than `most_bytes` when unpacked.
     """
     if not path.is_file():
         raise UnreadableImagesError("no such file", path)
@@ -35,10 +39,10 @@ def read_idx(path: Path, most_bytes: int = OWN.bytes) -> UInt8[np.ndarray, "..."
         start = stream.read(LONGEST_HEADER)
     if start.startswith(GZIP):
         content = _unpack(path, most_bytes)
-        shape, offset = _header(path, content, len(content))
-        return np.frombuffer(content, "uint8", offset=offset).reshape(shape)
-    shape, offset = _header(path, start, path.stat().st_size)
-    return np.memmap(path, dtype="uint8", mode="r", offset=offset, shape=shape)
+        dtype, shape, offset = _header(path, content, len(content))
+        return np.frombuffer(content, dtype, offset=offset).reshape(shape)
+    dtype, shape, offset = _header(path, start, path.stat().st_size)
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
 
 
 def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> ByteImages:
@@ -48,21 +52,31 @@ def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> ByteImages:
         UnreadableImagesError: as `read_idx`, or the file holds no images.
     """
     with named(path):
-        return as_stack(read_idx(path, most_bytes))
+        images = as_stack(read_idx(path, most_bytes))
+        if images.dtype != np.uint8:
+            raise UnreadableImagesError("holds 32-bit integers; images must be unsigned bytes")
+        return images
 
 
-def write_idx(path: Path, array: Shaped[np.ndarray, "..."]) -> None:
-    """Write a uint8 array as an IDX file, atomically."""
-    if array.dtype != np.uint8:
-        raise VaelineError(f"{path}: IDX files here hold uint8, not {array.dtype}")
+def write_idx(path: Path, array: Shaped[np.ndarray, "..."], rows: Integer[np.ndarray, " rows"] | None = None) -> None:
+    """Write an array of whole numbers as an IDX file, atomically, or some of its rows, a part at a time.
+
+    uint8 becomes unsigned bytes, wider types become 32-bit integers.
+    """
+    if array.dtype.kind not in "ui":
+        raise VaelineError(f"{path}: IDX files here hold whole numbers, not {array.dtype}")
+    code = UNSIGNED_BYTE if array.dtype == np.uint8 else INT32
+    rows = np.arange(len(array)) if rows is None else rows
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        stream.write(bytes([0, 0, UNSIGNED_BYTE, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape))
-        stream.write(np.ascontiguousarray(array).data)
+        stream.write(bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", len(rows), *array.shape[1:]))
+        for start in range(0, len(rows), ROWS_AT_A_TIME):
+            part = array[rows[start : start + ROWS_AT_A_TIME]]
+            stream.write(np.ascontiguousarray(part, TYPES[code]).data)
 
 
-def write_idx_images(path: Path, images: ByteImages) -> None:
-    """Write images (count, height, width, channels) uint8: grey ones in three dimensions like MNIST, others in four."""
-    write_idx(path, images[..., 0] if images.shape[-1] == 1 else images)
+def write_idx_images(path: Path, images: ByteImages, rows: Integer[np.ndarray, " rows"] | None = None) -> None:
+    """Write images (count, height, width, channels): grey ones in three dimensions like MNIST, others in four."""
+    write_idx(path, images[..., 0] if images.shape[-1] == 1 else images, rows)
 
 
 def _unpack(path: Path, most_bytes: int) -> bytes:
@@ -80,17 +94,17 @@ def _unpack(path: Path, most_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _header(path: Path, start: bytes, size: int) -> tuple[tuple[int, ...], int]:
-    """Shape and offset of the data, checked against the `size` of the content in bytes."""
-    if len(start) < 4 or start[:2] != b"\0\0" or start[2] != UNSIGNED_BYTE or not start[3]:
-        raise UnreadableImagesError("not an IDX file of unsigned bytes", path)
-    offset = 4 + 4 * start[3]
+def _header(path: Path, start: bytes, size: int) -> tuple[np.dtype, tuple[int, ...], int]:
+    """Type, shape and offset of the data, checked against the `size` of the content in bytes."""
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES or not start[3]:
+        raise UnreadableImagesError("not an IDX file of unsigned bytes or 32-bit integers", path)
+    dtype, offset = TYPES[start[2]], 4 + 4 * start[3]
     if len(start) < offset:
         raise UnreadableImagesError("the IDX header is cut off", path)
     shape = struct.unpack(f">{start[3]}I", start[4:offset])
-    if size != offset + math.prod(shape):
-        expected = offset + math.prod(shape)
+    expected = offset + math.prod(shape) * dtype.itemsize
+    if size != expected:
         raise UnreadableImagesError(f"{size} bytes, but its header {shape} says {expected}", path)
     if not math.prod(shape):
         raise UnreadableImagesError(f"holds no data, its header says {shape}", path)
-    return shape, offset
+    return dtype, shape, offset

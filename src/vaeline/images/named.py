@@ -78,7 +78,7 @@ def _files(paths: Sequence[Path], skipped: list[tuple[Path, str]]) -> Iterator[P
         files = list(visible_files(path))
         found = [file for file in files if file.suffix.lower() in IN_FOLDERS]
         others = [file for file in files if file.suffix.lower() in OTHER_PICTURES]
-        skipped += [(file, "neither PNG nor JPEG; convert it") for file in others]
+        skipped += [(file, f"not one of {pictures.NAMES_OF_FORMATS}; convert it") for file in others]
         if not found and not others:
-            skipped.append((path, "holds no PNG, JPEG or .npy files"))
+            skipped.append((path, f"holds no pictures ({pictures.NAMES_OF_FORMATS}) and no .npy files"))
         yield from found

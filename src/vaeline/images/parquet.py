@@ -2,22 +2,25 @@
 
 import io
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import UInt8
 
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.fitting import inverted
 from vaeline.images.limits import Limits
-from vaeline.images.pictures import read_picture
+from vaeline.images.pictures import Header, read_header, read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import AnyImages, ByteImages, FoundLabels, Labels
 
+Found = TypeVar("Found")
 IMAGE_NAMES, LABEL_NAMES = ("image", "images", "pixels"), ("label", "labels")
 
 
@@ -25,7 +28,7 @@ def read_parquet(path: Path, spec: ImageSpec, limits: Limits, invert: bool = Fal
     """Images (count, height, width, channels), and labels as numbers or names, of a table with a column `image`.
 
     If the column `label` is missing, labels are None. An image is one of these:
-    - an encoded PNG or JPEG, which is read like a picture;
+    - an encoded picture (PNG, JPEG, …), which is read like a file of one;
     - a struct with such `bytes`, as in data sets of Hugging Face;
     - numbers, which keep their size: a list of lists, or one list for an image of `spec` or for a grey square. Whole
       numbers from 0 to 255 become uint8.
@@ -35,6 +38,28 @@ def read_parquet(path: Path, spec: ImageSpec, limits: Limits, invert: bool = Fal
     Raises:
         UnreadableImagesError: the table has another form, a picture is broken, or the table exceeds `limits`.
     """
+    images, labels = _read_table(path, limits)
+    return _read_images(path, images, spec, limits.pixels, invert), None if labels is None else _read_labels(labels)
+
+
+def write_parquet(path: Path, images: ByteImages, labels: Labels | None) -> None:
+    """Write images (count, height, width, channels) uint8 as one list of numbers each, and labels, if there are any."""
+    columns = {"image": pa.array(list(images.reshape(len(images), -1)), pa.list_(pa.uint8()))}
+    pq.write_table(pa.table(columns if labels is None else {**columns, "label": labels}), path)
+
+
+def read_parquet_headers(path: Path, limits: Limits) -> list[Header] | None:
+    """The headers of the encoded pictures in a table; None where its images are numbers.
+
+    Raises:
+        UnreadableImagesError: as `read_parquet`.
+    """
+    column = _encoded(path, _read_table(path, limits)[0])
+    return None if column is None else _of_rows(path, column, partial(read_header, most_pixels=limits.pixels))
+
+
+def _read_table(path: Path, limits: Limits) -> tuple[pa.Array, pa.Array | None]:
+    """The column of images, and that of labels, or None."""
     try:
         with pq.ParquetFile(path) as table:
             image = next((name for name in IMAGE_NAMES if name in table.schema_arrow.names), None)
@@ -50,14 +75,7 @@ def read_parquet(path: Path, spec: ImageSpec, limits: Limits, invert: bool = Fal
         raise UnreadableImagesError(reason, path) from None
     if any(column.null_count for column in found.columns) or not found.num_rows:
         raise UnreadableImagesError("has no rows, or rows without an image or a label", path)
-    images = _read_images(path, found.column(image).combine_chunks(), spec, limits.pixels, invert)
-    return images, _read_labels(found.column(label).combine_chunks()) if label else None
-
-
-def write_parquet(path: Path, images: ByteImages, labels: Labels | None) -> None:
-    """Write images (count, height, width, channels) uint8 as one list of numbers each, and labels, if there are any."""
-    columns = {"image": pa.array(list(images.reshape(len(images), -1)), pa.list_(pa.uint8()))}
-    pq.write_table(pa.table(columns if labels is None else {**columns, "label": labels}), path)
+    return found.column(image).combine_chunks(), found.column(label).combine_chunks() if label else None
 
 
 def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
@@ -71,15 +89,34 @@ def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
 
 
 def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> AnyImages:
-    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
-        column = column.field("bytes")
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        if column.null_count:
-            raise UnreadableImagesError("has rows whose picture lies in another file; send the bytes", path)
-        rows = enumerate(column)
-        return np.stack([_read_picture(path, row, content.as_py(), spec, most_pixels, invert) for row, content in rows])
+    encoded = _encoded(path, column)
+    if encoded is not None:
+        read = partial(read_picture, spec=spec, most_pixels=most_pixels, invert=invert)
+        return np.stack(_of_rows(path, encoded, read))
     numbers = _read_numbers(path, column, spec)
     return inverted(numbers) if invert else numbers
+
+
+def _encoded(path: Path, column: pa.Array) -> list[bytes] | None:
+    """The bytes of encoded pictures; None where the images are numbers."""
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        column = column.field("bytes")
+    if not pa.types.is_binary(column.type) and not pa.types.is_large_binary(column.type):
+        return None
+    if column.null_count:
+        raise UnreadableImagesError("has rows whose picture lies in another file; send the bytes", path)
+    return column.to_pylist()
+
+
+def _of_rows(path: Path, contents: list[bytes], read: Callable[[BinaryIO], Found]) -> list[Found]:
+    """What `read` makes of each row; an error names the row."""
+    found = []
+    for row, content in enumerate(contents):
+        try:
+            found.append(read(io.BytesIO(content)))
+        except UnreadableImagesError as error:
+            raise UnreadableImagesError(f"row {row}: {error.reason}", path) from None
+    return found
 
 
 def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> AnyImages:
@@ -104,15 +141,6 @@ def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> AnyImages:
 
 def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-
-
-def _read_picture(
-    path: Path, row: int, content: bytes, spec: ImageSpec, most_pixels: int, invert: bool
-) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
-    try:
-        return read_picture(io.BytesIO(content), spec, most_pixels, invert)
-    except UnreadableImagesError as error:
-        raise UnreadableImagesError(f"row {row}: {error.reason}", path) from None
 
 
 def _read_labels(column: pa.Array) -> FoundLabels:

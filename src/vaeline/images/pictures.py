@@ -1,26 +1,32 @@
-"""PNG and JPEG pictures: conversion to arrays of a given size."""
+"""Pictures: what their headers say, and their conversion to arrays of a given size."""
 
 import io
 import math
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
 
 from vaeline.images.arrays import round_levels
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.spec import ImageSpec
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg"})
-FORMATS = ("PNG", "JPEG")
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+FORMATS = ("PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF")
+NAMES_OF_FORMATS = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 MODES = {1: "L", 3: "RGB"}
-BLACK, WHITE = 0, 255
+GREY_MODES = frozenset({"1", "L", "LA", "La"})  # and those of 16 or 32 bits, which begin with I
+EXIF_ORIENTATION = 0x0112
+QUARTER_TURNS = frozenset({5, 6, 7, 8})
 LEVELS_OF_16_BITS = 257  # 65535 / 255
 BROKEN = (
     OSError,
@@ -35,6 +41,28 @@ BROKEN = (
 )
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a picture's header says: its size after it is turned, whether it has colour, and its number of frames."""
+
+    height: int
+    width: int
+    has_colour: bool
+    frames: int
+
+
+def read_header(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str] = FORMATS) -> Header:
+    """The header of a picture, without its pixels.
+
+    Raises:
+        UnreadableImagesError: as `read_picture`, but what is broken behind the header is not found.
+    """
+    with _opened(source, most_pixels, formats) as picture:
+        turned = picture.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
+        width, height = picture.size[::-1] if turned else picture.size
+        return Header(height, width, _has_colour(picture), getattr(picture, "n_frames", 1))
+
+
 def read_picture(
     source: Path | BinaryIO,
     spec: ImageSpec,
@@ -44,38 +72,35 @@ def read_picture(
 ) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
     """One picture as an image (height, width, channels) uint8 of the size `spec`.
 
-    The content decides the format, not the name. The picture is turned as its EXIF data say, 16 bits are scaled to 8,
-    and transparent parts are laid over black, or over white with `invert`. The picture becomes grey (Pillow's mode L)
-    or RGB, by the channels of `spec`. `invert` turns dark ink on light paper into light ink on black. Last, the picture
-    is scaled into the size by Lanczos' filter. It keeps its proportions, and the rest is black.
+    The content decides the format, not the name. Of an animation, the first frame is read. The picture is turned as its
+    EXIF data say, 16 bits are scaled to 8, colours of an ICC profile or of CMYK become sRGB, and transparent parts are
+    laid over the background of `spec`. The picture becomes grey (Pillow's mode L) or RGB, by the channels of `spec`.
+    `invert` turns dark ink on light paper into light ink on black. Last, the picture is fitted into the size by
+    Lanczos' filter, as `spec` says.
 
     Raises:
         UnreadableImagesError: the picture is empty, broken, of another format, or has more than `most_pixels` pixels,
             which its header says before it is decoded.
     """
-    file = source if isinstance(source, Path) else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and of odd metadata
-        try:
-            _check_content(source)
-            with Image.open(source, formats=list(formats)) as picture:
-                check_size(picture.size[::-1], most_pixels, file)
-                plain = _plain(ImageOps.exif_transpose(picture), spec.channels, WHITE if invert else BLACK)
-        except Image.DecompressionBombError:
-            raise UnreadableImagesError(f"too large: at most {most_pixels:,} pixels are read", file) from None
-        except UnidentifiedImageError:
-            raise UnreadableImagesError(f"not a {' or '.join(formats)} picture, whatever its name says", file) from None
-        except BROKEN as error:
-            raise UnreadableImagesError(f"a broken picture ({' '.join(str(error).split())})", file) from None
-    return fit_picture(ImageOps.invert(plain) if invert else plain, spec)
+    with _opened(source, most_pixels, formats) as picture:
+        background = ImageColor.getrgb(spec.background)
+        seen = tuple(255 - level for level in background) if invert else background
+        plain = _plain(ImageOps.exif_transpose(picture), spec.channels, seen)
+        return fit_picture(ImageOps.invert(plain) if invert else plain, spec)
 
 
 def fit_picture(
     picture: Image.Image, spec: ImageSpec
 ) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
-    """A picture of any size and mode as (height, width, channels) uint8; its proportions are kept."""
-    plain = picture.convert(MODES[spec.channels])
-    fitted = ImageOps.pad(plain, (spec.width, spec.height), Image.Resampling.LANCZOS, color=BLACK)
+    """A picture of any size and mode as (height, width, channels) uint8, fitted as `spec` says."""
+    plain, size = picture.convert(MODES[spec.channels]), (spec.width, spec.height)
+    if spec.fit == "stretch":
+        fitted = plain.resize(size, Image.Resampling.LANCZOS)
+    elif spec.fit == "crop":
+        fitted = ImageOps.fit(plain, size, Image.Resampling.LANCZOS)
+    else:
+        background = ImageColor.getcolor(spec.background, plain.mode)
+        fitted = ImageOps.pad(plain, size, Image.Resampling.LANCZOS, color=background)
     return np.asarray(fitted).reshape(spec.shape)
 
 
@@ -95,12 +120,56 @@ def _check_content(source: Path | BinaryIO) -> None:
         raise UnreadableImagesError("an empty file", source if isinstance(source, Path) else None)
 
 
-def _plain(picture: Image.Image, channels: int, background: int) -> Image.Image:
-    """The picture as mode L or RGB: 16 bits scaled to 8, transparent parts laid over `background`."""
+@contextmanager
+def _opened(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str]) -> Generator[Image.Image]:
+    """The picture with its header read and its size checked. What Pillow raises becomes one sentence."""
+    file = source if isinstance(source, Path) else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and of odd metadata
+        try:
+            _check_content(source)
+            with Image.open(source, formats=[name.upper() for name in formats]) as picture:
+                check_size(picture.size[::-1], most_pixels, file)
+                if picture.mode == "F":
+                    raise UnreadableImagesError("its pixels are floating-point numbers; save 8 or 16 bits", file)
+                yield picture
+        except Image.DecompressionBombError:
+            raise UnreadableImagesError(f"too large: at most {most_pixels:,} pixels are read", file) from None
+        except UnidentifiedImageError:
+            names = NAMES_OF_FORMATS if formats == FORMATS else " or ".join(formats)
+            raise UnreadableImagesError(f"not a {names} picture, whatever its name says", file) from None
+        except BROKEN as error:
+            raise UnreadableImagesError(f"a broken picture ({' '.join(str(error).split())})", file) from None
+
+
+def _has_colour(picture: Image.Image) -> bool:
+    if picture.mode == "P":
+        palette = np.array(picture.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+        return bool((palette != palette[:, :1]).any())
+    return picture.mode not in GREY_MODES and not picture.mode.startswith("I")
+
+
+def _plain(picture: Image.Image, channels: int, background: tuple[int, ...]) -> Image.Image:
+    """The picture as mode L or RGB: 16 bits scaled to 8, transparent parts over `background`, colours in sRGB."""
     if picture.mode.startswith("I"):
         levels = np.asarray(picture).astype("float64") / LEVELS_OF_16_BITS
         return Image.fromarray(round_levels(levels)).convert(MODES[channels])
+    profile = picture.info.get("icc_profile")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", layer.size, (*[background] * 3, 255)), layer)
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, (*background, 255)), layer).convert("RGB")
+    if profile and (to_srgb := _transform_to_srgb(profile, picture.mode)):
+        picture = to_srgb.apply(picture)
     return picture.convert(MODES[channels])
+
+
+@lru_cache(maxsize=16)
+def _transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The way from an ICC profile to sRGB; None where the profile is sRGB, or cannot describe pictures of this mode."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):  # as in browsers, a broken or foreign profile does not hide the picture
+        return None

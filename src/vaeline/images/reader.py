@@ -26,9 +26,7 @@ from vaeline.images.types import AnyImages, FoundLabels
 NPZ_NAMES = (("x_train", "y_train"), ("images", "labels"), ("x", "y"))
 NPZ_TEST_NAMES = ("x_test", "y_test")
 IDX_ENDINGS = ("-ubyte", "-ubyte.gz")
-OTHER_PICTURES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
-)
+OTHER_PICTURES = frozenset({".avif", ".heic", ".heif", ".jp2", ".pgm", ".ppm"})
 LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
@@ -62,7 +60,8 @@ def read_file(file: Path, spec: ImageSpec, limits: Limits, invert: bool = False)
         raise UnreadableImagesError("no such file or folder", file)
     if not is_readable(file):
         raise UnreadableImagesError(
-            "neither a PNG or JPEG picture nor .npy, .npz, .parquet or an IDX file, by its name", file
+            "neither a picture (PNG, JPEG, WebP, BMP, TIFF, GIF) nor .npy, .npz, .parquet or an IDX file, by its name",
+            file,
         )
     with named(file):
         found = READERS.get(file.suffix.lower(), _read_idx)(file, spec, limits, invert)

@@ -1,23 +1,48 @@
-"""The size of an image and its number of channels."""
+"""The size of an image, its number of channels, and how a picture of another size becomes one of this size."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from vaeline.errors import VaelineError
 
 COLOURS = {1: "grey", 3: "colour"}
+BLACK = "#000000"
+HEX_COLOUR = r"^#[0-9a-f]{6}$"
+
+Fit = Literal["pad", "crop", "stretch"]
 
 
 class ImageSpec(BaseModel):
-    """Height and width in pixels, and channels: 1 for grey, 3 for colour (red, green, blue)."""
+    """Height and width in pixels, and channels: 1 for grey, 3 for colour (red, green, blue).
+
+    fit: how a picture of other proportions is fitted. `pad` shows all of it and the background beside it, `crop` cuts
+        off what is too much on both sides, `stretch` changes the proportions.
+    background: the colour beside a picture and below its transparent parts, as `#rrggbb`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     height: PositiveInt
     width: PositiveInt
     channels: Literal[1, 3]
+    fit: Fit = "pad"
+    background: str = Field(BLACK, pattern=HEX_COLOUR)
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is as usual: records and archives of earlier versions have only the first three."""
+        usual = {"fit": "pad", "background": BLACK}
+        return {name: value for name, value in handler(self).items() if usual.get(name) != value}
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...]) -> Self:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vaeline.artifacts import atomic_directory, atomic_file
-from vaeline.data.image_sets import IDX_IMAGES, UNLABELLED, byte_labels, find_images, idx_files
+from vaeline.data.image_sets import IDX_IMAGES, UNLABELLED, find_images, idx_files, label_numbers
 from vaeline.errors import VaelineError
 from vaeline.images import pictures
 from vaeline.images.arrays import to_unit
@@ -54,7 +54,7 @@ def read_batch(path: Path, classes: Sequence[str], spec: ImageSpec, limits: Limi
         _check_images(path, found)
         labels = _label_numbers(path, found.labels, classes)
         if labels is not None:
-            labels = byte_labels(path, labels, len(found.images))
+            labels = label_numbers(path, labels, len(found.images))
     except UnreadableImagesError as error:
         name = path.name if error.file is None else error.file.name
         raise UnreadableBatchError(f"{name}: {error.reason}") from None
@@ -100,7 +100,7 @@ def _check_files(path: Path) -> None:
     if idx_files(path, IDX_IMAGES):
         return
     if other := next((file for file in files if file.suffix.lower() not in pictures.ENDINGS), None):
-        raise UnreadableBatchError(f"{other.name}: its name is not that of a PNG or JPEG picture")
+        raise UnreadableBatchError(f"{other.name}: its name is not that of a picture ({pictures.NAMES_OF_FORMATS})")
 
 
 def _check_images(path: Path, found: FoundImages) -> None:

@@ -1,17 +1,36 @@
-"""Section `data` of `params.yaml`: where images come from and how they are split."""
+"""Section `data` of `params.yaml`: where images come from, their size and how they are split."""
 
 import re
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from vaeline.params.base import Section
 
+AUTO = "auto"
+Auto = Literal["auto"]
+Side = Annotated[int, Field(ge=8, le=256)]
+
+
+class ImageParams(Section):
+    """The size in which images are kept, and how pictures are fitted into it."""
+
+    height: Side | Auto
+    width: Side | Auto
+    channels: Literal[1, 3] | Auto
+    fit: Literal["pad", "crop", "stretch"]
+    background: Annotated[str, Field(pattern=r"^(auto|#[0-9a-f]{6})$")]
+
 
 class DataParams(Section):
-    """Where images come from and how they are split."""
+    """Where images come from, their size and how they are split."""
 
     dataset: str = Field(min_length=1)
+    image: ImageParams
+    unreadable: int = Field(ge=0)
+    most_pixels: int = Field(ge=1)
+    good: str
     validation_one_in: int = Field(ge=2)
     test_one_in: int = Field(ge=2)
     seed: int = Field(ge=0)

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
-from vaeline.images.spec import ImageSpec
+from vaeline.images.spec import BLACK, HEX_COLOUR, Fit, ImageSpec
 from vaeline.params.base import Section
 
 PROFILES = Path("data/profiles")
@@ -48,6 +48,8 @@ class Profile(Section):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     channels: Literal[1, 3] = 1
+    fit: Fit = "pad"
+    background: str = Field(BLACK, pattern=HEX_COLOUR)
     dtype: str
     rows: dict[str, CountBand]
     classes: int = Field(ge=1)
@@ -61,8 +63,9 @@ class Profile(Section):
 
     @property
     def image(self) -> ImageSpec:
-        """The size of the images."""
-        return ImageSpec(height=self.height, width=self.width, channels=self.channels)
+        """The size of the images, and how pictures are fitted into it."""
+        size = {"height": self.height, "width": self.width, "channels": self.channels}
+        return ImageSpec.model_validate({**size, "fit": self.fit, "background": self.background})
 
     @model_validator(mode="after")
     def _complete(self) -> "Profile":
@@ -104,12 +107,13 @@ def read_profile(path: Path) -> Profile:
         raise VaelineError(f"{path}: {problems}") from None
 
 
-def make_profile(table: pd.DataFrame, name: str) -> Profile:
+def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None) -> Profile:
     """Thresholds from the statistics of trusted data.
 
     A band for every image is the range found, widened by a tenth on each side. A band for the average of all images is
     the mean ± 0.1 standard deviations, for the average of a class ± 0.25. `deviation` holds the standard deviations
-    of single images, by which `validation.batch` widens the bands for a small batch.
+    of single images, by which `validation.batch` widens the bands for a small batch. `fitted` is how pictures were
+    fitted; the size is the one that most images have.
     """
     classes = int(table["label"].max()) + 1
     shares = class_shares(table)
@@ -120,6 +124,8 @@ def make_profile(table: pd.DataFrame, name: str) -> Profile:
         height=image.height,
         width=image.width,
         channels=image.channels,
+        fit=fitted.fit if fitted else "pad",
+        background=fitted.background if fitted else BLACK,
         dtype=str(table["dtype"].mode()[0]),
         rows=_row_bands(table),
         classes=classes,

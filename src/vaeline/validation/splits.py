@@ -1,5 +1,6 @@
 """Images at any path, as the splits that the validation checks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,26 +16,31 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class FoundSplits:
-    """Splits by name, whether they have labels, and the manifest of prepared data (empty for other images)."""
+    """Splits by name, whether they have labels, how they were fitted, and the manifest of prepared data.
+
+    The manifest is empty for other images.
+    """
 
     splits: dict[str, Split]
     labelled: bool
+    image: ImageSpec
     manifest: dict[str, Any]
 
 
-def read_splits(path: Path, spec: ImageSpec) -> FoundSplits:
+def read_splits(path: Path, choose_spec: Callable[[], ImageSpec]) -> FoundSplits:
     """The images at `path` as splits.
 
     Prepared data has its three splits. A source with a test set has `source` and `test`, any other source `all`.
-    Pictures are read in the size `spec`; prepared data and arrays keep their own size. Prepared data always counts as
-    labelled, as in the stage `validate`: its profile has one class if there are no labels.
+    Pictures are read in the size that `choose_spec` gives; prepared data and arrays keep their own size. Prepared data
+    always counts as labelled, as in the stage `validate`: its profile has one class if there are no labels.
 
     Raises:
         VaelineError: there are no images, or they cannot be read.
     """
     if (path / MANIFEST).is_file():
         prepared = read_prepared(path)
-        return FoundSplits(prepared.splits, True, prepared.manifest)
+        return FoundSplits(prepared.splits, True, prepared.image, prepared.manifest)
+    spec = choose_spec()
     found = read_image_set(path, spec)
     own = Split(found.images, found.labels, np.arange(len(found.labels)))
     if found.test_images is None or found.test_labels is None:
@@ -42,4 +48,4 @@ def read_splits(path: Path, spec: ImageSpec) -> FoundSplits:
     else:
         test = Split(found.test_images, found.test_labels, np.arange(len(found.test_labels)))
         splits = {"source": own, "test": test}
-    return FoundSplits(splits, found.classes != UNLABELLED, {})
+    return FoundSplits(splits, found.classes != UNLABELLED, spec, {})

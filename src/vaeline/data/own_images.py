@@ -1,0 +1,226 @@
+"""A user's own images, read into one array on disk: their size chosen, every unusable file named."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaeline.artifacts import write_json
+from vaeline.data.image_sets import find_images, is_picture_folder, label_numbers, name_classes
+from vaeline.data.image_size import choose_spec
+from vaeline.data.picture_files import PictureFiles, find_picture_files, is_picture_table, read_picture_table, said_of
+from vaeline.errors import VaelineError
+from vaeline.images.errors import named
+from vaeline.images.fitting import fit_bytes
+from vaeline.images.limits import OWN
+from vaeline.images.parallel import Unusable, read_all
+from vaeline.images.parquet import read_parquet_headers
+from vaeline.images.pictures import Header, read_header, read_picture
+from vaeline.images.spec import ImageSpec
+from vaeline.images.types import ByteImages
+from vaeline.params.data import ImageParams
+
+FILES_BETWEEN_SAVES = 1024
+ANY_SIZE = ImageSpec(height=28, width=28, channels=1)  # arrays keep their own size whatever is asked for
+SPLITS_OF_SOURCES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How own images are read: the keys of `data` with these names."""
+
+    image: ImageParams
+    good: str
+    unreadable: int
+    most_pixels: int
+
+
+@dataclass(frozen=True)
+class OwnImages:
+    """Images (count, height, width, channels) uint8, labels (count,), and the rows of each split that the source has.
+
+    `notes` are sentences for the user: the chosen size, what was left out. `unusable` names the files left out.
+    """
+
+    images: ByteImages
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    rows: dict[str, np.ndarray]
+    spec: ImageSpec
+    notes: tuple[str, ...]
+    about: dict[str, Any]
+    unusable: tuple[Unusable, ...] = ()
+
+
+class UnusableFilesError(VaelineError):
+    """More files cannot be used than `data.unreadable` allows; `unusable` names all of them."""
+
+    def __init__(self, message: str, unusable: Sequence[Unusable]) -> None:
+        super().__init__(message)
+        self.unusable = tuple(unusable)
+
+
+def read_own_images(path: Path, settings: Reading, cache: Path, spec: ImageSpec | None = None) -> OwnImages:
+    """The images at `path`, in the size that `data.image` says, or in that of `spec`.
+
+    Pictures are read in parallel, into an array below `cache`. A reading that was stopped goes on there.
+
+    Raises:
+        UnusableFilesError: more files cannot be used than settings.unreadable allows.
+        VaelineError: there are no images, or labels do not fit them.
+    """
+    found = _picture_files(path)
+    return _read_arrays(path, settings, spec) if found is None else _read_files(path, found, settings, cache, spec)
+
+
+def source_spec(path: Path, settings: Reading) -> ImageSpec:
+    """The size in which `read_own_images` would keep the images at `path`. Only headers of pictures are read.
+
+    Raises:
+        VaelineError: there are no images.
+    """
+    found = _picture_files(path)
+    if found is None:
+        return _array_spec(path, settings)[0]
+    return choose_spec(_read_headers(path, found, settings)[0], settings.image)[0]
+
+
+def _picture_files(path: Path) -> PictureFiles | None:
+    """The files of pictures; None where the source is one file of images, or a folder of IDX files."""
+    if path.is_dir() and is_picture_folder(path):
+        return find_picture_files(path)
+    return read_picture_table(path) if is_picture_table(path) else None
+
+
+def _read_headers(path: Path, found: PictureFiles, settings: Reading) -> tuple[list[Header], list[Unusable]]:
+    read = partial(read_header, most_pixels=settings.most_pixels)
+    results = list(read_all(read, found.files, "headers"))
+    headers = [result for result in results if isinstance(result, Header)]
+    unusable = [result for result in results if isinstance(result, Unusable)]
+    if not headers:
+        raise _too_many(path, unusable, len(found.files), settings.unreadable)
+    return headers, unusable
+
+
+def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path, spec: ImageSpec | None) -> OwnImages:
+    headers, unusable = _read_headers(path, found, settings)
+    chosen, sentence = choose_spec(headers, settings.image)
+    spec = spec or chosen
+    usable = found.without({item.file for item in unusable})
+    images, broken = read_into(usable.files, spec, settings.most_pixels, cache)
+    unusable += broken
+    if len(unusable) > settings.unreadable:
+        raise _too_many(path, unusable, len(found.files), settings.unreadable)
+    lost = {item.file for item in broken}
+    kept = np.array([row for row, file in enumerate(usable.files) if file not in lost])
+    names = None if usable.labels is None else [usable.labels[row] for row in kept]
+    labels, classes = name_classes(path, names, len(kept))
+    splits = np.array(usable.splits or ["train"] * len(usable.files))[kept]
+    notes = [sentence, *_notes(headers, found, unusable)]
+    about: dict[str, Any] = {"left_out": len(unusable), "ignored": dict(found.ignored)}
+    if settings.good in classes:
+        about["good"] = settings.good
+        notes.append(f"only pictures of {settings.good!r} are trained on; the other {len(classes) - 1} classes test")
+        if usable.splits:
+            splits[labels != classes.index(settings.good)] = "test"
+    rows = {name: kept[splits == name] for name in SPLITS_OF_SOURCES if (splits == name).any()}
+    label_of_row = np.zeros(len(usable.files), labels.dtype)
+    label_of_row[kept] = labels
+    return OwnImages(images, label_of_row, classes, rows, spec, tuple(notes), about, tuple(unusable))
+
+
+def _too_many(path: Path, unusable: Sequence[Unusable], count: int, allowed: int) -> UnusableFilesError:
+    said = f"{len(unusable):,} of {count:,} pictures cannot be used (data.unreadable allows {allowed:,})"
+    return UnusableFilesError(f"{path}: {said}, such as {unusable[0].file}: {unusable[0].reason}", unusable)
+
+
+def _array_spec(path: Path, settings: Reading) -> tuple[ImageSpec, str]:
+    limits = replace(OWN, pixels=settings.most_pixels)
+    headers = read_parquet_headers(path, limits) if path.suffix.lower() == ".parquet" else None
+    if headers is None:
+        images = find_images(path, ANY_SIZE, limits).images
+        height, width, channels = images.shape[1:]
+        headers = [Header(height, width, channels == 3, 1)] * len(images)
+    return choose_spec(headers, settings.image)
+
+
+def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnImages:
+    chosen, sentence = _array_spec(path, settings)
+    spec = spec or chosen
+    with named(path):
+        found = find_images(path, spec, replace(OWN, pixels=settings.most_pixels))
+        images = fit_bytes(found.images, spec)
+        labels, classes = name_classes(path, found.labels, len(images))
+        rows = {"train": np.arange(len(images))}
+        if found.test_images is not None:
+            test = fit_bytes(found.test_images, spec)
+            test_labels = np.zeros(len(test), labels.dtype)
+            if found.test_labels is not None:
+                test_labels = label_numbers(path, found.test_labels, len(test))
+            rows["test"] = np.arange(len(images), len(images) + len(test))
+            images, labels = np.concatenate([images, test]), np.concatenate([labels, test_labels])
+    return OwnImages(images, labels, classes, rows, spec, (sentence,), {"left_out": 0, "ignored": {}})
+
+
+def read_into(
+    files: tuple[Path, ...], spec: ImageSpec, most_pixels: int, cache: Path
+) -> tuple[np.ndarray, list[Unusable]]:
+    """Pictures as one array (count, height, width, channels) uint8 on disk, and the files that cannot be used.
+
+    The array lies in a folder of `cache` that is named after the files, their times and the spec. What a stopped
+    reading has finished is not read again. The rows of unusable files are black.
+    """
+    folder = cache / _key(files, spec, most_pixels)
+    folder.mkdir(parents=True, exist_ok=True)
+    array, record = folder / "images.npy", folder / "progress.json"
+    if record.is_file():
+        images = np.lib.format.open_memmap(array, mode="r+")
+        done, unusable = _read_progress(record)
+    else:
+        images = np.lib.format.open_memmap(array, mode="w+", dtype="uint8", shape=(len(files), *spec.shape))
+        done, unusable = 0, []
+    for found in read_all(partial(read_picture, spec=spec, most_pixels=most_pixels), files[done:], "pictures"):
+        if isinstance(found, Unusable):
+            unusable.append(found)
+        else:
+            images[done] = found
+        done += 1
+        if done % FILES_BETWEEN_SAVES == 0 or done == len(files):
+            images.flush()
+            write_json(record, {"done": done, "unusable": [[str(item.file), item.reason] for item in unusable]})
+    return images, unusable
+
+
+def _read_progress(record: Path) -> tuple[int, list[Unusable]]:
+    progress = json.loads(record.read_text(encoding="utf-8"))
+    return progress["done"], [Unusable(Path(file), reason) for file, reason in progress["unusable"]]
+
+
+def drop_cache(cache: Path) -> None:
+    """Remove what stopped readings have left, after one has succeeded."""
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+def _key(files: Sequence[Path], spec: ImageSpec, most_pixels: int) -> str:
+    about = hashlib.sha256(f"{spec.model_dump_json()} {most_pixels}\n".encode())
+    for file in files:
+        found = file.stat()
+        about.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+    return about.hexdigest()[:16]
+
+
+def _notes(headers: Sequence[Header], found: PictureFiles, unusable: Sequence[Unusable]) -> list[str]:
+    notes = []
+    if animated := sum(header.frames > 1 for header in headers):
+        notes.append(f"{animated:,} pictures have several frames; the first frame is read")
+    if found.ignored:
+        notes.append(f"files that are no pictures by their ending were passed over: {said_of(found.ignored)}")
+    if unusable:
+        notes.append(f"{len(unusable):,} of {len(found.files):,} pictures cannot be used and were left out")
+    return notes

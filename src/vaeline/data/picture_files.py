@@ -1,0 +1,163 @@
+"""The pictures of a folder or a table, with the labels and splits that their places give."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from vaeline.errors import VaelineError
+from vaeline.images import pictures
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.reader import visible_files
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+MASK_FOLDERS = frozenset({"ground_truth", "masks"})
+PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image"), ("label", "class"), ("split",)
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Files of pictures; the label and the split of each, where there are any; how many other files, by ending."""
+
+    files: tuple[Path, ...]
+    labels: tuple[str, ...] | None
+    splits: tuple[str, ...] | None
+    ignored: Mapping[str, int]
+
+    def without(self, files: set[Path]) -> "PictureFiles":
+        """The same without some files."""
+        kept = [row for row, file in enumerate(self.files) if file not in files]
+        return PictureFiles(
+            tuple(self.files[row] for row in kept),
+            self.labels and tuple(self.labels[row] for row in kept),
+            self.splits and tuple(self.splits[row] for row in kept),
+            self.ignored,
+        )
+
+
+def find_picture_files(folder: Path) -> PictureFiles:
+    """The pictures below a folder, by their names.
+
+    Folders that all pictures share say nothing. Below them, folders named train, validation and test are splits, and
+    the next folder is the label. Pictures that lie in no such folder have no label. Folders named masks and
+    ground_truth hold masks of defects, which are passed over.
+
+    Raises:
+        VaelineError: there is no picture, or some pictures have a label or a split and others have none.
+    """
+    files, ignored = [], Counter()
+    for file in visible_files(folder):
+        if any(part.lower() in MASK_FOLDERS for part in file.relative_to(folder).parent.parts):
+            ignored["masks"] += 1
+        elif file.suffix.lower() in pictures.ENDINGS:
+            files.append(file)
+        else:
+            ignored[file.suffix.lower() or "no ending"] += 1
+    if not files:
+        others = f"; it holds {said_of(ignored)}" if ignored else ""
+        raise VaelineError(f"{folder}: no pictures (PNG, JPEG, WebP, BMP, TIFF, GIF){others}; see data/own/README.md")
+    places = [file.relative_to(folder).parent.parts for file in files]
+    shared = _shared(places)
+    places = [place[shared:] for place in places]
+    splits = _splits(files, places)
+    if splits:
+        places = [place[1:] for place in places]
+    labels = [place[0] if place else "" for place in places]
+    if not any(labels):
+        return PictureFiles(tuple(files), None, splits, ignored)
+    if "" in labels:
+        loose = files[labels.index("")]
+        raise VaelineError(f"{loose}: lies beside labelled sub-folders; put every picture into a sub-folder, or none")
+    return PictureFiles(tuple(files), tuple(labels), splits, ignored)
+
+
+def read_picture_table(path: Path) -> PictureFiles:
+    """The pictures that a table names: CSV or Parquet with a column path, and label and split where it has them.
+
+    Paths are relative to the table's folder.
+
+    Raises:
+        UnreadableImagesError: it is no such table, a file is not there, or a value is missing.
+    """
+    table = _read_table(path)
+    columns = {str(name).strip().lower(): name for name in table.columns}
+    found = [
+        next((columns[name] for name in names if name in columns), None)
+        for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS)
+    ]
+    if found[0] is None:
+        raise UnreadableImagesError(f"columns {', '.join(columns)}; expected path, and label if there are labels", path)
+    if table.empty or table[[name for name in found if name]].isna().any(axis=None):
+        raise UnreadableImagesError("has no rows, or rows without a path, a label or a split", path)
+    files = tuple(path.parent / name for name in table[found[0]])
+    if missing := [row for row, file in enumerate(files) if not file.is_file()]:
+        raise UnreadableImagesError(f"row {missing[0] + 1}: {files[missing[0]]} is no file", path)
+    labels = None if found[1] is None else tuple(table[found[1]])
+    splits = None if found[2] is None else tuple(_split_of(path, name) for name in table[found[2]])
+    return PictureFiles(files, labels, splits, {})
+
+
+def is_picture_table(path: Path) -> bool:
+    """Whether a file is a table of paths, by its name and its columns."""
+    if path.suffix.lower() == ".csv":
+        return True
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return False
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return False  # the reader of Parquet images says what is wrong
+    names = [name for name in schema.names if name.lower() in PATH_COLUMNS]
+    kinds = [schema.field(name).type for name in names]
+    return any(pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds)
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts `class 10` behind `class 9`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def said_of(counts: Mapping[str, int]) -> str:
+    """Counts by ending as a message shows them: `3 of .txt, 1 of .md`."""
+    return ", ".join(f"{count:,} of {ending}" for ending, count in sorted(counts.items()))
+
+
+def _shared(places: Sequence[tuple[str, ...]]) -> int:
+    """How many leading folders all places share. The last one is kept where nothing else would be left."""
+    shared = 0
+    while all(len(place) > shared and place[shared] == places[0][shared] for place in places):
+        shared += 1
+    return shared - 1 if shared and all(len(place) == shared for place in places) else shared
+
+
+def _splits(files: Sequence[Path], places: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    names = [place[0].lower() if place else "" for place in places]
+    if not {SPLIT_NAMES.get(name) for name in names} >= {"train", "test"}:
+        return None
+    if others := [row for row, name in enumerate(names) if name not in SPLIT_NAMES]:
+        raise VaelineError(f"{files[others[0]]}: lies beside the folders train and test, in neither")
+    return tuple(SPLIT_NAMES[name] for name in names)
+
+
+def _split_of(path: Path, name: str) -> str:
+    if name.strip().lower() not in SPLIT_NAMES:
+        raise UnreadableImagesError(f"split {name!r}; expected train, validation or test", path)
+    return SPLIT_NAMES[name.strip().lower()]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableImagesError(f"not a readable table ({' '.join(str(error).split())[:200]})", path) from None
+    return table.astype("string")

@@ -1,0 +1,60 @@
+"""Files that cannot be used: a table of all, and a contact sheet that shows of each what can still be decoded."""
+
+import csv
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image, ImageFile, ImageOps
+
+from vaeline.artifacts import atomic_file
+from vaeline.images.parallel import Unusable
+from vaeline.images.pictures import BROKEN
+
+ON_THE_SHEET = 40
+COLUMNS = 8
+SIDE = 96
+MOST_PIXELS, MOST_BYTES = 4_000_000, 20_000_000
+
+
+def write_table(unusable: Sequence[Unusable], path: Path) -> None:
+    """Write a CSV of files and reasons, atomically."""
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("file", "reason"))
+        writer.writerows((item.file, item.reason) for item in unusable)
+
+
+def draw_unusable(unusable: Sequence[Unusable]) -> Figure:
+    """Up to 40 files, each under its name and its reason."""
+    shown = unusable[:ON_THE_SHEET]
+    rows = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(1.9 * COLUMNS, 2.4 * rows + 0.7), layout="constrained")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, item in zip(axes.flat, shown, strict=False):
+        picture = _what_decodes(item.file)
+        if picture is not None:
+            axis.imshow(picture)
+        else:
+            axis.text(0.5, 0.5, "no pixels", ha="center", va="center", color="grey")
+        reason = textwrap.shorten(item.reason, 66)
+        axis.set_title(f"{textwrap.shorten(item.file.name, 28)}\n{textwrap.fill(reason, 34)}", fontsize=6)
+    figure.suptitle(f"Files that cannot be used ({len(shown)} of {len(unusable):,} shown)")
+    return figure
+
+
+def _what_decodes(file: Path) -> Image.Image | None:
+    """What can be seen of a picture that is cut off; None where nothing can, or where the picture is too large."""
+    parser = ImageFile.Parser()
+    try:
+        with file.open("rb") as stream:
+            parser.feed(stream.read(MOST_BYTES))
+        picture = parser.image
+        if picture is None or picture.width * picture.height > MOST_PIXELS:
+            return None
+        return ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
+    except BROKEN:
+        return None

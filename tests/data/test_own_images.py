@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from vaeline.data import own_images
+from vaeline.data.own_images import Reading, UnusableFilesError, read_into, read_own_images, source_spec
+from vaeline.images import parallel
+from vaeline.images.pictures import read_picture
+from vaeline.images.spec import ImageSpec
+from vaeline.params.whole import read_params
+
+SPEC = ImageSpec(height=12, width=10, channels=3, background="#808080")
+
+
+@pytest.fixture
+def settings():
+    return Reading(read_params(ROOT / "params.yaml").data.image, good="good", unreadable=0, most_pixels=10**6)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve pictures of two classes, in colour and of one size."""
+    rng = np.random.default_rng(0)
+    for row in range(12):
+        file = tmp_path / "own" / ("good" if row % 3 else "scratch") / f"{row:02}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 10, 3), dtype="uint8")).save(file)
+    return tmp_path / "own"
+
+
+def test_pictures_become_one_array_in_the_size_that_all_have(folder, settings, tmp_path):
+    found = read_own_images(folder, replace(settings, good=""), tmp_path / "cache")
+    assert found.spec == SPEC == source_spec(folder, settings)
+    assert (found.classes, np.bincount(found.labels).tolist()) == (("good", "scratch"), [8, 4])
+    files = sorted(folder.rglob("*.png"))
+    np.testing.assert_array_equal(found.images[3], read_picture(files[3], SPEC, 10**6))
+    assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 12}
+
+
+def test_the_good_ones_train_alone(folder, settings, tmp_path):
+    for split in ("train", "test"):
+        (folder / split).mkdir()
+    (folder / "good").rename(folder / "train/good")
+    (folder / "scratch").rename(folder / "test/scratch")
+    found = read_own_images(folder, settings, tmp_path / "cache")
+    assert found.about["good"] == "good"
+    assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 8, "test": 4}
+    assert "only pictures of 'good' are trained on" in " ".join(found.notes)
+
+
+def test_every_unusable_file_is_named_with_its_reason(folder, settings, tmp_path):
+    (folder / "good/01.png").write_bytes((folder / "good/01.png").read_bytes()[:200])
+    (folder / "good/02.png").write_text("no picture")
+    (folder / "scratch/00.png").write_text("")
+    with pytest.raises(
+        UnusableFilesError, match=r"3 of 12 pictures cannot be used.*data\.unreadable allows 0"
+    ) as error:
+        read_own_images(folder, settings, tmp_path / "cache")
+    reasons = {item.file.name: item.reason for item in error.value.unusable}
+    assert "an empty file" in reasons["00.png"]
+    assert "not a PNG" in reasons["02.png"]
+    assert "broken" in reasons["01.png"]
+    found = read_own_images(folder, replace(settings, unreadable=3), tmp_path / "cache")
+    assert sum(len(rows) for rows in found.rows.values()) == 9
+    assert {item.file.name for item in found.unusable} == set(reasons)
+    assert found.images[found.rows["train"]].any(axis=(1, 2, 3)).all(), "no row of a broken file is left"
+
+
+def test_a_reading_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
+    files = tuple(sorted(folder.rglob("*.png")))
+    monkeypatch.setattr(own_images, "FILES_BETWEEN_SAVES", 5)
+    monkeypatch.setattr(parallel, "CHUNK", 2)
+    whole, _ = read_into(files, SPEC, 10**6, tmp_path / "whole")
+    read = []
+
+    def stop(file, **arguments):
+        read.append(file)
+        if len(read) == 8:
+            raise KeyboardInterrupt
+        return read_picture(file, **arguments)
+
+    monkeypatch.setattr(own_images, "read_picture", stop)
+    with pytest.raises(KeyboardInterrupt):
+        read_into(files, SPEC, 10**6, tmp_path / "cache")
+    resumed, _ = read_into(files, SPEC, 10**6, tmp_path / "cache")
+    np.testing.assert_array_equal(resumed, whole)
+    assert read[8:] == list(files[5:])
+    (folder / "good/01.png").touch()
+    os_times = tuple(sorted(folder.rglob("*.png")))
+    read_into(os_times, SPEC, 10**6, tmp_path / "cache")
+    assert len(read) == 8 + 7 + 12, "a changed file is read again"

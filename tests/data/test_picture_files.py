@@ -1,0 +1,90 @@
+import pandas as pd
+import pytest
+
+from vaeline.data.picture_files import find_picture_files, is_picture_table, natural_order, read_picture_table
+from vaeline.errors import VaelineError
+
+
+@pytest.fixture
+def lay(tmp_path):
+    """Make empty files with these names."""
+
+    def make(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "splits"),
+    [
+        (("1.png", "2.JPG"), None, None),
+        (("a/1.png", "b/2.webp", "b/deep/3.gif"), ("a", "b", "b"), None),
+        (("Dataset/0/1.png", "Dataset/1/2.bmp"), ("0", "1"), None),
+        (("cats/1.tif", "cats/2.tiff"), ("cats", "cats"), None),
+        (("train/a/1.png", "test/a/2.png", "val/b/3.png"), ("a", "a", "b"), ("test", "train", "validation")),
+        (("D/Training/1.png", "D/Testing/2.png"), None, ("test", "train")),
+        (("train/a/1.png", "train/b/1.png"), ("a", "b"), None),
+    ],
+)
+def test_places_give_labels_and_splits(lay, names, labels, splits):
+    found = find_picture_files(lay(*names))
+    assert [file.name for file in found.files] == [name.rsplit("/", 1)[-1] for name in sorted(names)]
+    assert (found.labels, found.splits) == (labels, splits)
+
+
+def test_other_endings_are_counted_and_masks_passed_over(lay):
+    folder = lay("a/1.png", "b/2.png", "a/notes.txt", "LICENSE", "b/3.heic", "b/4.HEIC", "masks/a/1.png", ".hidden.png")
+    found = find_picture_files(folder)
+    assert found.labels == ("a", "b")
+    assert found.ignored == {".txt": 1, "no ending": 1, ".heic": 2, "masks": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("notes.txt",), r"no pictures .*; it holds 1 of \.txt"),
+        (("a/1.png", "2.png"), r"2\.png: lies beside labelled sub-folders"),
+        (("train/1.png", "test/2.png", "more/3.png"), r"3\.png: lies beside the folders train and test, in neither"),
+    ],
+)
+def test_a_mixed_or_empty_folder_is_refused(lay, names, sentence):
+    with pytest.raises(VaelineError, match=sentence):
+        find_picture_files(lay(*names))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_names_pictures_labels_and_splits(lay, ending):
+    folder = lay("x/1.png", "x/2.png")
+    table = pd.DataFrame({"Path": ["x/2.png", "x/1.png"], "label": ["7", "10"], "split": ["Train", "test"]})
+    path = folder / f"table.{ending}"
+    table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+    assert is_picture_table(path)
+    found = read_picture_table(path)
+    assert [file.name for file in found.files] == ["2.png", "1.png"]
+    assert (found.labels, found.splits) == (("7", "10"), ("train", "test"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("name,label\n1.png,a\n", "columns name, label; expected path"),
+        ("path,label\n1.png,a\n9.png,b\n", r"row 2: .*9\.png is no file"),
+        ("path,label\n1.png,\n", "rows without a path, a label or a split"),
+        ("path,split\n1.png,later\n", "split 'later'; expected train, validation or test"),
+        ("path,label\n", "has no rows"),
+        ("", "not a readable table"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_one_sentence(lay, content, sentence):
+    path = lay("1.png") / "t.csv"
+    path.write_text(content)
+    with pytest.raises(VaelineError, match=sentence):
+        read_picture_table(path)
+
+
+def test_classes_are_sorted_as_people_count():
+    assert sorted(["class 10", "class 9", "b", "10", "9"], key=natural_order) == ["9", "10", "b", "class 9", "class 10"]
