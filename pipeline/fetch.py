@@ -5,31 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vaeline.artifacts import atomic_directory, digest, write_json
-from vaeline.data.image_sets import read_digits
-from vaeline.data.image_size import fill_in
+from vaeline.data.image_sets import DIGITS_LICENCE, DIGITS_TITLE, read_digits
 from vaeline.data.own_images import OwnImages, Reading, UnusableFilesError, drop_cache, read_own_images
-from vaeline.data.sources import (
-    SOURCES,
-    TEST_IMAGES,
-    TEST_LABELS,
-    TRAIN_IMAGES,
-    TRAIN_LABELS,
-    UNREACHABLE,
-    SourceUnreachableError,
-    download,
-)
+from vaeline.data.raw import fit_built_in, write_own_images
+from vaeline.data.sources import SOURCES, TRAIN_IMAGES, TRAIN_LABELS, UNREACHABLE, SourceUnreachableError, download
 from vaeline.errors import VaelineError, run_stage
 from vaeline.figures.canvas import save_figure
 from vaeline.figures.unusable import draw_unusable, write_table
-from vaeline.images.fitting import fit_bytes
 from vaeline.images.idx import read_idx_images, write_idx, write_idx_images
 from vaeline.images.parallel import Unusable
-from vaeline.images.spec import ImageSpec
+from vaeline.images.spec import ImageSpec, parse_spec
 from vaeline.params.base import read_section
-from vaeline.params.data import DataParams, ImageParams, dataset_name
+from vaeline.params.data import DataParams, dataset_name
 
 RAW = Path("data/raw")
 ANOMALIES = Path("data/anomalies")
@@ -47,14 +35,14 @@ def main() -> None:
     except SourceUnreachableError:
         UNREACHABLE.touch()
         raise
-    with atomic_directory(ANOMALIES) as directory:
+    with atomic_directory(ANOMALIES) as directory:  # in the size of the data set, so that the model can score them
         for dataset in data.anomalies:
             fetch(dataset, directory / dataset_name(dataset), reading, spec)
     print(f"fetch: {title} is in {RAW}")
 
 
 def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | None = None) -> tuple[str, ImageSpec]:
-    """Write a data set, in the size `spec` or in the one that `reading` says. Returns its title and its size."""
+    """Write a data set in the size `spec`, or in the size that `reading` says. Returns its title and its size."""
     about: dict[str, Any] = {"dataset": dataset, "name": dataset_name(dataset)}
     with atomic_directory(directory) as target:
         if dataset in SOURCES:
@@ -65,11 +53,7 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
             found = read_digits()
             write_idx_images(target / TRAIN_IMAGES, found.images)
             write_idx(target / TRAIN_LABELS, found.labels)
-            about |= {
-                "title": "UCI digits",
-                "licence": "CC BY 4.0, E. Alpaydin and C. Kaynak",
-                "classes": found.classes,
-            }
+            about |= {"title": DIGITS_TITLE, "licence": DIGITS_LICENCE, "classes": found.classes}
         else:
             about |= {"title": dataset_name(dataset), "licence": "your own"}
             about |= write_own_images(read_own(Path(dataset), reading, spec), target)
@@ -78,23 +62,8 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
         files = {file.name: digest(file) for file in target.iterdir()}
         write_json(target / "source.json", {**about, "sha256": files})
     drop_cache(CACHE)
-    return about["title"], read_spec(directory)
-
-
-def fit_built_in(directory: Path, settings: ImageParams, spec: ImageSpec | None) -> dict:
-    """Fit the images of a built-in data set where another size is wanted. Returns what source.json says of it."""
-    own = read_spec(directory)
-    wanted = spec or fill_in(own, settings)
-    if wanted.shape == own.shape:
-        return {}
-    for file in (directory / TRAIN_IMAGES, directory / TEST_IMAGES):
-        if file.is_file():
-            write_idx_images(file, fit_bytes(np.asarray(read_idx_images(file)), wanted))
-    return {"image": wanted.model_dump()}
-
-
-def read_spec(directory: Path) -> ImageSpec:
-    return ImageSpec.of_shape(read_idx_images(directory / TRAIN_IMAGES).shape)
+    own = ImageSpec.of_shape(read_idx_images(directory / TRAIN_IMAGES).shape)
+    return about["title"], parse_spec(about["image"], dataset) if "image" in about else own
 
 
 def read_own(path: Path, reading: Reading, spec: ImageSpec | None) -> OwnImages:
@@ -109,19 +78,6 @@ def read_own(path: Path, reading: Reading, spec: ImageSpec | None) -> OwnImages:
     if found.unusable:
         report_unusable(found.unusable)
     return found
-
-
-def write_own_images(found: OwnImages, directory: Path) -> dict:
-    """Write the splits: validation, where the source has it, behind train. Returns what source.json says of them."""
-    validation = found.rows.get("validation", np.arange(0))
-    rows = np.concatenate([found.rows["train"], validation])
-    write_idx_images(directory / TRAIN_IMAGES, found.images, rows)
-    write_idx(directory / TRAIN_LABELS, found.labels, rows)
-    if "test" in found.rows:
-        write_idx_images(directory / TEST_IMAGES, found.images, found.rows["test"])
-        write_idx(directory / TEST_LABELS, found.labels, found.rows["test"])
-    own_validation = {"own_validation": len(validation)} if len(validation) else {}
-    return {**found.about, **own_validation, "classes": found.classes, "image": found.spec.model_dump()}
 
 
 def report_unusable(unusable: Sequence[Unusable]) -> None:

@@ -32,6 +32,7 @@ UNLABELLED = ("unlabelled",)
 IDX_IMAGES, IDX_LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 MOST_LABEL = 65_534
 DIGIT_SIDE = 20
+DIGITS_TITLE, DIGITS_LICENCE = "UCI digits", "CC BY 4.0, E. Alpaydin and C. Kaynak"
 
 
 @dataclass(frozen=True)
