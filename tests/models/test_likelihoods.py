@@ -61,3 +61,31 @@ def test_pairwise_is_every_image_under_every_latent(name):
     for image in range(6):
         alone = likelihood.nll(np.repeat(GREYS[image : image + 1], 4, axis=0), LOGITS)
         np.testing.assert_allclose(pairwise[image], alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize("location", [-0.5, 0.0, 0.3, 1.0, 1.4])
+@pytest.mark.parametrize("log_scale", [-9.0, -4.0, -1.0, 2.0])
+def test_the_256_levels_of_a_discretized_logistic_have_all_the_probability_and_its_mean(location, log_scale):
+    likelihood = build_likelihood("discretized_logistic", 1)
+    levels = (np.arange(256) / 255).astype("float32").reshape(-1, 1, 1, 1)
+    logits = np.tile(np.array([location, log_scale], "float32"), (256, 1, 1, 1))
+    probability = np.exp(-np.asarray(likelihood.nll(levels, logits), "float64"))
+    assert probability.sum() == pytest.approx(1, abs=1e-4)
+    assert float(likelihood.mean(logits)[0, 0, 0, 0]) == pytest.approx(
+        (probability * levels.ravel()).mean() * 256, abs=3e-3
+    )
+
+
+def test_a_discretized_logistic_is_scipys_difference_of_two_values():
+    likelihood = build_likelihood("discretized_logistic", 1)
+    images = (RNG.integers(1, 255, (4, 3, 5, 3)) / 255).astype("float32")
+    location, log_scale = RNG.random((4, 3, 5, 3)), RNG.normal(-2, 0.5, (4, 3, 5, 3))
+    logits = np.stack([location, log_scale], axis=-1).reshape(4, 3, 5, 6).astype("float32")
+    ends = [stats.logistic.cdf(images + side * 0.5 / 255, location, np.exp(log_scale)) for side in (1, -1)]
+    expected = -np.log(ends[0] - ends[1]).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(likelihood.nll(images, logits), expected, rtol=1e-4)
+    first = likelihood.initial_logits(np.array([0.2, 0.5, 0.7]))
+    assert first.shape == (6,)
+    assert np.asarray(likelihood.mean(first.reshape(1, 1, 1, 6).astype("float32"))).ravel() == pytest.approx(
+        [0.2, 0.5, 0.7], abs=0.15
+    )

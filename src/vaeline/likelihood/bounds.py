@@ -128,8 +128,8 @@ def exact_nll(model: GenerativeModel, images: Images, points: int) -> Float64[np
 
 
 def has_grid(model: GenerativeModel) -> bool:
-    """Whether `exact_nll` applies: the model has two latents, both random given the image."""
-    return model.latent_dim == model.noise_dim == 2
+    """Whether `exact_nll` applies: two latents, both random given the image, and a likelihood of all pairs."""
+    return model.latent_dim == model.noise_dim == 2 and model.likelihood.has_pairwise
 
 
 def active_units(z_mean: Float[np.ndarray, "count latent_dim"], threshold: float = 0.01) -> int:

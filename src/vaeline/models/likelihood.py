@@ -28,7 +28,9 @@ class Likelihood(ABC):
     parameters = 1
     """How many logits a decoder gives for each channel of a pixel."""
     levels: int | None = None
-    """How many values a channel of a pixel can have: 2 for binary pixels, None for a density."""
+    """How many values a channel of a pixel can have: 2 for binary pixels, 256 for 8 bits, None for a density."""
+    has_pairwise = True
+    """Whether `pairwise_nll` is defined; without it, the NLL of a 2-D model is its bound."""
 
     @classmethod
     def build(cls, sigma: float) -> Self:
