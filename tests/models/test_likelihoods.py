@@ -89,3 +89,57 @@ def test_a_discretized_logistic_is_scipys_difference_of_two_values():
     assert np.asarray(likelihood.mean(first.reshape(1, 1, 1, 6).astype("float32"))).ravel() == pytest.approx(
         [0.2, 0.5, 0.7], abs=0.15
     )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_logistic_mixture_has_one_probability_for_all_channels_of_a_pixel(channels):
+    likelihood = build_likelihood("logistic_mixture", 1)
+    logits = RNG.normal(size=likelihood.logits_per_pixel(channels)).astype("float32")
+    levels = (np.arange(256) / 255).astype("float32")
+    before = [0.2, 0.9][: channels - 1]  # the sum over the last channel, the others fixed
+    total = 1.0
+    for channel in range(channels):
+        images = np.zeros((256, 1, 1, channels), "float32")
+        images[..., :channel] = before[:channel]
+        images[..., channel] = levels[:, None, None]
+        images[..., channel + 1 :] = 0.5
+        if channel == channels - 1:
+            joint = np.exp(-np.asarray(likelihood.nll(images, np.tile(logits, (256, 1, 1, 1))), "float64"))
+            total = joint.sum()
+    marginal = _marginal(likelihood, logits, before)
+    assert total == pytest.approx(marginal, rel=1e-3)
+
+
+def _marginal(likelihood, logits, before):
+    """P(channels before) by SciPy: the mixture without the last channel."""
+    from vaeline.models.likelihoods.logistic_mixture import COMPONENTS
+
+    parts = logits.reshape(COMPONENTS, -1).astype("float64")
+    channels = len(before) + 1
+    weights = np.exp(parts[:, 0]) / np.exp(parts[:, 0]).sum()
+    probability = weights
+    for channel, value in enumerate(before):
+        location, scale = parts[:, 1 + channel], np.exp(parts[:, 1 + channels + channel])
+        for index in range(channel):
+            location = location + np.tanh(parts[:, 1 + 2 * channels + index]) * (before[index] - 0.5)
+        ends = [stats.logistic.cdf(value + side * 0.5 / 255, location, scale) for side in (1, -1)]
+        probability = probability * (ends[0] - ends[1])
+    return probability.sum()
+
+
+def test_green_follows_red_in_a_logistic_mixture():
+    likelihood = build_likelihood("logistic_mixture", 1)
+    logits = likelihood.initial_logits(np.array([0.5, 0.5, 0.5])).reshape(5, 10).astype("float32")
+    logits[:, 1:4], logits[:, 7] = 0.5, 3.0  # all components alike; green = red, by tanh(3)
+    logits[:, 4:7] = -4.0
+    images = np.array([[[[0.9, 0.9, 0.5]]], [[[0.9, 0.1, 0.5]]]], "float32")
+    nll = np.asarray(likelihood.nll(images, np.tile(logits.reshape(1, 1, 1, 50), (2, 1, 1, 1))))
+    assert nll[0] < nll[1] - 5
+
+
+def test_a_logistic_mixture_starts_at_the_mean():
+    likelihood = build_likelihood("logistic_mixture", 1)
+    mean = np.array([0.2, 0.5, 0.7])
+    logits = likelihood.initial_logits(mean).astype("float32")
+    assert logits.shape == (50,)
+    assert np.asarray(likelihood.mean(logits.reshape(1, 1, 1, -1))).ravel() == pytest.approx(mean, abs=0.1)

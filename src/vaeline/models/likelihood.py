@@ -21,12 +21,12 @@ BIAS_BOUND = 5.0
 class Likelihood(ABC):
     """A distribution over images (…, height, width, channels) in [0, 1], given logits.
 
-    Logits have the shape (…, height, width, channels · parameters). All likelihoods are in nats per image, summed over
+    Logits have the shape (…, height, width, logits per pixel). All likelihoods are in nats per image, summed over
     height, width and channels; that of a density may be negative.
     """
 
     parameters = 1
-    """How many logits a decoder gives for each channel of a pixel."""
+    """How many logits a decoder gives for each channel of a pixel; see `logits_per_pixel`."""
     levels: int | None = None
     """How many values a channel of a pixel can have: 2 for binary pixels, 256 for 8 bits, None for a density."""
     has_pairwise = True
@@ -49,22 +49,30 @@ class Likelihood(ABC):
         """−log p(x|z) of each image, shape (…,); images and logits broadcast against each other."""
         return self.rows_nll(as_rows(images), as_rows(logits))
 
-    @abstractmethod
+    def logits_per_pixel(self, channels: int) -> int:
+        """How many logits a decoder gives for a pixel."""
+        return channels * self.parameters
+
     def rows_nll(
         self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
     ) -> Float[Tensor, "*#batch"]:
         """`nll` of images and logits (…, height, width · channels): the sum over the last two axes.
 
         There is no axis of channels, so that XLA adds the pixels of a grey image in the same order as earlier versions.
+        A likelihood whose channels depend on each other defines `nll` instead.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def pairwise_nll(
         self,
         images: Float[Tensor, "images height width channels"],
         logits: Float[Tensor, "latents height width parameters"],
     ) -> Float[Tensor, "images latents"]:
-        """−log p(x|z) of each image (n, …) for each of the logits (m, …), shape (n, m), by one matrix product."""
+        """−log p(x|z) of each image (n, …) for each of the logits (m, …), shape (n, m), by one matrix product.
+
+        Only if `has_pairwise`.
+        """
+        raise NotImplementedError
 
     def initial_logits(self, mean: Float[np.ndarray, "*place channels"]) -> Float[np.ndarray, "*place parameters"]:
         """The decoder's first logits (…, channels · parameters), from the mean (…, channels) of the training images.

@@ -1,25 +1,27 @@
 """Encoders and decoders; a decoder mirrors its encoder.
 
 An encoder maps images (batch, height, width, channels) to one vector for each of its heads. A decoder maps z to logits
-(batch, height, width, channels · parameters); the likelihood sets the number of parameters of a channel. Convolutional
-networks have a grid of features in between, with a quarter of the image's height and width, rounded up. Their decoders
-crop the surplus at the bottom and at the right. Every layer has a fixed name, because Keras numbers unnamed layers by
-process, and equal models must have equal bytes.
+(batch, height, width, logits per pixel); the likelihood sets their number. Convolutional networks halve the image,
+rounded up, until a grid of at most 8 a side is left. Their decoders crop the surplus at the bottom and at the right.
+Every layer has a fixed name, because Keras numbers unnamed layers by process, and equal models must have equal bytes.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
 from jaxtyping import Float
 from keras import layers
 
+from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 from vaeline.models.likelihood import Likelihood
 from vaeline.params.model import ModelParams
 
-CONV_FILTERS = (32, 64)
+CONV_FILTERS = (32, 64, 128)  # of each halving; the last number holds for all further ones
+LARGEST_GRID_SIDE = 8
+MOST_DENSE_WEIGHTS = 50_000_000
 CONV_UNITS = 16
 MLP_UNITS = (512, 256)
 
@@ -45,10 +47,10 @@ def build_encoder(
     return keras.Model(inputs, [layers.Dense(size, name=head)(features) for head, size in heads.items()], name=name)
 
 
-def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, parameters: int) -> keras.Model:
+def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, logits_per_pixel: int) -> keras.Model:
     """A network from latents to logits, `parameters` for each channel; its last weights are those of `logits`."""
     latents = keras.Input((latent_dim,), name="z")
-    logits = DECODERS[params.architecture](latents, params, _logits_shape(image, parameters))
+    logits = DECODERS[params.architecture](latents, params, (image.height, image.width, logits_per_pixel))
     return keras.Model(latents, logits, name="decoder")
 
 
@@ -59,16 +61,16 @@ def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int) -> 
     return keras.Model(images, layers.Conv2D(features, 1, name="features")(grid), name="encoder")
 
 
-def build_grid_decoder(params: ModelParams, image: ImageSpec, features: int, parameters: int) -> keras.Model:
+def build_grid_decoder(params: ModelParams, image: ImageSpec, features: int, logits_per_pixel: int) -> keras.Model:
     """A convolutional network from a grid of `features` to logits, `parameters` for each channel."""
     grid = keras.Input((*grid_shape(image), features), name="z")
-    logits = GRID_DECODERS[params.architecture](grid, params, _logits_shape(image, parameters))
+    logits = GRID_DECODERS[params.architecture](grid, params, (image.height, image.width, logits_per_pixel))
     return keras.Model(grid, logits, name="decoder")
 
 
 def grid_shape(image: ImageSpec) -> tuple[int, int]:
-    """Height and width of the grid between a convolutional encoder and its decoder: a quarter each, rounded up."""
-    return _quarter(image.height), _quarter(image.width)
+    """Height and width of the grid between a convolutional encoder and its decoder, at most 8 each."""
+    return _grid(image.height, image.width)
 
 
 def initialize_output_bias(
@@ -87,12 +89,32 @@ def initialize_output_bias(
     layer.bias.assign(np.tile(bias, layer.bias.shape[0] // len(bias)))
 
 
-def _logits_shape(image: ImageSpec, parameters: int) -> Shape:
-    return image.height, image.width, image.channels * parameters
+def _halvings(height: int, width: int) -> int:
+    """How often an image is halved until its longer side is at most 8, at least once."""
+    longer, times = max(height, width), 1
+    while -(-longer // 2**times) > LARGEST_GRID_SIDE:
+        times += 1
+    return times
 
 
-def _quarter(side: int) -> int:
-    return -(-side // 4)
+def _grid(height: int, width: int) -> tuple[int, int]:
+    step = 2 ** _halvings(height, width)
+    return -(-height // step), -(-width // step)
+
+
+def _filters_of(choices: Sequence[int], halvings: int) -> list[int]:
+    """The filters of each halving, the first one first."""
+    return [choices[min(index, len(choices) - 1)] for index in range(halvings)]
+
+
+def _check_dense(numbers: int, width: int, params: ModelParams) -> None:
+    """Refuse a dense network whose first and last layer together would have too many weights."""
+    weights = 2 * numbers * width
+    if weights > MOST_DENSE_WEIGHTS:
+        raise VaelineError(
+            f"model.architecture: {params.architecture} would have {weights:,} weights in its first and last layer, at "
+            f"most {MOST_DENSE_WEIGHTS:,} are built; choose conv or resconv, or smaller images by data.image"
+        )
 
 
 def _normalized(features: keras.KerasTensor, params: ModelParams, name: str) -> keras.KerasTensor:
@@ -145,6 +167,7 @@ def _cropped(features: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
 
 
 def _encode_mlp(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    _check_dense(math.prod(images.shape[1:]), MLP_UNITS[0], params)
     features = layers.Flatten(name="pixels")(images)
     for index, units in enumerate(MLP_UNITS):
         features = _dense(features, units, params, f"dense_{index}")
@@ -158,6 +181,7 @@ def _decode_mlp(features: keras.KerasTensor, params: ModelParams, shape: Shape) 
 
 
 def _encode_resmlp(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    _check_dense(math.prod(images.shape[1:]), params.width, params)
     features = layers.Flatten(name="pixels")(images)
     return _residual(_dense(features, params.width, params, "entry"), params)
 
@@ -168,7 +192,7 @@ def _decode_resmlp(features: keras.KerasTensor, params: ModelParams, shape: Shap
 
 def _encode_conv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     features = images
-    for index, filters in enumerate(CONV_FILTERS):
+    for index, filters in enumerate(_filters_of(CONV_FILTERS, _halvings(*images.shape[1:3]))):
         name = f"conv_{index}"
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=name)(features)
         features = _finish(features, params, name)
@@ -181,7 +205,7 @@ def _encode_conv(images: keras.KerasTensor, params: ModelParams) -> keras.KerasT
 
 
 def _decode_conv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    for index, filters in enumerate(reversed(CONV_FILTERS)):
+    for index, filters in enumerate(reversed(_filters_of(CONV_FILTERS, _halvings(*shape[:2])))):
         name = f"conv_{index}"
         features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
         features = _finish(features, params, name)
@@ -189,14 +213,14 @@ def _decode_conv_grid(features: keras.KerasTensor, params: ModelParams, shape: S
 
 
 def _decode_conv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    grid = (_quarter(shape[0]), _quarter(shape[1]), CONV_FILTERS[-1])
+    grid = (*_grid(*shape[:2]), _filters_of(CONV_FILTERS, _halvings(*shape[:2]))[-1])
     features = _dense(features, math.prod(grid), params, "dense")
     return _decode_conv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 
 
 def _encode_resconv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     features = images
-    for index, filters in enumerate((params.width, 2 * params.width)):
+    for index, filters in enumerate(_filters_of((params.width, 2 * params.width), _halvings(*images.shape[1:3]))):
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=f"down_{index}")(features)
         features = _residual_blocks(features, filters, params, f"block_{index}")
     return _finish(features, params, "grid")
@@ -207,19 +231,24 @@ def _encode_resconv(images: keras.KerasTensor, params: ModelParams) -> keras.Ker
 
 
 def _decode_resconv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158); JAX computes transposed ones slowly on a CPU."""
-    height, width = _quarter(shape[0]), _quarter(shape[1])
-    features = layers.Conv2D(2 * params.width, 3, padding="same", name="entry")(features)
-    features = _residual_blocks(features, 2 * params.width, params, "block_0")
-    features = layers.Conv2D(4 * params.width, 3, padding="same", name="up")(_finish(features, params, "up"))
-    features = _spread(features, height, width, params.width, "spread_0")
-    features = _finish(_residual_blocks(features, params.width, params, "block_1"), params, "last")
+    """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158): JAX is slow at transposed ones on a CPU."""
+    height, width = _grid(*shape[:2])
+    first, *others = reversed(_filters_of((params.width, 2 * params.width), _halvings(*shape[:2])))
+    features = layers.Conv2D(first, 3, padding="same", name="entry")(features)
+    features = _residual_blocks(features, first, params, "block_0")
+    for index, filters in enumerate(others):
+        up = "up" if index == len(others) - 1 else f"up_{index}"
+        features = layers.Conv2D(4 * filters, 3, padding="same", name=up)(_finish(features, params, up))
+        features = _spread(features, height, width, filters, f"spread_{index}")
+        features = _residual_blocks(features, filters, params, f"block_{index + 1}")
+        height, width = 2 * height, 2 * width
+    features = _finish(features, params, "last")
     logits = layers.Conv2D(4 * shape[2], 3, padding="same", name="logits")(features)
-    return _cropped(_spread(logits, 2 * height, 2 * width, shape[2], "spread_1"), shape)
+    return _cropped(_spread(logits, height, width, shape[2], f"spread_{len(others)}"), shape)
 
 
 def _decode_resconv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    grid = (_quarter(shape[0]), _quarter(shape[1]), params.width)
+    grid = (*_grid(*shape[:2]), params.width)
     features = layers.Dense(math.prod(grid), name="dense")(features)
     return _decode_resconv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 

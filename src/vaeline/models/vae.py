@@ -38,7 +38,9 @@ class VAE(GenerativeModel):
 
     def build_parts(self) -> None:
         self.encoder = self._build_encoder()
-        self.decoder = build_decoder(self.params, self.image, self.latent_dim, self.likelihood.parameters)
+        self.decoder = build_decoder(
+            self.params, self.image, self.latent_dim, self.likelihood.logits_per_pixel(self.image.channels)
+        )
         self.prior = self._build_prior()
         self.training_prior = self._build_standard_prior() if self.params.prior.kind == "mixture" else self.prior
         self.noise_generator = keras.random.SeedGenerator(self.seed)

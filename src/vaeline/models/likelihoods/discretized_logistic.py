@@ -24,10 +24,7 @@ class DiscretizedLogistic(Likelihood):
     has_pairwise = False
 
     def mean(self, logits: Float[Tensor, "*batch parameters"]) -> Float[Tensor, "*batch channels"]:
-        """The mean of the logistic distribution cut off at 0 and 1, ∫ P(x > t) dt; its bins change it by 1/510 at most."""
-        location, log_scale = _parts(logits)
-        scale = ops.exp(log_scale)
-        return scale * (ops.softplus(location / scale) - ops.softplus((location - 1) / scale))
+        return mean_in_range(*_parts(logits))
 
     def rows_nll(
         self, images: Float[Tensor, "*#batch height channels"], logits: Float[Tensor, "*#batch height parameters"]
@@ -35,16 +32,18 @@ class DiscretizedLogistic(Likelihood):
         location, log_scale = _parts(logits)
         return -ops.sum(log_bin_probability(images, location, log_scale), axis=ROWS)
 
-    def pairwise_nll(
-        self,
-        images: Float[Tensor, "images height width channels"],
-        logits: Float[Tensor, "latents height width parameters"],
-    ) -> Float[Tensor, "images latents"]:
-        raise NotImplementedError("a logistic distribution has no matrix product for all pairs")
-
     def initial_logits(self, mean: Float[np.ndarray, "*place channels"]) -> Float[np.ndarray, "*place parameters"]:
         logits = np.stack([mean, np.full_like(mean, FIRST_LOG_SCALE)], axis=-1)
         return logits.reshape(*mean.shape[:-1], -1)
+
+
+def mean_in_range(location: Float[Tensor, "*#shape"], log_scale: Float[Tensor, "*#shape"]) -> Float[Tensor, "*#shape"]:
+    """The mean of a logistic distribution whose values are cut off at 0 and 1: ∫ P(x > t) dt from 0 to 1.
+
+    The bins change it by 1/510 at most.
+    """
+    scale = ops.exp(log_scale)
+    return scale * (ops.softplus(location / scale) - ops.softplus((location - 1) / scale))
 
 
 def log_bin_probability(

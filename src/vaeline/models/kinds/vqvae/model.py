@@ -38,7 +38,9 @@ class VQVAE(GenerativeModel):
         settings, dim = self.params.codebook, self.params.latent_dim
         self.grid = grid_shape(self.image)
         self.encoder = build_grid_encoder(self.params, self.image, dim)
-        self.decoder = build_grid_decoder(self.params, self.image, dim, self.likelihood.parameters)
+        self.decoder = build_grid_decoder(
+            self.params, self.image, dim, self.likelihood.logits_per_pixel(self.image.channels)
+        )
         self.codebook = Codebook(settings, dim, self.seed)
         self.normalization = layers.LayerNormalization(center=False, scale=False, name="normalization")
         self.normalization.build((None, *self.grid, dim))
