@@ -62,8 +62,8 @@ def test_an_image_is_a_grid_of_codes_and_back(params, greys, architecture):
 
 
 def test_reconstruction_and_code_length_bound_the_nll_that_all_grids_give(params):
-    model = build(params, image=ImageSpec(height=8, width=8, channels=1), codes=3)
-    images = np.random.default_rng(0).random((5, 8, 8, 1), dtype="float32")
+    model = build(params, image=ImageSpec(height=4, width=4, channels=1), codes=3)
+    images = np.random.default_rng(0).random((5, 4, 4, 1), dtype="float32")
     model.codebook.codes.assign(np.random.default_rng(1).normal(size=(3, 4)))
     for weight in model.prior.trainable_weights:
         weight.assign(weight + 0.2 * np.random.default_rng(2).normal(size=weight.shape))
