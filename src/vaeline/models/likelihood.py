@@ -16,6 +16,9 @@ from vaeline.kinds import likelihood_module
 
 ROWS = (-2, -1)
 BIAS_BOUND = 5.0
+HALF_BIN = 0.5 / 255
+LOG_SCALES = (-7.0, 7.0)
+FIRST_LOG_SCALE = -2.0
 
 
 class Likelihood(ABC):
@@ -138,6 +141,31 @@ def pairwise_cross_entropy(
     """The binary cross-entropy of each of (n, …) images under each of (m, …) logits, shape (n, m)."""
     flat_images, flat_logits = flatten(images), flatten(logits)
     return ops.sum(ops.softplus(flat_logits), axis=-1) - ops.matmul(flat_images, ops.transpose(flat_logits))
+
+
+def mean_in_range(location: Float[Tensor, "*#shape"], log_scale: Float[Tensor, "*#shape"]) -> Float[Tensor, "*#shape"]:
+    """The mean of a logistic distribution whose values are cut off at 0 and 1: ∫ P(x > t) dt from 0 to 1.
+
+    The bins change it by 1/510 at most.
+    """
+    scale = ops.exp(log_scale)
+    return scale * (ops.softplus(location / scale) - ops.softplus((location - 1) / scale))
+
+
+def log_bin_probability(
+    images: Float[Tensor, "*#shape"], location: Float[Tensor, "*#shape"], log_scale: Float[Tensor, "*#shape"]
+) -> Float[Tensor, "*#shape"]:
+    """log P(level) of images in [0, 1] under a logistic distribution that is cut into 256 bins.
+
+    Within the range it is log(σ(a) − σ(b)) for the two ends a > b of the bin, as −softplus(−a) − softplus(b) +
+    log(1 − exp(b − a)), which is exact where both are close together.
+    """
+    inverse = ops.exp(-log_scale)
+    centre, half = (images - location) * inverse, HALF_BIN * inverse
+    above, below = centre + half, centre - half
+    inside = -ops.softplus(-above) - ops.softplus(below) + ops.log(-ops.expm1(-2 * half))
+    lowest, highest = -ops.softplus(-above), -ops.softplus(below)
+    return ops.where(images < HALF_BIN, lowest, ops.where(images > 1 - HALF_BIN, highest, inside))
 
 
 def as_rows(values: Float[Tensor, "*batch height width channels"]) -> Float[Tensor, "*batch height numbers"]:

@@ -5,11 +5,14 @@ from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
-from vaeline.models.likelihood import ROWS, Likelihood
-
-HALF_BIN = 0.5 / 255
-LOG_SCALES = (-7.0, 7.0)
-FIRST_LOG_SCALE = -2.0
+from vaeline.models.likelihood import (
+    FIRST_LOG_SCALE,
+    LOG_SCALES,
+    ROWS,
+    Likelihood,
+    log_bin_probability,
+    mean_in_range,
+)
 
 
 class DiscretizedLogistic(Likelihood):
@@ -35,31 +38,6 @@ class DiscretizedLogistic(Likelihood):
     def initial_logits(self, mean: Float[np.ndarray, "*place channels"]) -> Float[np.ndarray, "*place parameters"]:
         logits = np.stack([mean, np.full_like(mean, FIRST_LOG_SCALE)], axis=-1)
         return logits.reshape(*mean.shape[:-1], -1)
-
-
-def mean_in_range(location: Float[Tensor, "*#shape"], log_scale: Float[Tensor, "*#shape"]) -> Float[Tensor, "*#shape"]:
-    """The mean of a logistic distribution whose values are cut off at 0 and 1: ∫ P(x > t) dt from 0 to 1.
-
-    The bins change it by 1/510 at most.
-    """
-    scale = ops.exp(log_scale)
-    return scale * (ops.softplus(location / scale) - ops.softplus((location - 1) / scale))
-
-
-def log_bin_probability(
-    images: Float[Tensor, "*#shape"], location: Float[Tensor, "*#shape"], log_scale: Float[Tensor, "*#shape"]
-) -> Float[Tensor, "*#shape"]:
-    """log P(level) of images in [0, 1] under a logistic distribution that is cut into 256 bins.
-
-    Within the range it is log(σ(a) − σ(b)) for the two ends a > b of the bin, as −softplus(−a) − softplus(b) +
-    log(1 − exp(b − a)), which is exact where both are close together.
-    """
-    inverse = ops.exp(-log_scale)
-    centre, half = (images - location) * inverse, HALF_BIN * inverse
-    above, below = centre + half, centre - half
-    inside = -ops.softplus(-above) - ops.softplus(below) + ops.log(-ops.expm1(-2 * half))
-    lowest, highest = -ops.softplus(-above), -ops.softplus(below)
-    return ops.where(images < HALF_BIN, lowest, ops.where(images > 1 - HALF_BIN, highest, inside))
 
 
 def _parts(logits: Float[Tensor, "*batch parameters"]) -> tuple[Tensor, Tensor]:

@@ -8,13 +8,7 @@ from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
-from vaeline.models.likelihood import Likelihood
-from vaeline.models.likelihoods.discretized_logistic import (
-    FIRST_LOG_SCALE,
-    LOG_SCALES,
-    log_bin_probability,
-    mean_in_range,
-)
+from vaeline.models.likelihood import FIRST_LOG_SCALE, LOG_SCALES, Likelihood, log_bin_probability, mean_in_range
 
 COMPONENTS = 5
 FIRST_SPREAD = 0.2
