@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vaeline.data.accepted import fetch_rows, merge, read_records, read_rows
+from vaeline.data.masks import read_test_masks
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
@@ -42,6 +43,7 @@ def main() -> None:
         splits["test"] = (test_images, test_labels, np.arange(len(test_labels)))
     else:
         splits["test"] = (images, labels, rows["test"])
+    masks = read_test_masks(RAW, splits["test"][2], has_test)
     about["split_seed"] = data.seed
     if len(rows["held_back"]):
         about["held_back"] = len(rows["held_back"])
@@ -50,7 +52,7 @@ def main() -> None:
         fetch_rows(labelled)
         batches = [(record["id"], read_rows(record)) for record in labelled]
         splits, about["batches"] = merge(splits, batches, data.validation_one_in)
-    write_prepared(PREPARED, splits, about)
+    write_prepared(PREPARED, splits, about, masks)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     joined = f", with {len(labelled)} accepted batches" if labelled else ""
     print(f"prepare: {about['title']}: {counts}{joined}")

@@ -5,7 +5,7 @@ from vaeline.images.pictures import Header
 from vaeline.images.spec import ImageSpec
 from vaeline.params.data import ImageParams
 
-AUTO = {"height": "auto", "width": "auto", "channels": "auto", "fit": "pad", "background": "auto"}
+AUTO = {"height": "auto", "width": "auto", "channels": "auto", "fit": "pad", "background": "auto", "ink": "auto"}
 
 
 def headers(*sizes, has_colour=False):
@@ -30,12 +30,18 @@ def test_auto_keeps_small_pictures_of_one_size_and_says_why(found, size, reason)
 
 
 def test_what_is_given_is_taken():
-    given = {"height": 100, "width": 90, "channels": 1, "fit": "crop", "background": "#ffffff"}
+    given = {"height": 100, "width": 90, "channels": 1, "fit": "crop", "background": "#ffffff", "ink": False}
     spec, sentence = choose_spec(headers((20, 30), has_colour=True), ImageParams(**given))
     assert spec == ImageSpec.model_validate(given)
     assert sentence == "100 × 90, grey, as data.image says"
     half, _ = choose_spec(headers((20, 30), has_colour=True), ImageParams(**AUTO | {"height": 40}))
     assert half.shape == (40, 30, 3)
+
+
+def test_ink_stands_on_black():
+    spec, _ = choose_spec(headers((20, 30)), ImageParams(**AUTO | {"ink": True}))
+    assert (spec.is_ink, spec.background) == (True, "#000000")
+    assert not choose_spec(headers((20, 30)), ImageParams(**AUTO))[0].is_ink
 
 
 def test_built_in_sets_keep_their_size_and_their_black():

@@ -12,7 +12,7 @@ from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.params.whole import read_params
 
-SPEC = ImageSpec(height=12, width=10, channels=3, background="#808080")
+SPEC = ImageSpec(height=12, width=10, channels=3, background="#808080", ink=False)
 
 
 @pytest.fixture
@@ -49,6 +49,20 @@ def test_the_good_ones_train_alone(folder, settings, tmp_path):
     assert found.about["good"] == "good"
     assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 8, "test": 4}
     assert "only pictures of 'good' are trained on" in " ".join(found.notes)
+
+
+def test_masks_are_fitted_like_their_pictures(folder, settings, tmp_path):
+    for file in sorted((folder / "scratch").iterdir()):
+        mask = Image.new("1", (20, 24))
+        mask.paste(1, (0, 0, 10, 24))
+        (folder / "masks/scratch").mkdir(parents=True, exist_ok=True)
+        mask.save(folder / "masks/scratch" / file.name)
+    found = read_own_images(folder, settings, tmp_path / "cache")
+    assert (found.masks.shape, found.classes) == ((12, 12, 10, 1), ("good", "scratch"))
+    defective = found.masks[found.labels == 1]
+    assert (defective[:, :, :5] == 255).all()
+    assert not defective[:, :, 5:].any()
+    assert not found.masks[found.labels == 0].any()
 
 
 def test_every_unusable_file_is_named_with_its_reason(folder, settings, tmp_path):

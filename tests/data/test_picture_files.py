@@ -36,11 +36,32 @@ def test_places_give_labels_and_splits(lay, names, labels, splits):
     assert (found.labels, found.splits) == (labels, splits)
 
 
-def test_other_endings_are_counted_and_masks_passed_over(lay):
-    folder = lay("a/1.png", "b/2.png", "a/notes.txt", "LICENSE", "b/3.heic", "b/4.HEIC", "masks/a/1.png", ".hidden.png")
+def test_other_endings_are_counted(lay):
+    folder = lay("a/1.png", "b/2.png", "a/notes.txt", "LICENSE", "b/3.heic", "b/4.HEIC", ".hidden.png")
     found = find_picture_files(folder)
     assert found.labels == ("a", "b")
-    assert found.ignored == {".txt": 1, "no ending": 1, ".heic": 2, "masks": 1}
+    assert found.ignored == {".txt": 1, "no ending": 1, ".heic": 2}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("good/1.jpg", "scratch/1.jpg", "scratch/2.jpg", "masks/scratch/1.png", "masks/good/1.png"),
+        ("test/good/1.jpg", "test/scratch/1.jpg", "train/good/2.jpg", "ground_truth/scratch/1_mask.png"),
+    ],
+)
+def test_a_mask_belongs_to_the_picture_of_its_name(lay, names):
+    found = find_picture_files(lay(*names))
+    assert set(found.labels) == {"good", "scratch"}
+    pairs = [
+        (file.parent.name, file.stem, mask.parent.name, mask.stem.removesuffix("_mask"))
+        for file, mask in zip(found.files, found.masks, strict=True)
+        if mask
+    ]
+    assert len(pairs) == sum("mask" in name or "truth" in name for name in names)
+    assert all(pair[:2] == pair[2:] for pair in pairs)
+    with pytest.raises(VaelineError, match=r"9\.png: a mask of no picture \(1 such"):
+        find_picture_files(lay("masks/scratch/9.png"))
 
 
 @pytest.mark.parametrize(

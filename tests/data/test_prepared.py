@@ -49,6 +49,19 @@ def test_the_same_data_gives_the_same_bytes(prepared, prepared_directory, tmp_pa
     assert digest(tmp_path / "first") == digest(tmp_path / "second")
 
 
+def test_labels_of_many_classes_fitting_and_masks_are_kept(tmp_path):
+    images, labels = np.zeros((4, 8, 8, 1), "uint8"), np.array([0, 1, 299, 2], "uint16")
+    image = {"height": 8, "width": 8, "channels": 1, "fit": "crop", "background": "#808080", "ink": False}
+    about = {"classes": [str(number) for number in range(300)], "image": image}
+    masks = np.full((1, 8, 8, 1), 255, "uint8")
+    splits = {"train": (images, labels, np.array([2, 0])), "test": (images, labels, np.array([3]))}
+    write_prepared(tmp_path / "prepared", splits, about, masks)
+    found = read_prepared(tmp_path / "prepared")
+    assert found.splits["train"].labels.tolist() == [299, 0]
+    assert found.image.model_dump() == image
+    np.testing.assert_array_equal(found.test_masks, masks)
+
+
 def test_a_missing_or_short_array_is_named(prepared_directory, tmp_path):
     with pytest.raises(VaelineError, match=r"no manifest\.json"):
         read_prepared(tmp_path)

@@ -4,6 +4,7 @@ from matplotlib.colors import to_rgba
 
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.figures.canvas import save_figure
+from vaeline.figures.images import draw_rows
 from vaeline.figures.sheets import MISSING, draw_grid, draw_pairs, draw_sheet
 
 IMAGES = np.random.default_rng(0).random((5, *MNIST_IMAGE.shape))
@@ -68,3 +69,11 @@ def test_colours_are_drawn_as_they_are_and_missing_pixels_have_a_colour_of_their
     shown = np.asarray(drawn.get_array())
     np.testing.assert_allclose(shown[0, 0], to_rgba(MISSING)[:3])
     np.testing.assert_allclose(shown[1:], image[1:])
+
+
+@pytest.mark.parametrize(("ink", "corner"), [(True, (0, 0, 0)), (False, (1, 1, 1))])
+def test_light_and_dark_are_exchanged_for_ink_alone(ink, corner):
+    image = np.ones((1, 2, 2, 1))
+    for figure in (draw_sheet([image], "t", ink=ink), draw_grid(image, 1, "t", ink), draw_rows(image[None], ["a"], "t", ink)):
+        (drawn,) = figure.axes[0].images
+        assert tuple(drawn.cmap(drawn.norm(drawn.get_array()))[0, 0, :3]) == corner

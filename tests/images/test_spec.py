@@ -15,6 +15,19 @@ def test_a_spec_has_a_shape_a_plain_form_and_words():
     assert hash(grey) != hash(colour)
 
 
+def test_what_is_as_usual_is_not_written_so_that_old_records_stay_equal():
+    usual = {"height": 28, "width": 28, "channels": 1}
+    assert ImageSpec(**usual).model_dump() == usual
+    other = usual | {"fit": "crop", "background": "#808080", "ink": False}
+    assert ImageSpec(**other).model_dump() == other
+    assert parse_spec(other, "manifest").model_dump(mode="json") == other
+
+
+@pytest.mark.parametrize(("channels", "ink", "is_ink"), [(1, None, True), (3, None, False), (1, False, False), (3, True, True)])
+def test_grey_images_are_ink_unless_the_record_says_otherwise(channels, ink, is_ink):
+    assert ImageSpec(height=8, width=8, channels=channels, ink=ink).is_ink is is_ink
+
+
 @pytest.mark.parametrize(
     "content",
     [None, [28, 28], {"height": 28, "width": 28}, {"height": 0, "width": 28, "channels": 1}]

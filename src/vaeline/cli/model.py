@@ -74,7 +74,9 @@ def sample(
         shown = drawn(n, MOST_DRAWN, out)
         of = f" of {digit}" if digit else ""
         title = titled(f"samples{of} from the prior, temperature {temperature:g}", found)
-        write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
+        write_images(
+            out, images, lambda: draw_grid(images[:shown], columns_for(shown), title, ink=found.model.image.is_ink)
+        )
         typer.echo(f"{out}: {counted(n, 'sample')}, seed {seed}")
 
 
@@ -102,7 +104,9 @@ def reconstruct(
             shown = drawn(len(images), MOST_DRAWN // 2, out)
             stages = {"original": given.images[:shown], "reconstruction": images[:shown]}
             title = titled("pictures and their reconstructions", found)
-            write_images(out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title))
+            write_images(
+                out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title, ink=found.model.image.is_ink)
+            )
             typer.echo(f"{out}: {counted(len(images), 'image')}")
 
 
@@ -138,7 +142,7 @@ def interpolate(
         shares = [f"{share:.2f}" for share in np.linspace(0, 1, steps)]
         names = [*("original" for _ in pictured[0]), *shares, *("original" for _ in pictured[1])]
         title = titled(f"{_short(start)} to {_short(end)}, {path} path", found)
-        write_images(out, images, lambda: draw_sheet([row], title, column_names=names))
+        write_images(out, images, lambda: draw_sheet([row], title, column_names=names, ink=found.model.image.is_ink))
         typer.echo(f"{out}: {steps} images from {start} to {end}")
 
 
@@ -177,7 +181,13 @@ def traverse(
         names = [f"z{dimension + 1}" for dimension in range(len(images))]
         around = f"around {_short(center) or 'the origin'}"
         title = titled(f"each latent over the prior, {around}", found)
-        write_images(out, images, lambda: draw_sheet(list(images), title, names, [f"{value:.2f}" for value in values]))
+        write_images(
+            out,
+            images,
+            lambda: draw_sheet(
+                list(images), title, names, [f"{value:.2f}" for value in values], ink=found.model.image.is_ink
+            ),
+        )
         typer.echo(f"{out}: {counted(len(images), 'latent')}, {steps} values each")
 
 
@@ -228,7 +238,9 @@ def edit(
             rows = [np.stack([given.images[row], *images[row]]) for row in range(shown)]
             names = [_short(name) for name in given.names[:shown]]
             columns = ["original", *(f"{value:.2f}" for value in amounts)]
-            write_images(out, images, lambda: draw_sheet(rows, titled(what, found), names, columns))
+            write_images(
+                out, images, lambda: draw_sheet(rows, titled(what, found), names, columns, ink=found.model.image.is_ink)
+            )
             typer.echo(f"{out}: {counted(len(images), 'image')}, {steps} amounts each")
 
 
@@ -277,7 +289,9 @@ def restore(
             shown = drawn(len(images), MOST_DRAWN // len(stages), out)
             stages = {name: stage[:shown] for name, stage in stages.items()}
             title = titled("pictures, denoised" if how == "denoise" else "pictures, a missing part filled in", found)
-            write_images(out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title))
+            write_images(
+                out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title, ink=found.model.image.is_ink)
+            )
             typer.echo(f"{out}: {counted(len(images), 'image')} restored")
 
 
@@ -330,6 +344,7 @@ def anomaly(
                 [given.images[top.index[start : start + COLUMNS]] for start in range(0, len(top), COLUMNS)],
                 titled(f"most unusual of {counted(len(table), 'picture')}, by {score}", found),
                 notes=[notes[start : start + COLUMNS] for start in range(0, len(top), COLUMNS)],
+                ink=found.model.image.is_ink,
             )
             with writing(out):
                 with atomic_file(out) as temporary:

@@ -95,7 +95,9 @@ def decode(
         images = to_images(found.model, read_latents(file, found.model.latent_dim))
         shown = drawn(len(images), MOST_DRAWN, out)
         title = titled(f"latents of {file.name}, decoded", found)
-        write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
+        write_images(
+            out, images, lambda: draw_grid(images[:shown], columns_for(shown), title, ink=found.model.image.is_ink)
+        )
         typer.echo(f"{out}: {counted(len(images), 'image')}")
 
 
@@ -137,8 +139,8 @@ def augment(
         if out.suffix == PICTURE:
             from vaeline.figures.sheets import draw_sheet
 
-            rows = [images[: 2 * COLUMNS] for images in drawn_by_class.values()]
-            write_picture(out, draw_sheet(rows, titled("new images of each class", found), reference.classes))
+            rows, title = [images[: 2 * COLUMNS] for images in drawn_by_class.values()], titled("new images of each class", found)
+            write_picture(out, draw_sheet(rows, title, reference.classes, ink=found.model.image.is_ink))
         else:
             digits = max(3, len(str(n - 1)))
             files = {
@@ -230,7 +232,9 @@ def decompress(
 
             shown = drawn(len(images), MOST_DRAWN, out)
             title = titled(f"decompressed from {file.name}", found)
-            write_images(out, images, lambda: draw_grid(images[:shown], columns_for(shown), title))
+            write_images(
+                out, images, lambda: draw_grid(images[:shown], columns_for(shown), title, ink=found.model.image.is_ink)
+            )
         else:
             write_folder(out, dict(zip(_png_names(compressed.names), images, strict=True)))
         typer.echo(f"{out}: {counted(len(images), 'image')}")

@@ -29,7 +29,8 @@ def choose_spec(headers: Sequence[Header], settings: ImageParams) -> tuple[Image
         "width": width if settings.width == AUTO else settings.width,
         "channels": channels if settings.channels == AUTO else settings.channels,
         "fit": settings.fit,
-        "background": GREY_BACKGROUND if settings.background == AUTO else settings.background,
+        "background": background_of(settings),
+        "ink": settings.ink is True,
     }
     spec = ImageSpec.model_validate(chosen)
     if AUTO in (settings.height, settings.width, settings.channels):
@@ -41,4 +42,12 @@ def fill_in(own: ImageSpec, settings: ImageParams) -> ImageSpec:
     """The spec of a built-in data set: what `settings` leave open is that of its images, light ink on black."""
     chosen = settings.model_dump()
     chosen |= {name: getattr(own, name) for name in ("height", "width", "channels") if chosen[name] == AUTO}
-    return ImageSpec.model_validate(chosen | ({"background": BLACK} if settings.background == AUTO else {}))
+    chosen |= {"background": BLACK} if settings.background == AUTO else {}
+    return ImageSpec.model_validate(chosen | {"ink": None if settings.ink == AUTO else settings.ink})
+
+
+def background_of(settings: ImageParams) -> str:
+    """The background of own pictures: black behind ink, else grey, where the settings leave it open."""
+    if settings.background != AUTO:
+        return settings.background
+    return BLACK if settings.ink is True else GREY_BACKGROUND

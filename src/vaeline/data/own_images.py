@@ -16,7 +16,7 @@ from vaeline.data.image_sets import find_images, is_picture_folder, label_number
 from vaeline.data.image_size import choose_spec
 from vaeline.data.picture_files import PictureFiles, find_picture_files, is_picture_table, read_picture_table, said_of
 from vaeline.errors import VaelineError
-from vaeline.images.errors import named
+from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.limits import OWN
 from vaeline.images.parallel import Unusable, read_all
@@ -27,6 +27,7 @@ from vaeline.images.types import ByteImages
 from vaeline.params.data import ImageParams
 
 FILES_BETWEEN_SAVES = 1024
+HALF = 127
 ANY_SIZE = ImageSpec(height=28, width=28, channels=1)  # arrays keep their own size whatever is asked for
 SPLITS_OF_SOURCES = ("train", "validation", "test")
 
@@ -45,6 +46,8 @@ class Reading:
 class OwnImages:
     """Images (count, height, width, channels) uint8, labels (count,), and the rows of each split that the source has.
 
+    `masks` (count, height, width, 1) are 255 where a picture is defective, or None if the source has no masks.
+
     `notes` are sentences for the user: the chosen size, what was left out. `unusable` names the files left out.
     """
 
@@ -56,6 +59,7 @@ class OwnImages:
     notes: tuple[str, ...]
     about: dict[str, Any]
     unusable: tuple[Unusable, ...] = ()
+    masks: ByteImages | None = None
 
 
 class UnusableFilesError(VaelineError):
@@ -132,7 +136,8 @@ def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path,
     rows = {name: kept[splits == name] for name in SPLITS_OF_SOURCES if (splits == name).any()}
     label_of_row = np.zeros(len(usable.files), labels.dtype)
     label_of_row[kept] = labels
-    return OwnImages(images, label_of_row, classes, rows, spec, tuple(notes), about, tuple(unusable))
+    masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.most_pixels)
+    return OwnImages(images, label_of_row, classes, rows, spec, tuple(notes), about, tuple(unusable), masks)
 
 
 def _too_many(path: Path, unusable: Sequence[Unusable], count: int, allowed: int) -> UnusableFilesError:
@@ -200,6 +205,23 @@ def read_into(
 def _read_progress(record: Path) -> tuple[int, list[Unusable]]:
     progress = json.loads(record.read_text(encoding="utf-8"))
     return progress["done"], [Unusable(Path(file), reason) for file, reason in progress["unusable"]]
+
+
+def read_masks(files: Sequence[Path | None], spec: ImageSpec, most_pixels: int) -> ByteImages:
+    """Masks (count, height, width, 1), 0 or 255, fitted like their pictures; 0 where a picture has none.
+
+    Raises:
+        UnreadableImagesError: a mask cannot be read.
+    """
+    grey = ImageSpec(height=spec.height, width=spec.width, channels=1, fit=spec.fit)
+    masks = np.zeros((len(files), *grey.shape), "uint8")
+    rows = [row for row, file in enumerate(files) if file is not None]
+    read = partial(read_picture, spec=grey, most_pixels=most_pixels)
+    for row, mask in zip(rows, read_all(read, [file for file in files if file is not None], "masks"), strict=True):
+        if isinstance(mask, Unusable):
+            raise UnreadableImagesError(mask.reason, mask.file)
+        masks[row] = np.where(mask > HALF, 255, 0)
+    return masks
 
 
 def drop_cache(cache: Path) -> None:

@@ -24,12 +24,13 @@ PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Files of pictures; the label and the split of each, where there are any; how many other files, by ending."""
+    """Files of pictures; the label, the split and the mask of each, where there are any; other files, by ending."""
 
     files: tuple[Path, ...]
     labels: tuple[str, ...] | None
     splits: tuple[str, ...] | None
     ignored: Mapping[str, int]
+    masks: tuple[Path | None, ...] | None = None
 
     def without(self, files: set[Path]) -> "PictureFiles":
         """The same without some files."""
@@ -39,6 +40,7 @@ class PictureFiles:
             self.labels and tuple(self.labels[row] for row in kept),
             self.splits and tuple(self.splits[row] for row in kept),
             self.ignored,
+            self.masks and tuple(self.masks[row] for row in kept),
         )
 
 
@@ -47,19 +49,20 @@ def find_picture_files(folder: Path) -> PictureFiles:
 
     Folders that all pictures share say nothing. Below them, folders named train, validation and test are splits, and
     the next folder is the label. Pictures that lie in no such folder have no label. Folders named masks and
-    ground_truth hold masks of defects, which are passed over.
+    ground_truth hold masks of defects. A mask belongs to the picture of its name, with or without `_mask`, in a folder
+    of the same name.
 
     Raises:
         VaelineError: there is no picture, or some pictures have a label or a split and others have none.
     """
-    files, ignored = [], Counter()
+    files, mask_files, ignored = [], [], Counter()
     for file in visible_files(folder):
-        if any(part.lower() in MASK_FOLDERS for part in file.relative_to(folder).parent.parts):
-            ignored["masks"] += 1
-        elif file.suffix.lower() in pictures.ENDINGS:
-            files.append(file)
-        else:
+        if file.suffix.lower() not in pictures.ENDINGS:
             ignored[file.suffix.lower() or "no ending"] += 1
+        elif any(part.lower() in MASK_FOLDERS for part in file.relative_to(folder).parent.parts):
+            mask_files.append(file)
+        else:
+            files.append(file)
     if not files:
         others = f"; it holds {said_of(ignored)}" if ignored else ""
         raise VaelineError(f"{folder}: no pictures (PNG, JPEG, WebP, BMP, TIFF, GIF){others}; see data/own/README.md")
@@ -71,11 +74,11 @@ def find_picture_files(folder: Path) -> PictureFiles:
         places = [place[1:] for place in places]
     labels = [place[0] if place else "" for place in places]
     if not any(labels):
-        return PictureFiles(tuple(files), None, splits, ignored)
+        return PictureFiles(tuple(files), None, splits, ignored, _masks(folder, files, mask_files))
     if "" in labels:
         loose = files[labels.index("")]
         raise VaelineError(f"{loose}: lies beside labelled sub-folders; put every picture into a sub-folder, or none")
-    return PictureFiles(tuple(files), tuple(labels), splits, ignored)
+    return PictureFiles(tuple(files), tuple(labels), splits, ignored, _masks(folder, files, mask_files))
 
 
 def read_picture_table(path: Path) -> PictureFiles:
@@ -147,6 +150,22 @@ def _splits(files: Sequence[Path], places: Sequence[tuple[str, ...]]) -> tuple[s
     if others := [row for row, name in enumerate(names) if name not in SPLIT_NAMES]:
         raise VaelineError(f"{files[others[0]]}: lies beside the folders train and test, in neither")
     return tuple(SPLIT_NAMES[name] for name in names)
+
+
+def _masks(folder: Path, files: Sequence[Path], mask_files: Sequence[Path]) -> tuple[Path | None, ...] | None:
+    """The mask of each picture, or None where it has none; None for all if there are no masks.
+
+    Raises:
+        VaelineError: a mask belongs to no picture.
+    """
+    if not mask_files:
+        return None
+    masks = {(file.parent.name, file.stem.removesuffix("_mask")): file for file in mask_files}
+    found = tuple(masks.pop((file.parent.name, file.stem), None) for file in files)
+    if masks:
+        first = next(iter(masks.values()))
+        raise VaelineError(f"{first}: a mask of no picture ({len(masks):,} such in {folder}); name it like its picture")
+    return found
 
 
 def _split_of(path: Path, name: str) -> str:

@@ -18,6 +18,7 @@ SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
 SourceRows = tuple[Shaped[np.ndarray, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
 """Images and labels of a source, and the rows to take of them."""
+TEST_MASKS = "test_masks.npy"
 AGAIN = "`dvc repro prepare` makes it again"
 
 
@@ -35,11 +36,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The three splits, the size of their images, and the manifest that describes them."""
+    """The three splits, the size of their images, and the manifest that describes them.
+
+    `test_masks` (count, height, width, 1) are 255 where a test image is defective; None if the source has no masks.
+    """
 
     manifest: dict[str, Any]
     image: ImageSpec
     splits: dict[str, Split]
+    test_masks: ByteImages | None = None
 
     @property
     def title(self) -> str:
@@ -59,8 +64,12 @@ def mean_image(images: ByteImages) -> Float64[np.ndarray, "height width channels
     return total / (255 * len(images))
 
 
-def write_prepared(directory: Path, sources: dict[str, SourceRows], about: dict) -> None:
+def write_prepared(
+    directory: Path, sources: dict[str, SourceRows], about: dict, test_masks: ByteImages | None = None
+) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
+
+    `test_masks` (count, height, width, 1) are those of the test images.
 
     Images are (count, height, width, channels) uint8 of one size, which the manifest names as `image`. They are copied
     in parts, so that memory does not grow with the data. `images_sha256` is the `npy_digest` of a split's images.
@@ -90,6 +99,8 @@ def write_prepared(directory: Path, sources: dict[str, SourceRows], about: dict)
                 "images_sha256": npy_digest(target),
                 "labels_sha256": digest(temporary / f"{name}_labels.npy"),
             }
+        if test_masks is not None:
+            np.save(temporary / TEST_MASKS, test_masks)
         write_json(temporary / "manifest.json", {**about, "image": image.model_dump(), "splits": counts})
 
 
@@ -109,7 +120,8 @@ def read_prepared(directory: Path) -> Prepared:
         if split.images.shape[1:] != image.shape or split.images.dtype != np.uint8:
             found = f"{split.images.dtype} images of shape {split.images.shape[1:]}"
             raise VaelineError(f"{directory}: {name} has {found}, the manifest says uint8 of {image.shape}; {AGAIN}")
-    return Prepared(manifest, image, splits)
+    masks = directory / TEST_MASKS
+    return Prepared(manifest, image, splits, np.load(masks, mmap_mode="r") if masks.is_file() else None)
 
 
 def _read_split(directory: Path, name: str, rows: int) -> Split:

@@ -38,6 +38,11 @@ class Drawing:
         return self.prepared.classes
 
     @property
+    def ink(self) -> bool:
+        """Whether grey images are drawn as ink on paper."""
+        return self.prepared.image.is_ink
+
+    @property
     def labels(self) -> Labels:
         """Labels of the test images, (count,)."""
         return self.prepared.splits["test"].labels

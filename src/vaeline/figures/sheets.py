@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vaeline.figures.images import grey_map
 from vaeline.images.arrays import drawable
 from vaeline.images.types import DrawnImage, DrawnImages
 
@@ -29,10 +30,11 @@ def draw_sheet(
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
     notes: Sequence[Sequence[str]] = (),
+    ink: bool = True,
 ) -> Figure:
     """Rows of images, each (columns, height, width, channels), under a title.
 
-    notes: a text of two lines below each image.
+    notes: a text of two lines below each image. ink: whether grey images are drawn as ink on paper.
     """
     columns = max(len(row) for row in rows)
     height, width = rows[0].shape[1:3]
@@ -45,13 +47,13 @@ def draw_sheet(
     )
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    ink = colormaps["gray_r"].with_extremes(bad=MISSING)
+    greys = colormaps[grey_map(ink)].with_extremes(bad=MISSING)
     frames = []
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
             left, top = column * pitch_x, row * pitch_y
             shown = _mark_missing(image) if image.shape[-1] > 1 else drawable(image)
-            axes.imshow(shown, cmap=ink, vmin=0, vmax=1, extent=(left, left + width, top + height, top))
+            axes.imshow(shown, cmap=greys, vmin=0, vmax=1, extent=(left, left + width, top + height, top))
             frames.append(Rectangle((left, top), width, height))
             if notes:
                 axes.text(left + width / 2, top + height * 1.04, notes[row][column], fontsize=7, ha="center", va="top")
@@ -66,12 +68,12 @@ def draw_sheet(
     return figure
 
 
-def draw_grid(images: DrawnImages, columns: int, title: str) -> Figure:
+def draw_grid(images: DrawnImages, columns: int, title: str, ink: bool = True) -> Figure:
     """Images (count, height, width, channels), `columns` in each row; the last row may be shorter."""
-    return draw_sheet([images[start : start + columns] for start in range(0, len(images), columns)], title)
+    return draw_sheet([images[start : start + columns] for start in range(0, len(images), columns)], title, ink=ink)
 
 
-def draw_pairs(versions: dict[str, DrawnImages], columns: int, title: str) -> Figure:
+def draw_pairs(versions: dict[str, DrawnImages], columns: int, title: str, ink: bool = True) -> Figure:
     """Several versions of the same images by name, each (count, height, width, channels), one below the other.
 
     `columns` images are side by side.
@@ -79,7 +81,7 @@ def draw_pairs(versions: dict[str, DrawnImages], columns: int, title: str) -> Fi
     count = len(next(iter(versions.values())))
     starts = range(0, count, columns)
     rows = [images[start : start + columns] for start in starts for images in versions.values()]
-    return draw_sheet(rows, title, row_names=[*versions] * len(starts))
+    return draw_sheet(rows, title, row_names=[*versions] * len(starts), ink=ink)
 
 
 def _mark_missing(image: DrawnImage) -> DrawnImage:

@@ -40,11 +40,12 @@ def draw_figures(decision: Decision) -> dict[str, Figure]:
         figures["gate_classes"] = draw_label_gains(gain.classes, gate.slice_margin, known.unit, f"{title}, by class")
     seed, size = decision.contest.params.plot.seed, decision.contest.params.plot.manifold_size
     drawn = {_titled(model): _samples(model, seed) for model in shown}
-    figures["gate_samples"] = draw_beside(drawn, "samples from the prior, equal seeds")
+    ink = candidate.subject.model.image.is_ink
+    figures["gate_samples"] = draw_beside(drawn, "samples from the prior, equal seeds", ink)
     if all(_has_plane(model) for model in shown):
         planes = {_titled(model): _plane(model, size) for model in shown}
         what = "latent space through the quantiles of the prior: two latents, others at 0"
-        figures["gate_manifolds"] = draw_beside(planes, what)
+        figures["gate_manifolds"] = draw_beside(planes, what, ink)
     return figures
 
 
@@ -89,7 +90,7 @@ def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) 
     return figure
 
 
-def draw_beside(pictures: Mapping[str, DrawnGrid], title: str) -> Figure:
+def draw_beside(pictures: Mapping[str, DrawnGrid], title: str, ink: bool = True) -> Figure:
     """Grids of images (rows, columns, height, width, channels) in [0, 1], side by side, each under its name.
 
     The first row is the lowest.
@@ -98,7 +99,7 @@ def draw_beside(pictures: Mapping[str, DrawnGrid], title: str) -> Figure:
     side = 6.2
     figure = Figure(figsize=(side * len(pictures), side * rows / columns + 0.9), layout="constrained")
     for axes, (name, images) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True):
-        show_image(axes, tile(images[::-1]))
+        show_image(axes, tile(images[::-1]), ink)
         axes.set(xticks=[], yticks=[], title=name)
     figure.suptitle(title)
     return figure

@@ -28,6 +28,8 @@ class ImageSpec(BaseModel):
     fit: how a picture of other proportions is fitted. `pad` shows all of it and the background beside it, `crop` cuts
         off what is too much on both sides, `stretch` changes the proportions.
     background: the colour beside a picture and below its transparent parts, as `#rrggbb`.
+    ink: whether the images are light ink on black, such as handwritten digits, which figures draw as ink on paper. If
+        it is not given, grey images are ink, as in records of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,12 +39,13 @@ class ImageSpec(BaseModel):
     channels: Literal[1, 3]
     fit: Fit = "pad"
     background: str = Field(BLACK, pattern=HEX_COLOUR)
+    ink: bool | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is as usual: records and archives of earlier versions have only the first three."""
-        usual = {"fit": "pad", "background": BLACK}
-        return {name: value for name, value in handler(self).items() if usual.get(name) != value}
+        usual = {"fit": "pad", "background": BLACK, "ink": None}
+        return {name: value for name, value in handler(self).items() if name not in usual or usual[name] != value}
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...]) -> Self:
@@ -59,6 +62,11 @@ class ImageSpec(BaseModel):
     def shape(self) -> tuple[int, int, int]:
         """(height, width, channels)."""
         return self.height, self.width, self.channels
+
+    @property
+    def is_ink(self) -> bool:
+        """Whether figures exchange light and dark."""
+        return self.channels == 1 if self.ink is None else self.ink
 
     @property
     def pixels(self) -> int:

@@ -42,7 +42,9 @@ def draw_latent_space(
     return figure
 
 
-def draw_manifold(images: DrawnGrid, ticks: Float[np.ndarray, " rows"], title: str, labels: tuple[str, str]) -> Figure:
+def draw_manifold(
+    images: DrawnGrid, ticks: Float[np.ndarray, " rows"], title: str, labels: tuple[str, str], ink: bool = True
+) -> Figure:
     """Decoded latents (side, side, height, width, channels) as one picture.
 
     `ticks` (side,) are the latent values of both axes. The first axis of `images` runs upwards.
@@ -50,7 +52,7 @@ def draw_manifold(images: DrawnGrid, ticks: Float[np.ndarray, " rows"], title: s
     side, _, height, width, _ = images.shape
     figure = Figure(figsize=(9, 9.4), layout="constrained")
     axes = figure.subplots()
-    show_image(axes, tile(images[::-1]))
+    show_image(axes, tile(images[::-1]), ink)
     shown = np.linspace(0, side - 1, 7).round().astype(int)
     names = [f"{ticks[index]:.2f}" for index in shown]
     axes.set_xticks((shown + 0.5) * width, names)
@@ -59,7 +61,7 @@ def draw_manifold(images: DrawnGrid, ticks: Float[np.ndarray, " rows"], title: s
     return figure
 
 
-def draw_class_manifolds(grids: Mapping[str, DrawnGrid], title: str) -> Figure:
+def draw_class_manifolds(grids: Mapping[str, DrawnGrid], title: str, ink: bool = True) -> Figure:
     """Decoded latents (side, side, height, width, channels) of each class as one picture each, under the class's name.
 
     The first axis of the images runs upwards.
@@ -71,15 +73,15 @@ def draw_class_manifolds(grids: Mapping[str, DrawnGrid], title: str) -> Figure:
     for axes in panels:
         axes.set_axis_off()
     for axes, (name, images) in zip(panels, grids.items(), strict=False):
-        show_image(axes, tile(images[::-1]))
+        show_image(axes, tile(images[::-1]), ink)
         axes.set_title(name)
     figure.suptitle(title)
     return figure
 
 
-def draw_interpolations(paths: DrawnGrid, names: Sequence[str], title: str) -> Figure:
+def draw_interpolations(paths: DrawnGrid, names: Sequence[str], title: str, ink: bool = True) -> Figure:
     """Decoded straight lines between latents (paths, steps, height, width, channels), one a row."""
-    return draw_rows(paths, names, title)
+    return draw_rows(paths, names, title, ink)
 
 
 def latent_figures(drawing: Drawing) -> dict[str, Figure]:
@@ -104,21 +106,23 @@ def _interpolations(drawing: Drawing) -> Figure:
     lines = [latent_line(z_mean[start], z_mean[end], drawing.settings.steps) for start, end in pairs]
     paths = np.stack([decode(drawing.model, line) for line in lines])
     names = [f"{classes[labels[start]]} to {classes[labels[end]]}" for start, end in pairs]
-    return draw_interpolations(paths, names, drawing.title("lines in latent space between test images"))
+    return draw_interpolations(paths, names, drawing.title("lines in latent space between test images"), drawing.ink)
 
 
 def _manifold(drawing: Drawing) -> Figure:
     latent_dim = drawing.model.latent_dim
     grid, quantiles, names = prior_grid(drawing.settings.manifold_size, drawing.z_mean)
     what = "latent manifold" if latent_dim <= 2 else f"2-D slice of {latent_dim} latents, the others at 0"
-    return draw_manifold(decode(drawing.model, grid), quantiles, drawing.title(what), names)
+    return draw_manifold(decode(drawing.model, grid), quantiles, drawing.title(what), names, drawing.ink)
 
 
 def _class_manifolds(drawing: Drawing) -> Figure:
     side, present = -(-drawing.settings.manifold_size // 3), np.flatnonzero(np.bincount(drawing.labels) >= LEAST_IMAGES)
     of_class = {label: drawing.z_mean[drawing.labels == label] for label in present}
     grids = {drawing.classes[label]: decode(drawing.model, class_grid(side, z)) for label, z in of_class.items()}
-    return draw_class_manifolds(grids, drawing.title("each class along its two main directions in latent space"))
+    return draw_class_manifolds(
+        grids, drawing.title("each class along its two main directions in latent space"), drawing.ink
+    )
 
 
 FIGURES = latent_figures

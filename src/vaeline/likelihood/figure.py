@@ -36,18 +36,22 @@ def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def draw_reconstructions(originals: DrawnImages, reconstructions: DrawnImages, columns: int, title: str) -> Figure:
+def draw_reconstructions(
+    originals: DrawnImages, reconstructions: DrawnImages, columns: int, title: str, ink: bool = True
+) -> Figure:
     """Originals (count, height, width, channels) in the odd rows, and below each its reconstruction."""
     rows = len(originals) // columns
     pairs = np.stack([originals, reconstructions])[:, : rows * columns]
     grid = pairs.reshape(2, rows, columns, *originals.shape[1:]).swapaxes(0, 1)
     names = ["original", "reconstruction"] * rows
-    return draw_rows(grid.reshape(2 * rows, columns, *originals.shape[1:]), names, title)
+    return draw_rows(grid.reshape(2 * rows, columns, *originals.shape[1:]), names, title, ink)
 
 
-def draw_hardest(originals: DrawnImages, reconstructions: DrawnImages, notes: Sequence[str], title: str) -> Figure:
+def draw_hardest(
+    originals: DrawnImages, reconstructions: DrawnImages, notes: Sequence[str], title: str, ink: bool = True
+) -> Figure:
     """Originals (count, height, width, channels) over their reconstructions, each with a note."""
-    figure = draw_rows(np.stack([originals, reconstructions]), ["original", "reconstruction"], title)
+    figure = draw_rows(np.stack([originals, reconstructions]), ["original", "reconstruction"], title, ink)
     for axes, note in zip(figure.axes[: len(notes)], notes, strict=True):
         axes.set_title(note, fontsize=8)
     return figure
@@ -85,6 +89,7 @@ def likelihood_figures(drawing: Drawing) -> dict[str, Figure]:
             decode(drawing.model, drawing.z_mean[drawing.chosen]),
             drawing.settings.columns,
             drawing.title("test images and their reconstructions"),
+            drawing.ink,
         ),
         "hardest": _hardest(drawing),
         "class_losses": draw_class_losses(by_class, drawing.title("test loss by class")),
@@ -98,7 +103,7 @@ def _hardest(drawing: Drawing) -> Figure:
     losses = zip(hardest["label"], hardest[loss], strict=True)
     notes = [f"{drawing.classes[label]}, {nats:.0f} nats" for label, nats in losses]
     title = drawing.title(f"test images with the highest {title_of(loss)}, label and {title_of(loss)}")
-    return draw_hardest(drawing.images[rows], decode(drawing.model, drawing.z_mean[rows]), notes, title)
+    return draw_hardest(drawing.images[rows], decode(drawing.model, drawing.z_mean[rows]), notes, title, drawing.ink)
 
 
 FIGURES = likelihood_figures

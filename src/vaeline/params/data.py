@@ -21,6 +21,7 @@ class ImageParams(Section):
     channels: Literal[1, 3] | Auto
     fit: Literal["pad", "crop", "stretch"]
     background: Annotated[str, Field(pattern=r"^(auto|#[0-9a-f]{6})$")]
+    ink: bool | Auto
 
 
 class DataParams(Section):

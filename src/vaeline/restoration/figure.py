@@ -11,9 +11,9 @@ from vaeline.images.types import DrawnImages
 from vaeline.restoration.restore import show_restoration
 
 
-def draw_restorations(versions: Mapping[str, DrawnImages], title: str) -> Figure:
+def draw_restorations(versions: Mapping[str, DrawnImages], title: str, ink: bool = True) -> Figure:
     """The same images in several states, each (count, height, width, channels): one row a state, by its name."""
-    return draw_rows(np.stack(list(versions.values())), list(versions), title)
+    return draw_rows(np.stack(list(versions.values())), list(versions), title, ink)
 
 
 def restoration_figures(drawing: Drawing) -> dict[str, Figure]:
@@ -23,7 +23,7 @@ def restoration_figures(drawing: Drawing) -> dict[str, Figure]:
     images = drawing.images[drawing.chosen[: drawing.settings.columns]]
     versions = show_restoration(drawing.model, images, drawing.sigma, drawing.box, drawing.settings.seed)
     title = drawing.title("damaged images and what the model makes of them")
-    return {"restorations": draw_restorations(versions, title)}
+    return {"restorations": draw_restorations(versions, title, drawing.ink)}
 
 
 FIGURES = restoration_figures

@@ -17,15 +17,15 @@ def sample_figures(drawing: Drawing) -> dict[str, Figure]:
     model, classes, columns, seed = drawing.model, drawing.classes, drawing.settings.columns, drawing.settings.seed
     if model.is_conditional:
         rows = np.stack([sample(model, columns, seed, label) for label in range(len(classes))])
-        return {"samples": draw_rows(rows, classes, drawing.title("samples of each class"))}
+        return {"samples": draw_rows(rows, classes, drawing.title("samples of each class"), drawing.ink)}
     images = sample(model, 10 * columns, seed)
-    return {"samples": draw_samples(images, columns, drawing.title("samples from the prior"))}
+    return {"samples": draw_samples(images, columns, drawing.title("samples from the prior"), drawing.ink)}
 
 
-def draw_samples(images: DrawnImages, columns: int, title: str) -> Figure:
+def draw_samples(images: DrawnImages, columns: int, title: str, ink: bool = True) -> Figure:
     """Images (count, height, width, channels), `columns` a row."""
     rows = len(images) // columns
-    return draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title)
+    return draw_rows(images[: rows * columns].reshape(rows, columns, *images.shape[1:]), [""] * rows, title, ink)
 
 
 FIGURES = sample_figures
