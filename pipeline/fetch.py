@@ -67,7 +67,7 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
 
 
 def read_own(path: Path, reading: Reading, spec: ImageSpec | None) -> OwnImages:
-    """The user's images; where too many files cannot be used, a table and a sheet of them are left behind."""
+    """Read the user's images. Files that cannot be used are listed in `reports/unusable`: a table and a sheet."""
     try:
         found = read_own_images(path, reading, CACHE, spec)
     except UnusableFilesError as error:

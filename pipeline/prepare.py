@@ -1,6 +1,6 @@
 """Stage `prepare`: train, validation and test splits as memory-mappable arrays in `data/prepared`.
 
-Accepted batches of the same data set join train and validation; test is that of the source, always.
+Accepted batches of the same data set are added to train and validation. The test split comes from the source alone.
 """
 
 import json

@@ -40,7 +40,7 @@ def main() -> None:
         progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params)
         if progress.history:
             print(f"train: continues after epoch {len(progress.history)}, from {checkpoint}")
-            observer.go_on(progress.history)
+            observer.log_earlier_epochs(progress.history)
         model, history = fit(progress, train, validation, train_params, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")

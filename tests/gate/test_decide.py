@@ -11,7 +11,7 @@ from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.gate import decision as deciding
 from vaeline.gate import facts as gathering
-from vaeline.gate.checks import MEASURED, NOT_RUN, SERVED
+from vaeline.gate.checks import NOT_RUN, SCORE_CHECKS, SERVICE_CHECKS
 from vaeline.gate.contest import Contest
 from vaeline.gate.facts import VALIDATION_TAG, read_data_facts
 from vaeline.gate.report import build_report
@@ -118,7 +118,7 @@ def test_without_a_champion_only_floors_are_asked(decide):
 def test_what_has_failed_or_has_no_golden_outputs_is_not_served(decide, asked):
     failed = decide(worst=1.0)
     assert failed.verdict == FAIL
-    assert {check.name for check in failed.checks if check.verdict == NOT_RUN} == set(SERVED)
+    assert {check.name for check in failed.checks if check.verdict == NOT_RUN} == set(SERVICE_CHECKS)
     missing = {check.name: check for check in decide(golden=None).checks}
     assert (missing["golden"].verdict, missing["golden"].sentence) == (FAIL, "it has no golden outputs")
     assert asked == []
@@ -128,4 +128,4 @@ def test_scores_that_are_not_finite_are_not_compared(decide, monkeypatch):
     monkeypatch.setattr("vaeline.gate.scores._count_nonfinite", lambda *arguments: 1)
     found = {check.name: check.verdict for check in decide().checks}
     assert found["finite"] == FAIL
-    assert {found[name] for name in MEASURED} == {NOT_RUN}
+    assert {found[name] for name in SCORE_CHECKS} == {NOT_RUN}

@@ -22,8 +22,7 @@ from vaeline.artifacts import digest
 from vaeline.cli import app
 from vaeline.errors import VaelineError
 from vaeline.gate import decision as deciding
-from vaeline.gate.checks import NOT_RUN
-from vaeline.gate.checks import SERVED as SERVED_CHECKS
+from vaeline.gate.checks import NOT_RUN, SERVICE_CHECKS
 from vaeline.gate.contest import Contest, require_contest
 from vaeline.gate.decision import Decision, decide
 from vaeline.gate.report import gate_digest
@@ -142,7 +141,7 @@ def test_a_better_model_passes_with_its_interval_and_takes_the_place(told, works
 def test_a_model_that_has_collapsed_fails_by_name_is_not_served_and_not_promoted(told):
     found = checks(told.reports[C])
     assert {found[name]["verdict"] for name in ("kl", "active_units", "improvement")} == {FAIL}
-    assert {found[name]["verdict"] for name in SERVED_CHECKS} == {NOT_RUN}
+    assert {found[name]["verdict"] for name in SERVICE_CHECKS} == {NOT_RUN}
     assert "KL, nats per image, is " in found["kl"]["sentence"]
     assert found["kl"]["value"] < 0.1
     refusal = told.said("vaeline promote 3")
@@ -295,7 +294,7 @@ def test_every_check_of_the_page_is_run_and_fails_by_its_name_where_its_threshol
     failed = {name for name, verdict in found.items() if verdict == FAIL}
     assert failed == {"size", "kl", "active_units", "worst", "precision", "recall", "auroc"}
     assert found["improvement"] == INCONCLUSIVE
-    assert {found[name] for name in SERVED_CHECKS} == {NOT_RUN}
+    assert {found[name] for name in SERVICE_CHECKS} == {NOT_RUN}
 
 
 @pytest.mark.parametrize(

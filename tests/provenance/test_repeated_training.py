@@ -22,9 +22,9 @@ from vaeline.provenance import repeated_training as again
 from vaeline.provenance.evidence import ENVIRONMENT_TAG, KeptLock, lock_of
 from vaeline.provenance.repeated_training import (
     Retrained,
+    commit_to_retrain,
     compare_retrained,
     other_kind,
-    place_to_retrain,
     require_lock,
     retrain,
 )
@@ -141,14 +141,14 @@ def soon(condition) -> bool:
 
 
 def test_a_run_is_trained_again_from_the_commit_that_recorded_it(project, run, lock):
-    assert place_to_retrain(run, lock, recorded_locks()[0]) == project.git("rev-parse", "HEAD~1") == lock.commit
+    assert commit_to_retrain(run, lock, recorded_locks()[0]) == project.git("rev-parse", "HEAD~1") == lock.commit
 
 
 def test_where_the_recording_commit_has_other_code_it_is_the_training_s_own(project, client, run, lock):
     home = lock.commit
     project.write("src/models/network.py", "print('other')")
     later = project.commit("Other code")
-    assert place_to_retrain(run, replace(lock, commit=later), []) == home
+    assert commit_to_retrain(run, replace(lock, commit=later), []) == home
 
 
 def test_what_no_commit_holds_cannot_be_trained_again(project, client, run, lock):
@@ -156,7 +156,7 @@ def test_what_no_commit_holds_cannot_be_trained_again(project, client, run, lock
     changed["train"]["params"]["params.yaml"]["train"]["seed"] = 77
     home = run.data.tags["mlflow.source.git.commit"]
     with pytest.raises(VaelineError, match=f"trained from {home[:12]} with changes that no commit"):
-        place_to_retrain(run, replace(lock, stages=changed), recorded_locks()[0])
+        commit_to_retrain(run, replace(lock, stages=changed), recorded_locks()[0])
     with pytest.raises(VaelineError, match=r"dvc\.lock of the run .* is lost"):
         require_lock(run, None)
 

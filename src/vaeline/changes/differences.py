@@ -27,7 +27,7 @@ def changed_params(base: PipelineState, present: PipelineState) -> pd.DataFrame:
 
 
 def changed_inputs(base: PipelineState, present: PipelineState) -> pd.DataFrame:
-    """Data and code of stages that differ, with the columns `path`, `what`, `stages`."""
+    """Data and code of stages that differ, with the columns `path`, `what`, `went into`."""
     stages: dict[tuple[str, str], list[str]] = {}
     for stage in present.stages:
         before, after = deps(base.stages, stage), deps(present.stages, stage)

@@ -14,7 +14,7 @@ from vaeline.evaluation.comparison import Comparison, comparison_tables
 from vaeline.figures.canvas import figure_png
 from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
-from vaeline.outputs import HISTORY
+from vaeline.outputs import HISTORY, SCORES, VALIDATION
 from vaeline.pages import Block, Gallery, Heading, Picture, Sentence, Table
 from vaeline.reports import GATE, MONITOR
 from vaeline.scores import LOSSES, title_of, unit_of
@@ -60,10 +60,10 @@ def pictures_of(blocks: Sequence[Block]) -> list[Picture]:
 
 def _compared(base: PipelineState, present: PipelineState) -> tuple[Comparison | None, str]:
     """The comparison of both models on the same test images, or the reason why there is none."""
-    missing = [state.name for state in (base, present) if differences.SCORES not in state.outputs]
+    missing = [state.name for state in (base, present) if SCORES not in state.outputs]
     if missing:
         return None, f"The scores of {' and '.join(missing)} are not here; `dvc fetch` gets them."
-    measured = present.table(differences.SCORES)
+    measured = present.table(SCORES)
     score = next((name for name in LOSSES if measured is not None and name in measured), "")
     try:
         return differences.paired_comparison(base, present, score), ""
@@ -113,7 +113,7 @@ def _others(base: PipelineState, present: PipelineState, comparison: Comparison 
 
 
 def _validation(present: PipelineState) -> str:
-    report = present.document(differences.VALIDATION)
+    report = present.document(VALIDATION)
     if report is None:
         return "Data validation: its report is not here."
     rows = ", ".join(f"{count:,} {name}" for name, count in report["rows"].items())

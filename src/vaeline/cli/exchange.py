@@ -79,7 +79,7 @@ def counted(number: int, noun: str) -> str:
 
 @contextmanager
 def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Generator["NamedImages"]:
-    """The pictures at `paths`; those that cannot be read are named on stderr, and make the exit status 1 at the end."""
+    """The pictures at `paths`. Unreadable files are named on stderr, and the command then ends with exit status 1."""
     from vaeline.images.named import read_named_images
 
     read = read_named_images(paths, found.model.image, invert)

@@ -199,7 +199,11 @@ def edit(
     to_class: Annotated[str, typer.Option(help="The class to go to. Needs --from-class.")] = "",
     amount: Annotated[
         float | None,
-        typer.Option(callback=finite, help="Standard deviations in both directions [2], or the share of the way [1]."),
+        typer.Option(
+            callback=finite,
+            help="For --attribute: standard deviations in both directions, default 2. For classes: the share of the "
+            "way, default 1.",
+        ),
     ] = None,
     steps: Steps = 7,
     invert: InvertOption = False,

@@ -47,7 +47,7 @@ def monitor(
         from vaeline.compute import fix_threads
         from vaeline.data.prepared import read_prepared
         from vaeline.monitoring.decision import look_at
-        from vaeline.monitoring.facts import find_watched
+        from vaeline.monitoring.facts import find_monitored
         from vaeline.monitoring.publish import publish
         from vaeline.monitoring.window import read_window
         from vaeline.registry.versions import present_store
@@ -55,7 +55,7 @@ def monitor(
         prepared = read_prepared(Path(PREPARED))
         window = read_window(sources, prepared.classes, prepared.image, labels, params.monitor.least_rows)
         with present_store() as client:
-            champion = find_watched(client, prepared)
+            champion = find_monitored(client, prepared)
             fix_threads(params.compute.threads)
             found = look_at(client, champion, prepared, window, params)
             publish(client, found, params.monitor, out)

@@ -43,7 +43,7 @@ def preset(name: Annotated[str, typer.Argument(help="A file in presets/, without
 def summary() -> None:
     """Print the metrics of the model on disk and its registered version.
 
-    Reads reports/ and the MLflow store. Completes the model's run, if it lacks something.
+    Reads reports/ and the MLflow store. Adds what the model's run lacks.
 
     Example: vaeline summary
     """

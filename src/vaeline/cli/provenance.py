@@ -114,7 +114,7 @@ def _retrain(
 
     run = run_of(client, found)
     lock = again.require_lock(run, lock_of(client, run, recorded))
-    commit = again.place_to_retrain(run, lock, recorded)
+    commit = again.commit_to_retrain(run, lock, recorded)
     typer.echo(f"training {run.info.run_name} again from the commit {commit[:12]}", err=True)
     if other := again.other_kind(run):
         typer.echo(f"this machine or environment differs, so only losses are compared: {other}", err=True)

@@ -29,9 +29,9 @@ def promote(
         str, typer.Argument(help="A version's number, models:/name/version, a run, or . for the model on disk.")
     ],
     replaces: Annotated[
-        str, typer.Option(help="Refuse unless this version is champion now; `none`: unless there is no champion yet.")
+        str, typer.Option(help="Promote only if this version is champion now; `none`: only if there is no champion.")
     ] = "",
-    reason: Annotated[str, typer.Option(help="The reason for the ledger; without one, the sentence of the gate.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason for the ledger. Default: the result of the gate.")] = "",
     dry_run: DryRunOption = False,
 ) -> None:
     """Make a candidate that passed the gate the champion.
@@ -66,7 +66,7 @@ def rollback(
     reason: Annotated[str, typer.Option(help="The reason for the ledger.")],
     to: Annotated[
         str,
-        typer.Option(help="The version of an earlier champion; without it, the last one before the present champion."),
+        typer.Option(help="The version of an earlier champion. Default: the champion before the present one."),
     ] = "",
     dry_run: DryRunOption = False,
 ) -> None:
@@ -94,7 +94,7 @@ def history(
     export: Annotated[
         Path | None,
         typer.Option(
-            help="Write the entries to this file as JSON lines. An earlier export there must be their beginning."
+            help="Write the entries to this file as JSON lines. If it has an earlier export, they must begin with it."
         ),
     ] = None,
 ) -> None:
@@ -183,7 +183,7 @@ def sign(
     """Sign the files of a version.
 
     Reads the private key that VAELINE_SIGNING_KEY names. Writes the signature
-    to the version. With a key, registration does the same.
+    to the version. If the key is set, registration signs, too.
 
     Example: vaeline registry sign 7
     """

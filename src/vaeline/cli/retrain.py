@@ -19,7 +19,7 @@ PANEL = "Keep it fresh"
 @app.command(rich_help_panel=PANEL)
 def retrain(
     if_due: Annotated[
-        bool, typer.Option("--if-due", help="Only if a retraining is due; otherwise say why not.")
+        bool, typer.Option("--if-due", help="Retrain only if it is due; otherwise print why it is not.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print whether a retraining is due, and why.")

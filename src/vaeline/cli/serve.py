@@ -14,8 +14,8 @@ def serve(
         typer.Option(
             "--model",
             "-m",
-            help="models:/name@alias, models:/name/version, a run, or a .keras file; "
-            "without it, the champion of the data set in params.yaml.",
+            help="models:/name@alias, models:/name/version, a run, or a .keras file. "
+            "Default: the champion of the data set in params.yaml.",
         ),
     ] = "",
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
@@ -27,7 +27,7 @@ def serve(
     wait: Annotated[
         float, typer.Option(min=0, max=1, help="Seconds that a request waits for others, to be computed with them.")
     ] = 0.002,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that are worked on at once; others get 503.")] = 256,
+    queue: Annotated[int, typer.Option(min=1, help="Limit of requests in progress; others get 503.")] = 256,
     timeout: Annotated[
         float, typer.Option(min=0.05, help="Seconds for a request's body, and again for its answer.")
     ] = 10.0,

@@ -22,8 +22,8 @@ from vaeline.tracking.comparison import dataset_digests, split_digests
 
 NOT_RUN = "not run"
 MEBIBYTE = 2**20
-MEASURED = ("worst", "improvement", "slices", "precision", "recall", "auroc")
-SERVED = ("served", "golden", "latency")
+SCORE_CHECKS = ("worst", "improvement", "slices", "precision", "recall", "auroc")
+SERVICE_CHECKS = ("served", "golden", "latency")
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ def holds(name: str, reasons: list[str], otherwise: str) -> Check:
 def at_least(name: str, what: str, value: float | None, floor: float) -> Check:
     """Whether a value reaches its floor. A missing value, or one that is not a number, passes only a floor of 0."""
     if value is None or math.isnan(value):
-        return Check(name, FAIL if floor else PASS, None, floor, f"there is no {what}, at least {floor:g} is required")
+        return Check(name, FAIL if floor else PASS, None, floor, f"there is no {what}; at least {floor:g} is required")
     verdict = PASS if value >= floor else FAIL
-    return Check(name, verdict, float(value), floor, f"{what} is {value:.4g}, at least {floor:g} is required")
+    return Check(name, verdict, float(value), floor, f"{what} is {value:.4g}; at least {floor:g} is required")
 
 
 def at_most(name: str, what: str, value: float, ceiling: float) -> Check:
     """Whether a value stays within its budget."""
     verdict = PASS if value <= ceiling else FAIL
-    return Check(name, verdict, float(value), ceiling, f"{what} is {value:.4g}, at most {ceiling:g} is allowed")
+    return Check(name, verdict, float(value), ceiling, f"{what} is {value:.4g}; at most {ceiling:g} is allowed")
 
 
 def not_run(name: str, reason: str) -> Check:
@@ -69,7 +69,7 @@ def model_checks(contest: Contest, facts: ContestFacts, scores: ContestScores) -
         at_most("size", "size of the archive, MiB,", facts.archive_bytes / MEBIBYTE, gate.budget.mebibytes),
         finite_check(scores.models),
         *collapse_checks(scores.candidates[0], gate),
-        *(measured_checks(scores, gate) if scores.finite else [_not_judged(name) for name in MEASURED]),
+        *(measured_checks(scores, gate) if scores.finite else [_not_judged(name) for name in SCORE_CHECKS]),
     ]
 
 
@@ -161,12 +161,12 @@ def service_checks(facts: ContestFacts, trial: ServiceTrial | None, failed: bool
     trial: None if the model was not served, because a check has `failed` or there are no golden outputs.
     """
     if failed:
-        return [not_run(name, "another check has failed, so the model was not served") for name in SERVED]
+        return [not_run(name, "another check has failed, so the model was not served") for name in SERVICE_CHECKS]
     if trial is None or facts.golden is None:
         missing = Check("golden", FAIL, None, None, facts.no_golden)
         return [
             missing,
-            *(not_run(name, "there are no golden outputs") for name in SERVED if name != "golden"),
+            *(not_run(name, "there are no golden outputs") for name in SERVICE_CHECKS if name != "golden"),
         ]
     served = holds("served", trial.problems, "it loads in a clean process without pickle and answers in every mode")
     if trial.problems:
@@ -193,11 +193,12 @@ def _gain_sentence(gain: Bound, gate: SetGateParams) -> str:
 def _classes_check(table: pd.DataFrame, margin: float, unit: str) -> Check:
     verdict = overall(table["verdict"])
     least = table.loc[table["gain"].idxmin()]
-    found = f"the least gain is that of {least['class']}, {least['gain']:+.4g} {unit}"
-    words = {INCONCLUSIVE: "seem to lose", FAIL: "lose, after Holm's correction,"}
+    found = f"the smallest gain is {least['gain']:+.4g} {unit}, of {least['class']}"
+    verbs = {INCONCLUSIVE: "seem to lose", FAIL: "lose"}
     named = ", ".join(table["class"][table["verdict"] == verdict])
-    subject = "no class loses" if verdict == PASS else f"classes that {words[verdict]}"
-    sentence = f"{subject} more than {margin:g} {unit}{'' if verdict == PASS else f': {named}'}; {found}"
+    subject = "no class loses" if verdict == PASS else f"these classes {verbs[verdict]}"
+    reason = {INCONCLUSIVE: f": {named}", FAIL: f" after Holm's correction: {named}"}.get(verdict, "")
+    sentence = f"{subject} more than {margin:g} {unit}{reason}; {found}"
     return Check("slices", verdict, float(least["gain"]), -margin, sentence)
 
 

@@ -29,7 +29,7 @@ class Decision:
 def decide(contest: Contest) -> Decision:
     """Decide whether the first candidate may replace the champion.
 
-    The model is served only if no check has failed, because the trial of the service takes longest.
+    The service is tried only if no check has failed, because this takes longest.
 
     Raises:
         VaelineError: a threshold is not set, or data or a model is missing or does not fit the rest.

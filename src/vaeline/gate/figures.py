@@ -71,7 +71,7 @@ def draw_gains(
 
 
 def draw_label_gains(table: pd.DataFrame, margin: float, unit: str, title: str) -> Figure:
-    """The gain of each class with its bounds: columns class, gain, low, high and verdict, which is the colour."""
+    """The gain of each class with its bounds: columns class, gain, low, high, and verdict (the colour)."""
     figure = Figure(figsize=(max(7, 0.75 * len(table) + 2), 4.8), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(table))

@@ -106,8 +106,8 @@ def judge_labels(
 
     Columns `label`, `images`, `gain`, `low` and `high` (each label's own bounds), `p_holm` and `verdict`. `fail` if
     Student's t over images and seeds shows a loss above the margin, after Holm's correction for the number of labels.
-    With a confidence of 0.95, at most one in 20 candidates that lose in no label fails. `inconclusive` if the mean loss
-    is above the margin but not shown to be.
+    With a confidence of 0.95, a candidate without a real loss fails in at most one of 20 cases.
+    `inconclusive` if the mean loss is above the margin but not shown to be.
     """
     present = np.unique(labels)
     slices = [gains[:, labels == label] for label in present]
@@ -144,7 +144,7 @@ def gain_of_chance(means: Sequence[float], confidence: float) -> float:
 
 
 def label_loss_of_chance(means: Float[np.ndarray, "seeds labels"], confidence: float) -> float:
-    """The same for the loss of any one label, from mean scores (seeds, labels). `gate.slice_margin` is set from it.
+    """The largest loss by chance in any one label, from mean scores (seeds, labels). It sets `gate.slice_margin`.
 
     The confidence is divided between the labels (Bonferroni); the label with the largest spread decides.
     """

@@ -29,7 +29,7 @@ class WindowFacts:
     history: Sequence[PastWindow]
 
 
-def find_watched(client: MlflowClient, prepared: Prepared) -> RegisteredVersion:
+def find_monitored(client: MlflowClient, prepared: Prepared) -> RegisteredVersion:
     """The champion of the prepared data. Raises VaelineError if there is none."""
     champion = find_champion(client, prepared.manifest["name"])
     if champion is None:

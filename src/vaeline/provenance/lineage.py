@@ -46,7 +46,7 @@ from vaeline.tracking.runs import DIGEST_TAG, every_run
 from vaeline.tracking.trees import disk_tree, dvc_md5
 
 SCORES = "evaluation/scores.parquet"
-INTO_TRAINING = {PREPARED: "trained", VALIDATION: "let through"}
+INTO_TRAINING = {PREPARED: "trained", VALIDATION: "approved"}
 ROLES = {"train": "trained", "validation": "validated", "test": "tested"}
 
 Parts = tuple[list[Node], list[Edge]]
@@ -91,7 +91,10 @@ def lineage_of_file(client: MlflowClient, file: RecordedFile, recorded: Sequence
             prepared, model = (
                 next((digests[path] for digests in known_digests if path in digests), "") for path in (PREPARED, MODEL)
             )
-            parts += [_versions(client, run, model), *(_way(path, file.md5, prepared, run) for path in sorted(paths))]
+            parts += [
+                _versions(client, run, model),
+                *(_file_edges(path, file.md5, prepared, run) for path in sorted(paths)),
+            ]
     return make_graph(file_node(file.paths[0], file.md5), *_join(parts))
 
 
@@ -171,7 +174,7 @@ def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
         into_run.append((Node("lock", "lock", "dvc.lock", digest, known(about)), "records"))
     if run.data.params:
         into_run.append(
-            (Node("parameters", "parameters", "params.yaml", "", {"values": dict(run.data.params)}), "asked for")
+            (Node("parameters", "parameters", "params.yaml", "", {"values": dict(run.data.params)}), "parameters of")
         )
     if digest := tags.get(ENVIRONMENT_TAG):
         into_run.append((Node("environment", "environment", str(ENVIRONMENT_LOCK), digest), "installed for"))
@@ -232,7 +235,7 @@ def _tagged(run: Run) -> Parts:
     return into, [Edge(node.id, run_id(run), INTO_TRAINING.get(node.label, "runs in")) for node in into]
 
 
-def _way(path: str, md5: str, prepared: str, run: Run) -> Parts:
+def _file_edges(path: str, md5: str, prepared: str, run: Run) -> Parts:
     """The edges between a file and a run: whether it is an input or an output."""
     if path == RAW and prepared:
         edges = [

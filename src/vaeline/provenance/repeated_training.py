@@ -63,7 +63,7 @@ def require_lock(run: Run, lock: KeptLock | None) -> KeptLock:
     return lock
 
 
-def place_to_retrain(run: Run, lock: KeptLock, recorded: Sequence[RecordedLock]) -> str:
+def commit_to_retrain(run: Run, lock: KeptLock, recorded: Sequence[RecordedLock]) -> str:
     """The commit to train from: the commit that recorded the run and its evaluation, else the training's own commit.
 
     Raises:

@@ -24,7 +24,7 @@ from vaeline.tracking.store import state_directory
 if TYPE_CHECKING:
     from vaeline.models.generative import GenerativeModel
 
-MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # a server with users: only its administrator may
+MADE_ALREADY = {"RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"}  # the second: only an administrator may
 
 
 def find_version(client: MlflowClient, name: str, model_digest: str) -> ModelVersion | None:

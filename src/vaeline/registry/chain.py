@@ -76,7 +76,7 @@ def broken_links(entries: Sequence[Entry], carried_out: str = "") -> list[str]:
 
 
 def champions(entries: Sequence[Entry]) -> list[str]:
-    """The champions that rollbacks without a target go back through, the present champion last.
+    """The path for rollbacks without a target: versions that were champion, with the present champion last.
 
     A promotion appends its version. A rollback to one of these versions drops the versions after it, so that the next
     rollback goes one step further back. A rollback to another version appends that version.

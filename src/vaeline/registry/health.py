@@ -23,7 +23,7 @@ from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
 WARNING: Literal["warning"] = "warning"
-OF_MOVES = (
+MOVE_TAGS = (
     "vaeline.promoted_",
     "vaeline.promotion_",
     "vaeline.replaces_",
@@ -113,13 +113,13 @@ def _moves(
             yield Finding(WARNING, version_uri(name, number), what, remedy)
             continue
         tags = present[number].tags
-        marked = {key for key in tags if key.startswith(OF_MOVES) and key != SOURCE_TAG}
+        marked = {key for key in tags if key.startswith(MOVE_TAGS) and key != SOURCE_TAG}
         for key in sorted(marked | set(wanted)):
             if tags.get(key) != wanted.get(key):
                 yield _tampered(version_uri(name, number), key, tags.get(key), wanted.get(key), "the ledger")
     for number, version in present.items():
         for key in sorted(version.tags) if number not in expected else []:
-            if key.startswith(OF_MOVES) and key != SOURCE_TAG:
+            if key.startswith(MOVE_TAGS) and key != SOURCE_TAG:
                 yield _tampered(uri_of(version), key, version.tags[key], None, "the ledger")
 
 
@@ -160,7 +160,7 @@ def _copy(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
         return
     own = {SOURCE_TAG, *GATE_TAGS}
     for key in sorted({*version.tags, *candidate.tags} - own):
-        if not key.startswith(OF_MOVES) and version.tags.get(key) != candidate.tags.get(key):
+        if not key.startswith(MOVE_TAGS) and version.tags.get(key) != candidate.tags.get(key):
             yield _tampered(uri_of(version), key, version.tags.get(key), candidate.tags.get(key), source)
 
 
@@ -185,10 +185,10 @@ def _candidate(client: MlflowClient, version: ModelVersion, stale_after: timedel
 
 
 def _tampered(where: str, key: str, value: str | None, wanted: str | None, witness: str) -> Finding:
-    said = "is missing" if value is None else f"is {value!r}"
-    told = "knows none" if wanted is None else f"says {wanted!r}"
+    found = "is missing" if value is None else f"is {value!r}"
+    expected = "knows none" if wanted is None else f"says {wanted!r}"
     remedy = "find out who changed it, and correct it; until then, do not trust what reads this tag"
-    return Finding(ERROR, where, f"the tag {key} {said}, but {witness} {told}", remedy)
+    return Finding(ERROR, where, f"the tag {key} {found}, but {witness} {expected}", remedy)
 
 
 def _replacement(version: ModelVersion) -> str:

@@ -49,8 +49,8 @@ class Standing:
         at, recorded = f"at version {self.champion}" if self.champion else "nowhere", self.entries[-1]["to"]
         return f"@{CHAMPION} of {self.name} is {at}, not at version {recorded} where the ledger's last entry put it"
 
-    def first(self) -> list[str]:
-        """The sentence about an unfinished entry, which is finished before any other move; empty if there is none."""
+    def unfinished_step(self) -> list[str]:
+        """A list with the step that finishes an unfinished entry before any other move; empty if there is none."""
         return [f"finish: entry {len(self.entries)} of the ledger; its alias may not have moved"] * self.unfinished
 
     def alias_goes_to(self, target: str) -> str:
@@ -71,7 +71,7 @@ class Standing:
 
 @contextmanager
 def one_at_a_time(name: str) -> Generator[None]:
-    """Only one process of this repository at a time moves a champion. Other machines are held off by the ledger."""
+    """One process of this repository at a time moves a champion. The ledger prevents moves by two machines at once."""
     with FileLock(state_directory() / f"{name}.lock"):
         yield
 

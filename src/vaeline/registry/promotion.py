@@ -41,10 +41,10 @@ class Promotion:
         source, number = uri_of(self.candidate), len(self.standing.entries) + 1
         if self.is_done:
             champion = f"{source} is version {champion} of {name} and already champion: nothing to do"
-            return [*self.standing.first(), champion]
+            return [*self.standing.unfinished_step(), champion]
         served = f"version {self.copy.version}" if self.copy else "the new version"
         return [
-            *self.standing.first(),
+            *self.standing.unfinished_step(),
             f"replaces: {self.standing.describe()}",
             f"copy: {served} of {name} {'is' if self.copy else 'becomes'} a copy of {source}, SHA-256 "
             f"{self.candidate.tags[DIGEST_TAG][:12]}…",

@@ -28,7 +28,7 @@ class Rollback:
         name, target = self.standing.name, self.target.version
         number, champion = len(self.standing.entries) + 1, self.standing.champion or "none"
         return [
-            *self.standing.first(),
+            *self.standing.unfinished_step(),
             f"leaves: {self.standing.describe()}",
             f"trial: version {target} of {name} is loaded in a new process and must reproduce its golden outputs",
             f"ledger: entry {number}, rollback from {champion} to {target} by {who()}",

@@ -101,15 +101,15 @@ def artifact_copy(client: MlflowClient, run_id: str, path: str) -> Generator[Pat
 
 
 @contextmanager
-def present_store(but_first: str = "") -> Generator[MlflowClient]:
+def present_store(prefix: str = "") -> Generator[MlflowClient]:
     """The store. It must exist, so that a search never creates an empty store.
 
     Raises:
-        VaelineError: there is no store (the message begins with `but_first`), or it cannot be used.
+        VaelineError: there is no store (the message begins with `prefix`), or it cannot be used.
     """
     uri = tracking_uri()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise VaelineError(f"{but_first}no store of runs in {uri.removeprefix(SQLITE)}")
+        raise VaelineError(f"{prefix}no store of runs in {uri.removeprefix(SQLITE)}")
     with reachable():
         yield open_store()
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Report:
     sentence: str = "nothing to do"
     candidate: str = ""
     verdict: str = ""
-    ended: str = field(default="")
+    ended: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values. `promoted` says whether the champion has changed."""
@@ -69,7 +69,7 @@ def write_page(
     blocks: list[Block] = [
         Heading(f"Retraining: {report['outcome'].replace('_', ' ')}", 1),
         Sentence(f"{_upper(report['sentence'])}."),
-        Sentence("Due, because" if report["due"] else "Not due:"),
+        Sentence("Due:" if report["due"] else "Not due:"),
         Listing(reasons),
     ]
     for status in ("accepted", "quarantined"):

@@ -1,4 +1,4 @@
-"""What a run depends on: its train key, code, machine and data. All is read from files."""
+"""What a run depends on: its train key, code, machine and data. Everything is read from files."""
 
 import hashlib
 import json

@@ -81,5 +81,5 @@ def _plain(node: Any) -> list[Any]:
 
 
 def _is_bare_string(node: Any) -> bool:
-    """Whether a statement is only a string, such as a docstring. It does nothing."""
+    """Whether a statement is only a string, such as a docstring. Such a statement does nothing."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

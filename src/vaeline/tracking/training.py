@@ -59,7 +59,7 @@ class TrainingObserver:
         seconds, self.epoch_began = now - self.epoch_began, now
         self._attempt_on_run(lambda client, run_id: log_history(client, run_id, [{**row, "epoch_seconds": seconds}]))
 
-    def go_on(self, history: Sequence[Mapping[str, float]]) -> None:
+    def log_earlier_epochs(self, history: Sequence[Mapping[str, float]]) -> None:
         """Log the epochs that an earlier process did not log. It may have ended between a checkpoint and its log."""
         self._attempt_on_run(lambda client, run_id: log_history(client, run_id, history))
 
