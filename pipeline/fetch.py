@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.data.image_sets import DIGITS_LICENCE, DIGITS_TITLE, read_digits
-from vaeline.data.own_images import OwnImages, Reading, UnusableFilesError, drop_cache, read_own_images
+from vaeline.data.own_images import USUAL_GOOD, OwnImages, Reading, UnusableFilesError, drop_cache, read_own_images
 from vaeline.data.raw import fit_built_in, write_own_images
 from vaeline.data.sources import SOURCES, TRAIN_IMAGES, TRAIN_LABELS, UNREACHABLE, SourceUnreachableError, download
 from vaeline.errors import VaelineError, run_stage
@@ -37,7 +38,7 @@ def main() -> None:
         raise
     with atomic_directory(ANOMALIES) as directory:  # in the size of the data set, so that the model can score them
         for dataset in data.anomalies:
-            fetch(dataset, directory / dataset_name(dataset), reading, spec)
+            fetch(dataset, directory / dataset_name(dataset), replace(reading, good=USUAL_GOOD), spec)
     print(f"fetch: {title} is in {RAW}")
 
 
@@ -56,7 +57,8 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
             about |= {"title": DIGITS_TITLE, "licence": DIGITS_LICENCE, "classes": found.classes}
         else:
             about |= {"title": dataset_name(dataset), "licence": "your own"}
-            about |= write_own_images(read_own(Path(dataset), reading, spec), target)
+            report = UNUSABLE / dataset_name(dataset)
+            about |= write_own_images(read_own(Path(dataset), reading, spec, report), target)
         if "image" not in about:
             about |= fit_built_in(target, reading.image, spec)
         files = {file.name: digest(file) for file in target.iterdir()}
@@ -66,23 +68,23 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
     return about["title"], parse_spec(about["image"], dataset) if "image" in about else own
 
 
-def read_own(path: Path, reading: Reading, spec: ImageSpec | None) -> OwnImages:
+def read_own(path: Path, reading: Reading, spec: ImageSpec | None, report: Path) -> OwnImages:
     """Read the user's images. Files that cannot be used are listed in `reports/unusable`: a table and a sheet."""
     try:
         found = read_own_images(path, reading, CACHE, spec)
     except UnusableFilesError as error:
-        report_unusable(error.unusable)
-        raise VaelineError(f"{error}; all are named in {UNUSABLE}") from None
+        report_unusable(error.unusable, report)
+        raise VaelineError(f"{error}; all are named in {report}") from None
     for note in found.notes:
         print(f"fetch: {path}: {note}")
     if found.unusable:
-        report_unusable(found.unusable)
+        report_unusable(found.unusable, report)
     return found
 
 
-def report_unusable(unusable: Sequence[Unusable]) -> None:
-    write_table(unusable, UNUSABLE / "files.csv")
-    save_figure(draw_unusable(unusable), UNUSABLE / "sheet.png")
+def report_unusable(unusable: Sequence[Unusable], folder: Path) -> None:
+    write_table(unusable, folder / "files.csv")
+    save_figure(draw_unusable(unusable), folder / "sheet.png")
 
 
 if __name__ == "__main__":

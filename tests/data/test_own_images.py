@@ -7,6 +7,7 @@ from PIL import Image
 
 from vaeline.data import own_images
 from vaeline.data.own_images import Reading, UnusableFilesError, read_into, read_own_images, source_spec
+from vaeline.errors import VaelineError
 from vaeline.images import parallel
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
@@ -49,6 +50,22 @@ def test_the_good_ones_train_alone(folder, settings, tmp_path):
     assert found.about["good"] == "good"
     assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 8, "test": 4}
     assert "only pictures of 'good' are trained on" in " ".join(found.notes)
+
+
+def test_a_misspelt_good_class_and_a_source_without_training_images_are_refused(folder, settings, tmp_path):
+    with pytest.raises(VaelineError, match=r"no class 'God' \(data\.good\); the classes are good, scratch"):
+        read_own_images(folder, replace(settings, good="God"), tmp_path / "cache")
+    table = tmp_path / "table.csv"
+    table.write_text("path,split\n" + "".join(f"{file},test\n" for file in sorted(folder.rglob("*.png"))))
+    with pytest.raises(VaelineError, match="no image to train on; all are in the splits test"):
+        read_own_images(table, settings, tmp_path / "cache")
+
+
+def test_arrays_train_on_the_good_ones_too(settings, tmp_path):
+    images = np.zeros((6, 8, 8), "uint8")
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=[0, 0, 1, 0, 1, 0], x_test=images[:2], y_test=[0, 1])
+    found = read_own_images(tmp_path / "a.npz", replace(settings, good="0"), tmp_path / "cache")
+    assert {name: rows.tolist() for name, rows in found.rows.items()} == {"train": [0, 1, 3, 5], "test": [2, 4, 6, 7]}
 
 
 def test_masks_are_fitted_like_their_pictures(folder, settings, tmp_path):

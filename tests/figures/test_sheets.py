@@ -74,6 +74,10 @@ def test_colours_are_drawn_as_they_are_and_missing_pixels_have_a_colour_of_their
 @pytest.mark.parametrize(("ink", "corner"), [(True, (0, 0, 0)), (False, (1, 1, 1))])
 def test_light_and_dark_are_exchanged_for_ink_alone(ink, corner):
     image = np.ones((1, 2, 2, 1))
-    for figure in (draw_sheet([image], "t", ink=ink), draw_grid(image, 1, "t", ink), draw_rows(image[None], ["a"], "t", ink)):
+    for figure in (
+        draw_sheet([image], "t", ink=ink),
+        draw_grid(image, 1, "t", ink),
+        draw_rows(image[None], ["a"], "t", ink),
+    ):
         (drawn,) = figure.axes[0].images
         assert tuple(drawn.cmap(drawn.norm(drawn.get_array()))[0, 0, :3]) == corner

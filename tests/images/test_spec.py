@@ -23,7 +23,9 @@ def test_what_is_as_usual_is_not_written_so_that_old_records_stay_equal():
     assert parse_spec(other, "manifest").model_dump(mode="json") == other
 
 
-@pytest.mark.parametrize(("channels", "ink", "is_ink"), [(1, None, True), (3, None, False), (1, False, False), (3, True, True)])
+@pytest.mark.parametrize(
+    ("channels", "ink", "is_ink"), [(1, None, True), (3, None, False), (1, False, False), (3, True, True)]
+)
 def test_grey_images_are_ink_unless_the_record_says_otherwise(channels, ink, is_ink):
     assert ImageSpec(height=8, width=8, channels=channels, ink=ink).is_ink is is_ink
 

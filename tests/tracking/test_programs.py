@@ -78,4 +78,6 @@ def test_what_a_run_does_not_say_git_does_if_it_has_the_very_file(project, monke
     assert recorded_programs({path: md5}, {}, [commit]) == {path: program_digest(path, tree)}
     assert recorded_programs({path: md5}, {}, []) == {}
     assert recorded_programs({path: "0" * 32}, {}, [commit]) == {}, "the commit holds another file"
-    assert recorded_programs({path: md5, "data/own": md5}, {PROGRAMS: f'{{"{md5}": "said"}}'}, []) == {path: "said"}
+    assert recorded_programs({path: md5, "data/own": md5}, {PROGRAMS: f'{{"{md5[:12]}": "said"}}'}, []) == {
+        path: "said"
+    }

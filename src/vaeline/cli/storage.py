@@ -139,7 +139,10 @@ def augment(
         if out.suffix == PICTURE:
             from vaeline.figures.sheets import draw_sheet
 
-            rows, title = [images[: 2 * COLUMNS] for images in drawn_by_class.values()], titled("new images of each class", found)
+            rows, title = (
+                [images[: 2 * COLUMNS] for images in drawn_by_class.values()],
+                titled("new images of each class", found),
+            )
             write_picture(out, draw_sheet(rows, title, reference.classes, ink=found.model.image.is_ink))
         else:
             digits = max(3, len(str(n - 1)))

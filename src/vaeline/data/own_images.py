@@ -28,6 +28,7 @@ from vaeline.params.data import ImageParams
 
 FILES_BETWEEN_SAVES = 1024
 HALF = 127
+USUAL_GOOD = "good"
 ANY_SIZE = ImageSpec(height=28, width=28, channels=1)  # arrays keep their own size whatever is asked for
 SPLITS_OF_SOURCES = ("train", "validation", "test")
 
@@ -119,25 +120,52 @@ def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path,
     usable = found.without({item.file for item in unusable})
     images, broken = read_into(usable.files, spec, settings.most_pixels, cache)
     unusable += broken
-    if len(unusable) > settings.unreadable:
+    if len(unusable) > settings.unreadable or len(broken) == len(usable.files):
         raise _too_many(path, unusable, len(found.files), settings.unreadable)
     lost = {item.file for item in broken}
     kept = np.array([row for row, file in enumerate(usable.files) if file not in lost])
     names = None if usable.labels is None else [usable.labels[row] for row in kept]
     labels, classes = name_classes(path, names, len(kept))
-    splits = np.array(usable.splits or ["train"] * len(usable.files))[kept]
-    notes = [sentence, *_notes(headers, found, unusable)]
-    about: dict[str, Any] = {"left_out": len(unusable), "ignored": dict(found.ignored)}
-    if settings.good in classes:
-        about["good"] = settings.good
-        notes.append(f"only pictures of {settings.good!r} are trained on; the other {len(classes) - 1} classes test")
-        if usable.splits:
-            splits[labels != classes.index(settings.good)] = "test"
-    rows = {name: kept[splits == name] for name in SPLITS_OF_SOURCES if (splits == name).any()}
+    places = np.array(usable.splits or ["train"] * len(usable.files))[kept]
+    good = _good_class(path, classes, settings.good)
+    if usable.splits and good is not None:
+        places[labels != good] = "test"
+    rows = {name: kept[taken] for name, taken in _rows_by_split(path, places).items()}
+    about = {"left_out": len(unusable), "ignored": dict(found.ignored)} | _about_good(classes, good)
+    notes = [sentence, *_notes(headers, found, unusable), *_note_of_good(classes, good)]
     label_of_row = np.zeros(len(usable.files), labels.dtype)
     label_of_row[kept] = labels
     masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.most_pixels)
     return OwnImages(images, label_of_row, classes, rows, spec, tuple(notes), about, tuple(unusable), masks)
+
+
+def _good_class(path: Path, classes: tuple[str, ...], name: str) -> int | None:
+    """The number of the class that alone is trained on; None if all are.
+
+    Raises:
+        VaelineError: `name` is not the usual one, and there is no such class.
+    """
+    if name not in classes and name != USUAL_GOOD:
+        raise VaelineError(f"{path}: no class {name!r} (data.good); the classes are {', '.join(classes)}")
+    return classes.index(name) if name in classes else None
+
+
+def _about_good(classes: tuple[str, ...], good: int | None) -> dict[str, Any]:
+    return {} if good is None else {"good": classes[good]}
+
+
+def _note_of_good(classes: tuple[str, ...], good: int | None) -> list[str]:
+    if good is None:
+        return []
+    return [f"only pictures of {classes[good]!r} are trained on; the other {len(classes) - 1} classes test"]
+
+
+def _rows_by_split(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of each split that there is. Raises VaelineError if no row is trained on."""
+    rows = {name: np.flatnonzero(places == name) for name in SPLITS_OF_SOURCES if (places == name).any()}
+    if "train" not in rows:
+        raise VaelineError(f"{path}: no image to train on; all are in the splits {' and '.join(rows)}")
+    return rows
 
 
 def _too_many(path: Path, unusable: Sequence[Unusable], count: int, allowed: int) -> UnusableFilesError:
@@ -162,15 +190,20 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
         found = find_images(path, spec, replace(OWN, pixels=settings.most_pixels))
         images = fit_bytes(found.images, spec)
         labels, classes = name_classes(path, found.labels, len(images))
-        rows = {"train": np.arange(len(images))}
+        places = np.full(len(images), "train")
+        good = _good_class(path, classes, settings.good)
         if found.test_images is not None:
             test = fit_bytes(found.test_images, spec)
             test_labels = np.zeros(len(test), labels.dtype)
             if found.test_labels is not None:
                 test_labels = label_numbers(path, found.test_labels, len(test))
-            rows["test"] = np.arange(len(images), len(images) + len(test))
             images, labels = np.concatenate([images, test]), np.concatenate([labels, test_labels])
-    return OwnImages(images, labels, classes, rows, spec, (sentence,), {"left_out": 0, "ignored": {}})
+            places = np.concatenate([places, np.full(len(test), "test")])
+            if good is not None:
+                places[labels != good] = "test"
+    about = {"left_out": 0, "ignored": {}} | _about_good(classes, good)
+    notes = (sentence, *_note_of_good(classes, good))
+    return OwnImages(images, labels, classes, _rows_by_split(path, places), spec, notes, about)
 
 
 def read_into(

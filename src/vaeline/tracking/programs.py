@@ -18,7 +18,7 @@ from vaeline.tracking.trees import Tree, disk_tree, dvc_md5, read_file
 
 PROGRAMS = "vaeline.programs"
 TRAIN = "train"
-LENGTH = 32
+KEY_LENGTH, LENGTH = 12, 16  # hexadecimal digits: MLflow cuts off a tag of more than 8,000 characters
 
 
 def program_digest(path: str, tree: Tree) -> str:
@@ -35,7 +35,7 @@ def program_tags() -> dict[str, str]:
     """The tag of a run with the program digests of all code that the stages up to `train` depend on, by md5."""
     stages = read_stages()
     trees = {path: disk_tree(Path(path)) for path in code_paths(own_deps(stages, stages_up_to(stages, TRAIN)))}
-    found = {dvc_md5(tree): program_digest(path, tree) for path, tree in trees.items() if tree is not None}
+    found = {dvc_md5(tree)[:KEY_LENGTH]: program_digest(path, tree) for path, tree in trees.items() if tree is not None}
     return {PROGRAMS: json.dumps(found, sort_keys=True)}
 
 
@@ -47,7 +47,7 @@ def recorded_programs(files: Mapping[str, str], tags: Mapping[str, str], commits
     """
     tagged = json.loads(tags.get(PROGRAMS, "{}"))
     code = {path: files[path] for path in code_paths(files)}
-    found = {path: tagged[md5] for path, md5 in code.items() if md5 in tagged}
+    found = {path: tagged[md5[:KEY_LENGTH]] for path, md5 in code.items() if md5[:KEY_LENGTH] in tagged}
     for commit in commits:
         for path, tree in commit_trees(commit, [path for path in code if path not in found]).items():
             if tree is not None and dvc_md5(tree) == code[path]:
