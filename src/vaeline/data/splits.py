@@ -33,9 +33,9 @@ def split_source(
     """Rows of a source's training images by split, as sorted indices: `train`, `validation` and `held_back`.
 
     There is a split `test` if the source has no test set. The last `own_validation` images are the source's own
-    validation split; without one, validation is held out. With a class `good`, images of other classes only test.
-    Held-back rows are taken last, from the training rows, so
-    that validation and test do not depend on `hold_back`.
+    validation split; if there are none, validation is held out. `good` is the number of the class that alone is trained
+    on: images of other classes are in `test`. Held-back rows are taken last, from the training rows, so that validation
+    and test do not depend on `hold_back`.
 
     Raises:
         VaelineError: a class has too few images for all splits.

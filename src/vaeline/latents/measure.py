@@ -17,9 +17,9 @@ NEIGHBOURS = 5
 
 
 def measure_latents(subject: Subject) -> Measured:
-    """Accuracy of nearest neighbours and of a linear probe on `z_mean`; empty where there is one class only."""
-    if len(subject.classes) < 2:
-        return Measured({}, {"left out": "the data has one class"})
+    """Accuracy of nearest neighbours and of a linear probe on `z_mean`; empty if the training images have one class."""
+    if not subject.has_classes:
+        return Measured({}, {"left out": "the training images have one class"})
     labels, rows = subject.train_labels, np.arange(len(subject.train_labels))
     train = subject.without_label(encode(subject.model, subject.train_images(rows), labels)[0])
     test = subject.without_label(subject.latents)
