@@ -21,11 +21,11 @@ REGISTRATION = Path("reports/registration.json")
 def main() -> None:
     prepared = read_prepared(PREPARED)
     name = candidate_name(prepared.manifest["name"])
-    asked_about = to_unit(prepared.splits["test"].images[:IMAGES])
+    golden_images = to_unit(prepared.splits["test"].images[:IMAGES])
     try:
         client = open_store()
         run = sync_run(client)
-        version = register_candidate(client, run, MODEL, name, asked_about)
+        version = register_candidate(client, run, MODEL, name, golden_images)
     except STORE_ERRORS as error:
         raise unreachable(error) from error
     write_json(REGISTRATION, {"name": name, "model_sha256": digest(MODEL)})

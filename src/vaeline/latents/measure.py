@@ -41,7 +41,7 @@ def knn_correct(
     latents: Float[np.ndarray, "count latent_dim"],
     labels: Integer[np.ndarray, " count"],
 ) -> Bool[np.ndarray, " count"]:
-    """Whether most of the 5 nearest training latents have an image's label; latents (n, latent_dim), answer (n,)."""
+    """Whether the 5 nearest training latents vote for an image's label: latents (n, latent_dim) to answers (n,)."""
     model = KNeighborsClassifier(NEIGHBOURS).fit(train_latents, train_labels)
     return model.predict(latents) == labels
 
