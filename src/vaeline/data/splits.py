@@ -40,17 +40,18 @@ def split_source(
     Raises:
         VaelineError: a class has too few images for all splits.
     """
-    rows = np.arange(len(labels)) if good is None else np.flatnonzero(labels == good)
-    splits = {}
+    used = np.arange(len(labels)) if good is None else np.flatnonzero(labels == good)
+    is_own = used >= len(labels) - own_validation
+    rows, splits = used[~is_own], {}
     if not has_test:
         kept, held = hold_out(labels[rows], test_one_in, seed, "test")
-        others = np.setdiff1d(np.arange(len(labels)), rows)
+        others = np.setdiff1d(np.arange(len(labels)), used)
         rows, splits["test"] = rows[kept], np.sort(np.concatenate([rows[held], others]))
     if own_validation:
-        train, validation = np.split(np.arange(len(rows)), [len(rows) - own_validation])
+        train, validation = rows, used[is_own]
     else:
-        train, validation = hold_out(labels[rows], validation_one_in, seed, "validation")
-    splits |= {"train": rows[train], "validation": rows[validation], "held_back": rows[:0]}
+        train, validation = (rows[part] for part in hold_out(labels[rows], validation_one_in, seed, "validation"))
+    splits |= {"train": train, "validation": validation, "held_back": rows[:0]}
     if hold_back:
         kept, held = _hold_out(labels[splits["train"]], hold_back, seed, "held-back")
         splits |= {"train": splits["train"][kept], "held_back": splits["train"][held]}
