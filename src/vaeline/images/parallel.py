@@ -48,7 +48,7 @@ def _read_chunks(
         for chunk in chunks:
             yield _read_chunk(read, chunk)
         return
-    workers = len(os.sched_getaffinity(0))
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pending: deque[Future[list[Any]]] = deque()
     # Not forked: a fork of a process with threads, such as those of TensorFlow, can wait for a lock for ever.
     with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:

@@ -158,6 +158,8 @@ def _plain(picture: Image.Image, channels: int, background: tuple[int, ...]) -> 
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, (*background, 255)), layer).convert("RGB")
+    if profile and picture.mode == "P":
+        picture = picture.convert("RGB")  # a profile describes colours, not numbers of a palette
     if profile and (to_srgb := _transform_to_srgb(profile, picture.mode)):
         picture = to_srgb.apply(picture)
     return picture.convert(MODES[channels])
