@@ -73,7 +73,7 @@ class Likelihood(ABC):
     ) -> Float[Tensor, "images latents"]:
         """−log p(x|z) of each image (n, …) for each of the logits (m, …), shape (n, m), by one matrix product.
 
-        Only if `has_pairwise`.
+        Defined only if `has_pairwise`.
         """
         raise NotImplementedError
 
