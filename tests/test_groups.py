@@ -19,7 +19,7 @@ def test_data_of_one_class_has_no_probes_and_no_features(subject, evaluate_param
     lonely = Subject(small_model, replace(prepared, manifest={**prepared.manifest, "classes": ["unlabelled"]}), 1)
     for measured in (measure_latents(lonely), measure_samples(lonely, None, "", evaluate_params)):
         assert measured.metrics == measured.columns == {}
-        assert measured.protocol == {"left out": "the data has one class"}
+        assert measured.protocol == {"left out": "the training images have one class"}
 
 
 def test_a_model_of_codes_has_every_group_or_says_why_not(coder, evaluate_params):

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from vaeline.scores import HEADLINES, metric_of, title_of
 
-NOT_GROUPS = re.compile(r"train|validation|test(_class_.*)?")  # the table above the sentences, and the epochs
+NOT_GROUPS = re.compile(r"train|validation|test(_class_.*)?")  # metrics of epochs, and those in the table itself
 MOST_FIGURES = 4
 SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and the metrics that it quotes
     "latents": (

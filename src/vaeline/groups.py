@@ -1,4 +1,4 @@
-"""The groups of metrics that `evaluate` measures: one for each topic."""
+"""The groups of metrics that `evaluate` measures, one for each topic."""
 
 from dataclasses import replace
 from importlib import import_module

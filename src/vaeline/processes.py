@@ -11,8 +11,8 @@ def end_group(
 ) -> None:
     """End a process that leads a process group, and the whole group.
 
-    The group gets the signal `gently`. With `leader_only`, only the process gets it, and ends its children in order.
-    What is left when the process has ended, or after `seconds`, is killed.
+    The group gets the signal `gently`. With `leader_only`, only the process gets it, and ends its children itself.
+    When the process has ended, or after `seconds`, the rest of the group is killed.
     """
     with suppress(ProcessLookupError):
         if leader_only:

@@ -34,3 +34,11 @@ def test_nothing_held_back_gives_the_splits_of_before():
 def test_more_than_there_are_cannot_be_held_back():
     with pytest.raises(VaelineError, match="no held-back split of 6000 from 5500"):
         split(6000)
+
+
+def test_a_sources_own_validation_split_is_kept_where_test_is_held_out():
+    own = np.arange(4800, 6000)
+    found = split_source(LABELS, False, test_one_in=6, validation_one_in=12, seed=1, hold_back=0, own_validation=1200)
+    np.testing.assert_array_equal(found["validation"], own)
+    assert len(found["test"]) == 800
+    assert sorted([*found["train"], *found["test"]]) == list(range(4800))

@@ -43,7 +43,7 @@ class OneClass:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "OneClass":
-        """The mixture that `vars` of one gave."""
+        """The mixture from the result of `vars`."""
         arrays = {name: np.array(values) for name, values in content.items() if name != "names"}
         return cls(names=tuple(content["names"]), **arrays)
 
@@ -58,7 +58,7 @@ class OneClass:
 
 
 def fit_one_class(statistics: Mapping[str, Float[np.ndarray, " count"]], names: Sequence[str], seed: int) -> OneClass:
-    """The mixture of those `statistics` (count,) of training images that are in `names`; not all models have all."""
+    """A mixture fitted to the `statistics` (count,) of training images in `names`; a model may lack some of them."""
     names = [name for name in names if name in statistics]
     table = np.column_stack([statistics[name] for name in names])
     mean, scale = table.mean(axis=0), table.std(axis=0)
@@ -72,8 +72,8 @@ def fit_one_class(statistics: Mapping[str, Float[np.ndarray, " count"]], names: 
 def fit_densities(statistics: Mapping[str, Float[np.ndarray, " count"]], seed: int) -> dict[str, OneClass]:
     """A mixture for each of `DENSITIES`.
 
-    `one_class` weighs nats and squared error against ink: what is usual for a bold image is rare for a faint one.
-    `one_class_latent` looks at the posterior in the place of the pixels.
+    `one_class` relates nats and squared error to ink, because a value that is usual for a bold image is rare for a
+    faint one. `one_class_latent` uses statistics of the posterior instead of pixels.
     """
     return {name: fit_one_class(statistics, names, seed) for name, names in DENSITIES.items()}
 

@@ -62,7 +62,7 @@ def separation_table(
     ood: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]],
     seed: int,
 ) -> pd.DataFrame:
-    """`separation` by every score of every kind of OOD images: columns kind, score and those figures.
+    """`separation` for every kind of OOD images and every score: columns kind, score and the results of `separation`.
 
     `usual` holds the scores of test images by name, `ood` the same scores for each kind of OOD images.
     """

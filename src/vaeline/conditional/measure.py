@@ -30,10 +30,11 @@ def measure_conditional(
     by a classifier trained on samples alone (Ravuri & Vinyals 2019, arXiv:1905.10887). bayes_accuracy: by the label of
     the highest bound on log p(x, label); guess_accuracy: by the model's own guess. `recall` and the mean `distance` of
     two samples of a class say how diverse they are, `real_…` how diverse its training images. nll_given_label:
-    −log p(x|label) in nats per image, from the test images' `nll_bound` (count,). Empty where there is one class only.
+    −log p(x|label) in nats per image, from the test images' `nll_bound` (count,). Empty if the training images have
+    one class.
     """
-    if len(subject.classes) < 2:
-        return Measured({}, {"left out": "the data has one class"})
+    if not subject.has_classes:
+        return Measured({}, {"left out": "the training images have one class"})
     model, seed, names = subject.model, subject.seed, subject.classes
     each = len(subject.train_labels) // len(names)
     drawn = np.concatenate([sample(model, each, seed + label, label) for label in range(len(names))])

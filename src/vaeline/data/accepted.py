@@ -31,9 +31,10 @@ ROWS_AT_A_TIME = 8192
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a batch: images (count, height, width, channels) uint8; labels (count,) uint8 or None; their numbers.
+    """Rows of a batch: images (count, height, width, channels) uint8, labels (count,) or None, and their numbers.
 
-    `numbers` (count,) are the positions of the rows in the batch as it arrived.
+    Labels are uint8, or uint16 if there are more than 256 classes. `numbers` (count,) are the positions of the rows in
+    the batch as it arrived.
     """
 
     images: AnyImages

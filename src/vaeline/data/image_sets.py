@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Integer, Shaped
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -26,7 +26,7 @@ from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.pictures import read_picture
 from vaeline.images.reader import FoundImages, read_file
 from vaeline.images.spec import ImageSpec
-from vaeline.images.types import AnyImages, FoundLabels
+from vaeline.images.types import AnyImages, FoundLabels, Labels
 
 UNLABELLED = ("unlabelled",)
 IDX_IMAGES, IDX_LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
@@ -39,20 +39,21 @@ DIGITS_TITLE, DIGITS_LICENCE = "UCI digits", "CC BY 4.0, E. Alpaydin and C. Kayn
 class ImageSet:
     """Images (count, height, width, channels) of any dtype, as they were found; labels (count,) are numbers of classes.
 
-    `test_images` and `test_labels` are None if the source has no test set.
+    Labels are uint8, or uint16 if there are more than 256 classes. `test_images` and `test_labels` are None if the
+    source has no test set.
     """
 
     images: AnyImages
-    labels: UInt8[np.ndarray, " count"]
+    labels: Labels
     classes: tuple[str, ...]
     test_images: Shaped[np.ndarray, "tests test_height test_width test_channels"] | None = None
-    test_labels: UInt8[np.ndarray, " tests"] | None = None
+    test_labels: Integer[np.ndarray, " tests"] | None = None
 
 
 def read_image_set(path: Path, spec: ImageSpec, limits: Limits = OWN) -> ImageSet:
     """The images at `path` with their classes; see `find_images`.
 
-    The classes are the names of sub-folders or the words in a table, sorted, or the numbers from 0.
+    The classes are the names of sub-folders or the words in a table, in natural order, or the numbers from 0.
 
     Raises:
         VaelineError: there are no images, a file cannot be read, or the labels do not fit the images.
@@ -74,8 +75,8 @@ def find_images(path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
     """The images at `path`, and their labels as numbers or names, if there are any.
 
     A file is read by `read_file`. A folder holds IDX files or pictures. IDX files have the names of MNIST's files, or
-    are one file of images and one of labels. Pictures lie in one sub-folder for each label, or in no sub-folder. They
-    are read in the size `spec`; arrays keep their own size.
+    are one file of images and one of labels. Pictures lie in one folder for each label, at any depth, or in no
+    sub-folder (`find_picture_files`). They are read in the size `spec`; arrays keep their own size.
 
     Raises:
         VaelineError: there are no images, or a file cannot be read.
@@ -103,11 +104,15 @@ def label_numbers(path: Path, labels: FoundLabels, count: int) -> np.ndarray:
 
 
 def name_classes(path: Path, labels: FoundLabels, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels (count,) as numbers, and the names of their classes in natural order."""
+    """Labels (count,) as numbers, and the names of their classes in natural order.
+
+    Raises:
+        UnreadableImagesError: labels that are no names do not fit the images, as for `label_numbers`.
+    """
     if labels is None:
         return np.zeros(count, "uint8"), UNLABELLED
     if isinstance(labels, list):
-        classes = tuple(sorted(set(labels), key=natural_order))
+        classes = tuple(sorted(sorted(set(labels)), key=natural_order))  # "1" and "01" are equal in natural order
         numbers = {name: number for number, name in enumerate(classes)}
         return label_numbers(path, np.array([numbers[name] for name in labels]), count), classes
     labels = label_numbers(path, labels, count)

@@ -33,24 +33,25 @@ def split_source(
     """Rows of a source's training images by split, as sorted indices: `train`, `validation` and `held_back`.
 
     There is a split `test` if the source has no test set. The last `own_validation` images are the source's own
-    validation split; without one, validation is held out. With a class `good`, images of other classes only test.
-    Held-back rows are taken last, from the training rows, so
-    that validation and test do not depend on `hold_back`.
+    validation split; if there are none, validation is held out. `good` is the number of the class that alone is trained
+    on: images of other classes are in `test`. Held-back rows are taken last, from the training rows, so that validation
+    and test do not depend on `hold_back`.
 
     Raises:
         VaelineError: a class has too few images for all splits.
     """
-    rows = np.arange(len(labels)) if good is None else np.flatnonzero(labels == good)
-    splits = {}
+    used = np.arange(len(labels)) if good is None else np.flatnonzero(labels == good)
+    is_own = used >= len(labels) - own_validation
+    rows, splits = used[~is_own], {}
     if not has_test:
         kept, held = hold_out(labels[rows], test_one_in, seed, "test")
-        others = np.setdiff1d(np.arange(len(labels)), rows)
+        others = np.setdiff1d(np.arange(len(labels)), used)
         rows, splits["test"] = rows[kept], np.sort(np.concatenate([rows[held], others]))
     if own_validation:
-        train, validation = np.split(np.arange(len(rows)), [len(rows) - own_validation])
+        train, validation = rows, used[is_own]
     else:
-        train, validation = hold_out(labels[rows], validation_one_in, seed, "validation")
-    splits |= {"train": rows[train], "validation": rows[validation], "held_back": rows[:0]}
+        train, validation = (rows[part] for part in hold_out(labels[rows], validation_one_in, seed, "validation"))
+    splits |= {"train": train, "validation": validation, "held_back": rows[:0]}
     if hold_back:
         kept, held = _hold_out(labels[splits["train"]], hold_back, seed, "held-back")
         splits |= {"train": splits["train"][kept], "held_back": splits["train"][held]}

@@ -18,11 +18,11 @@ def image_statistics(splits: Mapping[str, Split]) -> pd.DataFrame:
     """One row for each image of every split. Images are read in parts.
 
     Columns: image_id ("train/7"), split, source_index, label, height, width, channels, dtype, nulls (number of NaN
-    values), min, max, mean, std, ink (share of pixels above half), border (mean of the outer two pixels), roughness
-    (mean difference of neighbours, divided by the mean), center_x and center_y (centre of mass of the ink, in pixels
-    from the middle), elongation (log of vertical over horizontal spread of the ink), content (hash), copies (number of
-    rows with this content in the same split, this row included) and leaks (number of other splits with this content).
-    For colour images, the columns from min to elongation are those of the luminance.
+    values), min, max, mean, std, ink (share of pixels above half), border (mean of the outer two rows and columns on
+    each side), roughness (mean difference of neighbours, divided by the mean), center_x and center_y (centre of mass of
+    the ink, in pixels from the middle), elongation (log of vertical over horizontal spread of the ink), content (hash),
+    copies (number of rows with this content in the same split, this row included) and leaks (number of other splits
+    with this content). For colour images, the columns from min to elongation are those of the luminance.
     """
     parts = [
         _statistics(name, split, slice(start, start + ROWS_AT_A_TIME))

@@ -1,9 +1,9 @@
 """Compare models on the same test images: paired differences of their per-image scores, with intervals.
 
 A difference is always run − baseline. It varies far less over images than the scores do, because an image that is hard
-for one model is hard for the other. Intervals are Student's t over images. They assume independent images, and so many
-that a mean is normal: thousands overall, some tens in a class. They are about these two trained models on other images
-of the same kind, not about another training.
+for one model is hard for the other. Intervals are Student's t over images. They assume that images are independent, and
+that a mean is normal because there are many: thousands overall, some tens in a class. They hold for these two trained
+models on other images of the same kind, not for another training.
 """
 
 import math

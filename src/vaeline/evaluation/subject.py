@@ -60,6 +60,11 @@ class Subject:
         return self.prepared.splits["train"].labels
 
     @cached_property
+    def has_classes(self) -> bool:
+        """Whether the training images have more than one class, so that a class can be predicted."""
+        return len(self.classes) > 1 and len(np.unique(self.train_labels)) > 1
+
+    @cached_property
     def rows(self) -> Integer[np.ndarray, " count"]:
         """Row numbers of the test images; the seed and the row number determine the noise of an image."""
         return np.arange(len(self.labels))

@@ -1,4 +1,4 @@
-"""How large a file of images may be; each size is checked before the file is decoded."""
+"""How large a file of images may be. The size is checked before the file is decoded."""
 
 from dataclasses import dataclass
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from vaeline.images.errors import UnreadableImagesError
 
 CHUNK = 64  # files that a process reads at a time
-FEWEST = 512  # fewer files are read before other processes have started
-AHEAD = 3  # chunks that each process may be ahead
+FEWEST = 512  # from this number of files on, other processes save more time than their start takes
+AHEAD = 3  # chunks for each process that may wait for the caller
 
 Found = TypeVar("Found")
 
@@ -29,10 +29,10 @@ class Unusable:
 
 
 def read_all(read: Callable[[Path], Found], files: Sequence[Path], title: str) -> Iterator[Found | Unusable]:
-    """What `read` makes of each file, in the order of the files, with a progress bar where there is a terminal.
+    """The result of `read` for each file, in the order of the files, with a progress bar if there is a terminal.
 
-    Many files are read by one process for each processor; `read` must then be a function of a module, or a
-    `functools.partial` of one. It may raise UnreadableImagesError, which becomes Unusable.
+    Many files are read by one process for each processor. `read` must therefore be a function of a module, or a
+    `functools.partial` of one. If it raises UnreadableImagesError, the result is Unusable.
     """
     chunks = [tuple(files[start : start + CHUNK]) for start in range(0, len(files), CHUNK)]
     with tqdm(total=len(files), desc=title, unit=" files", disable=None, leave=False) as bar:
@@ -48,7 +48,7 @@ def _read_chunks(
         for chunk in chunks:
             yield _read_chunk(read, chunk)
         return
-    workers = len(os.sched_getaffinity(0))
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pending: deque[Future[list[Any]]] = deque()
     # Not forked: a fork of a process with threads, such as those of TensorFlow, can wait for a lock for ever.
     with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:

@@ -43,7 +43,7 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's header says: its size after it is turned, whether it has colour, and its number of frames."""
+    """A picture's header: height and width after the picture is turned, whether it has colour, its number of frames."""
 
     height: int
     width: int
@@ -55,7 +55,7 @@ def read_header(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str
     """The header of a picture, without its pixels.
 
     Raises:
-        UnreadableImagesError: as `read_picture`, but what is broken behind the header is not found.
+        UnreadableImagesError: as `read_picture`, but damage after the header is not found.
     """
     with _opened(source, most_pixels, formats) as picture:
         turned = picture.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
@@ -158,6 +158,8 @@ def _plain(picture: Image.Image, channels: int, background: tuple[int, ...]) -> 
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, (*background, 255)), layer).convert("RGB")
+    if profile and picture.mode == "P":
+        picture = picture.convert("RGB")  # a profile describes colours, not numbers of a palette
     if profile and (to_srgb := _transform_to_srgb(profile, picture.mode)):
         picture = to_srgb.apply(picture)
     return picture.convert(MODES[channels])
@@ -171,5 +173,5 @@ def _transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform 
         if "sRGB" in ImageCms.getProfileDescription(source):
             return None
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ImageCms.PyCMSError, OSError):  # as in browsers, a broken or foreign profile does not hide the picture
+    except (ImageCms.PyCMSError, OSError):  # a picture with a broken or unsuitable profile is shown, as in browsers
         return None

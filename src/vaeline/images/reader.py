@@ -105,7 +105,7 @@ def _read_npz(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> Foun
                 None if test is None else _ink(as_stack(test), invert),
                 None if test is None else arrays.get(NPZ_TEST_NAMES[1]),
             )
-    raise UnreadableImagesError(f"holds {', '.join(arrays)}, but no images; expected one of the pairs of {names}")
+    raise UnreadableImagesError(f"holds {', '.join(arrays)}, but no images; expected one of {', '.join(names[::2])}")
 
 
 def _read_parquet(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:

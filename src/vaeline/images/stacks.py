@@ -23,7 +23,7 @@ def as_stack(array: Shaped[np.ndarray, "..."]) -> AnyImages:
 
 
 def as_stack_or_one(array: Shaped[np.ndarray, "..."]) -> AnyImages:
-    """Images as for `as_stack`, or one image (height, width) or (height, width, channels), as a stack.
+    """Images as in `as_stack`, or one image (height, width) or (height, width, channels), as (count, …, channels).
 
     An array of three axes is one image if its last axis has a length of 1 or 3.
 

@@ -27,5 +27,14 @@ def held_back(params: Params) -> tuple[ByteImages, Labels, tuple[str, ...]]:
     about = json.loads((raw / "source.json").read_text(encoding="utf-8"))
     data = params.data
     has_test = (raw / TEST_IMAGES).is_file()
-    rows = split_source(labels, has_test, data.test_one_in, data.validation_one_in, data.seed, data.hold_back)
+    rows = split_source(
+        labels,
+        has_test,
+        data.test_one_in,
+        data.validation_one_in,
+        data.seed,
+        data.hold_back,
+        own_validation=about.get("own_validation", 0),
+        good=about["classes"].index(about["good"]) if "good" in about else None,
+    )
     return np.asarray(images[rows["held_back"]]), labels[rows["held_back"]], tuple(about["classes"])

@@ -17,9 +17,9 @@ NEIGHBOURS = 5
 
 
 def measure_latents(subject: Subject) -> Measured:
-    """Accuracy of nearest neighbours and of a linear probe on `z_mean`; empty where there is one class only."""
-    if len(subject.classes) < 2:
-        return Measured({}, {"left out": "the data has one class"})
+    """Accuracy of nearest neighbours and of a linear probe on `z_mean`; empty if the training images have one class."""
+    if not subject.has_classes:
+        return Measured({}, {"left out": "the training images have one class"})
     labels, rows = subject.train_labels, np.arange(len(subject.train_labels))
     train = subject.without_label(encode(subject.model, subject.train_images(rows), labels)[0])
     test = subject.without_label(subject.latents)
@@ -41,7 +41,7 @@ def knn_correct(
     latents: Float[np.ndarray, "count latent_dim"],
     labels: Integer[np.ndarray, " count"],
 ) -> Bool[np.ndarray, " count"]:
-    """Whether most of the 5 nearest training latents have an image's label; latents (n, latent_dim), answer (n,)."""
+    """Whether the 5 nearest training latents vote for an image's label: latents (n, latent_dim) to answers (n,)."""
     model = KNeighborsClassifier(NEIGHBOURS).fit(train_latents, train_labels)
     return model.predict(latents) == labels
 

@@ -27,7 +27,7 @@ class Reference:
 
     class_means: (classes, latent_dim), the mean `z_mean` of each class. attributes: by name, the change of z
     (latent_dim,) that goes with one standard deviation of the attribute, within classes. z_mean and z_log_var:
-    (n, latent_dim) posteriors of some images, their classes in `labels` (n,); none of a model without randomness.
+    (n, latent_dim) posteriors of some images, with their classes in `labels` (n,). A model without randomness has none.
     """
 
     model_sha256: str
@@ -108,9 +108,9 @@ def draw_around(
 ) -> Float32[np.ndarray, "{count} latent_dim"]:
     """Latents (count, latent_dim), float32, from an even mixture of posteriors N(z_mean, temperature² · variance).
 
-    Only the first `noise_dim` entries vary, as many as `z_log_var` (n, noise_dim) has. Each posterior gives one before
-    any gives a second: the aggregated posterior of the class (Tomczak & Welling 2018, arXiv:1705.07120, section 2),
-    stratified. With a temperature of 0 the remembered means come back.
+    Only the first `noise_dim` entries vary, as many as `z_log_var` (n, noise_dim) has. This is the aggregated posterior
+    of the class (Tomczak & Welling 2018, arXiv:1705.07120, section 2), stratified: each posterior gives one draw before
+    any gives a second. With temperature 0 the draws are the means themselves.
     """
     rounds = -(-count // len(z_mean))
     rows = np.concatenate([rng.permutation(len(z_mean)) for _ in range(rounds)])[:count]

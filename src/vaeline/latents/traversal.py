@@ -12,7 +12,7 @@ def prior_grid(
     """A grid of latents (side, side, latent_dim) through the quantiles of N(0, 1), those quantiles, and axis names.
 
     The grid spans the two dimensions in which the posterior means (count, latent_dim) vary most, horizontal first;
-    the others are 0. A model with one latent has it along the horizontal axis alone.
+    the others are 0. The only latent of a 1-D model changes along the horizontal axis.
     """
     latent_dim = z_mean.shape[1]
     quantiles = norm.ppf((np.arange(side) + 0.5) / side).astype("float32")
@@ -29,8 +29,8 @@ def class_grid(
 ) -> Float32[np.ndarray, "{side} {side} latent_dim"]:
     """A grid of latents (side, side, latent_dim) through the posterior means (count, latent_dim) of one class.
 
-    It spans their two principal components, the first one horizontally, by the quantiles of normals as wide as they
-    vary there. What they have in common, such as their label, the whole grid has.
+    It spans their two principal components, the first one horizontally. Along each, it goes through the quantiles of a
+    Gaussian with the variance of the means. The whole grid has what all means share, such as their label.
     """
     found = PCA(2, svd_solver="full").fit(z_mean)
     quantiles = norm.ppf((np.arange(side) + 0.5) / side)
@@ -40,7 +40,7 @@ def class_grid(
 
 
 def plane_view(z_mean: Float[np.ndarray, "count latent_dim"]) -> tuple[Float[np.ndarray, "count 2"], tuple[str, str]]:
-    """Points (count, 2) that show the posterior means, and what their axes are: z itself, or principal components."""
+    """Points (count, 2) that show the posterior means, and the names of the axes: z itself, or principal components."""
     if z_mean.shape[1] == 1:
         return np.column_stack([z_mean, np.zeros(len(z_mean))]), ("z1", "")
     if z_mean.shape[1] == 2:
@@ -56,10 +56,10 @@ def plane_view(z_mean: Float[np.ndarray, "count latent_dim"]) -> tuple[Float[np.
 def traverse(
     center: Num[np.ndarray, " latent_dim"], steps: int, swept: int
 ) -> tuple[Float32[np.ndarray, "{swept} {steps} latent_dim"], Float32[np.ndarray, " {steps}"]]:
-    """Latents (swept, steps, latent_dim), of the first `swept` entries one a row, and the values (steps,) it takes.
+    """Latents (swept, steps, latent_dim), one row for each of the first `swept` entries, and the values (steps,).
 
-    Row i is `center` (latent_dim,) with its latent i replaced by quantiles of N(0, 1), each of the same share of the
-    prior; an odd number of steps has the median, 0, in the middle.
+    Row i is `center` (latent_dim,) with its entry i replaced by these values: quantiles of N(0, 1) at equal shares of
+    the prior. If the number of steps is odd, the median 0 is in the middle.
     """
     values = norm.ppf((np.arange(steps) + 0.5) / steps).astype("float32")
     dimensions = np.arange(swept)

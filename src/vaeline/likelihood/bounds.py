@@ -35,7 +35,7 @@ def elbo_scores(
     seed: int,
     labels: Labels | None = None,
 ) -> dict[str, Float64[np.ndarray, " count"]]:
-    """`neg_elbo`, `reconstruction` and `kl` with one sample of z an image, and `mse` a pixel of its `z_mean`.
+    """`neg_elbo`, `reconstruction` and `kl` with one sample of z for each image, and `mse` per pixel at `z_mean`.
 
     Each has shape (count,). The ELBO is that of beta = 1, whatever the model was trained with. A model without a
     bound has no `neg_elbo` and no `kl`.
@@ -128,7 +128,7 @@ def exact_nll(model: GenerativeModel, images: Images, points: int) -> Float64[np
 
 
 def has_grid(model: GenerativeModel) -> bool:
-    """Whether `exact_nll` applies: two latents, both random given the image, and a likelihood of all pairs."""
+    """Whether `exact_nll` applies: two latents, both random given the image, and a likelihood with `pairwise_nll`."""
     return model.latent_dim == model.noise_dim == 2 and model.likelihood.has_pairwise
 
 
@@ -165,7 +165,7 @@ def _log_joint_of(
 ) -> Callable[[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], np.ndarray]:
     """`LogJoint` as a function of arrays, compiled if there are enough `rows` of z.
 
-    XLA is quick at dense networks and slow at convolutions on a CPU (benchmarks/nll.md).
+    On a CPU, XLA is quick for dense networks and slow for convolutions (benchmarks/nll.md).
     """
     log_joint = LogJoint(model)
     if rows <= ROWS_WORTH_COMPILING:

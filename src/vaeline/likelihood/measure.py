@@ -19,7 +19,7 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool =
     """−ELBO, reconstruction (distortion), KL (rate) and MSE on the pixels of training, and the NLL.
 
     A model without a bound has only the reconstruction and the MSE. exact: whether the NLL of a model with two
-    latents is summed over all of them; else its bound stands for it.
+    latents is a sum over a grid of latents; if not, the importance-weighted bound stands for it.
     """
     model, rows = subject.model, subject.rows
     columns = elbo_scores(model, subject.images, rows, subject.seed, subject.labels)
@@ -46,10 +46,10 @@ def _nll(
 ) -> tuple[dict[str, Float[np.ndarray, " count"]], dict[str, str]]:
     """NLL of every image, and how it was measured.
 
-    A Bernoulli model says how probable bits are, so its NLL is that of seeded binary pixels, whatever it was trained
-    on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models keep their greys. A model that knows classes
-    is conditioned on the label; its metrics are those of image and label together. Without randomness there is
-    one z, and more samples of it say no more.
+    A Bernoulli model gives probabilities to bits. Its NLL is therefore that of seeded binary pixels, whatever it was
+    trained on; `nll_neg_elbo` is the −ELBO of the same pixels. Other models are measured on the original images. A
+    conditional model gets the label; its metrics are those of image and label together. A model without randomness
+    has one z for each image, so one sample is enough.
     """
     model, rows, seed = subject.model, subject.rows, subject.seed
     samples = settings.nll_samples if model.noise_dim else 1

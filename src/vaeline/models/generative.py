@@ -118,7 +118,7 @@ class GenerativeModel(keras.Model):
         raise NotImplementedError
 
     def decode_logits(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width parameters"]:
-        """Latents (batch, latent_dim) to logits (batch, height, width, channels · parameters of the likelihood)."""
+        """Latents (batch, latent_dim) to logits (batch, height, width, logits per pixel of the likelihood)."""
         return self.decoder(z, training=False)
 
     def decode(self, z: Float[Tensor, "batch latent_dim"]) -> Float[Tensor, "batch height width channels"]:

@@ -33,7 +33,7 @@ class Likelihood(ABC):
     levels: int | None = None
     """How many values a channel of a pixel can have: 2 for binary pixels, 256 for 8 bits, None for a density."""
     has_pairwise = True
-    """Whether `pairwise_nll` is defined; without it, the NLL of a 2-D model is its bound."""
+    """Whether `pairwise_nll` is defined. If not, the importance-weighted bound stands for the NLL of a 2-D model."""
 
     @classmethod
     def build(cls, sigma: float) -> Self:
@@ -73,14 +73,14 @@ class Likelihood(ABC):
     ) -> Float[Tensor, "images latents"]:
         """−log p(x|z) of each image (n, …) for each of the logits (m, …), shape (n, m), by one matrix product.
 
-        Only if `has_pairwise`.
+        Defined only if `has_pairwise`.
         """
         raise NotImplementedError
 
     def initial_logits(self, mean: Float[np.ndarray, "*place channels"]) -> Float[np.ndarray, "*place parameters"]:
-        """The decoder's first logits (…, channels · parameters), from the mean (…, channels) of the training images.
+        """The decoder's first logits (…, logits per pixel), from the mean (…, channels) of the training images.
 
-        They are logit(mean), clipped to ±5 (Burda et al. 2015, appendix).
+        Here they are logit(mean), clipped to ±5 (Burda et al. 2015, appendix).
         """
         floor = 1 / (1 + math.exp(BIAS_BOUND))
         probability = np.clip(mean, floor, 1 - floor)

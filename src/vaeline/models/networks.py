@@ -19,7 +19,7 @@ from vaeline.images.spec import ImageSpec
 from vaeline.models.likelihood import Likelihood
 from vaeline.params.model import ModelParams
 
-CONV_FILTERS = (32, 64, 128)  # of each halving; the last number holds for all further ones
+CONV_FILTERS = (32, 64, 128)  # of the first, second and third halving; further ones have the last number
 LARGEST_GRID_SIDE = 8
 MOST_DENSE_WEIGHTS = 50_000_000
 CONV_UNITS = 16
@@ -48,7 +48,10 @@ def build_encoder(
 
 
 def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, logits_per_pixel: int) -> keras.Model:
-    """A network from latents to logits, `parameters` for each channel; its last weights are those of `logits`."""
+    """A network from latents (batch, latent_dim) to logits (batch, height, width, logits_per_pixel).
+
+    Its last layer with weights is called `logits`.
+    """
     latents = keras.Input((latent_dim,), name="z")
     logits = DECODERS[params.architecture](latents, params, (image.height, image.width, logits_per_pixel))
     return keras.Model(latents, logits, name="decoder")
@@ -62,7 +65,7 @@ def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int) -> 
 
 
 def build_grid_decoder(params: ModelParams, image: ImageSpec, features: int, logits_per_pixel: int) -> keras.Model:
-    """A convolutional network from a grid of `features` to logits, `parameters` for each channel."""
+    """A convolutional network from a grid of `features` to logits (batch, height, width, logits_per_pixel)."""
     grid = keras.Input((*grid_shape(image), features), name="z")
     logits = GRID_DECODERS[params.architecture](grid, params, (image.height, image.width, logits_per_pixel))
     return keras.Model(grid, logits, name="decoder")

@@ -1,4 +1,4 @@
-"""Section `compute` of `params.yaml`: what the arithmetic runs on."""
+"""Section `compute` of `params.yaml`: the number of threads."""
 
 from pydantic import Field
 
@@ -6,6 +6,6 @@ from vaeline.params.base import Section
 
 
 class ComputeParams(Section):
-    """What the arithmetic runs on: another number of threads gives other bits."""
+    """The number of threads for TensorFlow; another number gives other bits."""
 
     threads: int = Field(ge=1)

@@ -48,14 +48,14 @@ class SetGateFloors(GateFloors):
 
 
 class SetGateBudget(GateBudget):
-    """A budget that is set."""
+    """A budget with both limits set."""
 
     mebibytes: float
     milliseconds: float
 
 
 class GateParams(Section):
-    """When a candidate may take the champion's place; a threshold that is null is one that nobody has set."""
+    """When a candidate may replace the champion; a threshold that is null has not been set yet."""
 
     metric: Annotated[str, AfterValidator(_one_of(JUDGED))]
     mode: Literal["superior", "non_inferior"]
@@ -80,7 +80,7 @@ class GateParams(Section):
 
 
 class SetGateParams(GateParams):
-    """The same with every threshold set, as the gate needs it."""
+    """The section with every threshold set, as the gate needs it."""
 
     min_gain: float
     margin: float

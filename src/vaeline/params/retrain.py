@@ -14,7 +14,7 @@ class RetrainParams(Section):
 
     @field_validator("quiet_days")
     @classmethod
-    def _rings_after_the_age(cls, quiet_days: float, info: ValidationInfo) -> float:
+    def _above_the_age(cls, quiet_days: float, info: ValidationInfo) -> float:
         if quiet_days <= info.data.get("max_age_days", 0):
-            raise ValueError("the alarm must wait for longer than retrain.max_age_days, or it rings in good health")
+            raise ValueError("the alarm must wait for longer than retrain.max_age_days, or it sounds without need")
         return quiet_days

@@ -35,7 +35,7 @@ def inpaint(model: GenerativeModel, images: Images, missing: Bool[np.ndarray, "*
 
 
 def show_restoration(model: GenerativeModel, images: Images, sigma: float, box: int, seed: int) -> dict[str, Images]:
-    """Images with noise of deviation `sigma`, and with a hole of `box` pixels, before and after, by what they are."""
+    """Images with noise of deviation `sigma` and with a hole of `box` pixels, damaged and restored, by title."""
     noisy, missing = add_noise(images, sigma, seed), box_mask(images, box, seed)
     holed = cut_out(images, missing)
     return {
@@ -53,8 +53,9 @@ def likeliest_latents(
 ) -> Float[np.ndarray, "count latent_dim"]:
     """argmin over z of ‖x − decode(z)‖² / (2 · 0.25²) − log p(z) over the `known` pixels, shape (count, latent_dim).
 
-    The mode of the posterior under Gaussian pixels, by Adam on what of z is random. Squared error, whatever the model's
-    likelihood: cut-off noise lifts the background a little, which cross-entropy punishes as if it were ink.
+    This is the mode of the posterior under Gaussian pixels. Adam searches over the random entries of z. The error is
+    squared, whatever the model's likelihood: noise that is cut off at 0 makes the background brighter, and
+    cross-entropy takes that for ink.
     """
     known = np.broadcast_to(known, images.shape).astype("float32")
     found = []

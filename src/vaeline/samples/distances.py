@@ -60,12 +60,12 @@ def kernel_distance(
 def coverage_scores(
     real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"]
 ) -> dict[str, Float64[np.ndarray, " rows"]]:
-    """Per row, `precision` and `density` of the generated ones, `recall` and `coverage` of the real ones.
+    """`precision` and `density` of each generated row, `recall` and `coverage` of each real row.
 
-    precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991, k = 3): whether a row lies in a ball that
-    reaches from a row of the other set to its 3rd neighbour there. density and coverage (Naeem et al. 2020,
-    arXiv:2002.09797, k = 5): in how many balls around real rows a generated one lies, over 5; whether a real row's
-    ball holds a generated one.
+    precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991, k = 3): whether a row lies in the ball of a row of
+    the other set, which reaches to its 3rd neighbour in that set. density and coverage (Naeem et al. 2020,
+    arXiv:2002.09797, k = 5): the number of balls of real rows in which a generated row lies, divided by 5; whether a
+    real row's ball holds a generated row.
     """
     real_radii, generated_radii = _radii(real), _radii(generated)
     manifold, dense = MANIFOLD_NEIGHBOURS - 1, DENSITY_NEIGHBOURS - 1
@@ -97,7 +97,7 @@ def pair_distances(rows: Float[np.ndarray, "count features"]) -> tuple[float, fl
 def compare_samples(
     real: Float[np.ndarray, "real features"], generated: Float[np.ndarray, "generated features"], seed: int
 ) -> dict[str, float]:
-    """All of the above with standard errors (`…_se`): frechet, kid, precision, recall, density, coverage."""
+    """All distances with standard errors (`…_se`): frechet, kid, precision, recall, density, coverage."""
     kid, kid_error = kernel_distance(real, generated)
     figures = {
         "frechet": frechet_distance(real, generated),

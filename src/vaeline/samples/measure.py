@@ -18,12 +18,12 @@ def measure_samples(
 ) -> Measured:
     """Fréchet distance, KID, precision, recall, density and coverage of samples against test images.
 
-    `floor_…` are the same metrics of training images, which no sample need beat; `unfitted_…` those of N(0, I), where
-    the model has a prior that was fitted after training. Empty where there is one class only: such a classifier has
-    learned no features.
+    `floor_…` are the same metrics of training images; samples need not be better than these. `unfitted_…` are those of
+    samples from N(0, I), if the prior was fitted after training. Empty if the training images have one class: the
+    classifier has then learned no features.
     """
-    if len(subject.classes) < 2:
-        return Measured({}, {"left out": "the data has one class"})
+    if not subject.has_classes:
+        return Measured({}, {"left out": "the training images have one class"})
     test, predicted = features_and_labels(classifier, subject.original_images)
     model, drawing = subject.model, (settings.samples, subject.seed)
     drawn = sample(model, *drawing)

@@ -18,8 +18,8 @@ from vaeline.models.likelihood import (
 class DiscretizedLogistic(Likelihood):
     """The probability of each 8-bit level, so that bits per dimension compare with those of papers.
 
-    A channel has two logits, the location on the scale of the images and the log of the scale. The lowest and the
-    highest level have the tails of the logistic distribution, so that the probabilities of all levels add up to 1.
+    A channel has two logits: the location, in the units of the images, and the log of the scale. The lowest and the
+    highest level get the tails of the logistic distribution, so that the probabilities of all levels add up to 1.
     """
 
     parameters = 2

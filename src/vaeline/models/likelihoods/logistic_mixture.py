@@ -16,10 +16,10 @@ MIDDLE = 0.5
 
 
 class LogisticMixture(Likelihood):
-    """The probability of the 8-bit levels of all channels of a pixel together.
+    """The joint probability of the 8-bit levels of all channels of a pixel.
 
-    A pixel of C channels has logits (components, 1 + 2 C + C (C − 1) / 2): of each component its weight, the locations
-    and the log scales of the channels, and the coefficients of the channels before.
+    A pixel of C channels has logits (components, 1 + 2 C + C (C − 1) / 2). Those of a component are its log weight,
+    the locations and the log scales of the channels, and the coefficients of the earlier channels.
     """
 
     levels = 256
@@ -31,7 +31,7 @@ class LogisticMixture(Likelihood):
     def mean(
         self, logits: Float[Tensor, "*batch height width parameters"]
     ) -> Float[Tensor, "*batch height width channels"]:
-        """The expected images, each channel at the expected values of those before."""
+        """The expected images; each channel is conditioned on the expected values of the earlier channels."""
         log_weights, locations, log_scales, coefficients = _parts(logits)
         means: list[Tensor] = []
         for channel in range(locations.shape[-1]):
@@ -76,7 +76,7 @@ def _parts(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _conditioned(location: Tensor, before: list[Tensor], coefficients: Tensor, channel: int) -> Tensor:
-    """The location of a channel, moved by what the channels before differ from the middle of the range."""
+    """The location of a channel, moved by the differences of the earlier channels from the middle of the range."""
     first = channel * (channel - 1) // 2
     for index, value in enumerate(before):
         location = location + coefficients[..., first + index] * (value - MIDDLE)

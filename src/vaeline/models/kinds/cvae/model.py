@@ -16,7 +16,7 @@ from vaeline.models.vae import VAE, reparameterize
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class ConditionalVAE(VAE):
-    """A VAE whose z has two parts: latents, which are random given image and label, then the one-hot label.
+    """A VAE whose z has two parts: the latents, which are random given image and label, and then the one-hot label.
 
     All metrics are those of image and label together: −log p(x, y) = −log p(x|y) + log(classes), which is also an upper
     bound on −log p(x). If no labels are given, the model guesses them; see `guess`.

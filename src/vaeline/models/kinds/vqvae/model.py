@@ -75,7 +75,7 @@ class VQVAE(GenerativeModel):
     def read(
         self, images: Float[Tensor, "batch height width channels"], training: bool | None = None
     ) -> Float[Tensor, "batch rows columns dim"]:
-        """Images to vectors (batch, height/4, width/4, dim), normalized so that they cannot outgrow the codes.
+        """Images to vectors (batch, *grid_shape(image), dim), normalized so that they cannot outgrow the codes.
 
         A learned vector is added at each place of the grid, so that places can use different codes at no cost in nats.
         """
