@@ -27,6 +27,7 @@ def main() -> None:
     about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
     images, labels = read_idx_images(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     has_test = (RAW / TEST_IMAGES).is_file()
+    good = about["classes"].index(about["good"]) if "good" in about else None
     rows = split_source(
         labels,
         has_test,
@@ -35,7 +36,7 @@ def main() -> None:
         seed=data.seed,
         hold_back=data.hold_back,
         own_validation=about.get("own_validation", 0),
-        good=about["classes"].index(about["good"]) if "good" in about else None,
+        good=good,
     )
     splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
     if has_test:
@@ -51,7 +52,7 @@ def main() -> None:
     if labelled:
         fetch_rows(labelled)
         batches = [(record["id"], read_rows(record)) for record in labelled]
-        splits, about["batches"] = merge(splits, batches, data.validation_one_in)
+        splits, about["batches"] = merge(splits, batches, data.validation_one_in, good)
     write_prepared(PREPARED, splits, about, masks)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     joined = f", with {len(labelled)} accepted batches" if labelled else ""

@@ -49,7 +49,7 @@ def test_the_good_ones_train_alone(folder, settings, tmp_path):
     found = read_own_images(folder, settings, tmp_path / "cache")
     assert found.about["good"] == "good"
     assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 8, "test": 4}
-    assert "only pictures of 'good' are trained on" in " ".join(found.notes)
+    assert "only pictures of 'good' are trained on; scratch only test" in " ".join(found.notes)
 
 
 def test_a_misspelt_good_class_and_a_source_without_training_images_are_refused(folder, settings, tmp_path):

@@ -28,6 +28,7 @@ def lay(tmp_path):
         (("train/a/1.png", "test/a/2.png", "val/b/3.png"), ("a", "a", "b"), ("test", "train", "validation")),
         (("D/Training/1.png", "D/Testing/2.png"), None, ("test", "train")),
         (("train/a/1.png", "train/b/1.png"), ("a", "b"), None),
+        (("train/1.png", "val/2.png"), None, ("train", "validation")),
     ],
 )
 def test_places_give_labels_and_splits(lay, names, labels, splits):
@@ -69,7 +70,10 @@ def test_a_mask_belongs_to_the_picture_of_its_name(lay, names):
     [
         (("notes.txt",), r"no pictures .*; it holds 1 of \.txt"),
         (("a/1.png", "2.png"), r"2\.png: lies beside labelled sub-folders"),
-        (("train/1.png", "test/2.png", "more/3.png"), r"3\.png: lies beside the folders train and test, in neither"),
+        (
+            ("train/1.png", "test/2.png", "more/3.png"),
+            r"3\.png: lies beside the folders of the splits, in none of them",
+        ),
     ],
 )
 def test_a_mixed_or_empty_folder_is_refused(lay, names, sentence):
@@ -80,13 +84,13 @@ def test_a_mixed_or_empty_folder_is_refused(lay, names, sentence):
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_table_names_pictures_labels_and_splits(lay, ending):
     folder = lay("x/1.png", "x/2.png")
-    table = pd.DataFrame({"Path": ["x/2.png", "x/1.png"], "label": ["7", "10"], "split": ["Train", "test"]})
+    table = pd.DataFrame({"Path": ["x/2.png", "x/1.png"], "label": ["NA", "10"], "split": ["Train", "test"]})
     path = folder / f"table.{ending}"
     table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
     assert is_picture_table(path)
     found = read_picture_table(path)
     assert [file.name for file in found.files] == ["2.png", "1.png"]
-    assert (found.labels, found.splits) == (("7", "10"), ("train", "test"))
+    assert (found.labels, found.splits) == (("NA", "10"), ("train", "test"))
 
 
 @pytest.mark.parametrize(
@@ -108,4 +112,5 @@ def test_a_wrong_table_is_refused_in_one_sentence(lay, content, sentence):
 
 
 def test_classes_are_sorted_as_people_count():
-    assert sorted(["class 10", "class 9", "b", "10", "9"], key=natural_order) == ["9", "10", "b", "class 9", "class 10"]
+    names = ["class 10", "class 9", "b", "10", "9", "5²"]
+    assert sorted(names, key=natural_order) == ["5²", "9", "10", "b", "class 9", "class 10"]

@@ -129,13 +129,13 @@ def fetch_rows(records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def merge(
-    splits: Mapping[str, SourceRows], batches: Sequence[tuple[str, Rows]], one_in: int
+    splits: Mapping[str, SourceRows], batches: Sequence[tuple[str, Rows]], one_in: int, good: int | None = None
 ) -> tuple[dict[str, SourceRows], list[dict[str, Any]]]:
     """The splits of a source with labelled batches added to train and validation, and the numbers of rows they added.
 
     Images that a split or an earlier batch holds are dropped. One image in `one_in` goes to validation, the others to
     train. This depends on the pixels of the image alone, so no other row or batch can move it. Test does not change.
-    Rows of batches are numbered after those of the source; `first` is the number of a batch's first row.
+    If only images of the class `good` are trained on, rows of other classes are left out. Rows of batches are numbered after those of the source; `first` is the number of a batch's first row.
 
     splits: train and validation, whose images are the same source, and test.
     """
@@ -146,7 +146,7 @@ def merge(
     for batch, rows in batches:
         joining: dict[str, list[int]] = {name: [] for name in taken}
         for number, image in enumerate(image_digests(rows.images)):
-            if image not in known:
+            if image not in known and (good is None or rows.labels is None or rows.labels[number] == good):
                 known.add(image)
                 joining["validation" if validates(image, one_in) else "train"].append(first + number)
         for name, numbers in joining.items():

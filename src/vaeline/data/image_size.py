@@ -51,3 +51,9 @@ def background_of(settings: ImageParams) -> str:
     if settings.background != AUTO:
         return settings.background
     return BLACK if settings.ink is True else GREY_BACKGROUND
+
+
+def given_spec(settings: ImageParams) -> ImageSpec | None:
+    """The size that `settings` name; None if they leave a part of it open."""
+    size = {"height": settings.height, "width": settings.width, "channels": settings.channels}
+    return None if AUTO in size.values() else ImageSpec.model_validate(size)

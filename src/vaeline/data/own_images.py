@@ -13,7 +13,7 @@ import numpy as np
 
 from vaeline.artifacts import write_json
 from vaeline.data.image_sets import find_images, is_picture_folder, label_numbers, name_classes
-from vaeline.data.image_size import choose_spec
+from vaeline.data.image_size import choose_spec, given_spec
 from vaeline.data.picture_files import PictureFiles, find_picture_files, is_picture_table, read_picture_table, said_of
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
@@ -29,7 +29,7 @@ from vaeline.params.data import ImageParams
 FILES_BETWEEN_SAVES = 1024
 HALF = 127
 USUAL_GOOD = "good"
-ANY_SIZE = ImageSpec(height=28, width=28, channels=1)  # arrays keep their own size whatever is asked for
+GREY_SQUARE = ImageSpec(height=8, width=8, channels=1)  # a flat list of numbers without a size is a grey square
 SPLITS_OF_SOURCES = ("train", "validation", "test")
 
 
@@ -157,7 +157,9 @@ def _about_good(classes: tuple[str, ...], good: int | None) -> dict[str, Any]:
 def _note_of_good(classes: tuple[str, ...], good: int | None) -> list[str]:
     if good is None:
         return []
-    return [f"only pictures of {classes[good]!r} are trained on; the other {len(classes) - 1} classes test"]
+    others = [name for number, name in enumerate(classes) if number != good]
+    tested = f"; {', '.join(others)} only test" if others else ""
+    return [f"only pictures of {classes[good]!r} are trained on{tested}"]
 
 
 def _rows_by_split(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
@@ -177,7 +179,7 @@ def _array_spec(path: Path, settings: Reading) -> tuple[ImageSpec, str]:
     limits = replace(OWN, pixels=settings.most_pixels)
     headers = read_parquet_headers(path, limits) if path.suffix.lower() == ".parquet" else None
     if headers is None:
-        images = find_images(path, ANY_SIZE, limits).images
+        images = find_images(path, given_spec(settings.image) or GREY_SQUARE, limits).images
         height, width, channels = images.shape[1:]
         headers = [Header(height, width, channels == 3, 1)] * len(images)
     return choose_spec(headers, settings.image)

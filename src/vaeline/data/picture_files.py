@@ -127,7 +127,7 @@ def is_picture_table(path: Path) -> bool:
 
 def natural_order(name: str) -> list[tuple[int, str]]:
     """A key that sorts `class 10` behind `class 9`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def said_of(counts: Mapping[str, int]) -> str:
@@ -145,10 +145,11 @@ def _shared(places: Sequence[tuple[str, ...]]) -> int:
 
 def _splits(files: Sequence[Path], places: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
     names = [place[0].lower() if place else "" for place in places]
-    if not {SPLIT_NAMES.get(name) for name in names} >= {"train", "test"}:
+    found = {SPLIT_NAMES.get(name) for name in names}
+    if "train" not in found or not found & {"validation", "test"}:
         return None
     if others := [row for row, name in enumerate(names) if name not in SPLIT_NAMES]:
-        raise VaelineError(f"{files[others[0]]}: lies beside the folders train and test, in neither")
+        raise VaelineError(f"{files[others[0]]}: lies beside the folders of the splits, in none of them")
     return tuple(SPLIT_NAMES[name] for name in names)
 
 
@@ -176,7 +177,11 @@ def _split_of(path: Path, name: str) -> str:
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+        table = (
+            pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+            if path.suffix.lower() == ".csv"
+            else pd.read_parquet(path)
+        )
     except (OSError, ValueError) as error:
         raise UnreadableImagesError(f"not a readable table ({' '.join(str(error).split())[:200]})", path) from None
     return table.astype("string")

@@ -36,7 +36,7 @@ class Likelihood(ABC):
     """Whether `pairwise_nll` is defined. If not, the importance-weighted bound stands for the NLL of a 2-D model."""
 
     @classmethod
-    def build(cls, sigma: float) -> Self:
+    def for_sigma(cls, sigma: float) -> Self:
         """The likelihood for `model.sigma`, the standard deviation of a pixel, which most likelihoods do not use."""
         return cls()
 
@@ -125,7 +125,7 @@ class GaussianPixels(Likelihood):
 
 def build_likelihood(name: str, sigma: float) -> Likelihood:
     """The likelihood called `name`; `sigma` is the `gaussian`'s standard deviation of a pixel."""
-    return likelihood_module(name).LIKELIHOOD.build(sigma)
+    return likelihood_module(name).LIKELIHOOD.for_sigma(sigma)
 
 
 def cross_entropy(

@@ -21,7 +21,7 @@ from vaeline.params.model import ModelParams
 
 CONV_FILTERS = (32, 64, 128)  # of the first, second and third halving; further ones have the last number
 LARGEST_GRID_SIDE = 8
-MOST_DENSE_WEIGHTS = 50_000_000
+MOST_DENSE_WEIGHTS = 30_000_000  # of one layer
 CONV_UNITS = 16
 MLP_UNITS = (512, 256)
 
@@ -110,13 +110,12 @@ def _filters_of(choices: Sequence[int], halvings: int) -> list[int]:
     return [choices[min(index, len(choices) - 1)] for index in range(halvings)]
 
 
-def _check_dense(numbers: int, width: int, params: ModelParams) -> None:
-    """Refuse a dense network whose first and last layer together would have too many weights."""
-    weights = 2 * numbers * width
-    if weights > MOST_DENSE_WEIGHTS:
+def _check_dense(inputs: int, units: int, params: ModelParams) -> None:
+    """Refuse a dense layer of too many weights."""
+    if inputs * units > MOST_DENSE_WEIGHTS:
         raise VaelineError(
-            f"model.architecture: {params.architecture} would have {weights:,} weights in its first and last layer, at "
-            f"most {MOST_DENSE_WEIGHTS:,} are built; choose conv or resconv, or smaller images by data.image"
+            f"model.architecture: {params.architecture} would have a layer of {inputs * units:,} weights, at most "
+            f"{MOST_DENSE_WEIGHTS:,} are built; choose conv or resconv, or smaller images by data.image"
         )
 
 
@@ -158,8 +157,9 @@ def _residual_blocks(features: keras.KerasTensor, filters: int, params: ModelPar
     return features
 
 
-def _dense_logits(features: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
+def _dense_logits(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     """One logit for each number of the shape, by a dense layer."""
+    _check_dense(features.shape[-1], math.prod(shape), params)
     return layers.Reshape(shape, name="images")(layers.Dense(math.prod(shape), name="logits")(features))
 
 
@@ -180,7 +180,7 @@ def _encode_mlp(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTe
 def _decode_mlp(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     for index, units in enumerate(reversed(MLP_UNITS)):
         features = _dense(features, units, params, f"dense_{index}")
-    return _dense_logits(features, shape)
+    return _dense_logits(features, params, shape)
 
 
 def _encode_resmlp(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
@@ -190,7 +190,7 @@ def _encode_resmlp(images: keras.KerasTensor, params: ModelParams) -> keras.Kera
 
 
 def _decode_resmlp(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    return _dense_logits(_residual(_dense(features, params.width, params, "entry"), params), shape)
+    return _dense_logits(_residual(_dense(features, params.width, params, "entry"), params), params, shape)
 
 
 def _encode_conv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:

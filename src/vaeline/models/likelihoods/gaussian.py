@@ -17,7 +17,7 @@ class Gaussian(GaussianPixels):
         return math.log(self.sigma)
 
     @classmethod
-    def build(cls, sigma: float) -> Self:
+    def for_sigma(cls, sigma: float) -> Self:
         return cls(sigma)
 
 
