@@ -70,6 +70,15 @@ def test_no_row_of_the_splits_slips_in_above_all_none_of_the_test_set(source, di
     assert not images_of(merged["train"]) & images_of(merged["validation"])
 
 
+def test_defects_of_a_batch_are_not_trained_on(source, digits):
+    batch = new(digits, 900, 1300)
+    merged, about = merge(source, [("20260101-a", batch)], 12, good=3)
+    joined = about[0]["train"] + about[0]["validation"]
+    assert joined == (batch.labels == 3).sum() > 0
+    _, labels, rows = merged["train"]
+    assert set(labels[rows[rows >= about[0]["first"]]].tolist()) == {3}
+
+
 def test_a_row_stays_in_its_split_when_other_batches_come(source, digits):
     batch = ("20260201-b", new(digits, 1000, 1400))
     earlier, later = ("20260101-a", new(digits, 950, 1100)), ("20260301-c", new(digits, 1300, 1700))

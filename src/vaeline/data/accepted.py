@@ -135,7 +135,8 @@ def merge(
 
     Images that a split or an earlier batch holds are dropped. One image in `one_in` goes to validation, the others to
     train. This depends on the pixels of the image alone, so no other row or batch can move it. Test does not change.
-    If only images of the class `good` are trained on, rows of other classes are left out. Rows of batches are numbered after those of the source; `first` is the number of a batch's first row.
+    If only images of the class `good` are trained on, rows of other classes are left out. Rows of batches are numbered
+    after those of the source; `first` is the number of a batch's first row.
 
     splits: train and validation, whose images are the same source, and test.
     """
