@@ -33,9 +33,10 @@ def folder(tmp_path):
 
 
 def test_pictures_become_one_array_in_the_size_that_all_have(folder, settings, tmp_path):
-    found = read_own_images(folder, replace(settings, good=""), tmp_path / "cache")
+    (folder / "good").rename(folder / "fine")
+    found = read_own_images(folder, settings, tmp_path / "cache")
     assert found.spec == SPEC == source_spec(folder, settings)
-    assert (found.classes, np.bincount(found.labels).tolist()) == (("good", "scratch"), [8, 4])
+    assert (found.classes, np.bincount(found.labels).tolist()) == (("fine", "scratch"), [8, 4])
     files = sorted(folder.rglob("*.png"))
     np.testing.assert_array_equal(found.images[3], read_picture(files[3], SPEC, 10**6))
     assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 12}

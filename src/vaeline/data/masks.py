@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Integer
 
 from vaeline.images.idx import read_idx_images
-from vaeline.images.types import ByteImages
+from vaeline.images.types import Masks
 
 TRAIN_MASKS, TEST_MASKS = "train-masks-idx3-ubyte", "t10k-masks-idx3-ubyte"
 
 
-def read_test_masks(raw: Path, rows: Integer[np.ndarray, " count"], has_test: bool) -> ByteImages | None:
+def read_test_masks(raw: Path, rows: Integer[np.ndarray, " count"], has_test: bool) -> Masks | None:
     """The masks (count, height, width, 1) of test images, or None if the source has none.
 
     `rows` are rows of the source's test images if it has any, or else of its training images.

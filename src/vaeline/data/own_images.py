@@ -23,7 +23,7 @@ from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.parquet import read_parquet_headers
 from vaeline.images.pictures import Header, read_header, read_picture
 from vaeline.images.spec import ImageSpec
-from vaeline.images.types import ByteImages
+from vaeline.images.types import ByteImages, Masks
 from vaeline.params.data import ImageParams
 
 FILES_BETWEEN_SAVES = 1024
@@ -60,7 +60,7 @@ class OwnImages:
     notes: tuple[str, ...]
     about: dict[str, Any]
     unusable: tuple[Unusable, ...] = ()
-    masks: ByteImages | None = None
+    masks: Masks | None = None
 
 
 class UnusableFilesError(VaelineError):
@@ -242,7 +242,7 @@ def _read_progress(record: Path) -> tuple[int, list[Unusable]]:
     return progress["done"], [Unusable(Path(file), reason) for file, reason in progress["unusable"]]
 
 
-def read_masks(files: Sequence[Path | None], spec: ImageSpec, most_pixels: int) -> ByteImages:
+def read_masks(files: Sequence[Path | None], spec: ImageSpec, most_pixels: int) -> Masks:
     """Masks (count, height, width, 1), 0 or 255, fitted like their pictures; 0 where a picture has none.
 
     Raises:

@@ -12,7 +12,7 @@ from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.errors import VaelineError
 from vaeline.images.digests import npy_digest
 from vaeline.images.spec import ImageSpec, parse_spec
-from vaeline.images.types import AnyImages, ByteImages, Labels
+from vaeline.images.types import AnyImages, ByteImages, Labels, Masks
 
 SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
@@ -44,7 +44,7 @@ class Prepared:
     manifest: dict[str, Any]
     image: ImageSpec
     splits: dict[str, Split]
-    test_masks: ByteImages | None = None
+    test_masks: Masks | None = None
 
     @property
     def title(self) -> str:
@@ -65,7 +65,7 @@ def mean_image(images: ByteImages) -> Float64[np.ndarray, "height width channels
 
 
 def write_prepared(
-    directory: Path, sources: dict[str, SourceRows], about: dict, test_masks: ByteImages | None = None
+    directory: Path, sources: dict[str, SourceRows], about: dict, test_masks: Masks | None = None
 ) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 

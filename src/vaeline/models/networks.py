@@ -21,7 +21,7 @@ from vaeline.params.model import ModelParams
 
 CONV_FILTERS = (32, 64, 128)  # of the first, second and third halving; further ones have the last number
 LARGEST_GRID_SIDE = 8
-MOST_DENSE_WEIGHTS = 30_000_000  # of one layer
+MOST_DENSE_WEIGHTS = 50_000_000  # of one layer
 CONV_UNITS = 16
 MLP_UNITS = (512, 256)
 
