@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def images(finished):
 
 def clean_environment(**more):
     kept = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "DVC_ROOT"}}
-    return kept | more | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # MLflow runs uvicorn by its name
+    return kept | path | more | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def check(answers, finished, images):
