@@ -15,7 +15,7 @@ from vaeline.images.pictures import BROKEN
 ON_THE_SHEET = 40
 COLUMNS = 8
 SIDE = 96
-MOST_PIXELS, MOST_BYTES = 4_000_000, 20_000_000
+MOST_PIXELS = 4_000_000
 
 
 def write_table(unusable: Sequence[Unusable], path: Path) -> None:
@@ -29,9 +29,10 @@ def write_table(unusable: Sequence[Unusable], path: Path) -> None:
 def draw_unusable(unusable: Sequence[Unusable]) -> Figure:
     """Up to 40 files, each under its name and its reason."""
     shown = unusable[:ON_THE_SHEET]
-    rows = -(-len(shown) // COLUMNS)
-    figure = Figure(figsize=(1.9 * COLUMNS, 2.4 * rows + 0.7), layout="constrained")
-    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    columns = max(3, min(len(shown), COLUMNS))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(1.9 * columns, 2.4 * rows + 0.7), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, item in zip(axes.flat, shown, strict=False):
@@ -48,13 +49,14 @@ def draw_unusable(unusable: Sequence[Unusable]) -> Figure:
 
 def _what_decodes(file: Path) -> Image.Image | None:
     """What can be seen of a picture that is cut off; None where nothing can, or where the picture is too large."""
-    parser = ImageFile.Parser()
+    usual = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
-        with file.open("rb") as stream:
-            parser.feed(stream.read(MOST_BYTES))
-        picture = parser.image
-        if picture is None or picture.width * picture.height > MOST_PIXELS:
-            return None
-        return ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
+        ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
+        with Image.open(file) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                return None
+            return ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
     except BROKEN:
         return None
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = usual
