@@ -1,4 +1,6 @@
 import csv
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -24,3 +26,14 @@ def test_every_file_is_in_the_table_and_what_decodes_is_on_the_sheet(tmp_path):
     assert figure.get_suptitle() == "Files that cannot be used (40 of 60 shown)"
     assert [text.get_text() for text in figure.axes[1].texts] == ["no pixels"]
     assert figure.axes[0].images, "the upper part of a picture that is cut off is shown"
+
+
+def test_a_picture_beyond_pillows_own_limit_does_not_stop_the_sheet(tmp_path):
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(99))), (b"IEND", b"")]
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
+    )
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    figure = draw_unusable([Unusable(tmp_path / "huge.png", "too large")])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no pixels"]

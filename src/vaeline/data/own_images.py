@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vaeline.artifacts import write_json
-from vaeline.data.image_sets import find_images, is_picture_folder, label_numbers, name_classes
+from vaeline.data.image_sets import find_images, is_picture_folder, name_classes, read_image_set
 from vaeline.data.image_size import choose_spec, given_spec
 from vaeline.data.picture_files import PictureFiles, find_picture_files, is_picture_table, read_picture_table, said_of
 from vaeline.errors import VaelineError
@@ -189,23 +189,19 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
     chosen, sentence = _array_spec(path, settings)
     spec = spec or chosen
     with named(path):
-        found = find_images(path, spec, replace(OWN, pixels=settings.most_pixels))
-        images = fit_bytes(found.images, spec)
-        labels, classes = name_classes(path, found.labels, len(images))
+        found = read_image_set(path, spec, replace(OWN, pixels=settings.most_pixels))
+        images, labels = fit_bytes(found.images, spec), found.labels
         places = np.full(len(images), "train")
-        good = _good_class(path, classes, settings.good)
-        if found.test_images is not None:
-            test = fit_bytes(found.test_images, spec)
-            test_labels = np.zeros(len(test), labels.dtype)
-            if found.test_labels is not None:
-                test_labels = label_numbers(path, found.test_labels, len(test))
-            images, labels = np.concatenate([images, test]), np.concatenate([labels, test_labels])
-            places = np.concatenate([places, np.full(len(test), "test")])
+        good = _good_class(path, found.classes, settings.good)
+        if found.test_images is not None and found.test_labels is not None:
+            images = np.concatenate([images, fit_bytes(found.test_images, spec)])
+            labels = np.concatenate([labels, found.test_labels])
+            places = np.concatenate([places, np.full(len(found.test_labels), "test")])
             if good is not None:
                 places[labels != good] = "test"
-    about = {"left_out": 0, "ignored": {}} | _about_good(classes, good)
-    notes = (sentence, *_note_of_good(classes, good))
-    return OwnImages(images, labels, classes, _rows_by_split(path, places), spec, notes, about)
+    about = {"left_out": 0, "ignored": {}} | _about_good(found.classes, good)
+    notes = (sentence, *_note_of_good(found.classes, good))
+    return OwnImages(images, labels, found.classes, _rows_by_split(path, places), spec, notes, about)
 
 
 def read_into(

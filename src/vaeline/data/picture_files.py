@@ -65,7 +65,7 @@ def find_picture_files(folder: Path) -> PictureFiles:
             files.append(file)
     if not files:
         others = f"; it holds {said_of(ignored)}" if ignored else ""
-        raise VaelineError(f"{folder}: no pictures (PNG, JPEG, WebP, BMP, TIFF, GIF){others}; see data/own/README.md")
+        raise VaelineError(f"{folder}: no pictures ({pictures.NAMES_OF_FORMATS}){others}; see data/own/README.md")
     places = [file.relative_to(folder).parent.parts for file in files]
     shared = _shared(places)
     places = [place[shared:] for place in places]

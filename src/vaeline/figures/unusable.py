@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageFile, ImageOps
 
 from vaeline.artifacts import atomic_file
+from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.parallel import Unusable
-from vaeline.images.pictures import BROKEN
+from vaeline.images.pictures import open_picture
 
 ON_THE_SHEET = 40
 COLUMNS = 8
@@ -52,11 +53,9 @@ def _what_decodes(file: Path) -> Image.Image | None:
     usual = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
-        with Image.open(file) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                return None
+        with open_picture(file, MOST_PIXELS) as picture:
             return ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
-    except BROKEN:
+    except UnreadableImagesError:
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = usual

@@ -57,7 +57,7 @@ def read_header(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str
     Raises:
         UnreadableImagesError: as `read_picture`, but damage after the header is not found.
     """
-    with _opened(source, most_pixels, formats) as picture:
+    with open_picture(source, most_pixels, formats) as picture:
         turned = picture.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
         width, height = picture.size[::-1] if turned else picture.size
         return Header(height, width, _has_colour(picture), getattr(picture, "n_frames", 1))
@@ -82,7 +82,7 @@ def read_picture(
         UnreadableImagesError: the picture is empty, broken, of another format, or has more than `most_pixels` pixels,
             which its header says before it is decoded.
     """
-    with _opened(source, most_pixels, formats) as picture:
+    with open_picture(source, most_pixels, formats) as picture:
         background = ImageColor.getrgb(spec.background)
         seen = tuple(255 - level for level in background) if invert else background
         plain = _plain(ImageOps.exif_transpose(picture), spec.channels, seen)
@@ -121,8 +121,12 @@ def _check_content(source: Path | BinaryIO) -> None:
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str]) -> Generator[Image.Image]:
-    """The picture with its header read and its size checked. What Pillow raises becomes one sentence."""
+def open_picture(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str] = FORMATS) -> Generator[Image.Image]:
+    """The picture with its header read and its size checked.
+
+    Raises:
+        UnreadableImagesError: what Pillow raises, here and while the picture is decoded, in one sentence.
+    """
     file = source if isinstance(source, Path) else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and of odd metadata
