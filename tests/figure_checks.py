@@ -23,3 +23,9 @@ def check_axes(figure: Figure) -> None:
     for axes in figure.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
+
+
+def check_figure(draw: Callable[[], Figure], folder: Path) -> None:
+    """Both checks, for a figure of charts."""
+    check_title_and_bytes(draw, folder)
+    check_axes(draw())

@@ -1,22 +1,11 @@
 import numpy as np
-import pytest
-from figure_checks import check_axes, check_title_and_bytes
+from figure_checks import check_figure
 
 from vaeline.codes.figure import draw_codes
 
-FIGURES = {
-    "codes": lambda: draw_codes(np.array([3, 0, 6]), 1.9, "A title"),
-}
 
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_has_its_title_and_the_same_bytes_twice(name, tmp_path):
-    check_title_and_bytes(FIGURES[name], tmp_path)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_axes_are_named(name):
-    check_axes(FIGURES[name]())
+def test_the_figure_has_its_title_named_axes_and_the_same_bytes_twice(tmp_path):
+    check_figure(lambda: draw_codes(np.array([3, 0, 6]), 1.9, "A title"), tmp_path)
 
 
 def test_codes_stand_by_their_use_and_the_perplexity_is_noted():
