@@ -132,4 +132,4 @@ comment: ## post reports/change/change.md as a comment on PULL_REQUEST, replacin
 clean: ## remove the environment and the results of runs; the MLflow store, the DVC cache and your images stay
 	@rm -rf $(VENV) .vaeline/checkpoints .vaeline/downloads .pytest_cache .ruff_cache validation-report dvc_plots
 	@rm -rf data/raw data/prepared data/anomalies data/statistics.parquet models reports/comparison reports/figures reports/validation
-	@rm -f reports/*.csv reports/*.parquet reports/latent_reference.json reports/registration.json reports/validation.json
+	@rm -f reports/*.csv reports/*.parquet reports/latent_reference.json reports/heat_map_reference.json reports/registration.json reports/validation.json

@@ -13,9 +13,10 @@ from vaeline.classifier.network import Classifier
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
+from vaeline.defects.reference import write_heat_map_reference_of
 from vaeline.errors import run_stage
 from vaeline.evaluation.group import Inputs
-from vaeline.evaluation.subject import Subject
+from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import scores_table, summarize_by_class
 from vaeline.groups import all_groups, measure_groups
 from vaeline.images.arrays import to_unit
@@ -35,6 +36,7 @@ MODEL = Path("models/vae.keras")
 CLASSIFIER = Path("models/classifier.keras")
 REPORTS = Path("reports")
 REFERENCE = REPORTS / "latent_reference.json"
+HEAT_MAPS = REPORTS / "heat_map_reference.json"
 SCORES = REPORTS / "scores.parquet"
 METRICS = REPORTS / "metrics.json"
 PER_CLASS = REPORTS / "per_class.csv"
@@ -49,6 +51,7 @@ def main() -> None:
     subject = Subject(load_model(MODEL), read_prepared(PREPARED), settings.seed)
     write_reference_of(subject, digest(MODEL), settings.reference_images, REFERENCE)
     densities = read_reference(REFERENCE).densities
+    write_heat_map_reference_of(subject, densities, digest(MODEL), settings, HEAT_MAPS)
     ood_images = {folder.name: read_test_images(folder) for folder in sorted(ANOMALIES.iterdir())}
 
     measured = measure_groups(
@@ -64,8 +67,9 @@ def main() -> None:
         pd.DataFrame.from_dict(by_class, orient="index").to_csv(temporary, index_label="class")
     for group in all_groups():
         if group.csv:
+            table = measured.get(group.name, Measured({}, {})).csv_table()
             with atomic_file(REPORTS / group.csv) as temporary:
-                measured[group.name].csv_table().to_csv(temporary, index=False, float_format="%.5f")
+                table.to_csv(temporary, index=False, float_format="%.5f")
     metrics = {name: group.metrics for name, group in measured.items()}
     protocol = {name: group.protocol for name, group in measured.items()}
     write_json(METRICS, {**metrics, "per_class": by_class, "protocol": protocol})

@@ -49,10 +49,10 @@ def canonical_json(content: object, decimals: int = 6) -> str:
     return json.dumps(plain(content), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_json(path: Path, content: object) -> None:
+def write_json(path: Path, content: object, decimals: int = 6) -> None:
     """Write `content` to `path` as `canonical_json`, atomically."""
     with atomic_file(path) as temporary:
-        temporary.write_text(canonical_json(content), encoding="utf-8")
+        temporary.write_text(canonical_json(content, decimals), encoding="utf-8")
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

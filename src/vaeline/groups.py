@@ -14,9 +14,9 @@ def all_groups() -> list[Group]:
 
 
 def measure_groups(inputs: Inputs) -> dict[str, Measured]:
-    """The measured groups by name. Groups that do not apply to the model are left out."""
+    """The measured groups by name. Groups that do not apply to the model or its data are left out."""
     measured: dict[str, Measured] = {}
     for group in all_groups():
-        if group.applies(inputs.subject.model):
+        if group.applies(inputs.subject):
             measured[group.name] = group.measure(replace(inputs, earlier=measured))
     return measured

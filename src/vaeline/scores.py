@@ -61,6 +61,7 @@ SCORES = {
     "guess_accuracy": Score("guess right", "share of images", "higher", "conditional", ("conditional.guess",)),
     "one_class": Score("one-class", "nats", "", "ood", ("ood.pixels", "ood.one_class"), ood=True),
     "one_class_latent": Score("one-class, latent", "nats", "", "ood", ("ood.pixels", "ood.one_class_latent"), ood=True),
+    "heat_map": Score("heat map", "standard deviations", "", "defects", ("defects.pixels", "defects.heat_map")),
     "code_bits": Score("code, bits", "bits", "", "compression", ("compression.code_bits", _CODE)),
     "code_mse": Score("MSE of the code", "squared grey", "", "compression", ("compression.code_mse", _CODE)),
 }

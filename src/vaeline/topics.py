@@ -13,4 +13,5 @@ TOPICS = (
     "compression",
     "codes",
     "conditional",
+    "defects",
 )

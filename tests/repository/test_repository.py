@@ -171,6 +171,7 @@ def test_imports_run_downwards_only():
         "restoration",
         "compression",
         "conditional",
+        "defects",
         "groups",
         "plots",
         "validation",

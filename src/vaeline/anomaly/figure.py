@@ -7,9 +7,14 @@ from matplotlib.figure import Figure
 from vaeline.figures.drawing import Drawing
 from vaeline.scores import title_of
 
+OOD_IMAGES = "kind of OOD images, against test images"
 
-def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
-    """AUROC with standard errors by kind of OOD images and score: columns kind, score, auroc, auroc_se."""
+
+def draw_anomalies(table: pd.DataFrame, title: str, kinds_are: str = OOD_IMAGES) -> Figure:
+    """AUROC with standard errors by kind of images and score: columns kind, score, auroc, auroc_se.
+
+    kinds_are: what the kinds are, below the axis.
+    """
     kinds, scores = table["kind"].unique(), table["score"].unique()
     figure = Figure(figsize=(max(8, 1.3 * len(kinds) + 2), 5), layout="constrained")
     axes = figure.subplots()
@@ -20,7 +25,7 @@ def draw_anomalies(table: pd.DataFrame, title: str) -> Figure:
         axes.bar(places, rows["auroc"], width, yerr=rows["auroc_se"], capsize=2, label=title_of(score))
     axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="chance")
     axes.set_xticks(np.arange(len(kinds)), kinds)
-    axes.set(title=title, xlabel="kind of OOD images, against test images", ylabel="AUROC", ylim=(0, 1.05))
+    axes.set(title=title, xlabel=kinds_are, ylabel="AUROC", ylim=(0, 1.05))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(scores) + 1)
     axes.grid(axis="y", alpha=0.3)
     return figure

@@ -10,7 +10,8 @@ from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
 from vaeline.evaluation.group import Density
-from vaeline.evaluation.inference import encode
+from vaeline.evaluation.inference import as_seen, encode
+from vaeline.evaluation.noise import content_streams
 from vaeline.images.types import Images
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
@@ -101,3 +102,10 @@ def anomaly_scores(
     statistics = image_statistics(model, images, indices, seed)
     scores = statistics | {name: density.score(statistics) for name, density in densities.items()}
     return {name: scores[name] for name in OOD_SCORES if name in scores}
+
+
+def scores_by_content(
+    model: GenerativeModel, images: Images, seed: int, densities: Mapping[str, Density]
+) -> dict[str, Float[np.ndarray, " count"]]:
+    """`anomaly_scores` of images from anywhere. The noise of an image depends on the seed and on the image alone."""
+    return anomaly_scores(model, as_seen(model, images, seed), content_streams(images), seed, densities)

@@ -77,6 +77,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def short_name(name: str, most: int = 24) -> str:
+    """The name of a file without its folder; only the end of a long name."""
+    own = Path(name).name
+    return own if len(own) <= most else f"…{own[1 - most :]}"
+
+
 @contextmanager
 def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Generator["NamedImages"]:
     """The pictures at `paths`. Unreadable files are named on stderr, and the command then ends with exit status 1."""

@@ -1,7 +1,5 @@
-"""Commands that draw with a trained model: samples, reconstructions, edits, restorations and anomaly scores."""
+"""Commands that draw with a trained model: samples, reconstructions, edits and restorations."""
 
-import zlib
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -28,13 +26,12 @@ from vaeline.cli.exchange import (
     open_model,
     pictures,
     require_posterior,
+    short_name,
     titled,
     write_images,
-    writing,
 )
 from vaeline.errors import VaelineError
 from vaeline.outputs import MODEL
-from vaeline.scores import OOD_SCORES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
     from vaeline.latents.reference import Reference
     from vaeline.registry.resolve import LoadedModel
 
-OodScore = StrEnum("OodScore", list(zip(OOD_SCORES, OOD_SCORES, strict=True)))
 Steps = Annotated[int, typer.Option(min=2, max=50, help="The number of images in a row.")]
 
 
@@ -141,7 +137,7 @@ def interpolate(
         row = np.stack([*pictured[0], *images, *pictured[1]])
         shares = [f"{share:.2f}" for share in np.linspace(0, 1, steps)]
         names = [*("original" for _ in pictured[0]), *shares, *("original" for _ in pictured[1])]
-        title = titled(f"{_short(start)} to {_short(end)}, {path} path", found)
+        title = titled(f"{short_name(start)} to {short_name(end)}, {path} path", found)
         write_images(out, images, lambda: draw_sheet([row], title, column_names=names, ink=found.model.image.is_ink))
         typer.echo(f"{out}: {steps} images from {start} to {end}")
 
@@ -179,7 +175,7 @@ def traverse(
         latents, values = sweep(held, steps, found.model.latent_dim - found.model.label_dim)
         images = decode(found.model, latents)
         names = [f"z{dimension + 1}" for dimension in range(len(images))]
-        around = f"around {_short(center) or 'the origin'}"
+        around = f"around {short_name(center) or 'the origin'}"
         title = titled(f"each latent over the prior, {around}", found)
         write_images(
             out,
@@ -240,7 +236,7 @@ def edit(
             images = decode(found.model, move(z_mean, direction, amounts))
             shown = drawn(len(images), MOST_DRAWN // (steps + 1), out)
             rows = [np.stack([given.images[row], *images[row]]) for row in range(shown)]
-            names = [_short(name) for name in given.names[:shown]]
+            names = [short_name(name) for name in given.names[:shown]]
             columns = ["original", *(f"{value:.2f}" for value in amounts)]
             write_images(
                 out, images, lambda: draw_sheet(rows, titled(what, found), names, columns, ink=found.model.image.is_ink)
@@ -297,66 +293,6 @@ def restore(
                 out, images, lambda: draw_pairs(stages, min(shown, COLUMNS), title, ink=found.model.image.is_ink)
             )
             typer.echo(f"{out}: {counted(len(images), 'image')} restored")
-
-
-@app.command(rich_help_panel=PANEL)
-def anomaly(
-    paths: PathsArgument,
-    score: Annotated[
-        OodScore,
-        typer.Option(help="The score to sort by."),
-    ] = OodScore["one_class"],
-    worst: Annotated[int, typer.Option(min=1, max=MOST_DRAWN, help="The number of images in the contact sheet.")] = 20,
-    seed: SeedOption = 1,
-    invert: InvertOption = False,
-    model: ModelOption = MODEL,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="A .csv file. The contact sheet is a .png beside it.")
-    ] = Path("anomalies.csv"),
-) -> None:
-    """Rank pictures by anomaly score, the most unusual first.
-
-    Reads the pictures, the model and its latent reference. Writes a table (.csv) and a contact sheet (.png).
-
-    Example: vaeline anomaly scans/ --worst 20 --out anomalies.csv
-    """
-    with sentences():
-        check_out(out, ".csv")
-        sheet = out.with_suffix(PICTURE)
-        check_out(sheet, PICTURE)
-        found = open_model(model)
-        reference = found.read_reference()
-        with pictures(paths, found, invert) as given:
-            import pandas as pd
-
-            from vaeline.anomaly.one_class import anomaly_scores
-            from vaeline.artifacts import atomic_file
-            from vaeline.evaluation.noise import binary_pixels
-            from vaeline.figures.canvas import save_figure
-            from vaeline.figures.sheets import draw_sheet
-
-            streams = _noise_streams(given.images)
-            images = binary_pixels(given.images, seed, streams) if found.model.params.binarize else given.images
-            scores = anomaly_scores(found.model, images, streams, seed, reference.densities)
-            if score not in scores:
-                raise VaelineError(f"anomaly: this model ({found.model.title}) has no {score}; use {', '.join(scores)}")
-            table = pd.DataFrame({"image": given.names, score: scores[score], **scores})
-            table = table.sort_values(score, ascending=False, kind="stable")
-            top = table.head(worst)
-            notes = [f"{value:.1f}\n{_short(name, 17)}" for value, name in zip(top[score], top["image"], strict=True)]
-            figure = draw_sheet(
-                [given.images[top.index[start : start + COLUMNS]] for start in range(0, len(top), COLUMNS)],
-                titled(f"most unusual of {counted(len(table), 'picture')}, by {score}", found),
-                notes=[notes[start : start + COLUMNS] for start in range(0, len(top), COLUMNS)],
-                ink=found.model.image.is_ink,
-            )
-            with writing(out):
-                with atomic_file(out) as temporary:
-                    table.to_csv(temporary, index=False, float_format="%.4f")
-                save_figure(figure, sheet)
-            typer.echo(
-                f"{out}, {sheet}: {counted(len(table), 'picture')}; the most unusual is {table['image'].iloc[0]}"
-            )
 
 
 class _End(NamedTuple):
@@ -418,16 +354,3 @@ def _mask(text: str, image: "ImageSpec") -> "np.ndarray":
     except ValueError:
         raise VaelineError(f"--mask {text}: expected four whole numbers x,y,width,height") from None
     return rectangle(image, x, y, width, height)
-
-
-def _noise_streams(images: "np.ndarray") -> "np.ndarray":
-    """The noise stream of each image, from its content. Its score therefore does not depend on the other images."""
-    import numpy as np
-
-    return np.array([zlib.crc32(image.tobytes()) for image in images])
-
-
-def _short(name: str, most: int = 24) -> str:
-    """The name of a file without its folder; only the end of a long name."""
-    own = Path(name).name
-    return own if len(own) <= most else f"…{own[1 - most :]}"

@@ -37,4 +37,4 @@ def measure_codes(subject: Subject) -> Measured:
     return Measured(metrics, protocol)
 
 
-GROUP = Group("codes", lambda inputs: measure_codes(inputs.subject), applies=lambda model: model.has_codes)
+GROUP = Group("codes", lambda inputs: measure_codes(inputs.subject), applies=lambda subject: subject.model.has_codes)

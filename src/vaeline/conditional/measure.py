@@ -101,4 +101,4 @@ def _measure(inputs: Inputs) -> Measured:
     return measure_conditional(inputs.subject, inputs.classifier, inputs.training, nll_bound)
 
 
-GROUP = Group("conditional", _measure, applies=lambda model: model.is_conditional)
+GROUP = Group("conditional", _measure, applies=lambda subject: subject.model.is_conditional)

@@ -1,4 +1,4 @@
-"""A group of metrics: its name, the models that have it, and the function that measures it."""
+"""A group of metrics: its name, the models and data that have it, and the function that measures it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from jaxtyping import Float, Float32
 
 from vaeline.classifier.network import Classifier
 from vaeline.evaluation.subject import Measured, Subject
-from vaeline.models.generative import GenerativeModel
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.evaluate import EvaluateParams
 
@@ -40,7 +39,7 @@ class Inputs:
     earlier: Mapping[str, Measured] = field(default_factory=dict)
 
 
-def _always(model: GenerativeModel) -> bool:
+def _always(subject: Subject) -> bool:
     return True
 
 
@@ -48,11 +47,11 @@ def _always(model: GenerativeModel) -> bool:
 class Group:
     """A group of metrics.
 
-    name: in `metrics.json`, and before the slash in MLflow. measure: gives the metrics. applies: whether a model has
-    the group. csv: the file in `reports/` for its table; empty if it has none.
+    name: in `metrics.json`, and before the slash in MLflow. measure: gives the metrics. applies: whether a model
+    and its data have the group. csv: the file in `reports/` for its table; empty if it has none.
     """
 
     name: str
     measure: Callable[[Inputs], Measured]
-    applies: Callable[[GenerativeModel], bool] = _always
+    applies: Callable[[Subject], bool] = _always
     csv: str = ""

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 from keras import ops
 
+from vaeline.evaluation.noise import binary_pixels, content_streams
 from vaeline.images.types import Images, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 
@@ -36,6 +37,19 @@ def decode(
     flat = z.reshape(-1, z.shape[-1])
     images = np.concatenate([to_numpy(model.decode(flat[rows])) for rows in batches(len(flat), BATCH)])
     return images.reshape(*z.shape[:-1], *images.shape[1:])
+
+
+def as_seen(model: GenerativeModel, images: Images, seed: int) -> Images:
+    """Images from anywhere in the form of the training images: as they are, or binarized.
+
+    The binary pixels depend on the seed and on the image alone.
+    """
+    return binary_pixels(images, seed, content_streams(images)) if model.params.binarize else images
+
+
+def reconstruct(model: GenerativeModel, images: Images, seed: int) -> Images:
+    """The expected images of the images' `z_mean`."""
+    return decode(model, encode(model, as_seen(model, images, seed))[0])
 
 
 def sample(

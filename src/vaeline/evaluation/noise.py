@@ -1,5 +1,7 @@
 """The noise of an image. It depends only on (seed, index), so all models use the same draws for an image."""
 
+import zlib
+
 import numpy as np
 from jaxtyping import Float32, Integer
 
@@ -25,6 +27,11 @@ def binary_pixels(images: Images, seed: int, indices: Integer[np.ndarray, " coun
     """One Bernoulli draw of each value in [0, 1] of images (count, height, width, channels), float32."""
     uniform = [np.random.default_rng([seed, index, PIXEL_STREAM]).random(images.shape[1:]) for index in indices]
     return binarize(images, np.stack(uniform))
+
+
+def content_streams(images: Images) -> Integer[np.ndarray, " count"]:
+    """The noise stream of each image, from its content. What is drawn for it does not depend on the other images."""
+    return np.array([zlib.crc32(image.tobytes()) for image in images])
 
 
 def subset(count: int, size: int, seed: int) -> Integer[np.ndarray, " chosen"]:

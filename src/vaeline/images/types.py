@@ -12,6 +12,7 @@ Tensor: TypeAlias = Any  # a NumPy array or a tensor of whichever backend; these
 Images: TypeAlias = Float32[np.ndarray, "count height width channels"]
 ByteImages: TypeAlias = UInt8[np.ndarray, "count height width channels"]
 Masks: TypeAlias = UInt8[np.ndarray, "_ height width 1"]
+HeatMaps: TypeAlias = Float32[np.ndarray, "count height width"]
 AnyImages: TypeAlias = Shaped[np.ndarray, "count height width channels"]  # of any dtype, as files may hold them
 FoundLabels: TypeAlias = Shaped[np.ndarray, "..."] | list[str] | None  # numbers or names, not checked yet
 DrawnImage: TypeAlias = Float[np.ndarray, "height width channels"]

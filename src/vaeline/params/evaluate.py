@@ -18,3 +18,4 @@ class EvaluateParams(Section):
     noise_levels: list[float]
     box: int = Field(ge=1)
     code_step: float = Field(gt=0)
+    false_alarms: float = Field(gt=0, lt=1)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.outputs import REFERENCE
+from vaeline.outputs import HEAT_MAPS, REFERENCE
 from vaeline.registry.names import SCHEME
 
 if TYPE_CHECKING:
+    from vaeline.defects.reference import HeatMapReference
     from vaeline.latents.reference import Reference
     from vaeline.models.generative import GenerativeModel
     from vaeline.registry.stored import StoredModel
@@ -20,15 +21,18 @@ ARCHIVE_ENDING = ".keras"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A loaded model, its archive's SHA-256, its name in messages, and a function that reads its latent reference.
+    """A loaded model, its archive's SHA-256, its name in messages, and functions that read its references.
 
     `read_reference` raises VaelineError if the model has no latent reference, or one that belongs to another model.
+    `read_heat_maps` raises it for a reference of heat maps of another model, and gives None if there is none: earlier
+    versions of vaeline made none.
     """
 
     model: "GenerativeModel"
     model_sha256: str
     name: str
     read_reference: Callable[[], "Reference"]
+    read_heat_maps: Callable[[], "HeatMapReference | None"]
 
 
 def resolve_model(reference: str) -> LoadedModel:
@@ -50,6 +54,7 @@ def resolve_model(reference: str) -> LoadedModel:
         stored.model_sha256,
         stored.name,
         lambda: check_reference(stored.read_reference(), stored.model_sha256, stored.name),
+        lambda: check_heat_maps(stored.read_heat_maps(), stored.model_sha256, stored.name),
     )
 
 
@@ -68,15 +73,27 @@ def find_stored(reference: str) -> "StoredModel":
 
 def check_reference(found: "Reference", model_sha256: str, name: str) -> "Reference":
     """`found`, if it belongs to the model with this digest, else VaelineError. `name` is for the message."""
-    if found.model_sha256 != model_sha256:
-        raise VaelineError(
-            f"the latent reference was made from another model ({found.model_sha256[:12]}…) than {name} "
-            f"({model_sha256[:12]}…); run `dvc repro evaluate`"
-        )
+    _check_owner("the latent reference", found.model_sha256, model_sha256, name)
     return found
 
 
+def check_heat_maps(found: "HeatMapReference | None", model_sha256: str, name: str) -> "HeatMapReference | None":
+    """As `check_reference`, for the reference of heat maps, if there is one."""
+    if found is not None:
+        _check_owner("the reference of heat maps", found.model_sha256, model_sha256, name)
+    return found
+
+
+def _check_owner(what: str, owner: str, model_sha256: str, name: str) -> None:
+    if owner != model_sha256:
+        raise VaelineError(
+            f"{what} was made from another model ({owner[:12]}…) than {name} ({model_sha256[:12]}…); "
+            "run `dvc repro evaluate`"
+        )
+
+
 def _resolve_archive(path: Path) -> LoadedModel:
+    from vaeline.defects.reference import find_heat_map_reference
     from vaeline.latents.reference import read_reference
     from vaeline.models.archive import load_model
 
@@ -87,4 +104,5 @@ def _resolve_archive(path: Path) -> LoadedModel:
         model_sha256,
         str(path),
         lambda: check_reference(read_reference(Path(REFERENCE)), model_sha256, str(path)),
+        lambda: check_heat_maps(find_heat_map_reference(Path(HEAT_MAPS)), model_sha256, str(path)),
     )

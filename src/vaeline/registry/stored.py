@@ -30,10 +30,12 @@ from vaeline.registry.versions import (
 from vaeline.tracking.runs import DIGEST_TAG, runs_called
 
 if TYPE_CHECKING:
+    from vaeline.defects.reference import HeatMapReference
     from vaeline.latents.reference import Reference
     from vaeline.models.generative import GenerativeModel
 
 REFERENCE = "evaluation/latent_reference.json"
+HEAT_MAPS = "evaluation/heat_map_reference.json"
 GOLDEN_OUTPUTS = f"{FOLDER}/{GOLDEN}"
 NO_FILE = "no such model file, and "
 
@@ -59,6 +61,13 @@ class StoredModel:
             if file is None:
                 raise VaelineError(f"{self.name} has no {REFERENCE}; run `dvc repro evaluate` with this model")
             return read_reference(file)
+
+    def read_heat_maps(self) -> "HeatMapReference | None":
+        """The run's reference of heat maps, or None if an earlier vaeline evaluated it. Raises VaelineError."""
+        from vaeline.defects.reference import read_heat_map_reference
+
+        with self.artifact(HEAT_MAPS) as file:
+            return None if file is None else read_heat_map_reference(file)
 
     def read_golden(self) -> dict[str, Any]:
         """The golden outputs that were stored when the model was registered. Raises VaelineError."""
