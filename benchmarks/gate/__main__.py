@@ -18,12 +18,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gate.calibration import calibrate, keeps_its_promise, write_table
-from gate.seeds import spread, trained_seeds, write_seeds
+from gate.seeds import trained_seeds, write_seeds
 from ruamel.yaml import YAML
 
 from vaeline.compute import fix_threads
 from vaeline.params.base import flatten
 from vaeline.params.whole import Params, parse_params, read_params
+from vaeline.thresholds.seeds import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from gate.seeds import SeedScores, Spread
 from scipy import stats
 from tqdm import tqdm
 
@@ -33,6 +32,7 @@ from vaeline.gate.statistics import (
 )
 from vaeline.params.gate import GateParams
 from vaeline.scores import SCORES
+from vaeline.thresholds.seeds import SeedScores, Spread
 
 Rule = Callable[[np.ndarray, np.ndarray, Bound], str]
 BETTER_BY = 0.5

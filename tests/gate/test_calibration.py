@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 from vaeline.gate.statistics import gain_of_chance, label_loss_of_chance
+from vaeline.thresholds.seeds import spread
 
 COUNT, SEEDS, SCATTER = 3000, 10, 0.4
 
@@ -27,13 +28,13 @@ def scores(benchmark):
     hardness = rng.normal(131, 40, COUNT)
     offsets = rng.normal(0, SCATTER, (SEEDS, 1)) + rng.normal(0, 0.5, (SEEDS, 10))[:, labels]
     values = hardness + offsets + rng.normal(0, 5, (SEEDS, COUNT))
-    return benchmark[1].SeedScores(list(range(SEEDS)), values, labels, [2.5] * SEEDS, {"test": "a"})
+    return benchmark[1].TimedSeeds(list(range(SEEDS)), values, labels, [2.5] * SEEDS, {"test": "a"})
 
 
 @pytest.fixture(scope="module")
 def calibrated(benchmark, scores, params):
-    calibration, seeds = benchmark
-    found = seeds.spread(scores, params.gate)
+    calibration, _ = benchmark
+    found = spread(scores, params.gate)
     changes = {"min_gain": found.min_gain, "margin": found.min_gain, "slice_margin": found.slice_margin}
     gate = params.gate.model_copy(update=changes | {"resamples": 100})
     return found, gate, {row.rule: row for row in calibration.calibrate(scores, gate, 180)}

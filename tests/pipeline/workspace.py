@@ -39,6 +39,8 @@ SMALL = {
     "plot.manifold_size": 6,
     "plot.columns": 3,
     "plot.steps": 3,
+    "gate.measured_on": "digits",
+    "monitor.measured_on": "digits",
 }
 NOT_COPIED = {
     Path(): {".git", ".venv", ".vaeline", "mlruns", "models", "reports", "validation-report"},

@@ -183,6 +183,7 @@ def test_imports_run_downwards_only():
         "gate",
         "provenance",
         "monitoring",
+        "thresholds",
         "closing_table",
         "server",
         "changes",

@@ -15,6 +15,7 @@ from vaeline.cli import (
     serve,
     server,
     storage,
+    thresholds,
     track,
 )
 from vaeline.cli.app import app
@@ -35,5 +36,6 @@ __all__ = [
     "serve",
     "server",
     "storage",
+    "thresholds",
     "track",
 ]

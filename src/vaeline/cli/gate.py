@@ -45,9 +45,11 @@ def gate(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.gate.policy import EXIT_STATUS, require_thresholds
     from vaeline.params.whole import read_params
+    from vaeline.thresholds.stored import with_gate_thresholds
 
     with sentences():
         params = read_params()
+        params = with_gate_thresholds(params, params.data.name)
         require_thresholds(params.gate)
         from vaeline.compute import fix_threads
         from vaeline.data.prepared import read_prepared

@@ -41,9 +41,11 @@ def monitor(
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from vaeline.params.whole import read_params
+    from vaeline.thresholds.stored import with_monitor_thresholds
 
     with sentences():
         params = read_params()
+        params = with_monitor_thresholds(params, params.data.name)
         from vaeline.compute import fix_threads
         from vaeline.data.prepared import read_prepared
         from vaeline.monitoring.decision import look_at

@@ -50,10 +50,12 @@ def promote(
         from vaeline.registry.names import champion_uri, served_name
         from vaeline.registry.promotion import plan_promotion, promote
         from vaeline.registry.terms import Terms
+        from vaeline.thresholds.stored import with_gate_thresholds
 
         found = find_candidate(client, candidate, params.data.name).version
         must_replace = {"": None, NONE: ""}.get(replaces, replaces)
-        terms = Terms(timedelta(days=params.registry.report_days), policy(params), must_replace)
+        used = policy(with_gate_thresholds(params, params.data.name))
+        terms = Terms(timedelta(days=params.registry.report_days), used, must_replace)
         name = served_name(params.data.name)
         if dry_run:
             _would(plan_promotion(client, found, name, terms, reason).steps())

@@ -30,7 +30,7 @@ from vaeline.likelihood.bounds import has_grid
 from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.params.gate import SetGateParams
+from vaeline.params.gate import GateParams, SetGateParams
 from vaeline.params.whole import Params
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.samples.measure import measure_samples
@@ -191,7 +191,7 @@ def sample_metrics(model: ModelScores, facts: ContestFacts, params: Params) -> M
     return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).metrics
 
 
-def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: SetGateParams) -> float | None:
+def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: GateParams) -> float | None:
     """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score."""
     measured: Measured = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
     return measured.metrics[gate.ood_kind].get(gate.ood_score, {}).get("auroc")

@@ -55,8 +55,12 @@ class SetGateBudget(GateBudget):
 
 
 class GateParams(Section):
-    """When a candidate may replace the champion; a threshold that is null has not been set yet."""
+    """When a candidate may replace the champion; a threshold that is null has not been set yet.
 
+    measured_on: the short name of the data set that the thresholds are for; other data sets have a file of their own.
+    """
+
+    measured_on: str
     metric: Annotated[str, AfterValidator(_one_of(JUDGED))]
     mode: Literal["superior", "non_inferior"]
     nll_images: int = Field(ge=2)

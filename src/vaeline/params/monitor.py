@@ -18,8 +18,12 @@ class LeastEffects(Section):
 
 
 class MonitorParams(Section):
-    """When new images have drifted from those that the champion was made for."""
+    """When new images have drifted from those that the champion was made for.
 
+    measured_on: the short name of the data set that `least_effects` is for; other data sets have a file of their own.
+    """
+
+    measured_on: str
     window_rows: int = Field(ge=50)
     least_rows: int = Field(ge=50)
     reference_rows: int = Field(ge=100)

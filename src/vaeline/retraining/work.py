@@ -24,6 +24,7 @@ from vaeline.registry.versions import versions_named
 from vaeline.retraining.due import AGE, Champion
 from vaeline.retraining.inputs import DEPENDENCIES, TRAIN, Change
 from vaeline.stages import made_deps, read_stages
+from vaeline.thresholds.stored import with_gate_thresholds
 from vaeline.tracking.locks import locked_stages, outs
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.store import state_directory
@@ -86,7 +87,8 @@ def retrain(
     refusal = why_not(client, params, champion, version, verdict)
     if champion is None or refusal:
         return RetrainingResult(CANDIDATE, f"candidate {number} waits: {refusal}", number, verdict)
-    terms = Terms(timedelta(days=params.registry.report_days), policy(params), champion.version)
+    used = policy(with_gate_thresholds(params, params.data.name))
+    terms = Terms(timedelta(days=params.registry.report_days), used, champion.version)
     promote(client, client.get_model_version(version.name, number), served_name(params.data.name), terms, tell=tell)
     return RetrainingResult(
         PROMOTED, f"candidate {number} took the place of champion {champion.version}", number, verdict
