@@ -1,4 +1,7 @@
-"""Stage `classify`: train the classifier that `evaluate` uses to measure samples. It does not depend on the VAE."""
+"""Stage `classify`: train the classifier that `evaluate` uses to measure samples. It does not depend on the VAE.
+
+Images without labels, or of one class, are turned by chance, and the classifier learns to tell how.
+"""
 
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import numpy as np
 from vaeline.archive import save_archive
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import features_and_labels
+from vaeline.classifier.turns import TURNS, turn
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError, run_stage
@@ -25,17 +29,23 @@ def main() -> None:
     fix_threads(compute.threads)
     prepared = read_prepared(PREPARED)
     train, validation = prepared.splits["train"], prepared.splits["validation"]
-    classifier = fit_classifier(train.images, train.labels, len(prepared.classes), settings)
+    labels = train.labels if len(np.unique(train.labels)) > 1 else None
+    classifier = fit_classifier(train.images, labels, len(prepared.classes), settings)
 
-    _, predicted = features_and_labels(classifier, to_unit(validation.images))
-    accuracy = float(np.mean(predicted == validation.labels))
-    if accuracy < settings.min_accuracy:
+    shown, right = np.asarray(validation.images), validation.labels
+    if classifier.by_turns:
+        right = np.random.default_rng(settings.seed).integers(TURNS, size=len(shown))
+        shown = turn(shown, right)
+    _, predicted = features_and_labels(classifier, to_unit(shown))
+    accuracy = float(np.mean(predicted == right))
+    if accuracy < settings.min_accuracy and not classifier.by_turns:
         raise VaelineError(
             f"the classifier is right on {accuracy:.2%} of the validation images, but classify.min_accuracy is "
             f"{settings.min_accuracy:.2%}; raise classify.epochs or classify.width, or lower classify.min_accuracy"
         )
     save_archive(classifier, CLASSIFIER)
-    print(f"classify: {prepared.title}, {accuracy:.2%} of {len(predicted):,} validation images correct; {CLASSIFIER}")
+    task = "turned without labels" if classifier.by_turns else "validation"
+    print(f"classify: {prepared.title}, {accuracy:.2%} of {len(predicted):,} {task} images correct; {CLASSIFIER}")
 
 
 if __name__ == "__main__":

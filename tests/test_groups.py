@@ -15,11 +15,16 @@ from vaeline.restoration.measure import measure_restoration
 from vaeline.samples.measure import measure_samples
 
 
-def test_data_of_one_class_has_no_probes_and_no_features(subject, evaluate_params, small_model, prepared):
+def test_data_of_one_class_has_no_probes_and_nothing_that_needs_labels(evaluate_params, small_model, prepared):
     lonely = Subject(small_model, replace(prepared, manifest={**prepared.manifest, "classes": ["unlabelled"]}), 1)
-    for measured in (measure_latents(lonely), measure_samples(lonely, None, "", evaluate_params)):
-        assert measured.metrics == measured.columns == {}
-        assert measured.protocol == {"left out": "the training images have one class"}
+    measured = measure_latents(lonely)
+    assert measured.metrics == measured.columns == {}
+    assert measured.protocol == {"left out": "the training images have one class"}
+    by_turns = Classifier(image=MNIST_IMAGE, classes=4, width=4, by_turns=True)
+    measured = measure_samples(lonely, by_turns, "0" * 64, evaluate_params)
+    assert {"frechet", "precision"} < measured.metrics.keys()
+    assert not any("accuracy" in name for name in measured.metrics)
+    assert "trained without labels to tell how an image was turned" in measured.protocol["features"]
 
 
 def test_a_model_of_codes_has_every_group_or_says_why_not(coder, evaluate_params):

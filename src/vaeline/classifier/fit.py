@@ -6,6 +6,7 @@ from keras.optimizers.schedules import CosineDecay
 from tqdm import tqdm
 
 from vaeline.classifier.network import Classifier
+from vaeline.classifier.turns import TURNS, turn
 from vaeline.images.arrays import to_unit
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Labels
@@ -16,13 +17,19 @@ SHIFT = 2
 WEIGHT_DECAY = 1e-3
 
 
-def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: ClassifyParams) -> Classifier:
+def fit_classifier(images: ByteImages, labels: Labels | None, classes: int, params: ClassifyParams) -> Classifier:
     """Train a classifier on images (count, height, width, channels) uint8 with labels (count,).
 
-    Each image is shifted by up to two pixels. The order and the shifts are functions of (seed, epoch).
+    Without labels, each image is turned by chance, and the classifier learns how. Each image is shifted by up to two
+    pixels. The order, the shifts and the turns are functions of (seed, epoch).
     """
     keras.utils.set_random_seed(params.seed)
-    classifier = Classifier(image=ImageSpec.of_shape(images.shape), classes=classes, width=params.width)
+    classifier = Classifier(
+        image=ImageSpec.of_shape(images.shape),
+        classes=classes if labels is not None else TURNS,
+        width=params.width,
+        by_turns=labels is None,
+    )
     steps = -(-len(images) // params.batch_size)
     warmup = min(steps, params.epochs * steps - 1)
     schedule = CosineDecay(
@@ -41,7 +48,9 @@ def fit_classifier(images: ByteImages, labels: Labels, classes: int, params: Cla
             for start in range(0, len(images), params.batch_size):
                 rows = order[start : start + params.batch_size]
                 rng = np.random.default_rng([params.seed, epoch, start])
-                classifier.train_on_batch(to_unit(shift(images[rows], rng)), labels[rows])
+                shown = shift(images[rows], rng)
+                targets = rng.integers(TURNS, size=len(rows)) if labels is None else labels[rows]
+                classifier.train_on_batch(to_unit(turn(shown, targets) if labels is None else shown), targets)
                 bar.update()
     return classifier
 

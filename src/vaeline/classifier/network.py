@@ -18,13 +18,19 @@ BATCH = 500
 
 @keras.saving.register_keras_serializable(package="vaeline")
 class Classifier(keras.Model):
-    """A network from images (batch, height, width, channels) in [0, 1] over 64 features to logits (batch, classes)."""
+    """A network from images (batch, height, width, channels) in [0, 1] over 64 features to logits (batch, classes).
 
-    def __init__(self, *, image: ImageSpec | dict[str, int], classes: int, width: int, **kwargs: Any):
+    by_turns: the classes are not those of the data, which have no labels, but how an image was turned.
+    """
+
+    def __init__(
+        self, *, image: ImageSpec | dict[str, int], classes: int, width: int, by_turns: bool = False, **kwargs: Any
+    ):
         super().__init__(**{"name": "classifier", **kwargs})
         self.image = ImageSpec.model_validate(image)
         self.classes = classes
         self.width = width
+        self.by_turns = by_turns
         self.trunk = _build_trunk(self.image, width)
         self.dropout = layers.Dropout(0.3, name="dropout")
         self.head = layers.Dense(classes, name="logits")
@@ -46,6 +52,7 @@ class Classifier(keras.Model):
             "image": self.image.model_dump(),
             "classes": self.classes,
             "width": self.width,
+            **({"by_turns": True} if self.by_turns else {}),  # archives of other classifiers keep their bytes
         }
 
     @classmethod

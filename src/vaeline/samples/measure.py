@@ -19,11 +19,9 @@ def measure_samples(
     """Fréchet distance, KID, precision, recall, density and coverage of samples against test images.
 
     `floor_…` are the same metrics of training images; samples need not be better than these. `unfitted_…` are those of
-    samples from N(0, I), if the prior was fitted after training. Empty if the training images have one class: the
-    classifier has then learned no features.
+    samples from N(0, I), if the prior was fitted after training. The accuracy of the classifier is left out if it was
+    trained without labels.
     """
-    if not subject.has_classes:
-        return Measured({}, {"left out": "the training images have one class"})
     test, predicted = features_and_labels(classifier, subject.original_images)
     model, drawing = subject.model, (settings.samples, subject.seed)
     drawn = sample(model, *drawing)
@@ -37,15 +35,18 @@ def measure_samples(
         metrics |= {f"unfitted_{name}": value for name, value in distances.items()}
     floor = compare_samples(test, features_and_labels(classifier, train)[0], subject.seed)
     metrics |= {f"floor_{name}": value for name, value in floor.items()}
-    correct = predicted == subject.labels
-    metrics["classifier_accuracy"] = correct.mean()
-    metrics["classifier_accuracy_se"] = correct.std(ddof=1) / np.sqrt(len(correct))
+    if not classifier.by_turns:
+        correct = predicted == subject.labels
+        metrics["classifier_accuracy"] = correct.mean()
+        metrics["classifier_accuracy_se"] = correct.std(ddof=1) / np.sqrt(len(correct))
+    task = ", trained without labels to tell how an image was turned" if classifier.by_turns else ""
+    named = f"{classifier_sha256[:12]}{task}"
     protocol = {
         "samples": f"{len(drawn)} expected images of z from the prior, temperature 1, seed {subject.seed}",
         "against": f"{len(test)} test images",
         "prior": model.params.prior.kind,
         "floor": f"{len(train)} training images in the place of samples",
-        "features": f"64, of the classifier {classifier_sha256[:12]}: metrics of other classifiers do not compare",
+        "features": f"64, of the classifier {named}: metrics of other classifiers do not compare",
         "errors": f"frechet: {RESAMPLES} resamplings; kid: blocks of {KID_BLOCK:,}; the others: over rows",
     }
     return Measured({name: round(float(value), DECIMALS) for name, value in metrics.items()}, protocol)
