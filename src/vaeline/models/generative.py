@@ -4,6 +4,7 @@ A model describes an image by a vector z of `latent_dim` numbers. Its first `noi
 image, N(z_mean, exp(z_log_var)); the others follow from the image. A model without randomness has `noise_dim` 0.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -168,3 +169,10 @@ class GenerativeModel(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "GenerativeModel":
         return super().from_config(with_image(config), custom_objects)
+
+
+def target_of(
+    y: Float[Tensor, "batch height width channels"] | None, y_pred: Mapping[str, Tensor]
+) -> Float[Tensor, "batch height width channels"]:
+    """The images that a loss compares with: y where a training damages its images, else those that the model got."""
+    return y_pred["target"] if y is None else y

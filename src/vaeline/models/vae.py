@@ -9,7 +9,7 @@ from keras import ops
 
 from vaeline.images.arrays import binarize, to_unit
 from vaeline.images.types import ByteImages, Labels, Tensor
-from vaeline.models.generative import GenerativeModel
+from vaeline.models.generative import GenerativeModel, target_of
 from vaeline.models.networks import build_decoder, build_encoder
 from vaeline.models.priors import Prior, StandardNormal, build_prior, kl_by_latent
 
@@ -90,7 +90,7 @@ class VAE(GenerativeModel):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
+        reconstruction = self.likelihood.nll(target_of(y, y_pred), y_pred["logits"])
         z, z_mean, z_log_var = y_pred["z"], y_pred["z_mean"], y_pred["z_log_var"]
         kl = self.training_prior.kl(z, z_mean, z_log_var)
         self.measure(reconstruction + kl, reconstruction, kl)

@@ -7,6 +7,15 @@ from pydantic import Field
 from vaeline.params.base import Section
 
 
+class CorruptionParams(Section):
+    """Damage to training images that the model must undo."""
+
+    most: int = Field(ge=0)
+    size: float = Field(gt=0.02, le=1)
+    contrast: float = Field(gt=0, le=1)
+    noise: float = Field(ge=0, le=1)
+
+
 class TrainParams(Section):
     """Optimizer, schedules and stopping."""
 
@@ -21,3 +30,4 @@ class TrainParams(Section):
     patience: int = Field(ge=1)
     jit_compile: bool
     min_kl: float = Field(ge=0)
+    corruption: CorruptionParams

@@ -1,7 +1,8 @@
 """Training: deterministic, resumable, and reported after each epoch."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import keras
@@ -17,9 +18,10 @@ from vaeline.params.model import ModelParams
 from vaeline.params.train import TrainParams
 from vaeline.training.batches import Examples, binarized, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoint, save_checkpoint
+from vaeline.training.corruption import Shown, damaged
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate
 
-VALIDATION_BATCH = 1000
+VALIDATION_NUMBERS = 784_000
 VALIDATION_NOISE = 2**31
 
 
@@ -65,10 +67,10 @@ def fit(
             model.kl_weight.assign(kl_weight(epoch, params.kl_warmup))
             seed_noise(model, params.seed, epoch)
             batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
-            trained = _run_epoch(model.train_on_batch, model, batches, params.seed, epoch)
+            trained = _run_epoch(model.train_on_batch, model, batches, params, epoch)
             seed_noise(model, params.seed, VALIDATION_NOISE)
-            batches = ordered_batches(validation, VALIDATION_BATCH)
-            validated = _run_epoch(model.test_on_batch, model, batches, params.seed, VALIDATION_NOISE)
+            batches = ordered_batches(validation, validation_batch(model.image))
+            validated = _run_epoch(model.test_on_batch, model, batches, params, VALIDATION_NOISE)
             history.append(
                 {
                     "epoch": epoch + 1,
@@ -109,12 +111,19 @@ def seed_noise(model: GenerativeModel, seed: int, epoch: int) -> None:
         state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2))
 
 
-def _run_epoch(step: Callable, model: GenerativeModel, batches: Iterable[Examples], seed: int, noise: int) -> Epoch:
+def validation_batch(image: ImageSpec) -> int:
+    """The number of validation images in a batch: 1,000 of 28 × 28 × 1, and fewer larger ones, to bound the memory."""
+    return max(1, VALIDATION_NUMBERS // math.prod(image.shape))
+
+
+def _run_epoch(
+    step: Callable, model: GenerativeModel, batches: Iterable[Examples], params: TrainParams, noise: int
+) -> Epoch:
     """The means of the loss and of the model's other metrics over all images of the batches, in nats per image."""
     totals: Counter[str] = Counter()
     count = 0
-    for images, labels in binarized(batches, seed, noise) if model.params.binarize else batches:
-        means = step(model.inputs(images, labels), return_dict=True)
+    for images, labels, targets in _as_trained(batches, model, params, noise):
+        means = step(model.inputs(images, labels), targets, return_dict=True)
         if not np.isfinite(means["loss"]):
             raise VaelineError(
                 f"the loss is {means['loss']}; lower train.learning_rate or raise train.learning_rate_warmup"
@@ -122,6 +131,17 @@ def _run_epoch(step: Callable, model: GenerativeModel, batches: Iterable[Example
         count += len(images)
         totals.update({name: float(mean) * len(images) for name, mean in means.items()})
     return {name: total / count for name, total in totals.items()}
+
+
+def _as_trained(
+    batches: Iterable[Examples], model: GenerativeModel, params: TrainParams, noise: int
+) -> Iterator[Shown]:
+    """The batches as the model sees them: with binary pixels, and with damage, as the parameters say."""
+    if model.params.binarize:
+        batches = binarized(batches, params.seed, noise)
+    if params.corruption.most:
+        return damaged(batches, params.seed, noise, params.corruption)
+    return (Shown(images, labels, None) for images, labels in batches)
 
 
 def _require_information(kl: float, least: float) -> None:

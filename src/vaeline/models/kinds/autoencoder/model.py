@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from keras import ops
 
 from vaeline.images.types import Tensor
+from vaeline.models.generative import target_of
 from vaeline.models.networks import build_encoder
 from vaeline.models.vae import VAE
 
@@ -48,7 +49,7 @@ class Autoencoder(VAE):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
+        reconstruction = self.likelihood.nll(target_of(y, y_pred), y_pred["logits"])
         self.measure(reconstruction)
         return ops.mean(reconstruction)
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from keras import ops
 
 from vaeline.images.types import Tensor
+from vaeline.models.generative import target_of
 from vaeline.models.kinds.iwae.params import IWAEModelParams
 from vaeline.models.priors import log_normal
 from vaeline.models.vae import VAE
@@ -50,7 +51,8 @@ class IWAE(VAE):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Float[Tensor, ""]:
-        target, z, z_mean, z_log_var = (y_pred[name] for name in ("target", "z", "z_mean", "z_log_var"))
+        target = target_of(y, y_pred)
+        z, z_mean, z_log_var = (y_pred[name] for name in ("z", "z_mean", "z_log_var"))
         reconstruction, kl = self._terms(target, z, z_mean, z_log_var, training)
         self.measure(*(ops.mean(values, axis=1) for values in (reconstruction + kl, reconstruction, kl)))
         weight = self.params.beta * (self.kl_weight if training else 1.0)

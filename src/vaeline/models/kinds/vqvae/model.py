@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from vaeline.images.arrays import to_unit
 from vaeline.images.types import ByteImages, Labels, Tensor
-from vaeline.models.generative import GenerativeModel
+from vaeline.models.generative import GenerativeModel, target_of
 from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
 from vaeline.models.kinds.vqvae.codebook import Codebook
 from vaeline.models.kinds.vqvae.params import VQVAEModelParams
@@ -139,7 +139,7 @@ class VQVAE(GenerativeModel):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        reconstruction = self.likelihood.nll(y_pred["target"], y_pred["logits"])
+        reconstruction = self.likelihood.nll(target_of(y, y_pred), y_pred["logits"])
         rate = y_pred["rate"]
         self.measure(reconstruction + rate, reconstruction, rate)
         commitment = self.params.codebook.commitment * ops.mean(y_pred["distance"])
