@@ -109,7 +109,9 @@ class Vault:
 def build_vault(root: Path, params: ModelParams, images: np.ndarray, seeds: Sequence[int] = (1, 2, 3)) -> None:
     """Register an untrained model of each seed in a new store below `root`, which must be the working directory."""
     shutil.copy(ROOT / "params.yaml", root)
-    text = (root / "params.yaml").read_text().replace("dataset: mnist", f"dataset: {DATASET}")
+    text = (root / "params.yaml").read_text()
+    for key in ("dataset", "measured_on"):
+        text = text.replace(f"{key}: mnist", f"{key}: {DATASET}")
     (root / "params.yaml").write_text(text)
     (root / "dvc.yaml").touch()
     shutil.copy(empty_store(), root)

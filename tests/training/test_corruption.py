@@ -11,7 +11,7 @@ from vaeline.params.model import ModelParams
 from vaeline.params.train import CorruptionParams
 from vaeline.training.batches import Examples, ordered_batches
 from vaeline.training.corruption import damage, damaged, draw_line, draw_patch
-from vaeline.training.fit import fit, start
+from vaeline.training.fit import VALIDATION_NOISE, fit, start
 
 SETTINGS = CorruptionParams(most=3, size=0.3, contrast=0.5, noise=0.0)
 NOISY = SETTINGS.model_copy(update={"noise": 0.05})
@@ -71,12 +71,6 @@ def test_every_kind_is_compared_with_the_target_and_not_with_what_it_got(params,
     model = build_model(ModelParams.model_validate(values), MNIST_IMAGE, 10, 1)
     model.compile()
     images, labels = np.zeros((4, 28, 28, 1), "float32"), np.arange(4)
-    losses = [
-        model.test_on_batch(model.inputs(images, labels), target, return_dict=True)["reconstruction"]
-        for target in (None, images, np.ones_like(images))
-    ]
-    # an untrained decoder gives every pixel about the same probability of being black and of being white
-    assert losses[0] != losses[2]
     model.decoder.layers[-1].bias.assign(keras.ops.full_like(model.decoder.layers[-1].bias, -3.0))
     black, white = (
         model.test_on_batch(model.inputs(images, labels), target, return_dict=True)["reconstruction"]
@@ -86,21 +80,14 @@ def test_every_kind_is_compared_with_the_target_and_not_with_what_it_got(params,
 
 
 @pytest.mark.usefixtures("training")
-def test_a_training_with_damage_learns_to_undo_it(params, digits, tmp_path):
-    model_params = params.model.model_copy(update={"width": 64, "depth": 1, "latent_dim": 16})
-    quick = {"epochs": 4, "batch_size": 64, "learning_rate": 0.003, "min_kl": 0.0, "jit_compile": False}
-    examples, held_out = (
-        Examples(digits.images[:1024], digits.labels[:1024]),
-        Examples(*[values[1024:1200] for values in (digits.images, digits.labels)]),
-    )
-    error = {}
-    damage_of = SETTINGS.model_copy(update={"most": 4})
-    for most in (0, 4):
-        train = params.train.model_copy(update=quick | {"corruption": damage_of.model_copy(update={"most": most})})
-        progress = start(examples, 10, model_params, train)
-        model, _ = fit(progress, examples, held_out, train, tmp_path / str(most), lambda row: None)
-        shown = next(damaged(ordered_batches(held_out, 176), 1, 0, damage_of))
-        drawn = np.asarray(model.reconstruct(shown.images))
-        hurt = np.abs(shown.images - shown.targets) > 0.1
-        error[most] = np.abs(drawn - shown.targets)[hurt].mean()
-    assert error[4] < 0.9 * error[0]
+def test_a_training_with_damage_is_measured_on_damaged_images_and_their_targets(params, digits, tmp_path):
+    model_params = params.model.model_copy(update={"kind": "autoencoder", "width": 16, "depth": 1})
+    quick = {"epochs": 1, "batch_size": 64, "jit_compile": False, "corruption": SETTINGS}
+    train = params.train.model_copy(update=quick)
+    examples, held_out = (Examples(digits.images[rows], digits.labels[rows]) for rows in (slice(256), slice(256, 300)))
+    progress = start(examples, 10, model_params, train)
+    model, history = fit(progress, examples, held_out, train, tmp_path / "checkpoint", lambda row: None)
+    shown = next(damaged(ordered_batches(held_out, 44), train.seed, VALIDATION_NOISE, SETTINGS))
+    z_mean, _ = model.encode(shown.images)
+    expected = np.mean(model.likelihood.nll(shown.targets, model.decode_logits(z_mean)))
+    assert history[0]["val_reconstruction"] == pytest.approx(float(expected), rel=1e-4)
