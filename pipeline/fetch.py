@@ -9,7 +9,7 @@ from typing import Any
 from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.data.image_sets import DIGITS_LICENCE, DIGITS_TITLE, read_digits
 from vaeline.data.own_images import USUAL_GOOD, OwnImages, Reading, UnusableFilesError, drop_cache, read_own_images
-from vaeline.data.raw import fit_built_in, write_own_images
+from vaeline.data.raw import fit_built_in, group_built_in, write_own_images
 from vaeline.data.sources import SOURCES, TRAIN_IMAGES, TRAIN_LABELS, UNREACHABLE, SourceUnreachableError, download
 from vaeline.errors import VaelineError, run_stage
 from vaeline.figures.canvas import save_figure
@@ -29,16 +29,17 @@ UNUSABLE = Path("reports/unusable")
 
 def main() -> None:
     data = read_section("data", DataParams)
-    reading = Reading(data.image, data.good, data.unreadable, data.most_pixels)
+    reading = Reading.of(data)
     shutil.rmtree(UNUSABLE, ignore_errors=True)
     try:
         title, spec = fetch(data.dataset, RAW, reading)
     except SourceUnreachableError:
         UNREACHABLE.touch()
         raise
+    others = replace(reading, good=USUAL_GOOD, groups="", near_duplicates=False)
     with atomic_directory(ANOMALIES) as directory:  # in the size of the data set, so that the model can score them
         for dataset in data.anomalies:
-            fetch(dataset, directory / dataset_name(dataset), replace(reading, good=USUAL_GOOD), spec)
+            fetch(dataset, directory / dataset_name(dataset), others, spec)
     print(f"fetch: {title} is in {RAW}")
 
 
@@ -61,6 +62,8 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
             about |= write_own_images(read_own(Path(dataset), reading, spec, report), target)
         if "image" not in about:
             about |= fit_built_in(target, reading.image, spec)
+            for note in group_built_in(target, reading):
+                print(f"fetch: {dataset}: {note}")
         files = {file.name: digest(file) for file in target.iterdir()}
         write_json(target / "source.json", {**about, "sha256": files})
     drop_cache(CACHE)

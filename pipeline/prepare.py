@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vaeline.data.accepted import fetch_rows, merge, read_records, read_rows
+from vaeline.data.annotations import read_groups, read_source_sizes
 from vaeline.data.masks import read_test_masks
 from vaeline.data.prepared import write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -37,6 +38,7 @@ def main() -> None:
         hold_back=data.hold_back,
         own_validation=about.get("own_validation", 0),
         good=good,
+        groups=read_groups(RAW),
     )
     splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
     if has_test:
@@ -53,7 +55,8 @@ def main() -> None:
         fetch_rows(labelled)
         batches = [(record["id"], read_rows(record)) for record in labelled]
         splits, about["batches"] = merge(splits, batches, data.validation_one_in, good)
-    write_prepared(PREPARED, splits, about, masks)
+    sizes = read_source_sizes(RAW, {name: taken for name, (_, _, taken) in splits.items()}, has_test)
+    write_prepared(PREPARED, splits, about, masks, sizes)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     joined = f", with {len(labelled)} accepted batches" if labelled else ""
     print(f"prepare: {about['title']}: {counts}{joined}")

@@ -25,7 +25,7 @@ def main() -> None:
         chosen = read_section("validate", ValidateParams)
         profile = read_profile(profile_path(chosen.profile, data.name))
         prepared = read_prepared(PREPARED)
-        table = image_statistics(prepared.splits)
+        table = image_statistics(prepared.splits, profile.family)
         with atomic_file(STATISTICS) as temporary:
             table.to_parquet(temporary, index=False)
         verdict = validate(table, with_rows(profile, rows_added(prepared.manifest)), REPORT / "docs")

@@ -1,11 +1,14 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from metric_checks import check
 
 from vaeline.classifier.fit import fit_classifier
-from vaeline.conditional.measure import measure_conditional
+from vaeline.classifier.network import features_and_labels
+from vaeline.conditional.measure import _diversity, measure_conditional
+from vaeline.data.prepared import Split
 from vaeline.evaluation.subject import Subject
 from vaeline.scores import SCORES
 
@@ -32,3 +35,8 @@ def test_a_conditional_model_is_measured_by_what_it_draws_and_whom_it_recognizes
     assert all(row["distance"] < row["real_distance"] for row in by_class.values())
     recall, real = (np.mean([row[name] for row in by_class.values()]) for name in ("recall", "real_recall"))
     assert recall < real
+    of_others = train.labels != 3
+    others = Split(train.images[of_others], train.labels[of_others], train.indices[of_others])
+    without = Subject(conditional_model, replace(prepared, splits=prepared.splits | {"train": others}), 1)
+    features = features_and_labels(classifier, subject.original_images)[0]
+    assert _diversity(without, classifier, {3: features}) == {3: {}}

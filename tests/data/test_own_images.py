@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from PIL import Image
@@ -124,3 +126,49 @@ def test_a_reading_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
     os_times = tuple(sorted(folder.rglob("*.png")))
     read_into(os_times, SPEC, 10**6, tmp_path / "cache")
     assert len(read) == 8 + 7 + 12, "a changed file is read again"
+
+
+def write_lists(path, numbers, **columns):
+    column = pa.array([[1] * numbers] * 4, pa.list_(pa.uint8()))
+    pq.write_table(pa.table({"image": column, **columns}), path)
+    return path
+
+
+def test_flat_lists_without_a_size_are_grey_squares_and_that_is_said(settings, tmp_path):
+    path = write_lists(tmp_path / "a.parquet", 144)
+    found = read_own_images(path, settings, tmp_path / "cache")
+    assert found.images.shape == (4, 12, 12, 1)
+    assert "lists of 144 numbers were taken for grey squares" in found.notes[0]
+    assert "data.image" in found.notes[0]
+    with pytest.raises(VaelineError, match=r"shape \[192\].*; say height, width and channels in data\.image"):
+        read_own_images(write_lists(path, 192), settings, tmp_path / "cache")
+    size = settings.image.model_copy(update={"height": 8, "width": 8, "channels": 3})
+    found = read_own_images(path, replace(settings, image=size), tmp_path / "cache")
+    assert (found.images.shape, "lists of" in found.notes[0]) == ((4, 8, 8, 3), False)
+
+
+def test_groups_of_a_parquet_file_are_a_column(settings, tmp_path):
+    path = write_lists(tmp_path / "a.parquet", 64, person=["p", "q", "p", "r"])
+    named = replace(settings, groups="person", near_duplicates=False)
+    assert len(set(read_own_images(path, named, tmp_path / "cache").groups)) == 3
+    with pytest.raises(VaelineError, match=r"data\.groups 'age' is no column; there are image, person"):
+        read_own_images(path, replace(named, groups="age"), tmp_path / "cache")
+    write_lists(path, 64, person=["p", None, "p", "r"])
+    with pytest.raises(VaelineError, match=r"rows without a value of data\.groups 'person'"):
+        read_own_images(path, named, tmp_path / "cache")
+    np.save(tmp_path / "a.npy", np.zeros((4, 8, 8), "uint8"))
+    with pytest.raises(VaelineError, match=r"a\.npy: has no column 'person' for data\.groups; set it to ''"):
+        read_own_images(tmp_path / "a.npy", named, tmp_path / "cache")
+
+
+def test_copies_share_a_group_and_sizes_of_pictures_are_kept(folder, settings, tmp_path):
+    Image.open(folder / "good/01.png").save(folder / "good/01 again.bmp")
+    Image.open(folder / "good/02.png").resize((30, 36), Image.Resampling.NEAREST).save(folder / "good/02 large.png")
+    (folder / "scratch/00.png").write_text("")
+    size = settings.image.model_copy(update={"height": 12, "width": 10})
+    found = read_own_images(folder, replace(settings, image=size, unreadable=1), tmp_path / "cache")
+    assert len(found.groups) == len(found.source_sizes) == len(found.images) == 13
+    rows = {file.name: row for row, file in enumerate(sorted(folder.rglob("*.*"))[:-4])}
+    assert found.groups[rows["01.png"]] == found.groups[rows["01 again.bmp"]]
+    assert found.source_sizes[rows["02 large.png"]].tolist() == [36, 30]
+    assert found.about["duplicates"]["equal"] == 1

@@ -98,7 +98,7 @@ def test_a_table_names_pictures_labels_and_splits(lay, ending):
     [
         ("name,label\n1.png,a\n", "columns name, label; expected path"),
         ("path,label\n1.png,a\n9.png,b\n", r"row 2: .*9\.png is no file"),
-        ("path,label\n1.png,\n", "rows without a path, a label or a split"),
+        ("path,label\n1.png,\n", "rows without a path, a label, a split or a group"),
         ("path,split\n1.png,later\n", "split 'later'; expected train, validation or test"),
         ("path,label\n", "has no rows"),
         ("", "not a readable table"),
@@ -109,6 +109,46 @@ def test_a_wrong_table_is_refused_in_one_sentence(lay, content, sentence):
     path.write_text(content)
     with pytest.raises(VaelineError, match=sentence):
         read_picture_table(path)
+
+
+def test_groups_are_a_part_of_the_path_or_a_column(lay):
+    folder = lay("a/p1_1.png", "a/p1_2.png", "b/p2_1.png")
+    assert find_picture_files(folder, r"(p\d+)_").groups == ("p1", "p1", "p2")
+    assert find_picture_files(folder, "^([ab])/").groups == ("a", "a", "b")
+    table = folder / "t.csv"
+    table.write_text("path,label,Person\na/p1_1.png,x,7\nb/p2_1.png,y,07\n")
+    assert read_picture_table(table, "person").groups == ("7", "07")
+    assert read_picture_table(table, r"_(\d)\.png$").groups == ("1", "1")
+    assert read_picture_table(table).groups is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ("(p", r"data\.groups '\(p' is no regular expression \("),
+        ("p", "is no regular expression with one group, such as"),
+        ("(p)(_)", "is no regular expression with one group"),
+        ("(q)", r"finds no group in the name 'a/p1\.png'"),
+        ("(q?)", r"finds no group in the name 'a/p1\.png'"),
+    ],
+)
+def test_a_pattern_that_does_not_fit_is_refused_in_one_sentence(lay, groups, sentence):
+    with pytest.raises(VaelineError, match=sentence):
+        find_picture_files(lay("a/p1.png"), groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ("persn", r"'persn' is no column \(path, person\) and no regular expression with one group"),
+        ("person", "rows without a path, a label, a split or a group"),
+    ],
+)
+def test_a_column_that_does_not_fit_is_refused_in_one_sentence(lay, groups, sentence):
+    table = lay("1.png") / "t.csv"
+    table.write_text("path,person\n1.png,\n")
+    with pytest.raises(VaelineError, match=sentence):
+        read_picture_table(table, groups)
 
 
 def test_classes_are_sorted_as_people_count():

@@ -42,3 +42,41 @@ def test_a_sources_own_validation_split_is_kept_where_test_is_held_out():
     np.testing.assert_array_equal(found["validation"], own)
     assert len(found["test"]) == 800
     assert sorted([*found["train"], *found["test"]]) == list(range(4800))
+
+
+def test_images_of_a_group_stay_together_and_the_shares_are_kept():
+    rng = np.random.default_rng(0)
+    groups = np.where(rng.random(6000) < 0.5, rng.integers(0, 300, 6000), np.arange(6000) + 1000)
+    found = split_source(LABELS, False, test_one_in=6, validation_one_in=12, seed=1, hold_back=0, groups=groups)
+    assert sorted(np.concatenate(list(found.values()))) == list(range(6000))
+    names = [set(groups[found[name]]) for name in ("train", "validation", "test")]
+    assert not names[0] & names[1] | names[0] & names[2] | names[1] & names[2]
+    assert len(found["test"]) == pytest.approx(1000, abs=20)
+    assert len(found["validation"]) == pytest.approx(5000 / 12, abs=20)
+    assert np.bincount(LABELS[found["test"]]).min() > 70
+    again = split_source(LABELS, False, test_one_in=6, validation_one_in=12, seed=2, hold_back=0, groups=groups)
+    assert set(found["test"]) != set(again["test"])
+
+
+def test_groups_of_one_image_give_the_splits_without_groups():
+    without, found = hold_out(LABELS, 6, 1, "test"), hold_out(LABELS, 6, 1, "test", np.arange(6000)[::-1])
+    np.testing.assert_array_equal(without[1], found[1])
+
+
+def test_few_large_groups_are_held_out_if_one_fits_or_refused():
+    labels, groups = np.tile(np.arange(5), 60), np.repeat([7, 1, 4], 100)
+    _, held = hold_out(labels, 3, 1, "test", groups)
+    assert len(np.unique(groups[held])) == 1
+    assert len(held) == 100
+    with pytest.raises(
+        VaelineError, match=r"no test split of one in 12 .* 3 groups are too large; lower data\.test_one"
+    ):
+        hold_out(labels, 12, 1, "test", groups)
+
+
+def test_a_group_with_a_defective_image_is_tested():
+    labels = np.array([0, 1] * 20 + [0] * 60)
+    groups = np.concatenate([np.repeat(np.arange(20), 2), np.arange(60) + 20])
+    found = split_source(labels, False, test_one_in=6, validation_one_in=6, seed=1, hold_back=0, good=0, groups=groups)
+    assert set(range(40)) <= set(found["test"])
+    assert len(found["test"]) == 50

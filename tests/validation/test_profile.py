@@ -1,12 +1,17 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
 
+from vaeline.data.prepared import Split
 from vaeline.data.sources import SOURCES
-from vaeline.data.statistics import image_statistics
+from vaeline.data.statistics import COLOUR, GREY, INK, family_of, image_statistics
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 from vaeline.validation.checkpoint import validate
-from vaeline.validation.profile import make_profile, profile_path, read_profile, write_profile
+from vaeline.validation.profile import Profile, make_profile, profile_path, read_profile, write_profile
 
 
 @pytest.mark.parametrize("name", [*SOURCES, "digits"])
@@ -46,3 +51,73 @@ def test_a_profile_without_all_its_thresholds_is_refused(tmp_path, key, value, s
         YAML().dump(content | {key: value}, stream)
     with pytest.raises(VaelineError, match=sentence):
         read_profile(tmp_path / "x.yaml")
+
+
+@pytest.fixture
+def pictures():
+    """Three splits of pictures in colour, of two classes, whose sizes are known in train alone."""
+    rng, splits = np.random.default_rng(0), {}
+    for name, rows in (("train", 60), ("validation", 20), ("test", 20)):
+        images = rng.integers(0, 256, (rows, 10, 12, 3), dtype="uint8")
+        splits[name] = Split(images, np.arange(rows, dtype="uint8") % 2, np.arange(rows))
+    sizes = rng.integers(90, 120, (60, 2), dtype="int32")
+    return splits | {"train": replace(splits["train"], source_sizes=sizes)}
+
+
+def spec_of(splits, **fitted):
+    return ImageSpec.model_validate({"height": 10, "width": 12, "channels": splits["train"].images.shape[3], **fitted})
+
+
+def profile_of(splits):
+    spec = spec_of(splits, ink=False, background="#808080")
+    return make_profile(image_statistics(splits, family_of(spec)), "pictures", spec, family_of(spec))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_profile_of_pictures_asks_for_statistics_of_pictures(pictures, channels, tmp_path):
+    splits = {name: replace(split, images=split.images[..., :channels]) for name, split in pictures.items()}
+    made = profile_of(splits)
+    write_profile(made, tmp_path / "pictures.yaml")
+    found = read_profile(tmp_path / "pictures.yaml")
+    assert found == made
+    assert found.family == (COLOUR if channels == 3 else GREY)
+    assert found.image == spec_of(splits, ink=False, background="#808080")
+    assert {"ink", "elongation"} & set(found.every_image) == set()
+    low, high = found.every_image["source_height"]
+    assert 80 < low < 90
+    assert 119 < high < 125
+    assert validate(image_statistics(splits, found.family), found, tmp_path / "docs").failures == []
+
+
+def test_other_colours_blur_other_sizes_and_look_alikes_are_found(pictures, tmp_path):
+    profile = profile_of(pictures)
+    train, test = pictures["train"], pictures["test"]
+    images, test_images, sizes = train.images.copy(), test.images.copy(), train.source_sizes.copy()
+    images[3, ..., 2] = 0
+    images[5] = images[5].mean(axis=(0, 1))
+    images[7] = images[7] // 8 * 8
+    test_images[2] = images[9] // 8 * 8
+    sizes[11] = 20
+    faulty = {"train": replace(train, images=images, source_sizes=sizes), "test": replace(test, images=test_images)}
+    verdict = validate(image_statistics(pictures | faulty, COLOUR), profile, tmp_path / "docs")
+    named = {failure.name: failure.image_ids for failure in verdict.failures}
+    assert named["mean_blue of every image"] == ["train/3"]
+    assert "train/5" in named["sharpness of every image"]
+    assert "train/5" in named["entropy of every image"]
+    assert named["source_height of every image"] == ["train/11"]
+    assert set(named["no images that look alike in two splits"]) == {"train/9", "test/2"}
+
+
+def test_a_profile_without_its_shares_of_look_alikes_is_refused(pictures, prepared):
+    made = profile_of(pictures).model_dump()
+    with pytest.raises(ValueError, match="the shares alike and alike_leaks are required"):
+        Profile.model_validate(made | {"alike_leaks": None})
+    of_ink = make_profile(image_statistics(prepared.splits), "ink").model_dump(exclude_none=True)
+    assert "alike" not in of_ink
+    with pytest.raises(ValueError, match="need statistics of pictures"):
+        Profile.model_validate(of_ink | {"alike": 0.1, "alike_leaks": 0.0})
+    assert Profile.model_validate(of_ink).family == INK
+    without = {
+        name: band for name, band in made["every_image"].items() if "source" not in name and name != "proportions"
+    }
+    assert Profile.model_validate(made | {"every_image": without}).family == COLOUR

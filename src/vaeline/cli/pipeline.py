@@ -96,7 +96,7 @@ def validate(
         found = read_splits(path, lambda: thresholds.image)
         thresholds = with_rows(thresholds, rows_added(found.manifest))
         expected = build_expectations(thresholds, sorted(found.splits), found.labelled)
-        verdict = check(image_statistics(found.splits), thresholds, out / "docs", expected)
+        verdict = check(image_statistics(found.splits, thresholds.family), thresholds, out / "docs", expected)
         write_result(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
     if not found.labelled:
         typer.echo(f"{path} has no labels, so labels, classes and their shares were not checked")
@@ -120,7 +120,7 @@ def profile(
     Example: vaeline profile data/prepared --name shapes
     """
     from vaeline.data.own_images import Reading, source_spec
-    from vaeline.data.statistics import image_statistics
+    from vaeline.data.statistics import family_of, image_statistics
     from vaeline.errors import VaelineError
     from vaeline.params.whole import read_params
     from vaeline.validation.profile import PROFILES, make_profile, rows_added, with_rows, write_profile
@@ -130,9 +130,10 @@ def profile(
         target = PROFILES / f"{name}.yaml"
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
-        data = read_params().data
-        reading = Reading(data.image, data.good, data.unreadable, data.most_pixels)
+        reading = Reading.of(read_params().data)
         found = read_splits(path, lambda: source_spec(path, reading))
         added = {split: -count for split, count in rows_added(found.manifest).items()}
-        write_profile(with_rows(make_profile(image_statistics(found.splits), name, found.image), added), target)
+        family = family_of(found.image)
+        made = make_profile(image_statistics(found.splits, family), name, found.image, family)
+        write_profile(with_rows(made, added), target)
     typer.echo(f"{target} is written. Check its limits, correct them if needed, and commit it.")

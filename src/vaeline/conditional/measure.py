@@ -73,7 +73,7 @@ def _diversity(
 ) -> dict[int, dict[str, float]]:
     """Recall and mean distance of each class's `samples` (count, features), and of its training images.
 
-    A class of a few images has neither.
+    A class of a few images, or of none in train or test, has neither.
     """
     test, _ = features_and_labels(classifier, subject.original_images)
     train = subject.prepared.splits["train"]
@@ -81,12 +81,12 @@ def _diversity(
     for label, drawn in samples.items():
         real = test[subject.labels == label]
         rows = np.flatnonzero(train.labels == label)
-        chosen = rows[subset(len(rows), len(real), subject.seed)]
-        others, _ = features_and_labels(classifier, to_unit(train.images[chosen]))
         metrics: dict[str, float] = {}
-        if min(len(real), len(others), len(drawn)) <= DENSITY_NEIGHBOURS:
+        if min(len(real), len(rows), len(drawn)) <= DENSITY_NEIGHBOURS:
             found[label] = metrics
             continue
+        chosen = rows[subset(len(rows), len(real), subject.seed)]
+        others, _ = features_and_labels(classifier, to_unit(train.images[chosen]))
         for prefix, shown in (("", drawn[: len(real)]), ("real_", others)):
             recall = coverage_scores(real, shown)["recall"]
             distance, error = pair_distances(shown)

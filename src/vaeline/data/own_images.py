@@ -7,29 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Integer
 
 from vaeline.artifacts import write_json
+from vaeline.data.groups import group_images, search_distance
 from vaeline.data.image_sets import find_images, is_picture_folder, name_classes, read_image_set
 from vaeline.data.image_size import choose_spec, given_spec
+from vaeline.data.near_duplicates import Groups
 from vaeline.data.picture_files import PictureFiles, find_picture_files, is_picture_table, read_picture_table, said_of
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.limits import OWN
 from vaeline.images.parallel import Unusable, read_all
-from vaeline.images.parquet import read_parquet_headers
+from vaeline.images.parquet import has_flat_lists, read_groups, read_parquet_headers
 from vaeline.images.pictures import Header, read_header, read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Masks
-from vaeline.params.data import ImageParams
+from vaeline.params.data import AUTO, DataParams, ImageParams, NearDuplicates
 
 FILES_BETWEEN_SAVES = 1024
 HALF = 127
 USUAL_GOOD = "good"
 GREY_SQUARE = ImageSpec(height=8, width=8, channels=1)  # a flat list of numbers without a size is a grey square
+SAY_SIZE = "say height, width and channels in data.image"
 SPLITS_OF_SOURCES = ("train", "validation", "test")
 
 
@@ -41,6 +45,13 @@ class Reading:
     good: str
     unreadable: int
     most_pixels: int
+    groups: str = ""
+    near_duplicates: NearDuplicates = AUTO
+
+    @classmethod
+    def of(cls, data: DataParams) -> Self:
+        """How `data` says that images are read."""
+        return cls(data.image, data.good, data.unreadable, data.most_pixels, data.groups, data.near_duplicates)
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,10 @@ class OwnImages:
     """Images (count, height, width, channels) uint8, labels (count,), and the rows of each split that the source has.
 
     `masks` (count, height, width, 1) are 255 where a picture is defective, or None if the source has no masks.
+
+    `source_sizes` (count, 2) are height and width of the pictures in pixels, or None if the source has no pictures.
+
+    Images with the same number in `groups` (count,) must stay in one split; None if there are no groups.
 
     `notes` are sentences for the user: the chosen size, what was left out. `unusable` names the files left out.
     """
@@ -61,6 +76,8 @@ class OwnImages:
     about: dict[str, Any]
     unusable: tuple[Unusable, ...] = ()
     masks: Masks | None = None
+    groups: Groups | None = None
+    source_sizes: Integer[np.ndarray, "_ 2"] | None = None
 
 
 class UnusableFilesError(VaelineError):
@@ -80,7 +97,7 @@ def read_own_images(path: Path, settings: Reading, cache: Path, spec: ImageSpec 
         UnusableFilesError: more files cannot be used than settings.unreadable allows.
         VaelineError: there are no images, or labels do not fit them.
     """
-    found = _picture_files(path)
+    found = _picture_files(path, settings.groups)
     return _read_arrays(path, settings, spec) if found is None else _read_files(path, found, settings, cache, spec)
 
 
@@ -90,17 +107,17 @@ def source_spec(path: Path, settings: Reading) -> ImageSpec:
     Raises:
         VaelineError: there are no images.
     """
-    found = _picture_files(path)
+    found = _picture_files(path, settings.groups)
     if found is None:
         return _array_spec(path, settings)[0]
     return choose_spec(_read_headers(path, found, settings)[0], settings.image)[0]
 
 
-def _picture_files(path: Path) -> PictureFiles | None:
+def _picture_files(path: Path, groups: str) -> PictureFiles | None:
     """The files of pictures; None where the source is one file of images, or a folder of IDX files."""
     if path.is_dir() and is_picture_folder(path):
-        return find_picture_files(path)
-    return read_picture_table(path) if is_picture_table(path) else None
+        return find_picture_files(path, groups)
+    return read_picture_table(path, groups) if is_picture_table(path) else None
 
 
 def _read_headers(path: Path, found: PictureFiles, settings: Reading) -> tuple[list[Header], list[Unusable]]:
@@ -131,12 +148,16 @@ def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path,
     if usable.splits and good is not None:
         places[labels != good] = "test"
     rows = {name: kept[taken] for name, taken in _rows_by_split(path, places).items()}
-    about = {"left_out": len(unusable), "ignored": dict(found.ignored)} | _about_good(classes, good)
-    notes = [sentence, *_notes(headers, found, unusable), *_note_of_good(classes, good)]
+    distance = search_distance(settings.near_duplicates, is_own=True)
+    groups, duplicates, said = group_images(images, rows, usable.groups, distance)
+    about = {"left_out": len(unusable), "ignored": dict(found.ignored)} | _about_good(classes, good) | duplicates
+    notes = [sentence, *_notes(headers, found, unusable), *_note_of_good(classes, good), *said]
     label_of_row = np.zeros(len(usable.files), labels.dtype)
     label_of_row[kept] = labels
     masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.most_pixels)
-    return OwnImages(images, label_of_row, classes, rows, spec, tuple(notes), about, tuple(unusable), masks)
+    sizes = np.array([(header.height, header.width) for header in headers], "int32")
+    facts = (tuple(notes), about, tuple(unusable), masks, groups, sizes)
+    return OwnImages(images, label_of_row, classes, rows, spec, *facts)
 
 
 def _good_class(path: Path, classes: tuple[str, ...], name: str) -> int | None:
@@ -178,11 +199,18 @@ def _too_many(path: Path, unusable: Sequence[Unusable], count: int, allowed: int
 def _array_spec(path: Path, settings: Reading) -> tuple[ImageSpec, str]:
     limits = replace(OWN, pixels=settings.most_pixels)
     headers = read_parquet_headers(path, limits) if path.suffix.lower() == ".parquet" else None
-    if headers is None:
-        images = find_images(path, given_spec(settings.image) or GREY_SQUARE, limits).images
-        height, width, channels = images.shape[1:]
-        headers = [Header(height, width, channels == 3, 1)] * len(images)
-    return choose_spec(headers, settings.image)
+    if headers is not None:
+        return choose_spec(headers, settings.image)
+    given = given_spec(settings.image)
+    is_open = path.suffix.lower() == ".parquet" and given is None and has_flat_lists(path)
+    try:
+        images = find_images(path, given or GREY_SQUARE, limits).images
+    except UnreadableImagesError as error:
+        raise UnreadableImagesError(f"{error.reason}; {SAY_SIZE}" if is_open else error.reason, error.file) from None
+    height, width, channels = images.shape[1:]
+    spec, sentence = choose_spec([Header(height, width, channels == 3, 1)] * len(images), settings.image)
+    taken = f"; lists of {height * width:,} numbers were taken for grey squares, if they are not, {SAY_SIZE}"
+    return spec, sentence + (taken if is_open else "")
 
 
 def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnImages:
@@ -199,9 +227,12 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
             places = np.concatenate([places, np.full(len(found.test_labels), "test")])
             if good is not None:
                 places[labels != good] = "test"
-    about = {"left_out": 0, "ignored": {}} | _about_good(found.classes, good)
-    notes = (sentence, *_note_of_good(found.classes, good))
-    return OwnImages(images, labels, found.classes, _rows_by_split(path, places), spec, notes, about)
+    rows = _rows_by_split(path, places)
+    names = read_groups(path, settings.groups) if settings.groups else None
+    groups, duplicates, said = group_images(images, rows, names, search_distance(settings.near_duplicates, is_own=True))
+    about = {"left_out": 0, "ignored": {}} | _about_good(found.classes, good) | duplicates
+    notes = (sentence, *_note_of_good(found.classes, good), *said)
+    return OwnImages(images, labels, found.classes, rows, spec, notes, about, groups=groups)
 
 
 def read_into(
@@ -229,6 +260,7 @@ def read_into(
         done += 1
         if done % FILES_BETWEEN_SAVES == 0 or done == len(files):
             images.flush()
+            images = np.lib.format.open_memmap(array, mode="r+")  # so that the pages that are written leave the memory
             write_json(record, {"done": done, "unusable": [[str(item.file), item.reason] for item in unusable]})
     return images, unusable
 

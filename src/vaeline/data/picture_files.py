@@ -24,13 +24,14 @@ PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Files of pictures; the label, the split and the mask of each, where there are any; other files, by ending."""
+    """Files of pictures; the label, split, mask and group of each, where there are any; other files, by ending."""
 
     files: tuple[Path, ...]
     labels: tuple[str, ...] | None
     splits: tuple[str, ...] | None
     ignored: Mapping[str, int]
     masks: tuple[Path | None, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
     def without(self, files: set[Path]) -> "PictureFiles":
         """The same without some files."""
@@ -41,10 +42,11 @@ class PictureFiles:
             self.splits and tuple(self.splits[row] for row in kept),
             self.ignored,
             self.masks and tuple(self.masks[row] for row in kept),
+            self.groups and tuple(self.groups[row] for row in kept),
         )
 
 
-def find_picture_files(folder: Path) -> PictureFiles:
+def find_picture_files(folder: Path, groups: str = "") -> PictureFiles:
     """The pictures below a folder, by their names.
 
     Folders that all pictures share say nothing. Below them, folders named train, validation and test are splits, and
@@ -52,8 +54,12 @@ def find_picture_files(folder: Path) -> PictureFiles:
     ground_truth hold masks of defects. A mask belongs to the picture of its name, with or without `_mask`, in a folder
     of the same name.
 
+    groups: a regular expression with one group, which finds the name of each picture's group in its path below the
+        folder; empty if there are no groups.
+
     Raises:
-        VaelineError: there is no picture, or some pictures have a label or a split and others have none.
+        VaelineError: there is no picture, some pictures have a label or a split and others have none, or `groups` is
+            no such expression.
     """
     files, mask_files, ignored = [], [], Counter()
     for file in visible_files(folder):
@@ -73,21 +79,29 @@ def find_picture_files(folder: Path) -> PictureFiles:
     if splits:
         places = [place[1:] for place in places]
     labels = [place[0] if place else "" for place in places]
-    if not any(labels):
-        return PictureFiles(tuple(files), None, splits, ignored, _masks(folder, files, mask_files))
-    if "" in labels:
+    if any(labels) and "" in labels:
         loose = files[labels.index("")]
         raise VaelineError(f"{loose}: lies beside labelled sub-folders; put every picture into a sub-folder, or none")
-    return PictureFiles(tuple(files), tuple(labels), splits, ignored, _masks(folder, files, mask_files))
+    return PictureFiles(
+        tuple(files),
+        tuple(labels) if any(labels) else None,
+        splits,
+        ignored,
+        _masks(folder, files, mask_files),
+        _groups_of_names(folder, groups, [file.relative_to(folder).as_posix() for file in files]) if groups else None,
+    )
 
 
-def read_picture_table(path: Path) -> PictureFiles:
+def read_picture_table(path: Path, groups: str = "") -> PictureFiles:
     """The pictures that a table names: CSV or Parquet with a column path, and label and split where it has them.
 
     Paths are relative to the table's folder.
 
+    groups: the name of the column of groups, or an expression for paths as in `find_picture_files`.
+
     Raises:
         UnreadableImagesError: it is no such table, a file is not there, or a value is missing.
+        VaelineError: `groups` is neither a column nor such an expression.
     """
     table = _read_table(path)
     columns = {str(name).strip().lower(): name for name in table.columns}
@@ -97,14 +111,19 @@ def read_picture_table(path: Path) -> PictureFiles:
     ]
     if found[0] is None:
         raise UnreadableImagesError(f"columns {', '.join(columns)}; expected path, and label if there are labels", path)
-    if table.empty or table[[name for name in found if name]].isna().any(axis=None):
-        raise UnreadableImagesError("has no rows, or rows without a path, a label or a split", path)
+    group = columns.get(groups.strip().lower()) if groups else None
+    if table.empty or table[[name for name in (*found, group) if name]].isna().any(axis=None):
+        raise UnreadableImagesError("has no rows, or rows without a path, a label, a split or a group", path)
     files = tuple(path.parent / name for name in table[found[0]])
     if missing := [row for row, file in enumerate(files) if not file.is_file()]:
         raise UnreadableImagesError(f"row {missing[0] + 1}: {files[missing[0]]} is no file", path)
     labels = None if found[1] is None else tuple(table[found[1]])
     splits = None if found[2] is None else tuple(_split_of(path, name) for name in table[found[2]])
-    return PictureFiles(files, labels, splits, {})
+    if group is not None:
+        names = tuple(table[group])
+    else:
+        names = _groups_of_names(path, groups, table[found[0]].tolist(), tuple(columns)) if groups else None
+    return PictureFiles(files, labels, splits, {}, groups=names)
 
 
 def is_picture_table(path: Path) -> bool:
@@ -167,6 +186,26 @@ def _masks(folder: Path, files: Sequence[Path], mask_files: Sequence[Path]) -> t
         first = next(iter(masks.values()))
         raise VaelineError(f"{first}: a mask of no picture ({len(masks):,} such in {folder}); name it like its picture")
     return found
+
+
+def _groups_of_names(path: Path, pattern: str, names: Sequence[str], columns: Sequence[str] = ()) -> tuple[str, ...]:
+    """The part of each name that the pattern's only group matches.
+
+    Raises:
+        VaelineError: the pattern is no regular expression with one group, or does not fit a name.
+    """
+    where = f"{path}: data.groups {pattern!r} is"
+    no_column = f" no column ({', '.join(columns)}) and" if columns else ""
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise VaelineError(f"{where}{no_column} no regular expression ({error})") from None
+    if expression.groups != 1:
+        raise VaelineError(f"{where}{no_column} no regular expression with one group, such as '^([^_]+)_'")
+    found = [expression.search(name) for name in names]
+    if misfit := next((name for name, match in zip(names, found, strict=True) if not match or not match[1]), None):
+        raise VaelineError(f"{path}: data.groups {pattern!r} finds no group in the name {misfit!r}")
+    return tuple(match[1] for match in found if match)
 
 
 def _split_of(path: Path, name: str) -> str:

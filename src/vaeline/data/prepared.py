@@ -1,6 +1,7 @@
 """Prepared data: three splits of memory-mapped uint8 images with labels, source indices and a manifest."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
 SourceRows = tuple[Shaped[np.ndarray, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
 """Images and labels of a source, and the rows to take of them."""
-TEST_MASKS = "test_masks.npy"
+TEST_MASKS, SOURCE_SIZES = "test_masks.npy", "source_sizes.npy"
 AGAIN = "`dvc repro prepare` makes it again"
 
 
@@ -27,11 +28,14 @@ class Split:
     """Images (count, height, width, channels), uint8 in prepared data, their labels (count,) and source rows (count,).
 
     `indices` are rows of the source's training images; for `test`, rows of its test images if it has a test set.
+    `source_sizes` (count, 2) are height and width of the pictures that were read, 0 where they are unknown; None if all
+    are unknown.
     """
 
     images: AnyImages
     labels: Labels
     indices: Integer[np.ndarray, " count"]
+    source_sizes: Integer[np.ndarray, "count 2"] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,15 @@ def mean_image(images: ByteImages) -> Float64[np.ndarray, "height width channels
 
 
 def write_prepared(
-    directory: Path, sources: dict[str, SourceRows], about: dict, test_masks: Masks | None = None
+    directory: Path,
+    sources: dict[str, SourceRows],
+    about: dict,
+    test_masks: Masks | None = None,
+    source_sizes: Mapping[str, Integer[np.ndarray, "_ 2"]] | None = None,
 ) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 
-    `test_masks` (count, height, width, 1) are those of the test images.
+    `test_masks` (count, height, width, 1) are those of the test images, `source_sizes` (count, 2) those of each split.
 
     Images are (count, height, width, channels) uint8 of one size, which the manifest names as `image`. They are copied
     in parts, so that memory does not grow with the data. `images_sha256` is the `npy_digest` of a split's images.
@@ -101,6 +109,8 @@ def write_prepared(
             }
         if test_masks is not None:
             np.save(temporary / TEST_MASKS, test_masks)
+        for name, sizes in (source_sizes or {}).items():
+            np.save(temporary / f"{name}_{SOURCE_SIZES}", sizes)
         write_json(temporary / "manifest.json", {**about, "image": image.model_dump(), "splits": counts})
 
 
@@ -134,4 +144,5 @@ def _read_split(directory: Path, name: str, rows: int) -> Split:
             raise VaelineError(f"{file}: cannot be read ({error}); {AGAIN}") from None
         if len(arrays[-1]) != rows:
             raise VaelineError(f"{file}: {len(arrays[-1])} rows, the manifest counts {rows}; {AGAIN}")
-    return Split(*arrays)
+    sizes = directory / f"{name}_{SOURCE_SIZES}"
+    return Split(*arrays, np.load(sizes) if sizes.is_file() else None)

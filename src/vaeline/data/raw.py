@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from vaeline.data.annotations import TEST_SIZES, TRAIN_GROUPS, TRAIN_SIZES
+from vaeline.data.groups import group_images, search_distance
 from vaeline.data.image_size import fill_in
 from vaeline.data.masks import TEST_MASKS, TRAIN_MASKS
-from vaeline.data.own_images import OwnImages
+from vaeline.data.own_images import OwnImages, Reading
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from vaeline.errors import VaelineError
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.idx import read_idx_images, write_idx, write_idx_images
 from vaeline.images.spec import ImageSpec
@@ -31,8 +34,34 @@ def write_own_images(found: OwnImages, directory: Path) -> dict[str, Any]:
         write_idx(directory / TEST_LABELS, found.labels, found.rows["test"])
         if found.masks is not None:
             write_idx_images(directory / TEST_MASKS, found.masks, found.rows["test"])
+    if found.source_sizes is not None:
+        write_idx(directory / TRAIN_SIZES, found.source_sizes[rows])
+        if "test" in found.rows:
+            write_idx(directory / TEST_SIZES, found.source_sizes[found.rows["test"]])
+    if found.groups is not None:
+        write_idx(directory / TRAIN_GROUPS, found.groups[rows])
     own_validation = {"own_validation": len(validation)} if len(validation) else {}
     return {**found.about, **own_validation, "classes": found.classes, "image": found.spec.model_dump()}
+
+
+def group_built_in(directory: Path, reading: Reading) -> list[str]:
+    """Write the groups of duplicates among the training images of a built-in data set, where they are wanted.
+
+    Returns sentences for the user.
+
+    Raises:
+        VaelineError: the user names groups; these images have neither names nor columns.
+    """
+    if reading.groups:
+        raise VaelineError(f"data.groups {reading.groups!r}: built-in data sets have no groups; set it to ''")
+    distance = search_distance(reading.near_duplicates, is_own=False)
+    if distance is None:
+        return []
+    images = read_idx_images(directory / TRAIN_IMAGES)
+    groups, _, notes = group_images(images, {"train": np.arange(len(images))}, None, distance)
+    if groups is not None:
+        write_idx(directory / TRAIN_GROUPS, groups)
+    return notes
 
 
 def fit_built_in(directory: Path, settings: ImageParams, spec: ImageSpec | None) -> dict[str, Any]:

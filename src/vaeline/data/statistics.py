@@ -1,75 +1,214 @@
 """A table of statistics of each image, with its duplicates."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
+from scipy.stats import entropy
 
+from vaeline.data.near_duplicates import find_duplicates
 from vaeline.data.prepared import Split
-from vaeline.images.arrays import luminance
+from vaeline.images.arrays import luminance, round_levels
 from vaeline.images.digests import image_digest
+from vaeline.images.spec import ImageSpec
+from vaeline.images.types import AnyImages
 
-ROWS_AT_A_TIME = 4096
-INK = 127
+NUMBERS_AT_A_TIME = 4096 * 28 * 28
+MOST_ROWS_AT_A_TIME = 4096
+INK_LEVEL = 127
 BORDER = 2
+LEVELS = 256
+COLOURS = ("red", "green", "blue")
+
+Luminances: TypeAlias = Float64[np.ndarray, "count height width"]
+Means: TypeAlias = Float64[np.ndarray, " count"]
 
 
-def image_statistics(splits: Mapping[str, Split]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Family:
+    """The statistics of one kind of images, by their names in the table.
+
+    every_image: each image has these. average: those whose mean over images describes the data. by_class: those whose
+    mean describes a class. of_source: those of the picture that an image was made from; NaN where it is unknown.
+    alike: whether images that look alike are counted, not only equal ones.
+    """
+
+    every_image: tuple[str, ...]
+    average: tuple[str, ...]
+    by_class: tuple[str, ...]
+    of_source: tuple[str, ...] = ()
+    alike: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        about = ("image_id", "split", "source_index", "label", "height", "width", "channels", "dtype", "nulls")
+        alike = ("alike", "alike_leaks") if self.alike else ()
+        return (*about, *self.every_image, *self.of_source, "content", "copies", "leaks", *alike)
+
+
+_INK_AVERAGES = ("mean", "std", "ink", "border", "roughness", "elongation")
+_GREY_AVERAGES = ("mean", "std", "contrast", "sharpness", "entropy", "border")
+_OF_CHANNELS = tuple(f"{statistic}_{colour}" for statistic in ("mean", "std") for colour in COLOURS)
+_OF_SOURCE = ("source_height", "source_width", "proportions")
+
+INK = Family(
+    ("min", "max", "mean", "std", "ink", "border", "roughness", "center_x", "center_y", "elongation"),
+    _INK_AVERAGES,
+    ("mean", "std", "ink", "elongation"),
+)
+GREY = Family(("min", "max", *_GREY_AVERAGES), _GREY_AVERAGES, ("mean", "std", "entropy"), _OF_SOURCE, alike=True)
+COLOUR = Family(
+    ("min", "max", *_GREY_AVERAGES, "saturation", *_OF_CHANNELS),
+    (*_GREY_AVERAGES, "saturation", *_OF_CHANNELS),
+    ("mean", "std", "entropy", "saturation"),
+    _OF_SOURCE,
+    alike=True,
+)
+FAMILIES = (INK, GREY, COLOUR)
+
+
+def family_of(image: ImageSpec) -> Family:
+    """The statistics for images of this kind: those of strokes for ink, else those of grey or colour pictures."""
+    if image.is_ink:
+        return INK
+    return COLOUR if image.channels == len(COLOURS) else GREY
+
+
+def image_statistics(splits: Mapping[str, Split], family: Family = INK) -> pd.DataFrame:
     """One row for each image of every split. Images are read in parts.
 
-    Columns: image_id ("train/7"), split, source_index, label, height, width, channels, dtype, nulls (number of NaN
-    values), min, max, mean, std, ink (share of pixels above half), border (mean of the outer two rows and columns on
-    each side), roughness (mean difference of neighbours, divided by the mean), center_x and center_y (centre of mass of
-    the ink, in pixels from the middle), elongation (log of vertical over horizontal spread of the ink), content (hash),
-    copies (number of rows with this content in the same split, this row included) and leaks (number of other splits
-    with this content). For colour images, the columns from min to elongation are those of the luminance.
+    Columns of all families: image_id ("train/7"), split, source_index, label, height, width, channels, dtype, nulls
+    (number of NaN values), content (hash), copies (number of rows with this content in the same split, this row
+    included) and leaks (number of other splits with this content). Of the luminance: min, max, mean, std, border (mean
+    of the outer two rows and columns on each side).
+
+    Only INK: ink (share of pixels above half), roughness (mean difference of neighbours, divided by the mean), center_x
+    and center_y (centre of mass of the ink, in pixels from the middle), elongation (log of vertical over horizontal
+    spread of the ink).
+
+    GREY and COLOUR: contrast (difference of the 95 % and 5 % quantiles), sharpness (standard deviation of the
+    Laplacian; Pech-Pacheco et al. 2000 use its square), entropy (of the levels, in bits), source_height and
+    source_width (of the picture that was read, in pixels), proportions (width divided by height), alike (number of rows
+    in the same split that look like this one, this row included; see `find_duplicates`), alike_leaks (number of other
+    splits with such rows).
+
+    Only COLOUR: saturation (mean of (max − min) / max over the colours of a pixel), and the mean and std of red, green
+    and blue.
     """
     parts = [
-        _statistics(name, split, slice(start, start + ROWS_AT_A_TIME))
+        _statistics(name, split, slice(start, start + step), family)
         for name, split in splits.items()
-        for start in range(0, len(split.images), ROWS_AT_A_TIME)
+        for step in (_rows_at_a_time(split.images),)
+        for start in range(0, len(split.images), step)
     ]
     table = pd.concat(parts, ignore_index=True)
-    table["copies"] = table.groupby(["split", "content"])["content"].transform("size")
-    table["leaks"] = table.groupby("content")["split"].transform("nunique") - 1
-    return table
+    table["copies"], table["leaks"] = _repeats(table["split"], table["content"])
+    if family.alike:
+        table["alike"], table["alike_leaks"] = _repeats(table["split"], _alike(splits, table["content"]))
+    return table[list(family.columns)]
 
 
-def _statistics(name: str, split: Split, rows: slice) -> pd.DataFrame:
+def _rows_at_a_time(images: AnyImages) -> int:
+    return min(MOST_ROWS_AT_A_TIME, max(1, NUMBERS_AT_A_TIME // int(np.prod(images.shape[1:]))))
+
+
+def _repeats(splits: pd.Series, groups: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """For each row, the number of rows of its group in its split, and of other splits that have rows of its group."""
+    table = pd.DataFrame({"split": splits, "group": groups})
+    copies = table.groupby(["split", "group"])["group"].transform("size")
+    return copies, table.groupby("group")["split"].transform("nunique") - 1
+
+
+def _alike(splits: Mapping[str, Split], contents: pd.Series) -> pd.Series:
+    """The group of each row, of rows that look alike; that of equal rows where images have different sizes or types."""
+    images = [split.images for split in splits.values()]
+    if len({part.shape[1:] for part in images}) > 1 or any(part.dtype != np.uint8 for part in images):
+        return contents
+    return pd.Series(find_duplicates(images, np.arange(len(contents))).alike)
+
+
+def _statistics(name: str, split: Split, rows: slice, family: Family) -> pd.DataFrame:
     images = np.asarray(split.images[rows])
-    count, height, width, channels = images.shape
-    greys = luminance(np.nan_to_num(images.astype("float64")))
+    pixels = np.nan_to_num(images.astype("float64"))
+    greys = luminance(pixels)
+    columns = {
+        "image_id": [f"{name}/{row}" for row in range(rows.start, rows.start + len(images))],
+        "split": name,
+        "source_index": split.indices[rows],
+        "label": split.labels[rows].astype("int64"),
+        **dict(zip(("height", "width", "channels"), images.shape[1:], strict=True)),
+        "dtype": str(images.dtype),
+        "nulls": np.isnan(images).sum(axis=(1, 2, 3)) if images.dtype.kind == "f" else 0,
+        "min": greys.min(axis=(1, 2)),
+        "max": greys.max(axis=(1, 2)),
+        "mean": greys.mean(axis=(1, 2)),
+        "std": greys.std(axis=(1, 2)),
+        "border": _border(greys),
+        "content": [image_digest(image).hex()[:16] for image in images],
+    }
+    columns |= _of_ink(greys) if family == INK else _of_pictures(greys) | _of_sources(split, rows)
+    return pd.DataFrame(columns | (_of_colours(pixels) if family == COLOUR else {}))
+
+
+def _border(greys: Luminances) -> Means:
+    inner = greys[:, BORDER:-BORDER, BORDER:-BORDER]
+    border_pixels = greys[0].size - inner[0].size
+    return (greys.sum(axis=(1, 2)) - inner.sum(axis=(1, 2))) / border_pixels
+
+
+def _of_ink(greys: Luminances) -> dict[str, Means]:
     mean = greys.mean(axis=(1, 2))
     mass = greys / np.maximum(greys.sum(axis=(1, 2), keepdims=True), 1e-9)
+    height, width = greys.shape[1:]
     y, x = np.indices((height, width)) - (np.array([height, width]) - 1).reshape(2, 1, 1) / 2
     center_y, center_x = (mass * y).sum(axis=(1, 2)), (mass * x).sum(axis=(1, 2))
     spread_y = (mass * y**2).sum(axis=(1, 2)) - center_y**2
     spread_x = (mass * x**2).sum(axis=(1, 2)) - center_x**2
     neighbours = np.abs(np.diff(greys, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(greys, axis=2)).mean(axis=(1, 2))
-    inner = greys[:, BORDER:-BORDER, BORDER:-BORDER]
-    border_pixels = height * width - inner[0].size
-    first = rows.start
-    return pd.DataFrame(
-        {
-            "image_id": [f"{name}/{row}" for row in range(first, first + count)],
-            "split": name,
-            "source_index": split.indices[rows],
-            "label": split.labels[rows].astype("int64"),
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "dtype": str(images.dtype),
-            "nulls": np.isnan(images).sum(axis=(1, 2, 3)) if images.dtype.kind == "f" else 0,
-            "min": greys.min(axis=(1, 2)),
-            "max": greys.max(axis=(1, 2)),
-            "mean": mean,
-            "std": greys.std(axis=(1, 2)),
-            "ink": (greys > INK).mean(axis=(1, 2)),
-            "border": (greys.sum(axis=(1, 2)) - inner.sum(axis=(1, 2))) / border_pixels,
-            "roughness": neighbours / np.maximum(mean, 1e-9),
-            "center_x": center_x,
-            "center_y": center_y,
-            "elongation": np.log((spread_y + 1e-3) / (spread_x + 1e-3)),
-            "content": [image_digest(image).hex()[:16] for image in images],
-        }
-    )
+    return {
+        "ink": (greys > INK_LEVEL).mean(axis=(1, 2)),
+        "roughness": neighbours / np.maximum(mean, 1e-9),
+        "center_x": center_x,
+        "center_y": center_y,
+        "elongation": np.log((spread_y + 1e-3) / (spread_x + 1e-3)),
+    }
+
+
+def _of_pictures(greys: Luminances) -> dict[str, Means]:
+    low, high = np.quantile(greys, (0.05, 0.95), axis=(1, 2))
+    inner = greys[:, 1:-1, 1:-1]
+    around = greys[:, :-2, 1:-1] + greys[:, 2:, 1:-1] + greys[:, 1:-1, :-2] + greys[:, 1:-1, 2:]
+    return {
+        "contrast": high - low,
+        "sharpness": (around - 4 * inner).std(axis=(1, 2)),
+        "entropy": _entropy(greys),
+    }
+
+
+def _entropy(greys: Luminances) -> Means:
+    """The Shannon entropy of the levels of each image, in bits."""
+    numbered = round_levels(greys).reshape(len(greys), -1) + LEVELS * np.arange(len(greys))[:, None]
+    counts = np.bincount(numbered.ravel(), minlength=LEVELS * len(greys)).reshape(-1, LEVELS)
+    return entropy(counts, base=2, axis=1)
+
+
+def _of_colours(pixels: Float64[np.ndarray, "count height width channels"]) -> dict[str, Means]:
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:3], len(COLOURS)))  # grey images have three equal colours
+    highest = pixels.max(axis=3)
+    means, deviations = pixels.mean(axis=(1, 2)), pixels.std(axis=(1, 2))
+    return {
+        "saturation": ((highest - pixels.min(axis=3)) / np.maximum(highest, 1e-9)).mean(axis=(1, 2)),
+        **{f"mean_{colour}": means[:, channel] for channel, colour in enumerate(COLOURS)},
+        **{f"std_{colour}": deviations[:, channel] for channel, colour in enumerate(COLOURS)},
+    }
+
+
+def _of_sources(split: Split, rows: slice) -> dict[str, Means]:
+    count = len(split.labels[rows])
+    sizes = np.zeros((count, 2)) if split.source_sizes is None else split.source_sizes[rows].astype("float64")
+    height, width = np.where(sizes > 0, sizes, np.nan).T
+    return {"source_height": height, "source_width": width, "proportions": width / height}

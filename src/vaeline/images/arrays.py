@@ -52,5 +52,7 @@ def luminance(images: Shaped[np.ndarray, "*shape channels"]) -> Float64[np.ndarr
     A grey image is its own luminance; of colour it is 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601, as Pillow's
     mode L, without rounding).
     """
-    pixels = images.astype("float64")
-    return pixels[..., 0] if pixels.shape[-1] == 1 else pixels @ np.array(LUMINANCE)
+    if images.shape[-1] == 1:
+        return images[..., 0].astype("float64")
+    red, green, blue = (images[..., channel].astype("float64") * weight for channel, weight in enumerate(LUMINANCE))
+    return red + green + blue

@@ -58,6 +58,44 @@ def read_parquet_headers(path: Path, limits: Limits) -> list[Header] | None:
     return None if column is None else _of_rows(path, column, partial(read_header, most_pixels=limits.pixels))
 
 
+def read_groups(path: Path, column: str) -> list[str]:
+    """The values of a column of a Parquet table, as words.
+
+    Raises:
+        UnreadableImagesError: the file is no Parquet table, or has no such column, or rows without a value.
+    """
+    if path.suffix.lower() != ".parquet":
+        raise UnreadableImagesError(f"has no column {column!r} for data.groups; set it to ''", path)
+    try:
+        names = pq.read_schema(path).names
+        values = pq.read_table(path, columns=[column]).column(0) if column in names else None
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableImagesError(_broken(error), path) from None
+    if values is None:
+        raise UnreadableImagesError(f"data.groups {column!r} is no column; there are {', '.join(names)}", path)
+    if values.null_count:
+        raise UnreadableImagesError(f"has rows without a value of data.groups {column!r}", path)
+    return [str(value) for value in values.to_pylist()]
+
+
+def has_flat_lists(path: Path) -> bool:
+    """Whether the images of a Parquet table are flat lists of numbers, which do not say height and width.
+
+    Raises:
+        UnreadableImagesError: the file is broken.
+    """
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableImagesError(_broken(error), path) from None
+    kind = next((schema.field(name).type for name in IMAGE_NAMES if name in schema.names), pa.null())
+    return _is_list(kind) and not _is_list(kind.value_type)
+
+
+def _broken(error: Exception) -> str:
+    return f"not a readable Parquet file ({' '.join(str(error).split())[:200]})"
+
+
 def _read_table(path: Path, limits: Limits) -> tuple[pa.Array, pa.Array | None]:
     """The column of images, and that of labels, or None."""
     try:
@@ -71,8 +109,7 @@ def _read_table(path: Path, limits: Limits) -> tuple[pa.Array, pa.Array | None]:
             _check_size(path, table.metadata, limits)
             found = table.read(columns=[name for name in (image, label) if name])
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = f"not a readable Parquet file ({' '.join(str(error).split())[:200]})"
-        raise UnreadableImagesError(reason, path) from None
+        raise UnreadableImagesError(_broken(error), path) from None
     if any(column.null_count for column in found.columns) or not found.num_rows:
         raise UnreadableImagesError("has no rows, or rows without an image or a label", path)
     return found.column(image).combine_chunks(), found.column(label).combine_chunks() if label else None
@@ -127,12 +164,13 @@ def _read_numbers(path: Path, column: pa.Array, spec: ImageSpec) -> AnyImages:
             raise UnreadableImagesError(f"images of {lengths['min']} and of {lengths['max']} pixels, or none", path)
         shape.append(lengths["min"])
         column = column.flatten()
+    found = shape[1:]
     if len(shape) == 2:
         shape[1:] = spec.shape if shape[1] == spec.dimensions else [math.isqrt(shape[1])] * 2
     numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     if len(shape) not in (3, 4) or math.prod(shape) != len(column) or column.null_count or not numbers:
         raise UnreadableImagesError(
-            f"images are {column.type} of shape {shape[1:]}, expected squares of numbers or pictures", path
+            f"images are {column.type} of shape {found}, expected squares of numbers or pictures", path
         )
     pixels = as_stack(column.to_numpy(zero_copy_only=False).reshape(shape))
     is_byte = pixels.dtype.kind in "ui" and pixels.min() >= 0 and pixels.max() <= 255

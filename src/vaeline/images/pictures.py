@@ -85,7 +85,7 @@ def read_picture(
     with open_picture(source, most_pixels, formats) as picture:
         background = ImageColor.getrgb(spec.background)
         seen = tuple(255 - level for level in background) if invert else background
-        plain = _plain(ImageOps.exif_transpose(picture), spec.channels, seen)
+        plain = _plain(_turned(picture), spec.channels, seen)
         return fit_picture(ImageOps.invert(plain) if invert else plain, spec)
 
 
@@ -93,7 +93,7 @@ def fit_picture(
     picture: Image.Image, spec: ImageSpec
 ) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
     """A picture of any size and mode as (height, width, channels) uint8, fitted as `spec` says."""
-    plain, size = picture.convert(MODES[spec.channels]), (spec.width, spec.height)
+    plain, size = _in_mode(picture, MODES[spec.channels]), (spec.width, spec.height)
     if spec.fit == "stretch":
         fitted = plain.resize(size, Image.Resampling.LANCZOS)
     elif spec.fit == "crop":
@@ -153,6 +153,16 @@ def _has_colour(picture: Image.Image) -> bool:
     return picture.mode not in GREY_MODES and not picture.mode.startswith("I")
 
 
+def _turned(picture: Image.Image) -> Image.Image:
+    """The decoded picture, turned as its EXIF data say. Pillow's function copies those that need no turn."""
+    picture.load()
+    return ImageOps.exif_transpose(picture) if picture.getexif().get(EXIF_ORIENTATION, 1) != 1 else picture
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
 def _plain(picture: Image.Image, channels: int, background: tuple[int, ...]) -> Image.Image:
     """The picture as mode L or RGB: 16 bits scaled to 8, transparent parts over `background`, colours in sRGB."""
     if picture.mode.startswith("I"):
@@ -166,7 +176,7 @@ def _plain(picture: Image.Image, channels: int, background: tuple[int, ...]) -> 
         picture = picture.convert("RGB")  # a profile describes colours, not numbers of a palette
     if profile and (to_srgb := _transform_to_srgb(profile, picture.mode)):
         picture = to_srgb.apply(picture)
-    return picture.convert(MODES[channels])
+    return _in_mode(picture, MODES[channels])
 
 
 @lru_cache(maxsize=16)

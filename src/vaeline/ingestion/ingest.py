@@ -152,7 +152,7 @@ def check(rows: Rows, rules: Rules, docs: Path) -> Verdict:
     labels = np.zeros(len(rows.images), "uint8") if rows.labels is None else rows.labels
     of_class = None if rows.labels is None else Counter(labels.tolist())
     expected = batch_expectations(rules.profile, len(labels), of_class, rules.false_alarms)
-    table = image_statistics({BATCH: Split(rows.images, labels, rows.numbers)})
+    table = image_statistics({BATCH: Split(rows.images, labels, rows.numbers)}, rules.profile.family)
     return validate(table, rules.profile, docs, expected)
 
 

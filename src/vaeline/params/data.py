@@ -10,6 +10,7 @@ from vaeline.params.base import Section
 
 AUTO = "auto"
 Auto = Literal["auto"]
+NearDuplicates = bool | Auto | Annotated[int, Field(ge=0, le=16)]
 Side = Annotated[int, Field(ge=8, le=256)]
 
 
@@ -32,6 +33,8 @@ class DataParams(Section):
     unreadable: int = Field(ge=0)
     most_pixels: int = Field(ge=1)
     good: str
+    groups: str
+    near_duplicates: NearDuplicates
     validation_one_in: int = Field(ge=2)
     test_one_in: int = Field(ge=2)
     seed: int = Field(ge=0)

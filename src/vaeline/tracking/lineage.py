@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import digest
+from vaeline.images.spec import parse_spec
 from vaeline.outputs import VALIDATION
 from vaeline.stages import read_stages, read_values
 from vaeline.tracking.ci import ci_tags
@@ -71,6 +72,12 @@ def data_tags(dataset: str, validation: Mapping[str, Any]) -> dict[str, str]:
         "vaeline.validation": validation.get("status", "unknown"),
         "vaeline.validation_profile": validation.get("profile", "unknown"),
     }
+
+
+def image_tags(image: Mapping[str, Any]) -> dict[str, str]:
+    """The tag of the size that images have and of how pictures were fitted, from `image` in a manifest."""
+    spec = parse_spec(image, "manifest.json")
+    return {"vaeline.image": f"{spec}, {spec.fit}, background {spec.background}"}
 
 
 def read_validation() -> dict[str, Any]:

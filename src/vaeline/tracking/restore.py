@@ -22,7 +22,7 @@ from vaeline.tracking.history import (
     recorded_locks,
     recorded_metrics,
 )
-from vaeline.tracking.lineage import data_tags
+from vaeline.tracking.lineage import data_tags, image_tags
 from vaeline.tracking.locks import deps, is_about_its_model, outs, params
 from vaeline.tracking.runs import (
     DIGEST_TAG,
@@ -192,6 +192,8 @@ def _describe(client: MlflowClient, run: Run, lock: RecordedLock, key: str, tree
         prepared = recorded_tree(PREPARED, md5) or {}
         manifest = json.loads(read_file({"": prepared["manifest.json"]})) if "manifest.json" in prepared else {}
         log_dataset(client, run, lock.experiment, md5, manifest.get("splits", {}))
+        if "image" in manifest:  # manifests from before images had channels do not say it
+            set_tags(client, run.info.run_id, image_tags(manifest["image"]))
 
 
 def _add_metrics(client: MlflowClient, run: Run, trees: Mapping[str, Tree]) -> bool:

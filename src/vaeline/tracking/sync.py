@@ -16,7 +16,7 @@ from vaeline.errors import VaelineError
 from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, VALIDATION
 from vaeline.params.base import flatten
 from vaeline.stages import Stage, read_stages
-from vaeline.tracking.lineage import code_tags, data_tags, declared_params, read_validation
+from vaeline.tracking.lineage import code_tags, data_tags, declared_params, image_tags, read_validation
 from vaeline.tracking.locks import LOCK_FILE, data_md5, is_current, lock_digest, lock_tags, locked_stage, read_lock
 from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
@@ -64,7 +64,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     close_stale_runs(client, experiment)
     run = _find_or_restore(client, experiment)
     run_id = run.info.run_id
-    set_tags(client, run_id, data_tags(manifest["dataset"], read_validation()))
+    set_tags(client, run_id, data_tags(manifest["dataset"], read_validation()) | image_tags(manifest["image"]))
     if digest(Path(MODEL), "md5") in {entry["md5"] for entry in locked_stage("train").get("outs", [])}:
         log_lock(client, run_id, LOCK_FILE.read_bytes())
     log_params(client, run, declared_params())

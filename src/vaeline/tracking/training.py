@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
-from vaeline.tracking.lineage import data_tags, declared_params, read_validation, training_tags
+from vaeline.tracking.lineage import data_tags, declared_params, image_tags, read_validation, training_tags
 from vaeline.tracking.locks import data_md5
 from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
@@ -103,7 +103,7 @@ class TrainingObserver:
             run = client.create_run(experiment, run_name=run_name(params, self.key))
         self.run = run
         client.update_run(run.info.run_id, status="RUNNING")
-        about = data_tags(self.manifest["dataset"], read_validation())
+        about = data_tags(self.manifest["dataset"], read_validation()) | image_tags(self.manifest["image"])
         set_tags(client, run.info.run_id, training_tags() | program_tags() | about | own_process_tags())
         if ENDED_BY in run.data.tags:
             client.delete_tag(run.info.run_id, ENDED_BY)

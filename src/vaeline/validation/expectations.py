@@ -4,13 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vaeline.validation.profile import IMAGE_STATISTICS, Profile
-
-COLUMNS = (
-    *("image_id", "split", "source_index", "label", "height", "width", "channels", "dtype", "nulls"),
-    *IMAGE_STATISTICS,
-    *("content", "copies", "leaks", "class_share"),
-)
+from vaeline.data.statistics import Family
+from vaeline.validation.profile import Profile
 
 ABOUT_LABELS = {"label", "class_share"}
 
@@ -33,14 +28,21 @@ class Expected:
         return self.arguments.get("column") in ABOUT_LABELS or (self.where or ("",))[0] in ABOUT_LABELS
 
 
+def columns_of(family: Family) -> tuple[str, ...]:
+    """The columns that a validated table has: the statistics of images, and `class_share`."""
+    return (*family.columns, "class_share")
+
+
 def build_expectations(profile: Profile, splits: list[str], labelled: bool = True) -> list[Expected]:
     """The expectations of `profile` for a table of these splits: all, or only those that need no labels."""
     values, bands = "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToBeBetween"
+    columns = columns_of(profile.family)
     expected = [
-        Expected("the table has its columns", "ExpectTableColumnsToMatchSet", {"column_set": list(COLUMNS)}),
+        Expected("the table has its columns", "ExpectTableColumnsToMatchSet", {"column_set": list(columns)}),
         *(
             Expected(f"{column} is never null", "ExpectColumnValuesToNotBeNull", {"column": column})
-            for column in COLUMNS
+            for column in columns
+            if column not in profile.family.of_source
         ),
         Expected("image_id is unique", "ExpectColumnValuesToBeUnique", {"column": "image_id"}),
         Expected("split is known", values, {"column": "split", "value_set": list(profile.rows)}),
@@ -69,6 +71,7 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
         Expected(
             "no leakage between splits", values, {"column": "leaks", "value_set": [0], "mostly": 1 - profile.leaks}
         ),
+        *_alike(profile),
         *(
             Expected(f"{column} of every image", bands, {"column": column, **_between(band)})
             for column, band in profile.every_image.items()
@@ -89,6 +92,18 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
         ),
     ]
     return [item for item in expected if labelled or not item.about_labels]
+
+
+def _alike(profile: Profile) -> list[Expected]:
+    """The expectations of images that look alike, where the profile asks for them."""
+    if profile.alike is None or profile.alike_leaks is None:
+        return []
+    copies = {"column": "alike", "max_value": 1, "mostly": 1 - profile.alike}
+    leaks = {"column": "alike_leaks", "value_set": [0], "mostly": 1 - profile.alike_leaks}
+    return [
+        Expected("no images that look alike", "ExpectColumnValuesToBeBetween", copies),
+        Expected("no images that look alike in two splits", "ExpectColumnValuesToBeInSet", leaks),
+    ]
 
 
 def _between(band: Sequence[float]) -> dict[str, float]:

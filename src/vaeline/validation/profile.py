@@ -11,25 +11,12 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
+from vaeline.data.statistics import FAMILIES, INK, Family
 from vaeline.errors import VaelineError
 from vaeline.images.spec import BLACK, HEX_COLOUR, Fit, ImageSpec
 from vaeline.params.base import Section
 
 PROFILES = Path("data/profiles")
-IMAGE_STATISTICS = (
-    "min",
-    "max",
-    "mean",
-    "std",
-    "ink",
-    "border",
-    "roughness",
-    "center_x",
-    "center_y",
-    "elongation",
-)
-AVERAGED_STATISTICS = ("mean", "std", "ink", "border", "roughness", "elongation")
-CLASS_STATISTICS = ("mean", "std", "ink", "elongation")
 HEADER = """\
 Thresholds that images must meet before a model is trained on them. `vaeline profile` writes this file; review it.
 The thresholds are fixed from then on; they are never computed from the data that they check.
@@ -38,11 +25,17 @@ Bands are [lowest, highest], both included. src/vaeline/data/statistics.py expla
 
 Band = Annotated[list[float], Len(2, 2)]
 CountBand = Annotated[list[int], Len(2, 2)]
-CEILINGS = {"min": 255.0, "max": 255.0, "mean": 255.0, "border": 255.0, "ink": 1.0}
+LEVELS = ("min", "max", "mean", "border", "contrast", "mean_red", "mean_green", "mean_blue")
+CEILINGS = {**dict.fromkeys(LEVELS, 255.0), "ink": 1.0, "saturation": 1.0, "entropy": 8.0}
 
 
 class Profile(Section):
-    """Thresholds for one kind of images."""
+    """Thresholds for one kind of images.
+
+    The names in `every_image` say which family of statistics is asked for: those of ink, of grey or of colour pictures.
+    `alike` and `alike_leaks` are shares of images like `duplicates` and `leaks`, for images that only look alike. Bands
+    of the pictures' own sizes may be left out.
+    """
 
     name: str
     height: int = Field(ge=1)
@@ -56,6 +49,8 @@ class Profile(Section):
     class_share: Band
     duplicates: float = Field(ge=0, le=1)
     leaks: float = Field(ge=0, le=1)
+    alike: float | None = Field(None, ge=0, le=1)
+    alike_leaks: float | None = Field(None, ge=0, le=1)
     every_image: dict[str, Band]
     average: dict[str, Band]
     class_average: dict[str, dict[int, Band]]
@@ -65,18 +60,31 @@ class Profile(Section):
     def image(self) -> ImageSpec:
         """The size of the images, and how pictures are fitted into it."""
         size = {"height": self.height, "width": self.width, "channels": self.channels}
-        return ImageSpec.model_validate({**size, "fit": self.fit, "background": self.background})
+        fitted = {"fit": self.fit, "background": self.background, "ink": None if self.family == INK else False}
+        return ImageSpec.model_validate({**size, **fitted})
+
+    @property
+    def family(self) -> Family:
+        """The statistics that the profile asks for."""
+        fitting = (
+            family for family in FAMILIES if set(self.every_image) - set(family.of_source) == set(family.every_image)
+        )
+        return next(fitting, INK)
 
     @model_validator(mode="after")
     def _complete(self) -> "Profile":
-        for given, wanted in (
-            (self.every_image, IMAGE_STATISTICS),
-            (self.average, AVERAGED_STATISTICS),
-            (self.class_average, CLASS_STATISTICS),
-            (self.deviation, AVERAGED_STATISTICS),
+        family = self.family
+        for given, wanted, others in (
+            (self.every_image, family.every_image, family.of_source),
+            (self.average, family.average, ()),
+            (self.class_average, family.by_class, ()),
+            (self.deviation, family.average, ()),
         ):
-            if set(given) != set(wanted):
+            if set(given) - set(others) != set(wanted):
                 raise ValueError(f"bands of {', '.join(wanted)} are required, found {', '.join(given)}")
+        if {self.alike is None, self.alike_leaks is None} != {not family.alike}:
+            needed = "are required" if family.alike else "need statistics of pictures"
+            raise ValueError(f"the shares alike and alike_leaks {needed}")
         for column, bands in self.class_average.items():
             if set(bands) != set(range(self.classes)):
                 raise ValueError(f"class_average.{column} needs one band for each of {self.classes} classes")
@@ -107,14 +115,15 @@ def read_profile(path: Path) -> Profile:
         raise VaelineError(f"{path}: {problems}") from None
 
 
-def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None) -> Profile:
+def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None, family: Family = INK) -> Profile:
     """Thresholds from the statistics of trusted data.
 
     A band for every image is the range found, widened by a tenth on each side. A band for the average of all images is
     the mean ± 0.1 standard deviations, for the average of a class ± 0.25. `deviation` holds the standard deviations
     of single images, by which `validation.batch` widens the bands for a small batch. `fitted` is how pictures were
-    fitted; the size is the one that most images have.
+    fitted; the size is the one that most images have. `family` is that of the table.
     """
+    of_source = [column for column in family.of_source if table[column].notna().any()]
     classes = int(table["label"].max()) + 1
     shares = class_shares(table)
     by_class = table.groupby("label")
@@ -132,15 +141,19 @@ def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None
         class_share=_rounded(shares.min() * 0.85, shares.max() * 1.15),
         duplicates=_round_up((table["copies"] > 1).mean()),
         leaks=_round_up((table["leaks"] > 0).mean()),
-        every_image={column: _range_band(table[column], CEILINGS.get(column)) for column in IMAGE_STATISTICS},
-        average={column: _mean_band(table[column], 0.1) for column in AVERAGED_STATISTICS},
+        alike=_round_up((table["alike"] > 1).mean()) if family.alike else None,
+        alike_leaks=_round_up((table["alike_leaks"] > 0).mean()) if family.alike else None,
+        every_image={
+            column: _range_band(table[column], CEILINGS.get(column)) for column in (*family.every_image, *of_source)
+        },
+        average={column: _mean_band(table[column], 0.1) for column in family.average},
         class_average={
             column: {
                 int(cast(int, label)): _mean_band(cast(pd.Series, values), 0.25) for label, values in by_class[column]
             }
-            for column in CLASS_STATISTICS
+            for column in family.by_class
         },
-        deviation={column: _round_up(table[column].std(ddof=0)) for column in AVERAGED_STATISTICS},
+        deviation={column: _round_up(table[column].std(ddof=0)) for column in family.average},
     )
 
 
@@ -165,7 +178,7 @@ def write_profile(profile: Profile, path: Path) -> None:
     yaml.width = 120
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.writelines(f"# {line}\n" for line in HEADER.splitlines())
-        yaml.dump(profile.model_dump(), stream)
+        yaml.dump(profile.model_dump(exclude_none=True), stream)
 
 
 def class_shares(table: pd.DataFrame) -> pd.Series:
