@@ -29,7 +29,7 @@ UNUSABLE = Path("reports/unusable")
 
 def main() -> None:
     data = read_section("data", DataParams)
-    reading = Reading.of(data)
+    reading = Reading(data.image, data.good, data.unreadable, data.most_pixels, data.groups, data.near_duplicates)
     shutil.rmtree(UNUSABLE, ignore_errors=True)
     try:
         title, spec = fetch(data.dataset, RAW, reading)

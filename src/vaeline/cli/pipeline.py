@@ -130,7 +130,8 @@ def profile(
         target = PROFILES / f"{name}.yaml"
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
-        reading = Reading.of(read_params().data)
+        data = read_params().data
+        reading = Reading(data.image, data.good, data.unreadable, data.most_pixels)
         found = read_splits(path, lambda: source_spec(path, reading))
         added = {split: -count for split, count in rows_added(found.manifest).items()}
         family = family_of(found.image)

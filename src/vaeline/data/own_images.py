@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Integer
@@ -27,7 +27,7 @@ from vaeline.images.parquet import has_flat_lists, read_groups, read_parquet_hea
 from vaeline.images.pictures import Header, read_header, read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Masks
-from vaeline.params.data import AUTO, DataParams, ImageParams, NearDuplicates
+from vaeline.params.data import AUTO, ImageParams, NearDuplicates
 
 FILES_BETWEEN_SAVES = 1024
 HALF = 127
@@ -47,11 +47,6 @@ class Reading:
     most_pixels: int
     groups: str = ""
     near_duplicates: NearDuplicates = AUTO
-
-    @classmethod
-    def of(cls, data: DataParams) -> Self:
-        """How `data` says that images are read."""
-        return cls(data.image, data.good, data.unreadable, data.most_pixels, data.groups, data.near_duplicates)
 
 
 @dataclass(frozen=True)
