@@ -24,7 +24,7 @@ def test_the_committed_parameters_are_those_of_the_default_preset():
     read = YAML(typ="safe").load
     default = read((ROOT / "presets/default.yaml").read_text())
     parameters = read((ROOT / "params.yaml").read_text())
-    assert default == {section: parameters[section] for section in ("model", "train")}
+    assert default == {section: parameters[section] for section in ("classify", "model", "train")}
 
 
 @pytest.mark.parametrize("name", PRESETS)
