@@ -14,7 +14,7 @@ from vaeline.classifier.turns import TURNS, turn
 from vaeline.compute import fix_threads
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError, run_stage
-from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import LazyImages
 from vaeline.params.base import read_section
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.compute import ComputeParams
@@ -32,11 +32,11 @@ def main() -> None:
     labels = train.labels if len(np.unique(train.labels)) > 1 else None
     classifier = fit_classifier(train.images, labels, len(prepared.classes), settings)
 
-    shown, right = np.asarray(validation.images), validation.labels
+    shown, right = LazyImages.of_bytes(validation.images), validation.labels
     if classifier.by_turns:
         right = np.random.default_rng(settings.seed).integers(TURNS, size=len(shown))
-        shown = turn(shown, right)
-    _, predicted = features_and_labels(classifier, to_unit(shown))
+        shown = shown.changed(lambda images, rows: turn(images, right[rows]))
+    _, predicted = features_and_labels(classifier, shown)
     accuracy = float(np.mean(predicted == right))
     if accuracy < settings.min_accuracy and not classifier.by_turns:
         raise VaelineError(

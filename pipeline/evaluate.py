@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,8 +18,8 @@ from vaeline.evaluation.group import Inputs
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import scores_table, summarize_by_class
 from vaeline.groups import all_groups, measure_groups
-from vaeline.images.arrays import to_unit
 from vaeline.images.idx import read_idx_images
+from vaeline.images.lazy import LazyImages
 from vaeline.latents.reference import read_reference, write_reference_of
 from vaeline.models.archive import load_model
 from vaeline.params.base import read_section
@@ -79,10 +78,10 @@ def main() -> None:
     print(f"evaluate: {subject.prepared.title}, {len(scores):,} test images: {means} nats per image; see {METRICS}")
 
 
-def read_test_images(folder: Path) -> np.ndarray:
-    """The test images of a data set, float32 in [0, 1]; its training images if it has no test images."""
+def read_test_images(folder: Path) -> LazyImages:
+    """The test images of a data set; its training images if it has no test images."""
     own_test_set = (folder / TEST_IMAGES).is_file()
-    return to_unit(np.asarray(read_idx_images(folder / (TEST_IMAGES if own_test_set else TRAIN_IMAGES))))
+    return LazyImages.of_bytes(read_idx_images(folder / (TEST_IMAGES if own_test_set else TRAIN_IMAGES)))
 
 
 if __name__ == "__main__":

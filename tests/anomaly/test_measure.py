@@ -4,13 +4,14 @@ from metric_checks import check
 from vaeline.anomaly.measure import measure_anomalies
 from vaeline.anomaly.one_class import fit_densities, image_statistics
 from vaeline.data.sources import MNIST_IMAGE
+from vaeline.images.lazy import LazyImages
 
 
 def test_anomalies_of_every_kind_are_scored_and_other_data_sets_too(subject):
     train = subject.train_images(np.arange(500))
     densities = fit_densities(image_statistics(subject.model, train, np.arange(500), 1), 1)
-    letters = np.random.default_rng(0).random((40, *MNIST_IMAGE.shape), dtype="float32")
-    measured = measure_anomalies(subject, densities, {"letters": letters})
+    letters = np.random.default_rng(0).integers(0, 256, (40, *MNIST_IMAGE.shape), dtype="uint8")
+    measured = measure_anomalies(subject, densities, {"letters": LazyImages.of_bytes(letters)})
     check(measured)
     assert set(measured.metrics) == {"hflip", "vflip", "rotation", "inversion", "noise", "constant", "letters"}
     assert set(measured.metrics["hflip"]) == {"neg_elbo", "reconstruction", "kl", "one_class", "one_class_latent"}

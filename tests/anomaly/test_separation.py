@@ -65,6 +65,15 @@ def test_alterations_are_what_they_are_called():
     assert not np.array_equal(alter(images, "noise", 1), alter(images, "noise", 2))
 
 
+def test_an_image_is_altered_alike_in_any_part():
+    images = np.random.default_rng(0).random((5, 3, 3, 1), dtype="float32")  # an odd number of draws for each image
+    drawn = np.random.default_rng(1).random(images.shape, dtype="float32")
+    np.testing.assert_array_equal(alter(images, "noise", 1), drawn)
+    for name in ("noise", "constant"):
+        rows = np.array([1, 4])
+        np.testing.assert_array_equal(alter(images[rows], name, 1, rows), alter(images, name, 1)[rows])
+
+
 def test_the_table_holds_every_score_of_every_kind():
     usual = {"a": np.arange(10.0), "b": -np.arange(10.0)}
     table = separation_table(usual, {"odd": {"a": np.arange(10.0) + 20, "b": np.arange(10.0) - 40}}, 1)

@@ -14,6 +14,6 @@ def test_compression_is_measured_at_the_stated_precision(subject, evaluate_param
     curve = measured.table.set_index("step")
     assert (np.diff(curve["code_bits"]) > 0).all()
     assert curve.loc[evaluate_params.code_step, "code_mse"] == pytest.approx(measured.metrics["code_mse"], abs=1e-4)
-    images = subject.original_images
+    images = subject.original_images[:]
     exact = ((np.asarray(subject.model.decode(encode(subject.model, images)[0])) - images) ** 2).mean()
     assert curve["code_mse"].iloc[-1] == pytest.approx(exact, rel=0.05)

@@ -9,6 +9,7 @@ from scipy import stats
 from vaeline.evaluation import inference
 from vaeline.evaluation.inference import decode, encode, sample
 from vaeline.evaluation.noise import binary_pixels, latent_noise, subset
+from vaeline.images.spec import ImageSpec
 from vaeline.likelihood import bounds
 from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, importance_weighted_nll, label_bounds
 from vaeline.models.likelihoods.gaussian import Gaussian
@@ -34,6 +35,7 @@ class LinearGaussian:
 
     latent_dim, noise_dim, sigma = 2, 2, 0.5
     likelihood = Gaussian(sigma)
+    image = ImageSpec(height=2, width=2, channels=1)
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -111,7 +113,6 @@ def test_an_image_meets_the_same_noise_in_any_batch_or_subset(trained, greys, mo
     whole = elbo_scores(model, greys, INDICES, 1)
     bound = importance_weighted_nll(model, greys, INDICES, 50, 1)
     monkeypatch.setattr(inference, "BATCH", 7)
-    monkeypatch.setattr(bounds, "BATCH", 7)
     monkeypatch.setattr(bounds, "ROWS_DECODED_AT_ONCE", 30)
     chosen = INDICES[5::3]
     np.testing.assert_allclose(

@@ -35,7 +35,7 @@ def test_likelihoods_are_ordered_and_say_how_they_were_measured(subject, evaluat
 
 def test_the_nll_is_that_of_binary_pixels_even_for_a_model_of_greys(subject, evaluate_params):
     measured = measure_likelihood(subject, evaluate_params)
-    binary = binary_pixels(subject.original_images, 1, subject.rows)
+    binary = binary_pixels(subject.original_images[:], 1, subject.rows)
     expected = elbo_scores(subject.model, binary, subject.rows, 1)["neg_elbo"]
     np.testing.assert_allclose(measured.columns["nll_neg_elbo"], expected)
 

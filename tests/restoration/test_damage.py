@@ -46,7 +46,8 @@ def test_the_median_is_taken_within_an_image_only():
 
 
 def test_the_table_has_means_and_errors_of_each_version(greys):
-    table = quality_table(greys, {("noise", "damaged"): add_noise(greys, 0.3, 1), ("noise", "same"): greys + 1e-3})
+    versions = {("noise", "damaged"): add_noise(greys, 0.3, 1), ("noise", "same"): greys + 1e-3}
+    table = quality_table(greys, versions.items())
     damaged, same = table.itertuples()
     assert (damaged.damage, damaged.method, same.method) == ("noise", "damaged", "same")
     assert damaged.psnr < same.psnr == pytest.approx(60, abs=0.1)

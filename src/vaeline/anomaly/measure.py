@@ -3,20 +3,20 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from vaeline.anomaly.one_class import DENSITIES, anomaly_scores
 from vaeline.anomaly.separation import RESAMPLES, alter, alterations_of, separation_table
 from vaeline.evaluation.group import Density, Group
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
-from vaeline.images.types import Images
+from vaeline.images.lazy import LazyImages
 
 
 def measure_anomalies(
     subject: Subject,
     densities: Mapping[str, Density],
-    others: Mapping[str, Float32[np.ndarray, "_ height width channels"]],
+    others: Mapping[str, LazyImages],
     alterations: Iterable[str] | None = None,
 ) -> Measured:
     """AUROC and average precision of every score against altered test images and `others`, images by name.
@@ -25,12 +25,15 @@ def measure_anomalies(
     """
     kinds = alterations_of(subject.model.image) if alterations is None else alterations
 
-    def scores(images: Images) -> dict[str, Float[np.ndarray, " count"]]:
+    def scores(images: LazyImages) -> dict[str, Float[np.ndarray, " count"]]:
         rows = np.arange(len(images))
         return anomaly_scores(subject.model, subject.as_trained(images, rows), rows, subject.seed, densities)
 
+    def altered(kind: str) -> LazyImages:
+        return subject.original_images.changed(lambda images, rows: alter(images, kind, subject.seed, rows))
+
     usual = scores(subject.original_images)
-    ood = {kind: scores(alter(subject.original_images, kind, subject.seed)) for kind in kinds}
+    ood = {kind: scores(altered(kind)) for kind in kinds}
     ood |= {name: scores(images) for name, images in others.items()}
     table = separation_table(usual, ood, subject.seed)
     protocol = {

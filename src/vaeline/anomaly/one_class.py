@@ -10,8 +10,9 @@ from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
 from vaeline.evaluation.group import Density
-from vaeline.evaluation.inference import as_seen, encode
+from vaeline.evaluation.inference import as_seen, encode, image_batches
 from vaeline.evaluation.noise import content_streams
+from vaeline.images.lazy import ImageSource
 from vaeline.images.types import Images
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
@@ -80,12 +81,13 @@ def fit_densities(statistics: Mapping[str, Float[np.ndarray, " count"]], seed: i
 
 
 def image_statistics(
-    model: GenerativeModel, images: Images, indices: Integer[np.ndarray, " count"], seed: int
+    model: GenerativeModel, images: ImageSource, indices: Integer[np.ndarray, " count"], seed: int
 ) -> dict[str, Float[np.ndarray, " count"]]:
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
     z_mean, z_log_var = encode(model, images)
+    ink = [images[rows].mean(axis=(1, 2, 3), dtype="float64") for rows in image_batches(model, len(images))]
     return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
-        "ink": images.mean(axis=(1, 2, 3), dtype="float64"),
+        "ink": np.concatenate(ink),
         "z_norm": np.linalg.norm(z_mean.astype("float64"), axis=1),
         "z_log_sigma": 0.5 * z_log_var.sum(axis=1, dtype="float64"),
     }
@@ -93,7 +95,7 @@ def image_statistics(
 
 def anomaly_scores(
     model: GenerativeModel,
-    images: Images,
+    images: ImageSource,
     indices: Integer[np.ndarray, " count"],
     seed: int,
     densities: Mapping[str, Density],

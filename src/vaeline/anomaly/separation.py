@@ -3,27 +3,28 @@
 Images are float32 (count, height, width, channels) in [0, 1].
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Integer
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import Images
 
 RESAMPLES = 20
+Draw = Callable[..., Float32[np.ndarray, "..."]]
+"""Uniform numbers of this shape for each image."""
 
-ALTERATIONS: dict[str, Callable[[Images, np.random.Generator], Images]] = {
-    "hflip": lambda images, rng: images[:, :, ::-1],
-    "vflip": lambda images, rng: images[:, ::-1],
-    "rotation": lambda images, rng: np.rot90(images, axes=(1, 2)),
-    "inversion": lambda images, rng: 1 - images,
-    "noise": lambda images, rng: rng.random(images.shape, dtype="float32"),
-    "constant": lambda images, rng: np.tile(
-        rng.random((len(images), 1, 1, 1), dtype="float32"), (1, *images.shape[1:])
-    ),
+ALTERATIONS: dict[str, Callable[[Images, Draw], Images]] = {
+    "hflip": lambda images, draw: images[:, :, ::-1],
+    "vflip": lambda images, draw: images[:, ::-1],
+    "rotation": lambda images, draw: np.rot90(images, axes=(1, 2)),
+    "inversion": lambda images, draw: 1 - images,
+    "noise": lambda images, draw: draw(*images.shape[1:]),
+    "constant": lambda images, draw: np.tile(draw(1, 1, 1), (1, *images.shape[1:])),
 }
 
 
@@ -32,9 +33,17 @@ def alterations_of(image: ImageSpec) -> tuple[str, ...]:
     return tuple(name for name in ALTERATIONS if name != "rotation" or image.height == image.width)
 
 
-def alter(images: Images, alteration: str, seed: int) -> Images:
-    """OOD images made from `images`: mirrored, rotated by 90°, inverted, uniform noise, or one constant grey each."""
-    return np.ascontiguousarray(ALTERATIONS[alteration](images, np.random.default_rng(seed)))
+def alter(images: Images, alteration: str, seed: int, rows: Integer[np.ndarray, " count"] | None = None) -> Images:
+    """OOD images made from `images`: mirrored, rotated by 90°, inverted, uniform noise, or one constant grey each.
+
+    The draws of an image depend on (seed, row). Without `rows`, the images are the first ones.
+    """
+    numbers = np.arange(len(images)) if rows is None else rows
+
+    def draw(*shape: int) -> Float32[np.ndarray, "..."]:
+        return np.stack([_uniform(seed, int(row), shape) for row in numbers])
+
+    return np.ascontiguousarray(ALTERATIONS[alteration](images, draw))
 
 
 def separation(usual: Float[np.ndarray, " usual"], ood: np.ndarray, seed: int) -> dict[str, float]:
@@ -80,6 +89,19 @@ def auroc_error(usual: Float[np.ndarray, " usual"], ood: np.ndarray) -> float:
         placements.var(ddof=1) / len(placements) for placements in (_placements(usual, ood), _placements(ood, usual))
     ]
     return float(np.sqrt(sum(variances)))
+
+
+def _uniform(seed: int, row: int, shape: tuple[int, ...]) -> Float32[np.ndarray, "..."]:
+    """What row `row` of `default_rng(seed).random((rows, *shape), "float32")` is.
+
+    The generator makes two such numbers from one step, so that a row may begin in the middle of a step.
+    """
+    earlier = row * math.prod(shape)
+    bits = np.random.PCG64(seed)
+    bits.advance(earlier // 2)
+    rng = np.random.Generator(bits)
+    rng.random(earlier % 2, dtype="float32")
+    return rng.random(shape, dtype="float32")
 
 
 def _placements(of: Float[np.ndarray, " of"], among: Float[np.ndarray, " among"]) -> Float[np.ndarray, " of"]:

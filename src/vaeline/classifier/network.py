@@ -1,5 +1,6 @@
 """A small convolutional classifier. Samples are compared with data in the space of its features."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from keras import layers, ops
 
+from vaeline.images.lazy import ImageSource, rows_at_once
 from vaeline.images.spec import ImageSpec, with_image
 from vaeline.images.types import Images, Labels, Tensor
 
@@ -60,14 +62,24 @@ class Classifier(keras.Model):
         return super().from_config(with_image(config), custom_objects)
 
 
-def features_and_labels(classifier: Classifier, images: Images) -> tuple[Float64[np.ndarray, "count features"], Labels]:
+def features_and_labels(
+    classifier: Classifier, images: ImageSource
+) -> tuple[Float64[np.ndarray, "count features"], Labels]:
     """Features (count, 64), float64, and the most probable labels (count,) of images.
 
     Images are float32 (count, height, width, channels) in [0, 1].
     """
-    parts = [classifier.features(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-    labels = [ops.convert_to_numpy(ops.argmax(classifier.head(part), axis=1)) for part in parts]
-    return np.concatenate([ops.convert_to_numpy(part) for part in parts]).astype("float64"), np.concatenate(labels)
+    size = rows_at_once(BATCH, classifier.image)
+    return classify_parts(classifier, (images[start : start + size] for start in range(0, len(images), size)))
+
+
+def classify_parts(
+    classifier: Classifier, parts: Iterable[Images]
+) -> tuple[Float64[np.ndarray, "count features"], Labels]:
+    """`features_and_labels` of images that are given in parts; the parts are not kept."""
+    features = [classifier.features(part) for part in parts]
+    labels = [ops.convert_to_numpy(ops.argmax(classifier.head(part), axis=1)) for part in features]
+    return np.concatenate([ops.convert_to_numpy(part) for part in features]).astype("float64"), np.concatenate(labels)
 
 
 def _build_trunk(image: ImageSpec, width: int) -> keras.Model:

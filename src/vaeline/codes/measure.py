@@ -7,6 +7,7 @@ from vaeline.codes.usage import count_uses, perplexity
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.images.lazy import variance
 from vaeline.likelihood.bounds import posterior_scores
 
 
@@ -25,7 +26,7 @@ def measure_codes(subject: Subject) -> Measured:
         "usage": round(float((uses > 0).mean()), DECIMALS),
         "perplexity": round(perplexity(uses), DECIMALS),
         **summarize(pd.DataFrame(columns)),
-        "mse_share": round(float(mse.mean() / subject.original_images.var()), DECIMALS),
+        "mse_share": round(float(mse.mean()) / variance(subject.original_images), DECIMALS),
     }
     protocol = {
         "images": f"all {len(subject.rows)} test images, {subject.pixels}",

@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from vaeline.compression.coder import code_bits, dequantize, pack, png_bits, quantize
 from vaeline.evaluation.group import Group
-from vaeline.evaluation.inference import decode
+from vaeline.evaluation.inference import decode, image_batches
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
 from vaeline.params.evaluate import EvaluateParams
@@ -41,8 +41,11 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Measured:
 
 def _cost(subject: Subject, step: float) -> dict[str, Float[np.ndarray, " count"]]:
     codes = quantize(subject.latents, step)
-    squared_error = (decode(subject.model, dequantize(codes, step)) - subject.original_images) ** 2
-    return {"code_bits": code_bits(codes, step), "code_mse": squared_error.mean(axis=(1, 2, 3)).astype("float64")}
+    latents, errors = dequantize(codes, step), []
+    for rows in image_batches(subject.model, len(latents)):
+        squared_error = (decode(subject.model, latents[rows]) - subject.original_images[rows]) ** 2
+        errors.append(squared_error.mean(axis=(1, 2, 3)).astype("float64"))
+    return {"code_bits": code_bits(codes, step), "code_mse": np.concatenate(errors)}
 
 
 GROUP = Group(

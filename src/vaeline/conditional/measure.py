@@ -1,5 +1,8 @@
 """Metrics of conditional models: accuracy of class samples, classification by the model, and diversity by class."""
 
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -7,14 +10,17 @@ import pandas as pd
 from jaxtyping import Float
 
 from vaeline.classifier.fit import fit_classifier
-from vaeline.classifier.network import Classifier, features_and_labels
+from vaeline.classifier.network import Classifier, classify_parts, features_and_labels
 from vaeline.evaluation.group import Group, Inputs
-from vaeline.evaluation.inference import encode, sample
+from vaeline.evaluation.inference import encode, sampled_batches
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
-from vaeline.images.arrays import to_uint8, to_unit
+from vaeline.images.arrays import to_uint8
+from vaeline.images.lazy import LazyImages
+from vaeline.images.types import ByteImages, Images
 from vaeline.likelihood.bounds import label_bounds
+from vaeline.models.generative import GenerativeModel
 from vaeline.params.classify import ClassifyParams
 from vaeline.samples.distances import DENSITY_NEIGHBOURS, coverage_scores, pair_distances
 
@@ -37,10 +43,11 @@ def measure_conditional(
         return Measured({}, {"left out": "the training images have one class"})
     model, seed, names = subject.model, subject.seed, subject.classes
     each = len(subject.train_labels) // len(names)
-    drawn = np.concatenate([sample(model, each, seed + label, label) for label in range(len(names))])
     drawn_labels = np.repeat(np.arange(len(names)), each)
-    features, taken_for = features_and_labels(classifier, drawn)
-    judge = fit_classifier(to_uint8(drawn), drawn_labels, len(names), training)
+    with tempfile.TemporaryDirectory() as scratch:
+        drawn = _file_of_images(Path(scratch), (len(drawn_labels), *model.image.shape))
+        features, taken_for = classify_parts(classifier, _draw_classes(model, drawn, len(names), seed))
+        judge = fit_classifier(drawn, drawn_labels, len(names), training)
     bounds = label_bounds(model, subject.images, subject.rows, BAYES_SAMPLES, seed)
     guessed = encode(model, subject.images)[0][:, -model.label_dim :]
     columns = {
@@ -68,6 +75,21 @@ def measure_conditional(
     return Measured(metrics, protocol, columns)
 
 
+def _file_of_images(folder: Path, shape: tuple[int, ...]) -> ByteImages:
+    """Images that are kept in a file, because there are as many samples as training images."""
+    return np.lib.format.open_memmap(folder / "drawn.npy", mode="w+", dtype="uint8", shape=shape)
+
+
+def _draw_classes(model: GenerativeModel, kept: ByteImages, classes: int, seed: int) -> Iterator[Images]:
+    """Samples of each class, as many of each, in parts; they are also written to `kept`."""
+    first = 0
+    for label in range(classes):
+        for images in sampled_batches(model, len(kept) // classes, seed + label, label):
+            kept[first : first + len(images)] = to_uint8(images)
+            first += len(images)
+            yield images
+
+
 def _diversity(
     subject: Subject, classifier: Classifier, samples: dict[int, Float[np.ndarray, "_ features"]]
 ) -> dict[int, dict[str, float]]:
@@ -86,7 +108,7 @@ def _diversity(
             found[label] = metrics
             continue
         chosen = rows[subset(len(rows), len(real), subject.seed)]
-        others, _ = features_and_labels(classifier, to_unit(train.images[chosen]))
+        others, _ = features_and_labels(classifier, LazyImages.of_bytes(train.images).take(chosen))
         for prefix, shown in (("", drawn[: len(real)]), ("real_", others)):
             recall = coverage_scores(real, shown)["recall"]
             distance, error = pair_distances(shown)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from vaeline.classifier.network import Classifier
 from vaeline.evaluation.subject import Measured, Subject
+from vaeline.images.lazy import LazyImages
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.evaluate import EvaluateParams
 
@@ -26,7 +27,7 @@ class Inputs:
 
     classifier: the classifier of the data set, with the SHA-256 of its file. training: how it was trained. densities:
     densities of training images, by the name of the score. ood_images: images of other data sets, by the name of the
-    data set, each float32 (count, height, width, channels) in [0, 1]. earlier: the groups measured before, by name.
+    data set. earlier: the groups measured before, by name.
     """
 
     subject: Subject
@@ -35,7 +36,7 @@ class Inputs:
     classifier_sha256: str
     training: ClassifyParams
     densities: Mapping[str, Density]
-    ood_images: Mapping[str, Float32[np.ndarray, "_ height width channels"]]
+    ood_images: Mapping[str, LazyImages]
     earlier: Mapping[str, Measured] = field(default_factory=dict)
 
 

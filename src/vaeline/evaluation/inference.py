@@ -1,6 +1,7 @@
-"""A model applied to many images or latents, batch by batch, from arrays to arrays.
+"""A model applied to many images or latents, batch by batch.
 
 Images are float32 (count, height, width, channels) in [0, 1], or binary where the model was trained on binary pixels.
+A batch has up to 500 images, fewer if they are large.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from jaxtyping import Float, Float32, Shaped
 from keras import ops
 
 from vaeline.evaluation.noise import binary_pixels, content_streams
+from vaeline.images.lazy import ImageSource, rows_at_once
 from vaeline.images.types import Images, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 
@@ -17,14 +19,15 @@ BATCH = 500
 
 
 def encode(
-    model: GenerativeModel, images: Images, labels: Labels | None = None
+    model: GenerativeModel, images: ImageSource, labels: Labels | None = None
 ) -> tuple[Float[np.ndarray, "count latent_dim"], Float[np.ndarray, "count noise_dim"]]:
     """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
 
     A conditional model is conditioned on `labels` (count,). Without them it uses its own guess of the label.
     """
     parts = [
-        model.encode(images[rows], None if labels is None else labels[rows]) for rows in batches(len(images), BATCH)
+        model.encode(images[rows], None if labels is None else labels[rows])
+        for rows in image_batches(model, len(images))
     ]
     z_mean, z_log_var = zip(*parts, strict=True)
     return np.concatenate([to_numpy(part) for part in z_mean]), np.concatenate([to_numpy(part) for part in z_log_var])
@@ -35,8 +38,15 @@ def decode(
 ) -> Float32[np.ndarray, "*rows height width channels"]:
     """The expected images (…, height, width, channels) of latents (…, latent_dim)."""
     flat = z.reshape(-1, z.shape[-1])
-    images = np.concatenate([to_numpy(model.decode(flat[rows])) for rows in batches(len(flat), BATCH)])
+    images = np.concatenate(list(decoded_batches(model, flat)))
     return images.reshape(*z.shape[:-1], *images.shape[1:])
+
+
+def decoded_batches(
+    model: GenerativeModel, z: Float[np.ndarray, "count latent_dim"]
+) -> Iterator[Float32[np.ndarray, "_ height width channels"]]:
+    """The expected images of latents (count, latent_dim), in the batches of `image_batches`."""
+    return (to_numpy(model.decode(z[rows])) for rows in image_batches(model, len(z)))
 
 
 def as_seen(model: GenerativeModel, images: Images, seed: int) -> Images:
@@ -59,15 +69,26 @@ def sample(
 
     A conditional model draws images of the class `label`, or of random classes.
     """
-    return np.concatenate(
-        [to_numpy(model.sample(size, part, label=label)) for size, part in sample_batches(count, seed)]
-    )
+    return np.concatenate(list(sampled_batches(model, count, seed, label)))
+
+
+def sampled_batches(
+    model: GenerativeModel, count: int, seed: int, label: int | None = None
+) -> Iterator[Float32[np.ndarray, "_ height width channels"]]:
+    """What `sample` gives, in parts."""
+    for size, part in sample_batches(count, seed):
+        yield from decoded_batches(model, to_numpy(model.draw_latents(size, part, label=label)))
 
 
 def sample_batches(count: int, seed: int) -> Iterator[tuple[int, int]]:
-    """Sizes and seeds of the batches in which `sample` draws."""
+    """Sizes and seeds of the batches in which `sample` draws latents."""
     seeds = np.random.SeedSequence(seed).generate_state(-(-count // BATCH)) >> 1
     return ((rows.stop - rows.start, int(part)) for rows, part in zip(batches(count, BATCH), seeds, strict=True))
+
+
+def image_batches(model: GenerativeModel, count: int) -> Iterator[slice]:
+    """The rows of each batch of `count` images of a model, or of their latents."""
+    return batches(count, rows_at_once(BATCH, model.image))
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

@@ -12,9 +12,9 @@ from jaxtyping import Float, Integer
 from vaeline.data.prepared import Prepared
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
-from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import LazyImages
 from vaeline.images.spec import COLOURS
-from vaeline.images.types import Images, Labels
+from vaeline.images.types import Labels
 from vaeline.models.generative import GenerativeModel
 
 
@@ -38,7 +38,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the data on which it is measured. Images are float32 (count, height, width, channels) in [0, 1]."""
+    """A model and the data on which it is measured.
+
+    Images are float32 (count, height, width, channels) in [0, 1]. They are read in parts.
+    """
 
     model: GenerativeModel
     prepared: Prepared
@@ -70,12 +73,12 @@ class Subject:
         return np.arange(len(self.labels))
 
     @cached_property
-    def original_images(self) -> Images:
+    def original_images(self) -> LazyImages:
         """The test images, grey or colour, not binarized."""
-        return to_unit(self.prepared.splits["test"].images)
+        return LazyImages.of_bytes(self.prepared.splits["test"].images)
 
     @cached_property
-    def images(self) -> Images:
+    def images(self) -> LazyImages:
         """The test images in the form of the training images: as they are, or binarized with the seed."""
         return self.as_trained(self.original_images, self.rows)
 
@@ -88,13 +91,17 @@ class Subject:
         """Latents (count, …) without the last entries, which hold the one-hot label of a conditional model."""
         return z[:, : self.model.latent_dim - self.model.label_dim]
 
-    def train_images(self, rows: Integer[np.ndarray, " count"]) -> Images:
+    def train_images(self, rows: Integer[np.ndarray, " count"]) -> LazyImages:
         """Training images, binarized if the model was trained on binary pixels."""
-        return self.as_trained(to_unit(self.prepared.splits["train"].images[rows]), rows)
+        return self.as_trained(LazyImages.of_bytes(self.prepared.splits["train"].images).take(rows), rows)
 
-    def as_trained(self, images: Images, rows: Integer[np.ndarray, " count"]) -> Images:
+    def as_trained(self, images: LazyImages, rows: Integer[np.ndarray, " count"]) -> LazyImages:
         """Images in the form of the training images: as they are, or binarized with the noise of `rows`."""
-        return binary_pixels(images, self.seed, rows) if self.model.params.binarize else images
+        return self.binarized(images, rows) if self.model.params.binarize else images
+
+    def binarized(self, images: LazyImages, rows: Integer[np.ndarray, " count"]) -> LazyImages:
+        """One Bernoulli draw of each pixel, with the noise of `rows`."""
+        return images.changed(lambda part, places: binary_pixels(part, self.seed, rows[places]))
 
     @property
     def pixels(self) -> str:

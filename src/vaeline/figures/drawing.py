@@ -11,8 +11,8 @@ from jaxtyping import Float, Integer
 
 from vaeline.data.prepared import Prepared
 from vaeline.evaluation.inference import encode
-from vaeline.images.arrays import to_unit
-from vaeline.images.types import Images, Labels
+from vaeline.images.lazy import LazyImages
+from vaeline.images.types import Labels
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.plot import PlotParams
 
@@ -48,9 +48,9 @@ class Drawing:
         return self.prepared.splits["test"].labels
 
     @cached_property
-    def images(self) -> Images:
-        """The test images, float32 (count, height, width, channels) in [0, 1]."""
-        return to_unit(self.prepared.splits["test"].images)
+    def images(self) -> LazyImages:
+        """The test images, float32 (count, height, width, channels) in [0, 1], read in parts."""
+        return LazyImages.of_bytes(self.prepared.splits["test"].images)
 
     @cached_property
     def z_mean(self) -> Float[np.ndarray, "count latent_dim"]:

@@ -11,10 +11,11 @@ from jaxtyping import Float, Float32, Integer, Shaped
 from vaeline.anomaly.one_class import DENSITIES, OneClass, fit_densities, image_statistics
 from vaeline.artifacts import write_json
 from vaeline.errors import VaelineError
-from vaeline.evaluation.inference import encode
+from vaeline.evaluation.inference import encode, image_batches
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Subject
-from vaeline.images.types import Images, Labels
+from vaeline.images.lazy import ImageSource
+from vaeline.images.types import Labels
 from vaeline.latents.attributes import ATTRIBUTES, attribute_direction
 from vaeline.models.generative import GenerativeModel
 
@@ -48,7 +49,7 @@ class Reference:
 
 
 def fit_reference(
-    model: GenerativeModel, model_sha256: str, images: Images, labels: Labels, classes: Sequence[str], seed: int
+    model: GenerativeModel, model_sha256: str, images: ImageSource, labels: Labels, classes: Sequence[str], seed: int
 ) -> Reference:
     """The reference of `model` over training images (count, height, width, channels), float32 in [0, 1]."""
     z_mean, z_log_var = encode(model, images, labels)
@@ -58,12 +59,16 @@ def fit_reference(
         class_means[label] = z_mean[labels == label].mean(axis=0)
     most = POSTERIORS_A_CLASS if model.noise_dim else 0
     kept = np.concatenate([np.flatnonzero(labels == label)[:most] for label in present])
+    parts = list(image_batches(model, len(images)))
+    attributes = {
+        name: np.concatenate([measure(images[rows]) for rows in parts]) for name, measure in ATTRIBUTES.items()
+    }
     statistics = image_statistics(model, images, np.arange(len(images)), seed)
     return Reference(
         model_sha256=model_sha256,
         classes=tuple(classes),
         class_means=class_means,
-        attributes={name: attribute_direction(z_mean, measure(images), labels) for name, measure in ATTRIBUTES.items()},
+        attributes={name: attribute_direction(z_mean, values, labels) for name, values in attributes.items()},
         z_mean=z_mean[kept],
         z_log_var=z_log_var[kept],
         labels=labels[kept].astype("int64"),

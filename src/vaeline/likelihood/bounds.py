@@ -16,21 +16,23 @@ from keras import ops
 from scipy.special import logsumexp
 from tqdm import tqdm
 
-from vaeline.evaluation.inference import BATCH, batches, encode, to_numpy
+from vaeline.evaluation.inference import batches, encode, image_batches, to_numpy
 from vaeline.evaluation.noise import latent_noise
-from vaeline.images.types import Images, Labels, Tensor
+from vaeline.images.lazy import ImageSource, rows_at_once
+from vaeline.images.types import Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 
 ROWS_DECODED_AT_ONCE = 5000
 ROWS_WORTH_COMPILING = 100_000
 GRID_ROWS_AT_ONCE = 2048
+GRID_NUMBERS_AT_ONCE = 8_000_000  # numbers of the images that are compared with the grid at once
 LEAST_EXTENT = 4.5
 LOG_2PI = math.log(2 * math.pi)
 
 
 def elbo_scores(
     model: GenerativeModel,
-    images: Images,
+    images: ImageSource,
     indices: Integer[np.ndarray, " count"],
     seed: int,
     labels: Labels | None = None,
@@ -45,7 +47,7 @@ def elbo_scores(
 
 def posterior_scores(
     model: GenerativeModel,
-    images: Images,
+    images: ImageSource,
     z_mean: Float[np.ndarray, "count latent_dim"],
     z_log_var: Float[np.ndarray, "count noise_dim"],
     indices: Integer[np.ndarray, " count"],
@@ -53,13 +55,14 @@ def posterior_scores(
 ) -> dict[str, Float64[np.ndarray, " count"]]:
     """`elbo_scores` of images whose posteriors, as `encode` gives them, are known."""
     parts: defaultdict[str, list[np.ndarray]] = defaultdict(list)
-    for rows in batches(len(images), BATCH):
+    for rows in image_batches(model, len(images)):
+        batch = images[rows]
         noise = latent_noise(seed, indices[rows], 1, model.noise_dim)[:, 0]
         z = model.reparameterize(z_mean[rows], z_log_var[rows], noise)
-        parts["reconstruction"].append(to_numpy(model.likelihood.nll(images[rows], model.decode_logits(z))))
+        parts["reconstruction"].append(to_numpy(model.likelihood.nll(batch, model.decode_logits(z))))
         if model.has_bound:
             parts["kl"].append(to_numpy(model.rate(z, z_mean[rows], z_log_var[rows])))
-        squared_error = (to_numpy(model.decode(z_mean[rows])) - images[rows]) ** 2
+        squared_error = (to_numpy(model.decode(z_mean[rows])) - batch) ** 2
         parts["mse"].append(squared_error.mean(axis=(1, 2, 3)))
     scores = {name: np.concatenate(part).astype("float64") for name, part in parts.items()}
     return ({"neg_elbo": scores["reconstruction"] + scores["kl"]} if model.has_bound else {}) | scores
@@ -67,7 +70,7 @@ def posterior_scores(
 
 def importance_weighted_nll(
     model: GenerativeModel,
-    images: Images,
+    images: ImageSource,
     indices: Integer[np.ndarray, " count"],
     samples: int,
     seed: int,
@@ -79,14 +82,15 @@ def importance_weighted_nll(
     """
     z_mean, z_log_var = encode(model, images, labels)
     log_joint = _log_joint_of(model, len(images) * samples)
-    images_at_once = max(1, ROWS_DECODED_AT_ONCE // samples)
+    decoded_at_once = rows_at_once(ROWS_DECODED_AT_ONCE, model.image)
+    images_at_once = max(1, decoded_at_once // samples)
     bounds = []
     for rows in tqdm(list(batches(len(images), images_at_once)), desc=f"NLL, k = {samples}", disable=None):
         noise = latent_noise(seed, indices[rows], samples, model.noise_dim)
         log_weights = np.concatenate(
             [
                 log_joint((images[rows], z_mean[rows], z_log_var[rows], noise[:, part]))
-                for part in batches(samples, ROWS_DECODED_AT_ONCE)
+                for part in batches(samples, decoded_at_once)
             ],
             axis=1,
         )
@@ -96,7 +100,7 @@ def importance_weighted_nll(
 
 
 def label_bounds(
-    model: GenerativeModel, images: Images, indices: Integer[np.ndarray, " count"], samples: int, seed: int
+    model: GenerativeModel, images: ImageSource, indices: Integer[np.ndarray, " count"], samples: int, seed: int
 ) -> Float64[np.ndarray, "count classes"]:
     """`importance_weighted_nll` of each image with every label that the model knows, shape (count, classes).
 
@@ -107,7 +111,7 @@ def label_bounds(
     return np.stack(bounds, axis=1)
 
 
-def exact_nll(model: GenerativeModel, images: Images, points: int) -> Float64[np.ndarray, " count"]:
+def exact_nll(model: GenerativeModel, images: ImageSource, points: int) -> Float64[np.ndarray, " count"]:
     """NLL of a model with two latent dimensions by a sum over a grid of `points` × `points`, shape (count,).
 
     The grid spans all posteriors of `images` (their means and three standard deviations), at least ±4.5.
@@ -119,12 +123,16 @@ def exact_nll(model: GenerativeModel, images: Images, points: int) -> Float64[np
     axis, spacing = np.linspace(-extent, extent, points, retstep=True)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
     log_mass = to_numpy(model.log_prior(grid)) + 2 * math.log(spacing)
-    log_likelihood = np.full(len(images), -np.inf)
-    for rows in tqdm(list(batches(len(grid), GRID_ROWS_AT_ONCE)), desc="exact NLL", disable=None):
-        pairwise = model.likelihood.pairwise_nll(images, model.decode_logits(grid[rows]))
-        part = ops.logsumexp(ops.convert_to_tensor(log_mass[rows]) - pairwise, axis=1)
-        log_likelihood = np.logaddexp(log_likelihood, to_numpy(part).astype("float64"))
-    return -log_likelihood
+    found = []
+    for some in batches(len(images), max(1, GRID_NUMBERS_AT_ONCE // model.image.dimensions)):
+        compared, log_likelihood = images[some], np.full(some.stop - some.start, -np.inf)
+        grid_parts = list(batches(len(grid), rows_at_once(GRID_ROWS_AT_ONCE, model.image)))
+        for rows in tqdm(grid_parts, desc="exact NLL", disable=None):
+            pairwise = model.likelihood.pairwise_nll(compared, model.decode_logits(grid[rows]))
+            part = ops.logsumexp(ops.convert_to_tensor(log_mass[rows]) - pairwise, axis=1)
+            log_likelihood = np.logaddexp(log_likelihood, to_numpy(part).astype("float64"))
+        found.append(-log_likelihood)
+    return np.concatenate(found)
 
 
 def has_grid(model: GenerativeModel) -> bool:

@@ -7,9 +7,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from vaeline.evaluation.group import Group
-from vaeline.evaluation.noise import binary_pixels, subset
+from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS, summarize
+from vaeline.images.lazy import variance
 from vaeline.images.spec import COLOURS
 from vaeline.likelihood.bounds import active_units, elbo_scores, exact_nll, has_grid, importance_weighted_nll
 from vaeline.params.evaluate import EvaluateParams
@@ -34,7 +35,7 @@ def measure_likelihood(subject: Subject, settings: EvaluateParams, exact: bool =
     columns |= nll_columns
     active = active_units(subject.without_label(subject.latents))
     metrics = summarize(pd.DataFrame(columns)) | {"active_units": active, "images": len(rows)}
-    metrics["mse_share"] = round(metrics["mse"] / float(subject.original_images.var()), DECIMALS)
+    metrics["mse_share"] = round(metrics["mse"] / variance(subject.original_images), DECIMALS)
     if "nll" in metrics and model.likelihood.levels:
         nats_per_bit = math.log(2) * model.image.dimensions
         metrics["bits_per_dim"] = round(metrics["nll"] / nats_per_bit, DECIMALS)
@@ -54,10 +55,11 @@ def _nll(
     model, rows, seed = subject.model, subject.rows, subject.seed
     samples = settings.nll_samples if model.noise_dim else 1
     binary = model.likelihood.levels == 2
-    images = binary_pixels(subject.original_images, seed, rows) if binary else subject.original_images
+    originals = subject.original_images
+    images = subject.binarized(originals, rows) if binary else originals
     scored = subset(len(rows), settings.nll_images, seed)
     bound = np.full(len(rows), np.nan)
-    bound[scored] = importance_weighted_nll(model, images[scored], scored, samples, seed, subject.labels[scored])
+    bound[scored] = importance_weighted_nll(model, images.take(scored), scored, samples, seed, subject.labels[scored])
     exact = exact and has_grid(model)
     columns = {
         "nll_neg_elbo": elbo_scores(model, images, rows, seed, subject.labels)["neg_elbo"],

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from keras import layers, ops
 from sklearn.mixture import GaussianMixture
 
+from vaeline.images.lazy import ImageSource
 from vaeline.images.spec import ImageSpec
-from vaeline.images.types import Images, Tensor
+from vaeline.images.types import Tensor
 from vaeline.params.model import PriorParams
 
 LOG_2PI = math.log(2 * math.pi)
@@ -58,7 +59,7 @@ class Prior(layers.Layer):
     def kl(self, z: Latents, z_mean: Latents, z_log_var: RandomLatents) -> EachImage:
         return log_normal(z, z_mean, z_log_var) - self.log_prob(z)
 
-    def initialize(self, images: Images, rng: np.random.Generator) -> None:
+    def initialize(self, images: ImageSource, rng: np.random.Generator) -> None:
         """Start from training images (count, height, width, channels) in [0, 1]."""
 
     def fit(self, z: Float[np.ndarray, "count latent_dim"], seed: int) -> None:
@@ -95,7 +96,7 @@ class VampPrior(Prior):
             shape=(components, *image.shape), initializer="zeros", name="pseudo_inputs"
         )
 
-    def initialize(self, images: Images, rng: np.random.Generator) -> None:
+    def initialize(self, images: ImageSource, rng: np.random.Generator) -> None:
         components = self.pseudo_logits.shape[0]
         chosen = np.clip(images[rng.choice(len(images), components, replace=len(images) < components)], 0.02, 0.98)
         self.pseudo_logits.assign(np.log(chosen) - np.log1p(-chosen))

@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from keras import ops
 
 from vaeline.images.arrays import binarize, to_unit
+from vaeline.images.lazy import LazyImages, rows_at_once
 from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.generative import GenerativeModel, target_of
 from vaeline.models.networks import build_decoder, build_encoder
@@ -48,8 +49,8 @@ class VAE(GenerativeModel):
     def initialize(self, images: ByteImages, labels: Labels) -> None:
         super().initialize(images, labels)
         rng = np.random.default_rng(self.seed)
-        some = images[np.sort(rng.permutation(len(images))[:FITTED_IMAGES])]
-        self.prior.initialize(to_unit(some), rng)
+        chosen = np.sort(rng.permutation(len(images))[:FITTED_IMAGES])
+        self.prior.initialize(LazyImages.of_bytes(images).take(chosen), rng)
 
     def fit_prior(self, images: ByteImages, labels: Labels) -> None:
         if self.prior is self.training_prior:
@@ -57,7 +58,7 @@ class VAE(GenerativeModel):
         rng = np.random.default_rng(self.seed)
         chosen = np.sort(rng.permutation(len(images))[:FITTED_IMAGES])
         z = []
-        for rows in np.array_split(chosen, 1 + len(chosen) // ROWS_AT_ONCE):
+        for rows in np.array_split(chosen, 1 + len(chosen) // rows_at_once(ROWS_AT_ONCE, self.image)):
             seen = to_unit(images[rows])
             if self.params.binarize:
                 seen = binarize(seen, rng.random(seen.shape))

@@ -8,7 +8,7 @@ from jaxtyping import Float, Integer
 from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import encode
 from vaeline.evaluation.noise import binary_pixels
-from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import LazyImages
 from vaeline.images.types import ByteImages, Labels
 from vaeline.likelihood.bounds import posterior_scores
 from vaeline.models.generative import GenerativeModel
@@ -51,8 +51,9 @@ def observe(model: GenerativeModel, images: ByteImages, labels: Labels | None, s
     Raises:
         VaelineError: a score is not finite.
     """
-    rows, originals = np.arange(len(images)), to_unit(np.asarray(images))
-    pixels = binary_pixels(originals, seed, rows) if model.params.binarize else originals
+    rows, pixels = np.arange(len(images)), LazyImages.of_bytes(images)
+    if model.params.binarize:
+        pixels = pixels.changed(lambda part, chosen: binary_pixels(part, seed, chosen))
     z_mean, z_log_var = encode(model, pixels)
     found = posterior_scores(model, pixels, z_mean, z_log_var, rows, seed)
     scores = {name: found[name] for name in ELBO_PARTS if name in found}

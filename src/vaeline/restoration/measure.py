@@ -1,6 +1,6 @@
 """How well the model restores damaged images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.images.arrays import drawable
 from vaeline.images.spec import COLOURS
-from vaeline.images.types import DrawnImages
+from vaeline.images.types import DrawnImages, Images
+from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
 from vaeline.restoration.restore import denoise, inpaint
@@ -28,18 +29,7 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
         return Measured({}, {"left out": "the model has no posterior over latents to search"})
     rows = subset(len(subject.rows), settings.restoration_images, subject.seed)
     clean = subject.original_images[rows]
-    versions = {}
-    for sigma in settings.noise_levels:
-        noisy = add_noise(clean, sigma, subject.seed)
-        versions[f"noise_{sigma:g}", "damaged"] = noisy
-        versions[f"noise_{sigma:g}", "median"] = median_filtered(noisy)
-        versions[f"noise_{sigma:g}", "restored"] = denoise(subject.model, noisy)
-    missing = box_mask(clean, settings.box, subject.seed)
-    holed = cut_out(clean, missing)
-    versions["box", "damaged"] = holed
-    versions["box", "median"] = median_filtered(holed)
-    versions["box", "restored"] = inpaint(subject.model, holed, missing)
-    table = quality_table(clean, versions)
+    table = quality_table(clean, damaged_and_restored(subject.model, clean, settings, subject.seed))
     protocol = {
         "images": f"{len(rows)} test images, {COLOURS[subject.model.image.channels]}",
         "noise": "Gaussian, standard deviation in greys 0 to 1, cut off",
@@ -48,6 +38,22 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
         "unit": "psnr in dB for a peak of 1, ssim 0 to 1, means over images",
     }
     return Measured(nested(table, ["damage", "method"]), protocol, table=table)
+
+
+def damaged_and_restored(
+    model: GenerativeModel, clean: Images, settings: EvaluateParams, seed: int
+) -> Iterator[tuple[tuple[str, str], Images]]:
+    """Versions of `clean` images by (damage, method), made one after the other."""
+    for sigma in settings.noise_levels:
+        noisy = add_noise(clean, sigma, seed)
+        yield (f"noise_{sigma:g}", "damaged"), noisy
+        yield (f"noise_{sigma:g}", "median"), median_filtered(noisy)
+        yield (f"noise_{sigma:g}", "restored"), denoise(model, noisy)
+    missing = box_mask(clean, settings.box, seed)
+    holed = cut_out(clean, missing)
+    yield ("box", "damaged"), holed
+    yield ("box", "median"), median_filtered(holed)
+    yield ("box", "restored"), inpaint(model, holed, missing)
 
 
 def psnr(clean: DrawnImages, images: DrawnImages) -> Float[np.ndarray, " count"]:
@@ -65,10 +71,10 @@ def ssim(clean: DrawnImages, images: DrawnImages) -> Float[np.ndarray, " count"]
     )
 
 
-def quality_table(clean: DrawnImages, versions: Mapping[tuple[str, str], DrawnImages]) -> pd.DataFrame:
+def quality_table(clean: DrawnImages, versions: Iterable[tuple[tuple[str, str], DrawnImages]]) -> pd.DataFrame:
     """Mean PSNR and SSIM with standard errors of images by (damage, method): one row each."""
     rows = []
-    for (damage, method), images in versions.items():
+    for (damage, method), images in versions:
         row: dict[str, object] = {"damage": damage, "method": method}
         for name, values in (("psnr", psnr(clean, images)), ("ssim", ssim(clean, images))):
             row |= {name: values.mean(), f"{name}_se": values.std(ddof=1) / np.sqrt(len(values))}

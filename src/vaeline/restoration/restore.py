@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from keras import ops
 
 from vaeline.evaluation.inference import decode, encode
+from vaeline.images.lazy import rows_at_once
 from vaeline.images.types import Images, Tensor
 from vaeline.models.generative import GenerativeModel
 from vaeline.restoration.damage import add_noise, box_mask, cut_out, median_filtered
@@ -59,8 +60,9 @@ def likeliest_latents(
     """
     known = np.broadcast_to(known, images.shape).astype("float32")
     found = []
-    for first in range(0, len(images), BATCH):
-        batch, mask = images[first : first + BATCH], known[first : first + BATCH]
+    size = rows_at_once(BATCH, model.image)
+    for first in range(0, len(images), size):
+        batch, mask = images[first : first + size], known[first : first + size]
         search = LatentSearch(model, _best_starts(model, batch, mask))
         search.compile(keras.optimizers.Adam(LEARNING_RATE))
         for _ in range(STEPS):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from vaeline.classifier.network import Classifier, features_and_labels
+from vaeline.classifier.network import Classifier, classify_parts, features_and_labels
 from vaeline.evaluation.group import Group
-from vaeline.evaluation.inference import decode, sample, sample_batches
+from vaeline.evaluation.inference import decoded_batches, sample_batches, sampled_batches
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import DECIMALS
-from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import LazyImages
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.samples.distances import KID_BLOCK, RESAMPLES, compare_samples
 
@@ -24,13 +24,13 @@ def measure_samples(
     """
     test, predicted = features_and_labels(classifier, subject.original_images)
     model, drawing = subject.model, (settings.samples, subject.seed)
-    drawn = sample(model, *drawing)
+    drawn = classify_parts(classifier, sampled_batches(model, *drawing))[0]
     train_rows = subset(len(subject.train_labels), settings.samples, subject.seed)
-    train = to_unit(subject.prepared.splits["train"].images[train_rows])
-    metrics = compare_samples(test, features_and_labels(classifier, drawn)[0], subject.seed)
+    train = LazyImages.of_bytes(subject.prepared.splits["train"].images).take(train_rows)
+    metrics = compare_samples(test, drawn, subject.seed)
     if model.params.prior.kind == "mixture":
         latents = [model.training_prior.sample(size, part, 1.0) for size, part in sample_batches(*drawing)]
-        unfitted = features_and_labels(classifier, decode(model, np.concatenate(latents)))[0]
+        unfitted = classify_parts(classifier, decoded_batches(model, np.concatenate(latents)))[0]
         distances = compare_samples(test, unfitted, subject.seed)
         metrics |= {f"unfitted_{name}": value for name, value in distances.items()}
     floor = compare_samples(test, features_and_labels(classifier, train)[0], subject.seed)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int32, Integer
 from keras import layers, ops
 
 from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import rows_at_once
 from vaeline.images.types import ByteImages, Labels, Tensor
 from vaeline.models.generative import GenerativeModel, target_of
 from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
@@ -68,7 +69,7 @@ class VQVAE(GenerativeModel):
         """Start the decoder at the mean pixel, and the codebook at the k-means of the untrained encoder's vectors."""
         super().initialize(images, labels)
         chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
-        parts = np.array_split(np.sort(chosen), -(-len(chosen) // IMAGES_AT_ONCE))
+        parts = np.array_split(np.sort(chosen), -(-len(chosen) // rows_at_once(IMAGES_AT_ONCE, self.image)))
         vectors = [ops.convert_to_numpy(self.read(to_unit(images[rows]), training=False)) for rows in parts]
         self.codebook.initialize(np.concatenate(vectors).reshape(-1, self.params.latent_dim))
 
@@ -86,7 +87,7 @@ class VQVAE(GenerativeModel):
     ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
         codes = self.codebook.nearest(self.read(images, training=False))
         z = ops.reshape(self.codebook.look_up(codes), (-1, self.latent_dim))
-        return z, np.zeros((len(images), 0), "float32")
+        return z, ops.zeros((ops.shape(images)[0], 0))
 
     def reparameterize(
         self,
