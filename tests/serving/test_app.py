@@ -268,6 +268,7 @@ def test_it_says_what_it_serves(host):
     check_named(about)
     content = about.json()
     assert content["title"] == "vae, mlp, 2-D"
+    assert content["ink"] is True
     assert content["checks"] == ["digest", "every mode answers"]
     assert content["figures"] == {"neg_elbo": 150.5}
     assert content["limits"]["most_images"] == 256
@@ -334,7 +335,7 @@ def test_prometheus_is_told_of_requests_batches_and_the_model(shelf):
 
 def test_openapi_has_an_example_and_every_refusal_for_each_path(host):
     content = host.ask("GET", "/openapi.json").json()
-    assert set(content["paths"]) == {*MODEL_PATHS, "/healthz", "/readyz", "/version", "/metrics"}
+    assert set(content["paths"]) == {*MODEL_PATHS, "/fit", "/healthz", "/readyz", "/version", "/metrics"}
     for path in MODEL_PATHS:
         (operation,) = content["paths"][path].values()
         own = {"406", "422", "429", "500", "503", "504"}

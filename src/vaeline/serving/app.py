@@ -27,7 +27,7 @@ from vaeline.serving.settings import Settings
 
 PAGE = Path(__file__).parent / "page"
 MODEL_PATHS = ("/reconstruct", "/encode", "/decode", "/sample", "/score")
-COUNTED = {*MODEL_PATHS, "/", "/docs", "/openapi.json", "/healthz", "/readyz", "/version", "/metrics"}
+COUNTED = {*MODEL_PATHS, "/fit", "/", "/docs", "/openapi.json", "/healthz", "/readyz", "/version", "/metrics"}
 MOST_LABEL = 9999
 SECURITY = [
     (b"x-content-type-options", b"nosniff"),
@@ -127,6 +127,19 @@ async def sample(
 async def score(request: Request, service: Running, seed: Seed = 1, label: Label = ANY_LABEL) -> Response:
     """−ELBO and its parts for each image, in nats, with one draw of z."""
     return await service.answer(request, "score", read_images, (JSON,), False, seed=seed, label=label)
+
+
+@router.post(
+    "/fit",
+    tags=["model"],
+    summary="Fit a picture into the size of the model's images",
+    openapi_extra=schema.picture_body(),
+    response_class=Response,
+    **schema.describe_picture(),
+)
+async def fit(request: Request, service: Running) -> Response:
+    """The picture as the model gets it, as a PNG: in its size, with its channels and its background."""
+    return await service.show_input(request)
 
 
 @router.get("/healthz", tags=["operation"], summary="Whether the process runs")

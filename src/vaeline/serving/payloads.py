@@ -25,11 +25,13 @@ from vaeline.serving.resolved import Identity
 from vaeline.serving.settings import Settings
 
 JSON, PNG = "application/json", "image/png"
+PICTURES = {PNG: "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
+"""The media types of pictures that a request may have, and their formats."""
 SHOWN = 80
 
 
 def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> Float32[np.ndarray, "count ..."]:
-    """The images (count, height, width, channels) of a body of JSON or of one PNG.
+    """The images (count, height, width, channels) of a body of JSON or of one picture.
 
     Pictures of another size are fitted into the size `image`. Arrays of grey images may leave out the channel axis.
     Arrays of a wrong shape are returned as they are, and the model refuses them.
@@ -37,9 +39,9 @@ def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) ->
     Raises:
         RefusalError: the body cannot be read, has too many images, or has values that are not numbers.
     """
-    if kind == PNG:
-        return _read_pictures([body], image, settings)
-    content = _read_object(body, kind, (JSON, PNG), ("images", "png"))
+    if kind in PICTURES:
+        return _read_pictures([body], image, settings, PICTURES[kind])
+    content = _read_object(body, kind, (JSON, *PICTURES), ("images", "png"))
     if "images" in content:
         images = _as_stack(_read_numbers(content["images"], "images"), image)
         _check_count(len(images), settings.most_images)
@@ -50,6 +52,13 @@ def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) ->
         raise RefusalError(422, "png must be a picture as base64 text, or a list of them")
     _check_count(len(texts), settings.most_images)
     return _read_pictures([_from_base64(text, row) for row, text in enumerate(texts)], image, settings)
+
+
+def read_one_picture(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> Images:
+    """The image (1, height, width, channels) of a body that is one picture. Raises RefusalError."""
+    if kind not in PICTURES:
+        raise RefusalError(415, f"send {' or '.join(PICTURES)}, and name it in the Content-Type header")
+    return _read_pictures([body], image, settings, PICTURES[kind])
 
 
 def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> Float32[np.ndarray, "count ..."]:
@@ -153,14 +162,14 @@ def _read_numbers(values: Any, name: str) -> Float32[np.ndarray, "count ..."]:
         raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths") from None
 
 
-def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings) -> Images:
-    """The images of PNGs. Each picture may have an equal share of `most_pixels`."""
+def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings, form: str = "PNG") -> Images:
+    """The images of pictures of one format. Each may have an equal share of `most_pixels`."""
     if not bodies:
         raise RefusalError(422, "png must hold at least one picture")
     images, most = [], settings.most_pixels // len(bodies)
     for row, body in enumerate(bodies):
         try:
-            images.append(read_picture(io.BytesIO(body), image, most, formats=("PNG",)))
+            images.append(read_picture(io.BytesIO(body), image, most, formats=(form,)))
         except UnreadableImagesError as error:
             name = f"png[{row}]" if len(bodies) > 1 else "the picture"
             raise RefusalError(400, f"{name}: {_short(error.reason)}") from None

@@ -9,15 +9,16 @@ from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field
 
 from vaeline.data.sources import MNIST_IMAGE
-from vaeline.serving.payloads import JSON, PNG
+from vaeline.serving.payloads import JSON, PICTURES, PNG
 
 DESCRIPTION = """\
 A variational autoencoder, the one that an alias of the registry names now. Every answer comes from one model and names
 it: in the headers `Vaeline-Model` and `Vaeline-Digest`, and in the body (`model`, or the text chunks of a PNG).
 
-Images are sent as numbers from 0 to 1 in JSON, as one PNG, or as PNGs in base64 in JSON. Pictures of another size are
-fitted into the size of the model's images. They become grey if the model's images are grey. `image` of `/version` gives
-height, width and channels. With `Accept: image/png`, an answer is one picture: its images are in a square, row by row.
+Images are sent as numbers from 0 to 1 in JSON, as one picture (PNG, JPEG or WebP), or as PNGs in base64 in JSON.
+Pictures of another size are fitted into the size of the model's images; `/fit` shows how. They become grey if the
+model's images are grey. `image` of `/version` gives height, width and channels. With `Accept: image/png`, an answer is
+one picture: its images are in a square, row by row.
 """
 DIGEST = "9f2b6c0d4e1a87530b6c1df0e2a94c57d8b3f6a1c0e5d4972b8a6f13c5e7d901"
 NAMED = {"uri": "models:/vae-mnist/3", "name": "vae-mnist", "version": "3", "digest": DIGEST}
@@ -26,13 +27,14 @@ REFUSALS = {
     406: ("The Accept header does not accept the answer.", "this path answers application/json, and the Accept …"),
     408: ("The body did not arrive in time.", "the body did not arrive within 10 seconds"),
     413: ("Too many bytes, or too many images.", "300 images in one request; at most 256 are allowed"),
-    415: ("The body has another media type.", "send application/json or image/png, and name it in the …"),
+    415: ("The body has another media type.", "send application/json or image/png or image/jpeg …"),
     422: ("The request does not fit the model.", "images must have shape (n, 28, 28, 1), got (1, 28, 27)"),
     429: ("Too many requests from this client.", "too many requests: 100 a second are allowed, after a burst of 200"),
     500: ("The model failed.", "the model failed on this request; the server's log says why"),
     503: ("There is no model yet, or the queue is full.", "256 requests are waiting already; try again later"),
     504: ("There was no answer in time.", "there was no answer within 10 seconds"),
 }
+BINARY = {"type": "string", "format": "binary"}
 WITHOUT_BODY = {400, 408, 413, 415}
 
 
@@ -104,6 +106,13 @@ def describe_images(schema: type[BaseModel], example: dict[str, Any], body: bool
     return {"responses": _responses(schema, example, body, picture=True)}
 
 
+def describe_picture() -> dict[str, Any]:
+    """The `responses` of a path that takes a picture and answers with one."""
+    responses = _responses(Model, {}, body=True, picture=True)
+    answer = {name: part for name, part in responses[200].items() if name != "model"}
+    return {"responses": responses | {200: answer | {"content": {PNG: {"schema": BINARY}}}}}
+
+
 def describe_numbers(schema: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """The `responses` of a path that takes images and answers with numbers."""
     return {"responses": _responses(schema, example, body=True, picture=False)}
@@ -142,11 +151,13 @@ def image_body() -> dict[str, Any]:
         "png": {"summary": "two pictures", "value": {"png": [picture, picture]}},
         "images": {"summary": "one grey image", "value": {"images": np.zeros((1, *MNIST_IMAGE.shape[:2])).tolist()}},
     }
-    content = {
-        JSON: {"schema": {"oneOf": one_of}, "examples": examples},
-        PNG: {"schema": {"type": "string", "format": "binary"}},
-    }
+    content = {JSON: {"schema": {"oneOf": one_of}, "examples": examples}, **_pictures()}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def picture_body() -> dict[str, Any]:
+    """The `openapi_extra` of a path that takes one picture."""
+    return {"requestBody": {"required": True, "content": _pictures()}}
 
 
 def latent_body() -> dict[str, Any]:
@@ -171,6 +182,10 @@ def example_picture() -> str:
     return base64.b64encode(stream.getvalue()).decode()
 
 
+def _pictures() -> dict[str, Any]:
+    return {kind: {"schema": BINARY} for kind in PICTURES}
+
+
 def _responses(schema: type[BaseModel], example: dict[str, Any], body: bool, picture: bool) -> dict[int, Any]:
     headers = {
         name: {"description": text, "schema": {"type": "string"}}
@@ -178,7 +193,7 @@ def _responses(schema: type[BaseModel], example: dict[str, Any], body: bool, pic
     }
     content: dict[str, Any] = {JSON: {"example": {"model": NAMED, **example}}}
     if picture:
-        content[PNG] = {"schema": {"type": "string", "format": "binary"}}
+        content[PNG] = {"schema": BINARY}
     answer = {"description": "The model's answer.", "model": schema, "headers": headers, "content": content}
     refusals = {
         status: {

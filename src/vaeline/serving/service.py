@@ -19,7 +19,7 @@ from vaeline.serving.batching import Batcher, NoModelError
 from vaeline.serving.follower import Follower, Situation
 from vaeline.serving.limits import RateLimit, client_name, read_body
 from vaeline.serving.metrics import Metrics
-from vaeline.serving.payloads import PNG, choose_kind, describe, write_json, write_sheet
+from vaeline.serving.payloads import PNG, choose_kind, describe, read_one_picture, write_json, write_sheet
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
@@ -70,13 +70,25 @@ class Service:
             body = await self._read(request) if read else b""
             async with self._in_time():
                 if read:
-                    details["values"] = await self._parse(read, request, body)
+                    details["values"] = await self._parse(read, request, body, self._served().model.image)
                 identity, found = await self._submit(ModelRequest(mode, **details))
                 if kind == PNG:
                     content = await self._in_thread(write_sheet, identity, found["images"])
                 else:
                     content = await self._in_thread(write_json, identity, found, pictures)
         return Response(content, media_type=kind, headers=name_headers(identity))
+
+    async def show_input(self, request: Request) -> Response:
+        """A picture as the model gets it, as a PNG. Raises RefusalError."""
+        self._rate_limit.take(client_name(request.client.host if request.client else None))
+        choose_kind(request.headers.get("accept", ""), (PNG,))
+        with self._working():
+            body = await self._read(request)
+            async with self._in_time():
+                served = self._served()
+                images = await self._parse(read_one_picture, request, body, served.model.image)
+                content = await self._in_thread(write_sheet, served.identity, images)
+        return Response(content, media_type=PNG, headers=name_headers(served.identity))
 
     def state(self, situation: Situation) -> dict[str, Any]:
         """Whether a model answers, which one, and whether it is the one that the reference names."""
@@ -115,12 +127,17 @@ class Service:
         except ClientDisconnect:
             raise RefusalError(400, "the connection was closed before the body was complete") from None
 
-    async def _parse(self, read: Reader, request: Request, body: bytes) -> Float32[np.ndarray, "count ..."]:
+    def _served(self) -> Served:
         served = self.follower.situation.served
         if served is None:
             raise self._no_model()
+        return served
+
+    async def _parse(
+        self, read: Reader, request: Request, body: bytes, image: ImageSpec
+    ) -> Float32[np.ndarray, "count ..."]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return await self._in_thread(read, body, kind, served.model.image, self.settings)
+        return await self._in_thread(read, body, kind, image, self.settings)
 
     async def _submit(self, request: ModelRequest) -> tuple[Identity, Answer]:
         try:
@@ -161,6 +178,7 @@ def describe_served(served: Served) -> dict[str, Any]:
         "title": model.title,
         "kind": model.params.kind,
         "image": model.image.model_dump(),
+        "ink": model.image.is_ink,
         "latent_dim": model.latent_dim,
         "label_dim": model.label_dim,
         "classes": model.classes,

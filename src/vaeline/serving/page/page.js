@@ -3,9 +3,12 @@
 const REACH = 3; // the plane shows this many standard deviations of the prior in each direction
 const CHECK_INTERVAL = 1500; // milliseconds between two checks which model answers
 const SLIDERS = 6;
-const TILES = 15; // images along a side of the plane
+const TILES = 15; // images along a side of the plane, fewer if they are large
+const LEAST_TILES = 3;
 const MOST_SAMPLES = 16;
-const NARROW = 700; // pixels; in a narrower window, the samples are in two rows
+const NARROWEST = 40; // pixels; a sample is shown at least as wide, and at least as wide as it is
+const SENT = ["image/png", "image/jpeg", "image/webp"]; // the server reads these; other pictures are sent as PNG
+const REDUCED = 1024; // pixels of the longer side of a picture that is too large to be sent as it is
 const BRUSH = 0.075; // width of a line, as a share of the pad
 const INK_SHARE = 5 / 7; // size of a drawing, as a share of the shorter side: a digit of MNIST fills 20 of 28 pixels
 const DARK = [21, 24, 31];
@@ -16,6 +19,7 @@ let about = null;
 let latents = [];
 let label = 0;
 let seed = 1;
+let given = null; // the picture that was dropped or chosen: its file and its pixels
 
 // ---- requests ------------------------------------------------------------------------------------------------------
 
@@ -39,7 +43,7 @@ const requestPicture = async (path, options = {}) => {
 const json = (content) => ({
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
 });
-const picture = (blob) => ({ method: "POST", headers: { "Content-Type": "image/png" }, body: blob });
+const picture = (blob) => ({ method: "POST", headers: { "Content-Type": blob.type }, body: blob });
 
 /**
  * A function that runs `work`, one run at a time. Calls during a run cause one more run after it.
@@ -111,8 +115,12 @@ function restart() {
   for (const axis of about.axes) latents[axis.index] = axis.mean;
   if (plane) { showClasses(); showSliders(); showAxes(); drawPlane(); choose(); }
   drawSamples();
-  readPad();
+  showInput();
+  readInput();
 }
+
+/** Whether the images are light ink on black, as a drawing is. Only then there is a pad. */
+const isInk = () => about.ink && about.image.channels === 1;
 
 /** Give the canvases the proportions of the model's images. A canvas for one image has as many pixels as the image. */
 function fitCanvases() {
@@ -147,7 +155,8 @@ function moved(x, y) {
 }
 
 const drawPlane = latest(async () => {
-  const side = Math.min(TILES, Math.floor(Math.sqrt(about.limits.most_images)));
+  const { width, height } = about.image, fitting = Math.floor(element("plane").width / Math.max(width, height));
+  const side = Math.min(Math.max(LEAST_TILES, Math.min(TILES, fitting)), Math.floor(Math.sqrt(about.limits.most_images)));
   const middles = Array.from({ length: side }, (_, tile) => (tile + 0.5) / side);
   const grid = middles.flatMap((y) => middles.map((x) => moved(x, y)));
   const sheet = await requestPicture("/decode", json({ latents: grid }));
@@ -212,6 +221,75 @@ function showClasses() {
   }));
 }
 
+// ---- an image as input ---------------------------------------------------------------------------------------------
+
+/** Show the pad if the images are ink, else a place for a picture; and the picture, if there is one. */
+function showInput() {
+  const inked = isInk();
+  element("draw-hint").textContent = inked ? "Draw with the mouse or a finger, or drop a picture here." : "Drop a picture here, or choose a file.";
+  pad.hidden = !inked || Boolean(given);
+  element("picture").hidden = !given;
+  element("empty").hidden = inked || Boolean(given);
+  element("centre-tool").hidden = !inked || Boolean(given);
+  element("invert-tool").hidden = !inked || !given;
+}
+
+async function take(file) {
+  if (!file) return;
+  let pixels;
+  try { pixels = await createImageBitmap(file); } catch {
+    element("answered").textContent = `${file.name}: this browser cannot read it; try a PNG or a JPEG`;
+    return;
+  }
+  clearInput();
+  given = { file, pixels };
+  const canvas = element("picture");
+  Object.assign(canvas, { width: pixels.width, height: pixels.height });
+  canvas.getContext("2d").drawImage(pixels, 0, 0);
+  showInput();
+  readInput();
+}
+
+/** The file as it is. If the server would not take it, or if it is inverted: a PNG of it, made smaller if it is large. */
+async function pictureToSend() {
+  const { file, pixels } = given, { most_bytes: mostBytes, most_pixels: mostPixels } = about.limits;
+  const inverted = isInk() && element("invert").checked;
+  if (!inverted && SENT.includes(file.type) && file.size <= mostBytes && pixels.width * pixels.height <= mostPixels) return file;
+  const scale = Math.min(1, REDUCED / Math.max(pixels.width, pixels.height));
+  const small = new OffscreenCanvas(Math.max(1, Math.round(scale * pixels.width)), Math.max(1, Math.round(scale * pixels.height)));
+  const context = small.getContext("2d");
+  Object.assign(context, { imageSmoothingQuality: "high", filter: inverted ? "invert(1)" : "none" });
+  context.drawImage(pixels, 0, 0, small.width, small.height);
+  return small.convertToBlob({ type: "image/png" });
+}
+
+function clearInput() {
+  given = null;
+  drawn = false;
+  element("file").value = "";
+  ink.clearRect(0, 0, pad.width, pad.height);
+  for (const id of ["seen", "rebuilt"]) element(id).getContext("2d").clearRect(0, 0, element(id).width, element(id).height);
+  for (const id of ["own", "bar", "start"]) element(id).hidden = true;
+  element("total").textContent = "";
+  element("parts").replaceChildren();
+  showInput();
+}
+
+/** Ask the model about the picture or the drawing, and show what it gets and what it answers. */
+const readInput = latest(async () => {
+  if (!about?.model || !(given || (drawn && isInk()))) return;
+  const asked = given ?? drawn, small = given ? null : shrink();
+  const sent = picture(await (small ? small.convertToBlob({ type: "image/png" }) : pictureToSend()));
+  const [seen, rebuilt, score, encoded] = await Promise.all([
+    small ?? requestPicture("/fit", sent), requestPicture("/reconstruct", sent), requestJson("/score", sent), requestJson("/encode", sent),
+  ]);
+  if (asked !== (given ?? drawn)) return;
+  paint(element("seen"), seen);
+  paint(element("rebuilt"), rebuilt);
+  showScore(score);
+  showOwn(encoded.z_mean[0]);
+});
+
 // ---- drawing -------------------------------------------------------------------------------------------------------
 
 const pad = element("pad"), ink = pad.getContext("2d", { willReadFrequently: true });
@@ -228,16 +306,7 @@ function draw(event) {
   ink.stroke();
   stroke = [x, y];
   drawn = true;
-  readPad();
-}
-
-function clearPad() {
-  ink.clearRect(0, 0, pad.width, pad.height);
-  drawn = false;
-  for (const id of ["seen", "rebuilt"]) element(id).getContext("2d").clearRect(0, 0, element(id).width, element(id).height);
-  for (const id of ["own", "bar", "start"]) element(id).hidden = true;
-  element("total").textContent = "";
-  element("parts").replaceChildren();
+  readInput();
 }
 
 /** The box and the centre of mass of the ink on the pad; null if there is no ink. */
@@ -282,19 +351,6 @@ function halve(source, scale) {
   return canvas;
 }
 
-const readPad = latest(async () => {
-  if (!drawn || !about?.model) return;
-  const small = shrink(), blob = await small.convertToBlob({ type: "image/png" });
-  const [rebuilt, score, encoded] = await Promise.all([
-    requestPicture("/reconstruct", picture(blob)), requestJson("/score", picture(blob)), requestJson("/encode", picture(blob)),
-  ]);
-  if (!drawn) return;
-  paint(element("seen"), small);
-  paint(element("rebuilt"), rebuilt);
-  showScore(score);
-  showOwn(encoded.z_mean[0]);
-});
-
 function showScore(found) {
   const [reconstruction] = found.reconstruction, kl = found.kl?.[0], total = found.neg_elbo?.[0] ?? reconstruction;
   const usual = about.figures[found.neg_elbo ? "neg_elbo" : "reconstruction"];
@@ -335,8 +391,9 @@ const drawSamples = latest(async () => {
   const { height, width } = about.image, count = Math.min(MOST_SAMPLES, about.limits.most_images);
   const labelQuery = about.is_conditional ? `&label=${label}` : "";
   const sheet = await requestPicture(`/sample?n=${count}&seed=${seed}&temperature=${element("temperature").value}${labelQuery}`);
-  const columns = Math.ceil(Math.sqrt(count)), across = innerWidth < NARROW ? count / 2 : count;
-  const strip = new OffscreenCanvas(width * across, height * (count / across)), context = strip.getContext("2d");
+  const columns = Math.ceil(Math.sqrt(count)), fitting = Math.floor(element("samples").clientWidth / Math.max(NARROWEST, width));
+  const rows = Math.ceil(count / Math.max(1, fitting)), across = Math.ceil(count / rows);
+  const strip = new OffscreenCanvas(width * across, height * rows), context = strip.getContext("2d");
   for (let row = 0; row < count; row++) {
     const from = [(row % columns) * width, Math.floor(row / columns) * height];
     context.drawImage(sheet, ...from, width, height, (row % across) * width, Math.floor(row / across) * height, width, height);
@@ -345,17 +402,17 @@ const drawSamples = latest(async () => {
   paint(element("samples"), strip);
 });
 
-/** Draw an image on the dark ground: greys in a warm light, colours as they are. `strength` dims both. */
+/** Draw an image: ink in a warm light on the dark ground, dimmed by `strength`; other images as they are. */
 function paint(canvas, source, strength = 1) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height), grey = about.image.channels === 1;
+  if (!isInk()) return;
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
   for (let place = 0; place < pixels.data.length; place += 4) {
-    const values = pixels.data.slice(place, place + 3);
+    const light = (strength * pixels.data[place]) / 255;
     for (let channel = 0; channel < 3; channel++) {
-      const light = (strength * values[grey ? 0 : channel]) / 255, brightest = grey ? LIGHT[channel] : 255;
-      pixels.data[place + channel] = DARK[channel] + light * (brightest - DARK[channel]);
+      pixels.data[place + channel] = DARK[channel] + light * (LIGHT[channel] - DARK[channel]);
     }
     pixels.data[place + 3] = 255;
   }
@@ -389,7 +446,16 @@ element("plane").addEventListener("keydown", (event) => {
   const [across, up] = shown();
   goTo(share(across, latents[across.index]) + 0.02 * step[0], (up ? 1 - share(up, latents[up.index]) : 0.5) + 0.02 * step[1]);
 });
-element("clear").addEventListener("click", clearPad);
+element("clear").addEventListener("click", clearInput);
+element("file").addEventListener("change", () => take(element("file").files[0]));
+element("invert").addEventListener("change", () => readInput());
+for (const name of ["dragover", "dragleave", "drop"]) {
+  element("draw-panel").addEventListener(name, (event) => {
+    event.preventDefault();
+    element("drop").classList.toggle("over", name === "dragover");
+    if (name === "drop") take(event.dataTransfer.files[0]);
+  });
+}
 element("start").addEventListener("click", () => {
   latents = [...own];
   if (about.label_dim) label = own.slice(-about.label_dim).indexOf(1);
@@ -398,7 +464,7 @@ element("start").addEventListener("click", () => {
   drawPlane();
   choose();
 });
-element("centre").addEventListener("change", () => readPad());
+element("centre").addEventListener("change", () => readInput());
 element("again").addEventListener("click", () => { seed += 1; drawSamples(); });
 element("temperature").addEventListener("input", () => {
   element("warmth").textContent = Number(element("temperature").value).toFixed(2);
