@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 FIXTURES = {"training", "processes"}
-FOLDERS = {"fault", "pipeline", "server"}
+FOLDERS = {"export", "fault", "pipeline", "server"}
 HARMLESS = {"lscpu"}  # joblib counts the cores
 STARTS = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
 

@@ -172,6 +172,7 @@ def test_imports_run_downwards_only():
         "compression",
         "conditional",
         "defects",
+        "export",
         "groups",
         "plots",
         "validation",
@@ -204,6 +205,7 @@ def test_imports_run_downwards_only():
     [
         ("mlflow", {"tracking", "pyfunc", "registry", "provenance", "serving", "closing_table", "gate", "monitoring"}),
         ("great_expectations", {"validation"}),
+        ("onnx", {"export"}),
         ("tensorflow", {"compute"}),
         ("pickle", set()),
     ],

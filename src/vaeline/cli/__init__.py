@@ -3,6 +3,7 @@
 from vaeline.cli import (
     compare,
     data,
+    export,
     gate,
     model,
     monitor,
@@ -24,6 +25,7 @@ __all__ = [
     "app",
     "compare",
     "data",
+    "export",
     "gate",
     "model",
     "monitor",

@@ -158,12 +158,13 @@ def log_bin_probability(
     """log P(level) of images in [0, 1] under a logistic distribution that is cut into 256 bins.
 
     Within the range it is log(σ(a) − σ(b)) for the two ends a > b of the bin, as −softplus(−a) − softplus(b) +
-    log(1 − exp(b − a)), which is exact where both are close together.
+    log(1 − exp(b − a)), where the last term is log(2 sinh((a − b) / 2)) − (a − b) / 2: exact for ends that are close
+    together, and ONNX has a sinh, but no expm1.
     """
     inverse = ops.exp(-log_scale)
     centre, half = (images - location) * inverse, HALF_BIN * inverse
     above, below = centre + half, centre - half
-    inside = -ops.softplus(-above) - ops.softplus(below) + ops.log(-ops.expm1(-2 * half))
+    inside = -ops.softplus(-above) - ops.softplus(below) + ops.log(2 * ops.sinh(half)) - half
     lowest, highest = -ops.softplus(-above), -ops.softplus(below)
     return ops.where(images < HALF_BIN, lowest, ops.where(images > 1 - HALF_BIN, highest, inside))
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 from jaxtyping import Float, Integer
 from keras import ops
 
@@ -30,7 +29,7 @@ class Autoencoder(VAE):
     def encode(
         self, images: Float[Tensor, "batch height width channels"], labels: Integer[Tensor, " batch"] | None = None
     ) -> tuple[Float[Tensor, "batch latent_dim"], Float[Tensor, "batch noise_dim"]]:
-        return self.encoder(images, training=False), np.zeros((len(images), 0), "float32")
+        return self.encoder(images, training=False), ops.zeros((ops.shape(images)[0], 0))
 
     def reparameterize(
         self,

@@ -55,9 +55,13 @@ class Codebook(layers.Layer):
         self.spread.assign(max(found.inertia_ / vectors.size, 1e-6))
 
     def nearest(self, vectors: Float[Tensor, "*places dim"]) -> Int32[Tensor, "*places"]:
-        """The index of the code nearest to each vector: (…, dim) to int32 (…,)."""
-        products = ops.matmul(vectors, ops.transpose(self.codes))
-        return ops.cast(ops.argmin(ops.sum(ops.square(self.codes), axis=1) - 2 * products, axis=-1), "int32")
+        """The index of the code nearest to each vector: (…, dim) to int32 (…,).
+
+        Keras' argmin of floats looks at single bits, for which ONNX has no operation.
+        """
+        distances = ops.sum(ops.square(self.codes), axis=1) - 2 * ops.matmul(vectors, ops.transpose(self.codes))
+        is_nearest = distances <= ops.min(distances, axis=-1, keepdims=True)
+        return ops.cast(ops.argmax(ops.cast(is_nearest, "int32"), axis=-1), "int32")
 
     def look_up(self, indices: Int32[Tensor, "*places"]) -> Float[Tensor, "*places dim"]:
         """The codes (…, dim) at indices (…,)."""
