@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from vaeline.images.types import ByteImages, Labels
+from vaeline.images.types import AnyImages, Labels
 
 TURNS = 4
 
 
-def turn(images: ByteImages, turns: Labels) -> ByteImages:
+def turn(images: AnyImages, turns: Labels) -> AnyImages:
     """Images (count, height, width, channels), each changed by its number of 0 to 3 in `turns` (count,).
 
     Square images are turned by as many quarters. Others keep their size: 1 mirrors them, 2 turns them upside down, 3
@@ -20,7 +20,7 @@ def turn(images: ByteImages, turns: Labels) -> ByteImages:
     return found
 
 
-def _turned(images: ByteImages, number: int) -> ByteImages:
+def _turned(images: AnyImages, number: int) -> AnyImages:
     height, width = images.shape[1:3]
     if height == width:
         return np.rot90(images, number, axes=(1, 2))
