@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaeline.defects.reference import HeatMapReference
 from vaeline.models.generative import GenerativeModel
 from vaeline.serving.app import build_app
 from vaeline.serving.follower import Follower
@@ -33,6 +34,7 @@ class Shelf:
         self.version = 1
         self.models: dict[int, GenerativeModel | Exception] = {1: model}
         self.golden: dict[int, dict] = {}
+        self.heat_maps: HeatMapReference | None = None
         self.tags = {"test.neg_elbo": "150.5"}
         self.trouble: Exception | None = None
 
@@ -41,7 +43,11 @@ class Shelf:
             raise self.trouble
         version = self.version
         return ResolvedModel(
-            identity(version), lambda: self._load(version), lambda: self.golden.get(version), self.tags
+            identity(version),
+            lambda: self._load(version),
+            lambda: self.golden.get(version),
+            self.tags,
+            lambda: self.heat_maps,
         )
 
     def _load(self, version: int) -> GenerativeModel:

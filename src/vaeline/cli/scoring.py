@@ -127,11 +127,12 @@ def _write(ranking: "Ranking", judge: "Judge", found: "LoadedModel", out: Path) 
     import pandas as pd
 
     from vaeline.artifacts import atomic_file, write_json
-    from vaeline.defects.figure import COLOURS_END, draw_inspected
+    from vaeline.defects.figure import draw_inspected
+    from vaeline.defects.heat_map import brightest
     from vaeline.figures.canvas import save_figure
 
     title = titled(f"most unusual of {counted(len(ranking.pictures), 'picture')}, by {judge.score}", found)
-    top = COLOURS_END * (judge.region_threshold or 1)
+    top = brightest(0 if judge.region_threshold is None else judge.region_threshold)
     figure = draw_inspected(ranking.shown, title, top, found.model.image.is_ink)
     with writing(out):
         if out.suffix == REPORT:

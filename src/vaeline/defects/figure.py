@@ -19,6 +19,7 @@ from matplotlib.patches import Rectangle
 from skimage.measure import block_reduce
 
 from vaeline.anomaly.figure import draw_anomalies
+from vaeline.defects.heat_map import brightest
 from vaeline.defects.kinds import HALF, has_defects, rows_by_kind
 from vaeline.defects.reference import HEAT_MAP, read_heat_map_reference
 from vaeline.evaluation.inference import reconstruct
@@ -28,8 +29,6 @@ from vaeline.figures.images import show_image
 HEAT_MAPS = "heat_map_reference.json"
 MOST_SIDE = 256
 ON_THE_SHEET = 24
-COLOURS_END = 2.0
-"""The brightest colour of a map stands for so many times the threshold."""
 BLOCKS = 3
 PANEL_INCHES = 1.25
 TEXT_INCHES = 0.42
@@ -161,7 +160,7 @@ def draw_tested(drawing: Drawing) -> Figure:
         for place, row in enumerate(rows)
     ]
     title = drawing.title(f"test pictures, threshold {threshold:.2f}")
-    return draw_inspected(shown, title, COLOURS_END * threshold, drawing.ink)
+    return draw_inspected(shown, title, brightest(threshold), drawing.ink)
 
 
 def draw_kinds(drawing: Drawing) -> Figure:

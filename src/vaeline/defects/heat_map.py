@@ -116,6 +116,11 @@ def image_scores(maps: HeatMaps, pixels: int) -> Float32[np.ndarray, " count"]:
     return np.partition(flat, -pixels, axis=1)[:, -pixels:].mean(axis=1)
 
 
+def brightest(threshold: float) -> float:
+    """The value of a map, in standard deviations, that the brightest colour of a picture of it stands for."""
+    return max(2 * threshold, 1.0)
+
+
 def _interpolated(
     cells: Float64[np.ndarray, "features rows columns"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "features height width"]:

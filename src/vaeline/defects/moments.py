@@ -10,7 +10,7 @@ from jaxtyping import Float64, Integer
 from vaeline.defects.heat_map import MapStatistics, cell_means, surprise
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import to_unit
-from vaeline.images.types import ByteImages, HeatMaps, Images
+from vaeline.images.types import AnyImages, ByteImages, HeatMaps, Images
 
 Reconstruct: TypeAlias = Callable[[Images], Images]
 """What gives the expected images of images, as a model or a baseline sees them."""
@@ -77,7 +77,7 @@ def cross_fitted_maps(
     return maps
 
 
-def parts_of(images: ByteImages, rows: Integer[np.ndarray, " rows"]) -> Iterator[Integer[np.ndarray, " part"]]:
+def parts_of(images: AnyImages, rows: Integer[np.ndarray, " rows"]) -> Iterator[Integer[np.ndarray, " part"]]:
     """The rows in their order, as many at a time as have `PART_NUMBERS` numbers."""
     size = max(1, PART_NUMBERS // int(np.prod(images.shape[1:])))
     return (rows[start : start + size] for start in range(0, len(rows), size))

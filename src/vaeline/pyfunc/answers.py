@@ -40,6 +40,7 @@ class ModelRequest:
     seed: the seed of the noise of `sample` and `score`.
     temperature: the factor on the noise of the prior, for `sample`.
     label: the class number of all images or samples; -1 gives none.
+    maps: whether the service adds heat maps to the answer of `score`.
     """
 
     mode: str
@@ -48,6 +49,7 @@ class ModelRequest:
     seed: int = 1
     temperature: float = 1.0
     label: int = ANY_LABEL
+    maps: bool = False
 
     @property
     def size(self) -> int:
@@ -58,7 +60,7 @@ class ModelRequest:
     def batch_key(self) -> tuple:
         """Requests with the same key can be computed as one batch."""
         conditioned = self.mode in ("reconstruct", "encode", "score") and self.label != ANY_LABEL
-        return self.mode, conditioned, self.seed if self.mode == "score" else 0
+        return self.mode, conditioned, self.seed if self.mode == "score" else 0, self.maps
 
 
 def answer(model: "GenerativeModel", request: ModelRequest) -> Answer:

@@ -52,6 +52,9 @@ Label = Annotated[
 ]
 Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="The random seed. The same seed gives the same answer.")]
 Form = Annotated[Literal["greys", "png"], Query(description="Images in JSON: as numbers, or as PNGs in base64.")]
+MapForm = Annotated[
+    Literal["none", "numbers", "png"], Query(description="Heat maps of the images: as numbers, or as PNGs in base64.")
+]
 PNG_EXAMPLE = {"png": [schema.example_picture()]}
 
 
@@ -124,9 +127,12 @@ async def sample(
         schema.Scores, {"neg_elbo": [151.2], "reconstruction": [145.1], "kl": [6.1], "mse": [0.021]}
     ),
 )
-async def score(request: Request, service: Running, seed: Seed = 1, label: Label = ANY_LABEL) -> Response:
-    """−ELBO and its parts for each image, in nats, with one draw of z."""
-    return await service.answer(request, "score", read_images, (JSON,), False, seed=seed, label=label)
+async def score(
+    request: Request, service: Running, seed: Seed = 1, label: Label = ANY_LABEL, map: MapForm = "none"
+) -> Response:
+    """−ELBO and its parts for each image, in nats, with one draw of z. With `map`, also where images are unusual."""
+    details = {"seed": seed, "label": label, "maps": map != "none"}
+    return await service.answer(request, "score", read_images, (JSON,), map == "png", **details)
 
 
 @router.post(

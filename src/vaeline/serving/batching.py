@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vaeline.pyfunc.answers import Answer, ModelRequest, answer_all
+from vaeline.serving.heat_maps import add_heat_maps
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
@@ -141,7 +142,8 @@ class Batcher:
 def _answers(served: Served, requests: list[ModelRequest]) -> Sequence[Answer | Exception]:
     """The model's answers to a batch. If the batch fails, each request is computed alone, so that only one fails."""
     try:
-        return answer_all(served.model, requests)
+        found = answer_all(served.model, requests)
+        return add_heat_maps(served.model, served.heat_maps, requests, found) if requests[0].maps else found
     except Exception as error:
         log.exception("%s failed on %s requests of mode %s", served.identity.uri, len(requests), requests[0].mode)
         if len(requests) == 1:

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from vaeline.defects.heat_map import brightest
 from vaeline.images.arrays import tile, to_uint8, to_unit
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.pictures import read_picture
@@ -20,6 +21,7 @@ from vaeline.images.png import encode_png
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import Images
 from vaeline.pyfunc.answers import Answer, as_lists
+from vaeline.serving.heat_maps import MAPS, THRESHOLD
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.resolved import Identity
 from vaeline.serving.settings import Settings
@@ -77,11 +79,18 @@ def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -
 
 
 def write_json(identity: Identity, found: Answer, pictures: bool) -> bytes:
-    """An answer as JSON, with the identity of the model. With `pictures`, `png` has the images as PNGs in base64."""
+    """An answer as JSON, with the identity of the model.
+
+    With `pictures`, images are PNGs in base64, as `png`, and so are heat maps, as `heat_map_png`.
+    """
+    drawn: dict[str, list[str]] = {}
     if pictures and "images" in found:
-        drawn = [base64.b64encode(_encode_png(image, identity)).decode() for image in to_uint8(found["images"])]
-        return pydantic_core.to_json({"model": describe(identity), "png": drawn})
-    return pydantic_core.to_json({"model": describe(identity), **as_lists(_without_grey_axis(found))})
+        drawn["png"] = _encode_all(found["images"], identity)
+    if pictures and MAPS in found:
+        white = brightest(float(found[THRESHOLD][0]))
+        drawn["heat_map_png"] = _encode_all(np.clip(found[MAPS] / white, 0, 1)[..., None], identity)
+    numbers = {name: values for name, values in found.items() if not (drawn and name in ("images", MAPS))}
+    return pydantic_core.to_json({"model": describe(identity), **drawn, **as_lists(_without_grey_axis(numbers))})
 
 
 def write_sheet(identity: Identity, images: Images) -> bytes:
@@ -186,6 +195,11 @@ def _from_base64(text: str, row: int) -> bytes:
 def _check_count(count: int, most: int) -> None:
     if count > most:
         raise RefusalError(413, f"{count} images in one request; at most {most} are allowed")
+
+
+def _encode_all(images: Float32[np.ndarray, "count height width channels"], identity: Identity) -> list[str]:
+    """Images in [0, 1] as PNGs in base64."""
+    return [base64.b64encode(_encode_png(image, identity)).decode() for image in to_uint8(images)]
 
 
 def _encode_png(image: UInt8[np.ndarray, "height width channels"], identity: Identity) -> bytes:

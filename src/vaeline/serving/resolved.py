@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.artifacts import digest
+from vaeline.defects.reference import HeatMapReference, find_heat_map_reference
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
+from vaeline.outputs import HEAT_MAPS
 from vaeline.pyfunc.golden import read_golden
 from vaeline.registry.resolve import find_stored, names_archive
 from vaeline.registry.stored import GOLDEN_OUTPUTS, StoredModel, load_stored
@@ -31,6 +33,7 @@ class ResolvedModel:
 
     load: loads the model. Raises VaelineError if its archive has another digest.
     read_golden: reads the golden outputs; None if the model was stored without them.
+    read_heat_maps: reads the reference of heat maps; None if there is none for this model.
     tags: the tags of the registered version.
     """
 
@@ -38,6 +41,7 @@ class ResolvedModel:
     load: Callable[[], GenerativeModel]
     read_golden: Callable[[], dict[str, Any] | None]
     tags: Mapping[str, str] = field(default_factory=dict)
+    read_heat_maps: Callable[[], HeatMapReference | None] = lambda: None
 
 
 def resolve(reference: str) -> ResolvedModel:
@@ -52,14 +56,27 @@ def resolve(reference: str) -> ResolvedModel:
         else Identity(f"runs:/{stored.run_id}", stored.model_sha256)
     )
     tags = version.tags if version else {}
-    return ResolvedModel(identity, lambda: load_stored(stored), lambda: _read_golden(stored), tags)
+    return ResolvedModel(
+        identity, lambda: load_stored(stored), lambda: _read_golden(stored), tags, stored.read_heat_maps
+    )
 
 
 def _resolve_archive(path: Path) -> ResolvedModel:
     if not path.is_file():
         raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
     found = digest(path)
-    return ResolvedModel(Identity(str(path), found), lambda: load_model(path, found), lambda: None)
+    return ResolvedModel(
+        Identity(str(path), found),
+        lambda: load_model(path, found),
+        lambda: None,
+        read_heat_maps=lambda: _heat_maps_of(found),
+    )
+
+
+def _heat_maps_of(model_sha256: str) -> HeatMapReference | None:
+    """The reference of heat maps among the reports, if it is that of this model."""
+    found = find_heat_map_reference(Path(HEAT_MAPS))
+    return found if found is not None and found.model_sha256 == model_sha256 else None
 
 
 def _read_golden(stored: StoredModel) -> dict[str, Any] | None:

@@ -80,7 +80,9 @@ class Latents(BaseModel):
 class Scores(BaseModel):
     """Nats per image, and mse: the mean squared error per pixel. Lower is better. neg_elbo = reconstruction + kl.
 
-    A model without a bound has no neg_elbo and no kl.
+    A model without a bound has no neg_elbo and no kl. With `map`, there are heat maps (n, height, width) in standard
+    deviations above good validation images, the score of each (the mean of its highest 1 %), and the threshold of these
+    scores; with `map=png`, the maps are PNGs in base64, whose white is twice the threshold.
     """
 
     model: Model
@@ -88,6 +90,10 @@ class Scores(BaseModel):
     reconstruction: list[float]
     kl: list[float] | None = None
     mse: list[float]
+    heat_map: list[list[list[float]]] | None = None
+    heat_map_png: list[str] | None = None
+    heat_map_score: list[float] | None = None
+    heat_map_threshold: list[float] | None = None
 
 
 class State(BaseModel):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from vaeline.defects.reference import HeatMapReference
 from vaeline.errors import VaelineError
 from vaeline.models.generative import GenerativeModel
 from vaeline.pyfunc.answers import ModelRequest, UnanswerableError, answer
@@ -25,6 +26,7 @@ class Served:
     since: the time from which it answers (UTC).
     figures: its test metrics from the tags of its version, in nats per image.
     axes: its latents, the one with the largest effect first.
+    heat_maps: its reference of heat maps; None if it has none.
     """
 
     identity: Identity
@@ -33,6 +35,7 @@ class Served:
     since: datetime
     figures: dict[str, float]
     axes: tuple[Axis, ...]
+    heat_maps: HeatMapReference | None = None
 
 
 def admit(resolved: ResolvedModel) -> Served:
@@ -49,8 +52,11 @@ def admit(resolved: ResolvedModel) -> Served:
         checks.append("golden outputs")
     warm_up(model)
     checks.append("every mode answers")
-    figures = read_figures(resolved.tags)
-    return Served(resolved.identity, model, tuple(checks), datetime.now(UTC), figures, survey_latents(model))
+    heat_maps = resolved.read_heat_maps()
+    if heat_maps is not None:
+        checks.append("heat maps")
+    since, figures, axes = datetime.now(UTC), read_figures(resolved.tags), survey_latents(model)
+    return Served(resolved.identity, model, tuple(checks), since, figures, axes, heat_maps)
 
 
 def read_figures(tags: Mapping[str, str]) -> dict[str, float]:
