@@ -35,6 +35,11 @@ TEXT_INCHES = 0.42
 GAP = 0.06
 COLOURS = "inferno"
 OPAQUE = 0.8
+METHODS = {
+    "heat_map": "this model",
+    "pca_heat_map": "principal components",
+    "neighbour_heat_map": "nearest neighbour",
+}
 UNIT = "standard deviations above good validation images"
 FRAMES = {True: "#d62728", False: "#2ca02c"}
 VERDICTS = {True: "anomalous", False: "normal"}
@@ -102,7 +107,7 @@ def overlay(
     shown = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
     shown = 1 - shown if ink else shown
     heat = np.clip(heat_map / top, 0, 1)
-    opacity = OPAQUE * heat[..., None]
+    opacity = OPAQUE * np.sqrt(heat)[..., None]
     return (1 - opacity) * shown + opacity * colormaps[COLOURS](heat)[..., :3]
 
 
@@ -166,7 +171,7 @@ def draw_tested(drawing: Drawing) -> Figure:
 def draw_kinds(drawing: Drawing) -> Figure:
     """The AUROC of the heat maps of the model and of the baselines, for each kind of defect."""
     table = drawing.table("defects.csv")
-    maps = table[table["score"].str.endswith(HEAT_MAP)]
+    maps = table[table["score"].isin(METHODS)].replace({"score": METHODS})
     return draw_anomalies(maps, drawing.title("detection of defects"), "kind of defect, against good test images")
 
 
