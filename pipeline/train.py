@@ -37,7 +37,7 @@ def main() -> None:
     key = train_key()
     checkpoint = STATE / "checkpoints" / key[:16]
     with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest) as observer:
-        progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params)
+        progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params, prepared.image)
         if progress.history:
             print(f"train: continues after epoch {len(progress.history)}, from {checkpoint}")
             observer.log_earlier_epochs(progress.history)

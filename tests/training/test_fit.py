@@ -9,6 +9,7 @@ from vaeline.archive import save_archive
 from vaeline.data.prepared import mean_image
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
+from vaeline.images.spec import ImageSpec
 from vaeline.training.batches import Examples, binarized, epoch_order, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import load_checkpoint
 from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
@@ -193,3 +194,9 @@ def test_is_finished_counts_epochs_and_patience(train_params):
     patient = train_params.model_copy(update={"epochs": 9, "patience": 2})
     assert not is_finished(rows[:3], patient)
     assert is_finished(rows, patient)
+
+
+def test_a_model_knows_how_pictures_are_fitted_for_it(splits, model_params, train_params):
+    image = ImageSpec(height=28, width=28, channels=1, fit="stretch", background="#808080", ink=False)
+    assert start(splits[0], 10, model_params, train_params, image).model.image == image
+    assert start(splits[0], 10, model_params, train_params).model.image == MNIST_IMAGE

@@ -25,10 +25,15 @@ VALIDATION_NUMBERS = 784_000
 VALIDATION_NOISE = 2**31
 
 
-def start(train: Examples, classes: int, model_params: ModelParams, params: TrainParams) -> Progress:
-    """An untrained model, initialized from the images in `train`; `classes` is the number of labels."""
+def start(
+    train: Examples, classes: int, model_params: ModelParams, params: TrainParams, image: ImageSpec | None = None
+) -> Progress:
+    """An untrained model, initialized from the images in `train`; `classes` is the number of labels.
+
+    image: how pictures are fitted for this model; without it, only the size is known, from the images.
+    """
     set_random_seed(params.seed)
-    model = build_model(model_params, ImageSpec.of_shape(train.images.shape), classes, params.seed)
+    model = build_model(model_params, image or ImageSpec.of_shape(train.images.shape), classes, params.seed)
     model.initialize(*train)
     steps_per_epoch = -(-len(train.images) // params.batch_size)
     jit_compile = params.jit_compile or keras.backend.backend() == "jax"  # else JAX compiles each operation separately
@@ -37,11 +42,16 @@ def start(train: Examples, classes: int, model_params: ModelParams, params: Trai
 
 
 def resume_or_start(
-    checkpoint: Path, train: Examples, classes: int, model_params: ModelParams, params: TrainParams
+    checkpoint: Path,
+    train: Examples,
+    classes: int,
+    model_params: ModelParams,
+    params: TrainParams,
+    image: ImageSpec | None = None,
 ) -> Progress:
     """Continue from `checkpoint` if it exists, else start a new training."""
     model_class(model_params.kind)  # the import registers the class, so that Keras can load it
-    return load_checkpoint(checkpoint) or start(train, classes, model_params, params)
+    return load_checkpoint(checkpoint) or start(train, classes, model_params, params, image)
 
 
 def fit(
