@@ -4,12 +4,12 @@ from pathlib import Path
 
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.data.prepared import read_prepared
-from vaeline.data.statistics import image_statistics
+from vaeline.data.statistics import read_statistics, statistics_parts, write_statistics
 from vaeline.errors import VaelineError, run_stage
 from vaeline.params.base import read_section
 from vaeline.params.data import DataParams
 from vaeline.params.validate import ValidateParams
-from vaeline.validation.checkpoint import validate
+from vaeline.validation.checkpoint import validate_parts
 from vaeline.validation.contact_sheet import write_result
 from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
 
@@ -25,10 +25,10 @@ def main() -> None:
         chosen = read_section("validate", ValidateParams)
         profile = read_profile(profile_path(chosen.profile, data.name))
         prepared = read_prepared(PREPARED)
-        table = image_statistics(prepared.splits, profile.family)
         with atomic_file(STATISTICS) as temporary:
-            table.to_parquet(temporary, index=False)
-        verdict = validate(table, with_rows(profile, rows_added(prepared.manifest)), REPORT / "docs")
+            write_statistics(statistics_parts(prepared.splits, profile.family), temporary)
+        thresholds = with_rows(profile, rows_added(prepared.manifest))
+        verdict = validate_parts(read_statistics(STATISTICS), thresholds, REPORT / "docs")
     except BaseException as error:
         write_json(RESULT, {"status": "error", "reason": f"{type(error).__name__}: {error}"})
         raise

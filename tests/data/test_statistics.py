@@ -1,9 +1,20 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from vaeline.data import statistics
 from vaeline.data.prepared import Split
-from vaeline.data.statistics import COLOUR, FAMILIES, GREY, INK, family_of, image_statistics
+from vaeline.data.statistics import (
+    COLOUR,
+    FAMILIES,
+    GREY,
+    INK,
+    family_of,
+    image_statistics,
+    read_statistics,
+    statistics_parts,
+    write_statistics,
+)
 from vaeline.images.spec import ImageSpec
 
 
@@ -129,3 +140,19 @@ def test_parts_give_the_same_table(monkeypatch):
     whole = image_statistics({"train": colours(*images)}, COLOUR)
     monkeypatch.setattr(statistics, "NUMBERS_AT_A_TIME", 3 * 8 * 8 * 3)
     assert image_statistics({"train": colours(*images)}, COLOUR).equals(whole)
+
+
+def test_parts_are_written_as_the_file_that_the_whole_table_makes(monkeypatch, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), dtype="uint8")
+    splits = {"train": colours(*images[:5]), "test": colours(*images[5:])}
+    whole = image_statistics(splits, COLOUR)
+    whole.to_parquet(tmp_path / "whole.parquet", index=False)
+    monkeypatch.setattr(statistics, "NUMBERS_AT_A_TIME", 3 * 8 * 8 * 3)
+    write_statistics(statistics_parts(splits, COLOUR), tmp_path / "parts.parquet")
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    monkeypatch.setattr(statistics, "ROWS_OF_A_GROUP", 4)
+    monkeypatch.setattr(statistics, "ROWS_OF_A_READING", 3)
+    write_statistics(statistics_parts(splits, COLOUR), tmp_path / "parts.parquet")
+    parts = list(read_statistics(tmp_path / "parts.parquet"))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert pd.concat(parts, ignore_index=True).equals(whole)

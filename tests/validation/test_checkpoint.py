@@ -13,7 +13,7 @@ from vaeline.data.prepared import Split, read_prepared
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.data.statistics import image_statistics
 from vaeline.validation import checkpoint
-from vaeline.validation.checkpoint import validate
+from vaeline.validation.checkpoint import validate, validate_parts
 from vaeline.validation.contact_sheet import offenders, write_result
 from vaeline.validation.expectations import build_expectations, columns_of
 from vaeline.validation.profile import class_shares, read_profile
@@ -124,6 +124,17 @@ def test_clean_data_passes_and_the_same_verdict_is_written_twice(prepared, profi
     assert json.loads((tmp_path / "a.json").read_text())["status"] == "passed"
     assert not (tmp_path / "sheet.png").exists()
     assert "expectations" in (tmp_path / "docs" / "index.html").read_text().lower()
+
+
+def test_a_table_in_parts_gives_the_verdict_of_the_whole_and_leaves_no_file(prepared, profile, tmp_path):
+    splits = copy(prepared.splits)
+    splits["train"].images[[3, 77]] = 255 - splits["train"].images[[3, 77]]
+    table = image_statistics(splits)
+    whole = validate(table, profile, tmp_path / "docs")
+    parts = (table[start : start + 700] for start in range(0, len(table), 700))
+    assert validate_parts(parts, profile, tmp_path / "docs") == whole
+    assert not whole.passed
+    assert [path.name for path in tmp_path.iterdir()] == ["docs"]
 
 
 @pytest.mark.parametrize("fault", FAULTS_OF_IMAGES)

@@ -1,23 +1,27 @@
 """A table of statistics of each image, with its duplicates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float64, Integer, Shaped
 from scipy.stats import entropy
 
-from vaeline.data.near_duplicates import find_duplicates
+from vaeline.data.near_duplicates import Groups, find_duplicates
 from vaeline.data.prepared import Split
 from vaeline.images.arrays import luminance, round_levels
 from vaeline.images.digests import image_digest
 from vaeline.images.spec import ImageSpec
-from vaeline.images.types import AnyImages
 
 NUMBERS_AT_A_TIME = 4096 * 28 * 28
 MOST_ROWS_AT_A_TIME = 4096
+ROWS_OF_A_GROUP, ROWS_OF_A_READING = 2**17, 2**15
 INK_LEVEL = 127
 BORDER = 2
 LEVELS = 256
@@ -99,36 +103,74 @@ def image_statistics(splits: Mapping[str, Split], family: Family = INK) -> pd.Da
     Only COLOUR: saturation (mean of (max − min) / max over the colours of a pixel), and the mean and std of red, green
     and blue.
     """
-    parts = [
-        _statistics(name, split, slice(start, start + step), family)
-        for name, split in splits.items()
-        for step in (_rows_at_a_time(split.images),)
-        for start in range(0, len(split.images), step)
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    table["copies"], table["leaks"] = _repeats(table["split"], table["content"])
-    if family.alike:
-        table["alike"], table["alike_leaks"] = _repeats(table["split"], _alike(splits, table["content"]))
-    return table[list(family.columns)]
+    return pd.concat(statistics_parts(splits, family), ignore_index=True)
 
 
-def _rows_at_a_time(images: AnyImages) -> int:
-    return min(MOST_ROWS_AT_A_TIME, max(1, NUMBERS_AT_A_TIME // int(np.prod(images.shape[1:]))))
-
-
-def _repeats(splits: pd.Series, groups: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """For each row, the number of rows of its group in its split, and of other splits that have rows of its group."""
-    table = pd.DataFrame({"split": splits, "group": groups})
-    copies = table.groupby(["split", "group"])["group"].transform("size")
-    return copies, table.groupby("group")["split"].transform("nunique") - 1
-
-
-def _alike(splits: Mapping[str, Split], contents: pd.Series) -> pd.Series:
-    """The group of each row, of rows that look alike; that of equal rows where images have different sizes or types."""
+def statistics_parts(splits: Mapping[str, Split], family: Family) -> Iterator[pd.DataFrame]:
+    """The table of `image_statistics` in parts, so that memory grows by about 100 bytes an image only."""
     images = [split.images for split in splits.values()]
-    if len({part.shape[1:] for part in images}) > 1 or any(part.dtype != np.uint8 for part in images):
-        return contents
-    return pd.Series(find_duplicates(images, np.arange(len(contents))).alike)
+    repeats = _count_repeats(images, family.alike)
+    first = 0
+    for name, split in splits.items():
+        step = min(MOST_ROWS_AT_A_TIME, max(1, NUMBERS_AT_A_TIME // int(np.prod(split.images.shape[1:]))))
+        for start in range(0, len(split.images), step):
+            part = _statistics(name, split, slice(start, start + step), family)
+            counts = {column: values[first : first + len(part)] for column, values in repeats.items()}
+            yield part.assign(**counts)[list(family.columns)]
+            first += len(part)
+
+
+def write_statistics(parts: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write the parts of a table as one Parquet file."""
+    tables = _gathered(parts)
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+
+
+def read_statistics(path: Path) -> Iterator[pd.DataFrame]:
+    """The parts of a table that `write_statistics` has written."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROWS_OF_A_READING):
+            yield batch.to_pandas()
+
+
+def _gathered(parts: Iterable[pd.DataFrame]) -> Iterator[pa.Table]:
+    """The parts, several together: a row group of a Parquet file should be large."""
+    waiting: list[pd.DataFrame] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= ROWS_OF_A_GROUP:
+            yield _as_arrow(waiting)
+            waiting = []
+    if waiting:
+        yield _as_arrow(waiting)
+
+
+def _as_arrow(parts: Sequence[pd.DataFrame]) -> pa.Table:
+    return pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)
+
+
+def _count_repeats(
+    images: Sequence[Shaped[np.ndarray, "_ _ _ _"]], alike: bool
+) -> dict[str, Integer[np.ndarray, " _"]]:
+    """For each row of all splits, the columns copies, leaks and, if they are wanted, alike and alike_leaks."""
+    splits = np.repeat(np.arange(len(images)), [len(part) for part in images])
+    if alike and len({(part.shape[1:], part.dtype) for part in images}) == 1 and images[0].dtype == np.uint8:
+        found = find_duplicates(images, np.arange(len(splits)))
+        equal, like = found.equal, found.alike
+    else:  # images of several sizes or of another type, which the profile refuses, are compared only exactly
+        equal = like = np.unique([image_digest(image)[:8] for part in images for image in part], return_inverse=True)[1]
+    columns = dict(zip(("copies", "leaks"), _repeats(splits, equal), strict=True))
+    return columns | (dict(zip(("alike", "alike_leaks"), _repeats(splits, like), strict=True)) if alike else {})
+
+
+def _repeats(splits: Groups, groups: Groups) -> tuple[Groups, Groups]:
+    """For each row, the number of rows of its group in its split, and of other splits that have rows of its group."""
+    number = int(splits.max()) + 1
+    keys, inverse, copies = np.unique(groups * number + splits, return_inverse=True, return_counts=True)
+    return copies[inverse], np.bincount(keys // number)[groups] - 1
 
 
 def _statistics(name: str, split: Split, rows: slice, family: Family) -> pd.DataFrame:

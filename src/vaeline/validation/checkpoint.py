@@ -1,17 +1,21 @@
 """The validation of data: Great Expectations over the table of image statistics. It fails closed."""
 
 import shutil
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
 from vaeline.validation.expectations import Expected, build_expectations
-from vaeline.validation.profile import Profile, class_shares
+from vaeline.validation.profile import Profile
 
-OFFENDERS_SHOWN = 1000
+OFFENDERS_SHOWN, UNUSUAL_SHOWN = 1000, 100
+TABLE = "statistics"
 
 
 @dataclass(frozen=True)
@@ -54,46 +58,82 @@ class Verdict:
 
 
 def validate(table: pd.DataFrame, profile: Profile, docs: Path, expected: Sequence[Expected] | None = None) -> Verdict:
-    """Check a table of `image_statistics`, and write Data Docs as a static site into `docs`.
+    """Check a whole table of `image_statistics`; see `validate_parts`."""
+    return validate_parts([table], profile, docs, expected)
+
+
+def validate_parts(
+    parts: Iterable[pd.DataFrame], profile: Profile, docs: Path, expected: Sequence[Expected] | None = None
+) -> Verdict:
+    """Check the parts of a table of `image_statistics`, and write Data Docs as a static site into `docs`.
+
+    The parts become a table of SQLite, which is removed afterwards: Great Expectations then needs no more memory for
+    more images.
 
     expected: the expectations; None for those that `profile` has for whole splits.
 
     Errors of Great Expectations are not caught: a validation that cannot run does not pass.
     """
+    docs.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(prefix=".statistics-", dir=docs.parent) as folder,
+        closing(sqlite3.connect(Path(folder) / "statistics.db")) as database,
+    ):
+        for part in parts:
+            part.to_sql(TABLE, database, index=False, if_exists="append")
+        _add_class_shares(database)
+        rows = _rows_by_split(database)
+        expected = build_expectations(profile, sorted(rows)) if expected is None else expected
+        by_name = _evaluate(Path(folder) / "statistics.db", profile, docs, expected)
+        if set(by_name) != {item.name for item in expected}:
+            raise RuntimeError(f"only {len(by_name)} of {len(expected)} expectations were evaluated")
+        failures = [_failure(item, by_name[item.name], database) for item in expected if not by_name[item.name].success]
+    return Verdict(profile=profile.name, expectations=len(expected), rows=rows, failures=failures)
+
+
+def _add_class_shares(database: sqlite3.Connection) -> None:
+    """Add the column class_share, the share of a row's label among the rows of its split."""
+    database.executescript(f"""
+        CREATE TEMP TABLE shares AS
+        SELECT split, label, COUNT(*) * 1.0 / SUM(COUNT(*)) OVER (PARTITION BY split) AS share
+        FROM {TABLE} GROUP BY split, label;
+        ALTER TABLE {TABLE} ADD COLUMN class_share REAL;
+        UPDATE {TABLE} SET class_share = (
+            SELECT share FROM shares WHERE shares.split = {TABLE}.split AND shares.label = {TABLE}.label
+        );
+    """)
+
+
+def _rows_by_split(database: sqlite3.Connection) -> dict[str, int]:
+    return dict(database.execute(f"SELECT split, COUNT(*) FROM {TABLE} GROUP BY split ORDER BY split"))
+
+
+def _evaluate(database: Path, profile: Profile, docs: Path, expected: Sequence[Expected]) -> dict[str, Any]:
+    """The result of each expectation by its name."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    table = table.assign(class_share=class_shares(table))
-    if expected is None:
-        expected = build_expectations(profile, sorted(table["split"].unique()))
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    batch = context.data_sources.add_pandas("images").add_dataframe_asset("statistics")
+    source = context.data_sources.add_sqlite("images", connection_string=f"sqlite:///{database.resolve()}")
     suite = context.suites.add(gx.ExpectationSuite(profile.name, expectations=[_build(item) for item in expected]))
-    definition = gx.ValidationDefinition(
-        name="images", data=batch.add_batch_definition_whole_dataframe("all"), suite=suite
-    )
+    batch = source.add_table_asset(TABLE, table_name=TABLE).add_batch_definition_whole_table("all")
+    definition = gx.ValidationDefinition(name="images", data=batch, suite=suite)
     checkpoint = gx.Checkpoint(
         name="validation",
         validation_definitions=[context.validation_definitions.add(definition)],
-        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["image_id"]},
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": ["image_id"],
+            "partial_unexpected_count": OFFENDERS_SHOWN,
+        },
     )
     _add_docs_site(context, docs)
-    outcome = context.checkpoints.add(checkpoint).run(
-        batch_parameters={"dataframe": table}, run_id=gx.RunIdentifier(run_name=profile.name)
-    )
+    outcome = context.checkpoints.add(checkpoint).run(run_id=gx.RunIdentifier(run_name=profile.name))
     context.build_data_docs(site_names=["local"])
     (results,) = outcome.run_results.values()
     configured = [(result.expectation_config, result) for result in results.results]
-    by_name = {config.meta["name"]: result for config, result in configured if config and config.meta}
-    if set(by_name) != {item.name for item in expected}:
-        raise RuntimeError(f"only {len(by_name)} of {len(expected)} expectations were evaluated")
-    return Verdict(
-        profile=profile.name,
-        expectations=len(expected),
-        rows={str(split): int(count) for split, count in sorted(table["split"].value_counts().items())},
-        failures=[_failure(item, by_name[item.name], table) for item in expected if not by_name[item.name].success],
-    )
+    return {config.meta["name"]: result for config, result in configured if config and config.meta}
 
 
 def _build(item: Expected):
@@ -111,23 +151,29 @@ def _add_docs_site(context, docs: Path) -> None:
     context.add_data_docs_site("local", {**site, "store_backend": store})
 
 
-def _failure(item: Expected, result, table: pd.DataFrame) -> FailedExpectation:
+def _failure(item: Expected, result, database: sqlite3.Connection) -> FailedExpectation:
     found = result.result
-    by_itself = "unexpected_index_list" in found
+    by_itself = "partial_unexpected_index_list" in found
     if by_itself:
-        image_ids = [row["image_id"] for row in found["unexpected_index_list"]]
+        image_ids = [row["image_id"] for row in found["partial_unexpected_index_list"]]
+        counted = found["unexpected_count"]
         worst = ", ".join(_short(value) for value in found["partial_unexpected_list"][:3])
-        observed = f"{len(image_ids)} of {found['element_count']} images, such as {item.arguments['column']} = {worst}"
+        observed = f"{counted} of {found['element_count']} images, such as {item.arguments['column']} = {worst}"
     elif "observed_value" in found:
-        image_ids = _most_unusual(item, table)
+        image_ids = _most_unusual(item, database)
+        counted = len(image_ids)
         observed = f"{_short(found['observed_value'])}, expected {item.arguments.get('min_value')} to " + str(
             item.arguments.get("max_value")
         )
     else:
         messages = [info.get("exception_message") for info in (result.exception_info or {}).values() if info]
-        image_ids, observed = [], f"could not be evaluated: {next(filter(None, messages), 'no reason given')}"
+        image_ids, counted, observed = (
+            [],
+            0,
+            f"could not be evaluated: {next(filter(None, messages), 'no reason given')}",
+        )
     expected = {**item.arguments, **({"where": "{} = {}".format(*item.where)} if item.where else {})}
-    return FailedExpectation(item.name, observed, expected, len(image_ids), image_ids[:OFFENDERS_SHOWN], by_itself)
+    return FailedExpectation(item.name, observed, expected, counted, image_ids, by_itself)
 
 
 def _short(value: object) -> str:
@@ -136,11 +182,14 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _most_unusual(item: Expected, table: pd.DataFrame) -> list[str]:
+def _most_unusual(item: Expected, database: sqlite3.Connection) -> list[str]:
     """For a band of an average: the 100 images that are farthest from the middle of the band."""
     if item.type != "ExpectColumnMeanToBeBetween":
         return []
-    rows = table if item.where is None else table[table[item.where[0]] == item.where[1]]
     middle = (item.arguments["min_value"] + item.arguments["max_value"]) / 2
-    distance = (rows[item.arguments["column"]] - middle).abs()
-    return rows.loc[distance.sort_values(ascending=False, kind="stable").index[:100], "image_id"].tolist()
+    column, value = item.where or ("rowid", None)
+    query = f"""
+        SELECT image_id FROM {TABLE} WHERE ? IS NULL OR "{column}" = ?
+        ORDER BY ABS("{item.arguments["column"]}" - ?) DESC, rowid LIMIT {UNUSUAL_SHOWN}
+    """
+    return [image_id for (image_id,) in database.execute(query, (value, value, middle))]
