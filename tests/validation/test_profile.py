@@ -121,3 +121,14 @@ def test_a_profile_without_its_shares_of_look_alikes_is_refused(pictures, prepar
         name: band for name, band in made["every_image"].items() if "source" not in name and name != "proportions"
     }
     assert Profile.model_validate(made | {"every_image": without}).family == COLOUR
+
+
+def test_many_classes_have_no_bands_of_their_own(pictures, tmp_path):
+    many = {name: replace(split, labels=np.arange(len(split.labels)) * 25) for name, split in pictures.items()}
+    made = profile_of(many)
+    assert (made.classes, made.class_average) == (1476, {})
+    table = image_statistics(many, COLOUR)
+    assert {failure.name for failure in validate(table, made, tmp_path / "docs").failures} == {"every label occurs"}
+    table.loc[4, "label"] = 1476
+    found = {failure.name: failure.image_ids for failure in validate(table, made, tmp_path / "docs").failures}
+    assert found["label is known"] == ["train/4"]

@@ -23,6 +23,9 @@ The thresholds are fixed from then on; they are never computed from the data tha
 Bands are [lowest, highest], both included. src/vaeline/data/statistics.py explains the statistics.
 """
 
+MOST_CLASS_BANDS = 100
+"""With more classes, a profile has no bands of single classes: too many expectations, and too few images for each."""
+
 Band = Annotated[list[float], Len(2, 2)]
 CountBand = Annotated[list[int], Len(2, 2)]
 LEVELS = ("min", "max", "mean", "border", "contrast", "mean_red", "mean_green", "mean_blue")
@@ -74,10 +77,11 @@ class Profile(Section):
     @model_validator(mode="after")
     def _complete(self) -> "Profile":
         family = self.family
+        by_class, free = (family.by_class, ()) if self.classes <= MOST_CLASS_BANDS else ((), family.by_class)
         for given, wanted, others in (
             (self.every_image, family.every_image, family.of_source),
             (self.average, family.average, ()),
-            (self.class_average, family.by_class, ()),
+            (self.class_average, by_class, free),
             (self.deviation, family.average, ()),
         ):
             if set(given) - set(others) != set(wanted):
@@ -151,7 +155,7 @@ def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None
             column: {
                 int(cast(int, label)): _mean_band(cast(pd.Series, values), 0.25) for label, values in by_class[column]
             }
-            for column in family.by_class
+            for column in (family.by_class if classes <= MOST_CLASS_BANDS else ())
         },
         deviation={column: _round_up(table[column].std(ddof=0)) for column in family.average},
     )
