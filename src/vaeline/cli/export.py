@@ -8,10 +8,7 @@ import typer
 
 from vaeline.cli.app import app, sentences
 from vaeline.cli.exchange import PANEL, ModelOption, open_model, writing
-from vaeline.errors import VaelineError
 from vaeline.outputs import MODEL
-
-DESCRIPTION = "vaeline.json"
 
 
 class Form(StrEnum):
@@ -39,22 +36,12 @@ def export(
     Example: vaeline export --out exported
     """
     with sentences():
-        _check_folder(out, force)
+        from vaeline.export.folder import check_folder
+
+        check_folder(out, force)
         found = open_model(model)
         from vaeline.export.files import export_model
 
         with writing(out):
             for part in export_model(found.model, found.model_sha256, out, form):
                 typer.echo(f"{part.path}: {part.size / 1e6:.2f} MB, {1000 * part.seconds:.2f} ms an image")
-
-
-def _check_folder(out: Path, force: bool) -> None:
-    """Check, before any work, that only the folder of an earlier export is replaced. Raises VaelineError."""
-    if out.exists() and not out.is_dir():
-        raise VaelineError(f"--out {out}: is a file; choose a folder")
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (out / DESCRIPTION).is_file():
-        raise VaelineError(f"--out {out}: exists and holds no export of vaeline; choose another folder")
-    if not force:
-        raise VaelineError(f"--out {out}: holds an earlier export; --force replaces it")

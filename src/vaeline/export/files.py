@@ -4,6 +4,7 @@ import importlib
 import json
 import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,11 @@ from vaeline.artifacts import atomic_directory, write_json
 from vaeline.errors import VaelineError
 from vaeline.evaluation.inference import to_numpy
 from vaeline.export.description import ARRAYS, describe
+from vaeline.export.folder import DESCRIPTION
 from vaeline.export.parts import Part, parts_of
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.base import flatten
 
-DESCRIPTION = "vaeline.json"
 OPSET = 18
 ASKED_IMAGES = 3
 TIMED_CALLS = 20
@@ -148,7 +149,9 @@ def _write_onnx(part: Part, path: Path, facts: Mapping[str, str]) -> None:
     import onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    part.export(path, format="onnx", verbose=False, input_signature=[part.takes], opset_version=OPSET)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*`np.object`", FutureWarning)
+        part.export(path, format="onnx", verbose=False, input_signature=[part.takes], opset_version=OPSET)
     written = onnx.load(path)
     onnx.helper.set_model_props(written, dict(facts))
     onnx.save(written, path)
