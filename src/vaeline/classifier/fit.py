@@ -42,6 +42,7 @@ def fit_classifier(images: ByteImages, labels: Labels | None, classes: int, para
         keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
+    classifier.optimizer.build(classifier.trainable_variables)  # a first step that makes variables is traced twice
     with tqdm(desc="classifier", total=params.epochs * steps, unit="batch", disable=None) as bar:
         for epoch in range(params.epochs):
             order = epoch_order(len(images), params.seed, epoch)

@@ -65,6 +65,7 @@ def likeliest_latents(
         batch, mask = images[first : first + size], known[first : first + size]
         search = LatentSearch(model, _best_starts(model, batch, mask))
         search.compile(keras.optimizers.Adam(LEARNING_RATE))
+        search.optimizer.build(search.trainable_variables)  # a first step that makes variables is traced twice
         for _ in range(STEPS):
             search.train_on_batch({"images": batch, "known": mask})
         found.append(ops.convert_to_numpy(search.latents()))

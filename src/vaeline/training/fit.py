@@ -38,6 +38,7 @@ def start(
     steps_per_epoch = -(-len(train.images) // params.batch_size)
     jit_compile = params.jit_compile or keras.backend.backend() == "jax"  # else JAX compiles each operation separately
     model.compile(optimizer=build_optimizer(params, steps_per_epoch), jit_compile=jit_compile)
+    model.optimizer.build(model.trainable_variables)  # a first step that makes variables is traced twice
     return Progress(model)
 
 
