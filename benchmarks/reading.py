@@ -1,6 +1,6 @@
 """Measure how fast pictures are read and fitted, against a plain loop of Pillow, and how much memory that takes.
 
-python benchmarks/reading.py [FOLDER]    the pictures of FOLDER, or 4,000 that it makes; writes benchmarks/reading.md
+python benchmarks/reading.py [FOLDER]    the pictures of FOLDER, or 12,000 that it makes; writes benchmarks/reading.md
 
 The loop opens, converts and fits one picture after the other, in one process. The reading is that of the stage
 `fetch`, with all processors: it also turns pictures, checks their sizes, applies profiles, and writes an array to disk.
@@ -21,24 +21,24 @@ import psutil
 from PIL import Image, ImageOps
 
 from vaeline.artifacts import atomic_file
-from vaeline.data.own_images import read_into
 from vaeline.data.picture_files import find_picture_files
+from vaeline.images.picture_array import read_into
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
 
 TABLE = Path(__file__).resolve().parents[1] / "benchmarks/reading.md"
 SPEC = ImageSpec(height=64, width=64, channels=3, background="#808080")
 MOST_PIXELS = 50_000_000
-MADE = 4000
+MADE = 12_000
 TIMES_AS_MANY = 4
 HEAD = """\
 {pictures}, fitted into 64 × 64 in colour, on {cores} cores. `loop`: Pillow opens, converts and fits, in one process.
-`read_picture`: the same with the project's reader, in one process. `reading`: the stage `fetch`, with all processors.
-Made by `python benchmarks/reading.py`.
+`reader`: the project's reader, in one process. `reading`: the stage `fetch`, with all processors. The last columns
+count images a second of CPU time, of all processes together. Made by `python benchmarks/reading.py`.
 
-| round | loop, images/s | read_picture ÷ loop | reading, images/s | reading, a core ÷ loop |
-|---|---|---|---|---|
-"""
+| round | loop, images/s | reading, images/s | reader ÷ loop | reading, a core ÷ loop | CPU: reader ÷ loop | CPU: reading ÷ loop |
+|---|---|---|---|---|---|---|
+"""  # noqa: E501
 
 
 def main() -> None:
@@ -79,12 +79,14 @@ def make_pictures(folder: Path) -> Path:
     return folder
 
 
-def measure_round(files: Sequence[Path], cache: Path) -> tuple[float, float, float]:
-    """Images per second of the loop, of read_picture, and of the whole reading."""
-    loop = seconds(lambda: [read_plainly(file) for file in files])
-    one = seconds(lambda: [read_picture(file, SPEC, MOST_PIXELS) for file in files])
-    whole = seconds(lambda: read_into(tuple(files), SPEC, MOST_PIXELS, cache))
-    return len(files) / loop, len(files) / one, len(files) / whole
+def measure_round(files: Sequence[Path], cache: Path) -> tuple[float, ...]:
+    """Images a second of the loop, of read_picture and of the whole reading; then the same a second of CPU time."""
+    timed = [
+        seconds(lambda: [read_plainly(file) for file in files]),
+        seconds(lambda: [read_picture(file, SPEC, MOST_PIXELS) for file in files]),
+        seconds(lambda: read_into(tuple(files), SPEC, MOST_PIXELS, cache)),
+    ]
+    return tuple(len(files) / passed for passed in (*(wall for wall, _ in timed), *(cpu for _, cpu in timed)))
 
 
 def read_plainly(file: Path) -> np.ndarray:
@@ -94,10 +96,19 @@ def read_plainly(file: Path) -> np.ndarray:
         return np.asarray(fitted)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall seconds, and CPU seconds of this process and of the processes that it has started."""
+    before, began = cpu_seconds(), time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, sum(cpu_seconds().values()) - sum(before.values())
+
+
+def cpu_seconds() -> dict[int, float]:
+    used = {}
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        times = process.cpu_times()
+        used[process.pid] = times.user + times.system
+    return used
 
 
 def peak_mebibytes(files: Sequence[Path], cache: Path) -> float:
@@ -126,8 +137,9 @@ def own_bytes(process: psutil.Process) -> int:
 
 
 def line(name: object, rates: Sequence[float], cores: int) -> str:
-    loop, one, whole = rates
-    return f"| {name} | {loop:,.0f} | {one / loop:.2f} | {whole:,.0f} | {whole / cores / loop:.2f} |\n"
+    loop, one, whole, loop_cpu, one_cpu, whole_cpu = rates
+    ratios = f"{one / loop:.2f} | {whole / cores / loop:.2f} | {one_cpu / loop_cpu:.2f} | {whole_cpu / loop_cpu:.2f}"
+    return f"| {name} | {loop:,.0f} | {whole:,.0f} | {ratios} |\n"
 
 
 if __name__ == "__main__":

@@ -15,12 +15,6 @@ class KilledPool:
     def __init__(self, *_):
         self.tasks = 0
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
     def submit(self, task, *arguments):
         future, self.tasks = Future(), self.tasks + 1
         if self.tasks < 2:
@@ -31,7 +25,7 @@ class KilledPool:
 
 
 def test_a_killed_process_ends_in_one_sentence_after_what_was_read(monkeypatch):
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", KilledPool)
+    monkeypatch.setattr(parallel, "get_reusable_executor", KilledPool)
     monkeypatch.setattr(parallel, "FEWEST", 4)
     monkeypatch.setattr(parallel, "CHUNK", 2)
     found = read_all(str, [Path(f"{row}.png") for row in range(4)], "pictures")

@@ -1,7 +1,5 @@
 """A user's own images, read into one array on disk: their size chosen, every unusable file named."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +10,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
-from vaeline.artifacts import write_json
 from vaeline.data.groups import group_images, search_distance
 from vaeline.data.image_sets import find_images, is_picture_folder, name_classes, read_image_set
 from vaeline.data.image_size import choose_spec, given_spec
@@ -24,12 +21,12 @@ from vaeline.images.fitting import fit_bytes
 from vaeline.images.limits import OWN
 from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.parquet import has_flat_lists, read_groups, read_parquet_headers
+from vaeline.images.picture_array import read_into
 from vaeline.images.pictures import Header, read_header, read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Masks
 from vaeline.params.data import AUTO, ImageParams, NearDuplicates
 
-FILES_BETWEEN_SAVES = 1024
 HALF = 127
 USUAL_GOOD = "good"
 GREY_SQUARE = ImageSpec(height=8, width=8, channels=1)  # a flat list of numbers without a size is a grey square
@@ -230,41 +227,6 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
     return OwnImages(images, labels, found.classes, rows, spec, notes, about, groups=groups)
 
 
-def read_into(
-    files: tuple[Path, ...], spec: ImageSpec, most_pixels: int, cache: Path
-) -> tuple[np.ndarray, list[Unusable]]:
-    """Pictures as one array (count, height, width, channels) uint8 on disk, and the files that cannot be used.
-
-    The array lies in a folder of `cache` that is named after the files, their times and the spec. What a stopped
-    reading has finished is not read again. The rows of unusable files are black.
-    """
-    folder = cache / _key(files, spec, most_pixels)
-    folder.mkdir(parents=True, exist_ok=True)
-    array, record = folder / "images.npy", folder / "progress.json"
-    if record.is_file():
-        images = np.lib.format.open_memmap(array, mode="r+")
-        done, unusable = _read_progress(record)
-    else:
-        images = np.lib.format.open_memmap(array, mode="w+", dtype="uint8", shape=(len(files), *spec.shape))
-        done, unusable = 0, []
-    for found in read_all(partial(read_picture, spec=spec, most_pixels=most_pixels), files[done:], "pictures"):
-        if isinstance(found, Unusable):
-            unusable.append(found)
-        else:
-            images[done] = found
-        done += 1
-        if done % FILES_BETWEEN_SAVES == 0 or done == len(files):
-            images.flush()
-            images = np.lib.format.open_memmap(array, mode="r+")  # so that the pages that are written leave the memory
-            write_json(record, {"done": done, "unusable": [[str(item.file), item.reason] for item in unusable]})
-    return images, unusable
-
-
-def _read_progress(record: Path) -> tuple[int, list[Unusable]]:
-    progress = json.loads(record.read_text(encoding="utf-8"))
-    return progress["done"], [Unusable(Path(file), reason) for file, reason in progress["unusable"]]
-
-
 def read_masks(files: Sequence[Path | None], spec: ImageSpec, most_pixels: int) -> Masks:
     """Masks (count, height, width, 1), 0 or 255, fitted like their pictures; 0 where a picture has none.
 
@@ -285,14 +247,6 @@ def read_masks(files: Sequence[Path | None], spec: ImageSpec, most_pixels: int) 
 def drop_cache(cache: Path) -> None:
     """Remove what stopped readings have left, after one has succeeded."""
     shutil.rmtree(cache, ignore_errors=True)
-
-
-def _key(files: Sequence[Path], spec: ImageSpec, most_pixels: int) -> str:
-    about = hashlib.sha256(f"{spec.model_dump_json()} {most_pixels}\n".encode())
-    for file in files:
-        found = file.stat()
-        about.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
-    return about.hexdigest()[:16]
 
 
 def _notes(headers: Sequence[Header], found: PictureFiles, unusable: Sequence[Unusable]) -> list[str]:

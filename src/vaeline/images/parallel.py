@@ -3,13 +3,14 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from loky import get_reusable_executor
 from tqdm import tqdm
 
 from vaeline.errors import VaelineError
@@ -19,6 +20,7 @@ CHUNK = 64  # files that a process reads at a time
 FEWEST = 512  # from this number of files on, other processes save more time than their start takes
 AHEAD = 3  # chunks for each process that may wait for the caller
 
+Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
@@ -31,44 +33,52 @@ class Unusable:
 
 
 def read_all(read: Callable[[Path], Found], files: Sequence[Path], title: str) -> Iterator[Found | Unusable]:
-    """The result of `read` for each file, in the order of the files, with a progress bar if there is a terminal.
+    """The result of `read` for each file, in the order of the files; see `work_through`.
 
-    Many files are read by one process for each processor. `read` must therefore be a function of a module, or a
-    `functools.partial` of one. If it raises UnreadableImagesError, the result is Unusable.
+    If `read` raises UnreadableImagesError, the result is Unusable.
+    """
+    for results in work_through(partial(_read_chunk, read), files, title):
+        yield from results
+
+
+def work_through(work: Callable[[Sequence[Item]], Found], items: Sequence[Item], title: str) -> Iterator[Found]:
+    """The result of `work` for each chunk of items, in their order, with a progress bar if there is a terminal.
+
+    Many items are worked on by one process for each processor, and only a few chunks wait for the caller. `work` must
+    therefore be a function of a module, or a `functools.partial` of one.
 
     Raises:
-        VaelineError: a reading process was killed.
+        VaelineError: a process was killed.
     """
-    chunks = [tuple(files[start : start + CHUNK]) for start in range(0, len(files), CHUNK)]
-    with tqdm(total=len(files), desc=title, unit=" files", disable=None, leave=False) as bar:
-        for results in _read_chunks(read, chunks, len(files) >= FEWEST):
-            yield from results
-            bar.update(len(results))
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with tqdm(total=len(items), desc=title, unit=" files", disable=None, leave=False) as bar:
+        results = _in_processes(work, chunks) if len(items) >= FEWEST else map(work, chunks)
+        for chunk, result in zip(chunks, results, strict=True):
+            yield result
+            bar.update(len(chunk))
 
 
-def _read_chunks(
-    read: Callable[[Path], Found], chunks: Sequence[tuple[Path, ...]], in_parallel: bool
-) -> Iterator[list[Found | Unusable]]:
-    if not in_parallel:
-        for chunk in chunks:
-            yield _read_chunk(read, chunk)
-        return
+def _in_processes(work: Callable[[Sequence[Item]], Found], chunks: Sequence[Sequence[Item]]) -> Iterator[Found]:
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pending: deque[Future[list[Any]]] = deque()
+    pending: deque[Future[Found]] = deque()
+    # Not forked: a fork of a process with threads, such as those of TensorFlow, can wait for a lock for ever. The
+    # processes of multiprocessing would first import all that the main program imports.
+    pool = get_reusable_executor(workers)
     try:
-        # Not forked: a fork of a process with threads, such as those of TensorFlow, can wait for a lock for ever.
-        with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
-            for chunk in chunks:
-                pending.append(pool.submit(_read_chunk, read, chunk))
-                if len(pending) > AHEAD * workers:
-                    yield pending.popleft().result()
-            while pending:
+        for chunk in chunks:
+            pending.append(pool.submit(work, chunk))
+            if len(pending) > AHEAD * workers:
                 yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     except BrokenProcessPool:
         raise VaelineError(
             "a process that reads pictures has ended, perhaps for lack of memory; free some memory, or lower "
             "data.most_pixels, and run the same command again: it goes on where it stopped"
         ) from None
+    finally:
+        for future in pending:  # if the caller stops early
+            future.cancel()
 
 
 def _read_chunk(read: Callable[[Path], Found], files: Sequence[Path]) -> list[Found | Unusable]:
