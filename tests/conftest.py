@@ -95,19 +95,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Collect garbage less often: with TensorFlow imported, each collection walks two million objects that stay."""
-    gc.collect()
-    gc.freeze()
+    leave_out_what_stays()
     gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Let a test, with its fixtures, train a model or start a process only if it is slow."""
     guard.slow_allowed = is_slow(item)
     try:
         return (yield)
     finally:
         guard.slow_allowed = True
+        if nextitem is None or nextitem.path != item.path:
+            leave_out_what_stays()
+
+
+def leave_out_what_stays() -> None:
+    """Collect garbage, and leave what is alive out of later collections.
+
+    The service collects garbage whenever it has loaded a model, which took seconds in a process of many tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
