@@ -24,6 +24,7 @@ from vaeline.training.fit import fit, start
 
 ROWS = np.arange(40)
 TRAIN = {"epochs": 3, "learning_rate": 0.005}
+ONE_BLOCK = {"kind": "autoregressive", "layers": 1}
 CODEBOOK = {"codes": 8, "decay": 0.9, "commitment": 0.25, "restart_below": 0.1}
 VARIANTS = {
     "autoencoder": {"kind": "autoencoder"},
@@ -37,7 +38,7 @@ VARIANTS = {
     "resconv": {"architecture": "resconv", "likelihood": "calibrated_gaussian"},
     "vae": {"binarize": True, "normalization": "batch"},
     "vamp": {"prior": {"kind": "vamp"}},
-    "vqvae": {"kind": "vqvae", "architecture": "resconv", "prior": {"kind": "autoregressive"}, "codebook": CODEBOOK},
+    "vqvae": {"kind": "vqvae", "architecture": "resconv", "prior": ONE_BLOCK, "codebook": CODEBOOK},
 }
 SCRIPT = """
 import json, sys
@@ -64,7 +65,7 @@ def settings(params, changes):
 @pytest.fixture(scope="module")
 def trained(training, params, digits):
     """A small model of each variant, trained a little."""
-    examples = Examples(digits.images, digits.labels)
+    examples = first(Examples(digits.images, digits.labels), 960)
     models = {}
     for name, changes in VARIANTS.items():
         model = dict(settings(params, changes))
