@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from vaeline.data.accepted import fetch_rows, merge, read_records, read_rows
-from vaeline.data.annotations import read_groups, read_source_sizes
+from vaeline.data.annotations import read_groups, read_pictures, read_source_sizes
 from vaeline.data.masks import read_test_masks
-from vaeline.data.prepared import write_prepared
+from vaeline.data.prepared import PICTURES, SOURCE_SIZES, write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import run_stage
@@ -55,8 +55,12 @@ def main() -> None:
         fetch_rows(labelled)
         batches = [(record["id"], read_rows(record)) for record in labelled]
         splits, about["batches"] = merge(splits, batches, data.validation_one_in, good)
-    sizes = read_source_sizes(RAW, {name: taken for name, (_, _, taken) in splits.items()}, has_test)
-    write_prepared(PREPARED, splits, about, masks, sizes)
+    taken = {name: rows for name, (_, _, rows) in splits.items()}
+    annotations = {
+        SOURCE_SIZES: read_source_sizes(RAW, taken, has_test),
+        PICTURES: read_pictures(RAW, taken, has_test),
+    }
+    write_prepared(PREPARED, splits, about, masks, annotations)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     joined = f", with {len(labelled)} accepted batches" if labelled else ""
     print(f"prepare: {about['title']}: {counts}{joined}")

@@ -9,10 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from vaeline.archive import save_archive
 from vaeline.artifacts import digest
+from vaeline.defects.pictures import PictureSet
 from vaeline.defects.reference import fit_heat_map_reference, read_heat_map_reference, write_heat_map_reference
-from vaeline.images.arrays import drawable
-from vaeline.latents.reference import read_reference
+from vaeline.images.arrays import drawable, to_unit
+from vaeline.images.spec import ImageSpec
+from vaeline.latents.reference import fit_reference, read_reference, write_reference
+from vaeline.models.build import build_model
 
 OLD = ["image", "one_class", "neg_elbo", "reconstruction", "kl", "one_class_latent"]
 
@@ -25,7 +29,7 @@ def inspected(desk, model, digits, params, tmp_path_factory) -> Path:
         shutil.copytree(desk / part, folder / part)
     densities = read_reference(desk / "reports/latent_reference.json").densities
     sha256 = digest(folder / "models/vae.keras")
-    reference = fit_heat_map_reference(model, sha256, digits.images[500:600], densities, params.evaluate)
+    reference = fit_heat_map_reference(model, sha256, PictureSet(digits.images[500:600]), densities, params.evaluate)
     write_heat_map_reference(reference, folder / "reports/heat_map_reference.json")
     (folder / "pictures").mkdir()
     for row in range(5):
@@ -126,3 +130,46 @@ def test_the_reference_of_another_model_is_refused(anomaly, inspected, monkeypat
     answer = anomaly()
     assert answer.exit_code == 1
     assert "the reference of heat maps was made from another model (ffffffffffff…)" in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def tiled(params, tmp_path_factory) -> Path:
+    """A place with an untrained model of tiles, and two pictures of 90 × 150 pixels, one with a spot."""
+    folder = tmp_path_factory.mktemp("tiled")
+    spec = ImageSpec(height=32, width=32, channels=1, background="#808080", ink=False, tile=True)
+    rng = np.random.default_rng(0)
+    greys = np.clip(128 + 12 * rng.standard_normal((40, 32, 32, 1)), 0, 255).astype("uint8")
+    small = {"architecture": "mlp", "latent_dim": 2, "likelihood": "mse", "width": 4, "depth": 1}
+    untrained = build_model(params.model.model_copy(update=small), spec, 1, 1)
+    untrained.initialize(greys, np.zeros(40, int))
+    sha256 = save_archive(untrained, folder / "models/vae.keras")
+    reference = fit_reference(untrained, sha256, to_unit(greys), np.zeros(40, "uint8"), ["good"], 1)
+    write_reference(reference, folder / "reports/latent_reference.json")
+    maps = fit_heat_map_reference(untrained, sha256, PictureSet(greys), reference.densities, params.evaluate)
+    write_heat_map_reference(maps, folder / "reports/heat_map_reference.json")
+    (folder / "pictures").mkdir()
+    for name in ("good", "spot"):
+        picture = np.clip(128 + 12 * rng.standard_normal((90, 150)), 0, 255).astype("uint8")
+        if name == "spot":
+            picture[70:78, 20:28] = 250
+        Image.fromarray(picture).save(folder / f"pictures/{name}.png")
+    return folder
+
+
+def test_a_model_of_tiles_scores_whole_pictures_at_their_own_resolution(vaeline, tiled, monkeypatch, tmp_path):
+    monkeypatch.chdir(tiled)
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n")
+    answer = vaeline("anomaly", "pictures", "--score", "heat_map", "--out", tmp_path / "a.json")
+    assert answer.exit_code == 0, answer.output
+    worst = json.loads((tmp_path / "a.json").read_text())["pictures"][0]
+    assert (worst["image"], worst["anomalous"], worst["height"], worst["width"]) == ("pictures/spot.png", True, 90, 150)
+    region = worst["regions"][0]
+    assert region["x"] <= 24 < region["x"] + region["width"]
+    assert region["y"] <= 74 < region["y"] + region["height"]
+    assert (tmp_path / "a.png").is_file()
+    answer = vaeline("anomaly", "pictures", tmp_path / "cut.png", "--out", tmp_path / "b.csv")
+    assert answer.exit_code == 1
+    assert "skipped" in answer.stderr
+    assert len(pd.read_csv(tmp_path / "b.csv")) == 2
+    answer = vaeline("anomaly", tmp_path / "cut.png", "--out", tmp_path / "c.csv")
+    assert "no picture could be read" in answer.stderr

@@ -13,6 +13,7 @@ from vaeline.images import parallel, picture_array
 from vaeline.images.picture_array import read_into
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
+from vaeline.images.tiles import read_tiles
 from vaeline.params.whole import read_params
 
 SPEC = ImageSpec(height=12, width=10, channels=3, background="#808080", ink=False)
@@ -114,9 +115,9 @@ def test_a_reading_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
         read.append(file)
         if len(read) == 8:
             raise KeyboardInterrupt
-        return read_picture(file, **arguments)
+        return read_tiles(file, **arguments)
 
-    monkeypatch.setattr(picture_array, "read_picture", stop)
+    monkeypatch.setattr(picture_array, "read_tiles", stop)
     with pytest.raises(KeyboardInterrupt):
         read_into(files, SPEC, 10**6, tmp_path / "cache")
     resumed, _ = read_into(files, SPEC, 10**6, tmp_path / "cache")

@@ -71,5 +71,5 @@ def test_a_run_has_a_chart_of_the_kinds_and_a_sheet_of_test_images(tile_subject,
     assert {tick.get_text() for tick in figures["defects"].axes[0].get_xticklabels()} == {"scratch", "spot", "all"}
 
 
-def test_data_without_defects_has_no_such_figures(small_model, prepared, params, tmp_path):
-    assert defect_figures(Drawing(small_model, prepared, params.plot, 0.5, 2, tmp_path)) == {}
+def test_data_without_defects_has_no_such_figures(tile_subject, prepared, params, tmp_path):
+    assert defect_figures(Drawing(tile_subject.model, prepared, params.plot, 0.5, 2, tmp_path)) == {}

@@ -64,9 +64,9 @@ def test_defective_images_without_a_mask_count_for_scores_but_not_for_pixels(til
     assert found["all"]["heat_map"]["pixel_auroc"] == found["spot"]["heat_map"]["pixel_auroc"]
 
 
-def test_the_group_is_for_data_with_good_and_defective_test_images(tile_subject, prepared_tiles, subject):
+def test_the_group_is_for_data_with_good_and_defective_test_images(tile_subject, prepared_tiles, prepared):
     assert GROUP.applies(tile_subject)
-    assert not GROUP.applies(subject)
+    assert not GROUP.applies(Subject(tile_subject.model, prepared, 1))
     test = prepared_tiles.splits["test"]
     alone = replace(test, images=test.images[:15], labels=test.labels[:15], indices=test.indices[:15])
     only_good = replace(prepared_tiles, splits={**prepared_tiles.splits, "test": alone})

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vaeline.defects.pictures import PictureSet
 from vaeline.defects.reference import (
     fit_heat_map_reference,
     read_heat_map_reference,
@@ -13,7 +14,7 @@ from vaeline.scores import OOD_SCORES
 
 @pytest.fixture(scope="module")
 def fitted(tile_subject, tiles, params):
-    return fit_heat_map_reference(tile_subject.model, "a" * 64, tiles.images[30:45], {}, params.evaluate)
+    return fit_heat_map_reference(tile_subject.model, "a" * 64, PictureSet(tiles.images[30:45]), {}, params.evaluate)
 
 
 def test_a_share_of_good_images_is_above_the_bound_and_no_more():

@@ -3,13 +3,14 @@ import pytest
 from serving.conftest import Host, Shelf, read_png
 
 from vaeline.defects.heat_map import brightest
+from vaeline.defects.pictures import PictureSet
 from vaeline.defects.reference import fit_heat_map_reference
 from vaeline.evaluation.inference import reconstruct
 
 
 @pytest.fixture(scope="module")
 def reference(small_model, digits, params):
-    return fit_heat_map_reference(small_model, "a" * 64, digits.images[100:140], {}, params.evaluate)
+    return fit_heat_map_reference(small_model, "a" * 64, PictureSet(digits.images[100:140]), {}, params.evaluate)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """The command that scores pictures: which of them are anomalous, and where."""
 
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +30,8 @@ from vaeline.outputs import MODEL
 from vaeline.scores import OOD_SCORES
 
 if TYPE_CHECKING:
-    from vaeline.defects.ranking import Judge, Ranking
+    from vaeline.defects.examine import Examiner
+    from vaeline.defects.ranking import Judge, Picture, Ranking
     from vaeline.defects.reference import HeatMapReference
     from vaeline.registry.resolve import LoadedModel
 
@@ -85,18 +88,50 @@ def anomaly(
         found = open_model(model)
         reference, heat = found.read_reference(), found.read_heat_maps()
         judge = _judge(found, heat, score, threshold, false_alarms)
-        with pictures(paths, found, invert) as given:
-            from vaeline.defects.examine import Examiner
-            from vaeline.defects.ranking import Picture, rank
+        statistics = None if heat is None else heat.statistics
+        from vaeline.defects.examine import Examiner
+        from vaeline.defects.ranking import rank
 
-            statistics = None if heat is None else heat.statistics
-            examiner = Examiner(found.model, reference.densities, statistics, seed)
-            examined = zip(given.names, given.images, examiner.examine(given.images), strict=True)
-            ranking = rank((Picture(*items) for items in examined), judge, worst)
+        examiner = Examiner(found.model, reference.densities, statistics, seed)
+        with _examined(examiner, paths, found, invert) as examined:
+            ranking = rank(examined, judge, worst)
             _write(ranking, judge, found, out)
             _say(ranking, judge, out)
     if ranking.anomalous and (threshold is not None or false_alarms is not None):
         raise typer.Exit(ANOMALOUS)
+
+
+@contextmanager
+def _examined(
+    examiner: "Examiner", paths: Sequence[Path], found: "LoadedModel", invert: bool
+) -> Generator["Iterable[Picture]"]:
+    """The pictures with what is found in them, one after the other. A model of tiles cuts each picture into tiles.
+
+    As for `pictures`, unreadable files are named on stderr, and the command then ends with exit status 1.
+    """
+    from vaeline.defects.ranking import Picture
+    from vaeline.images.named import nothing_read, read_whole_pictures
+
+    if not found.model.image.tile:
+        with pictures(paths, found, invert) as given:
+            examined = zip(given.names, given.images, examiner.examine(given.images), strict=True)
+            yield (Picture(*items) for items in examined)
+        return
+    skipped: list[tuple[Path, str]] = []
+
+    def examine_all() -> Iterator[Picture]:
+        count = 0
+        for name, picture in read_whole_pictures(paths, found.model.image, skipped, invert):
+            count += 1
+            yield Picture(name, picture, examiner.examine_tiled(picture))
+        if not count:
+            raise nothing_read(skipped)
+
+    yield examine_all()
+    for path, reason in skipped:
+        typer.echo(f"vaeline: skipped {path}: {reason}", err=True)
+    if skipped:
+        raise typer.Exit(1)
 
 
 def _judge(

@@ -1,4 +1,4 @@
-"""What `data/raw` says of single images besides labels and masks, as IDX files: groups, and sizes of their pictures."""
+"""What `data/raw` says of single images besides labels and masks, as IDX files: groups, pictures and their sizes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +9,7 @@ from jaxtyping import Integer
 from vaeline.images.idx import read_idx
 
 TRAIN_GROUPS = "train-groups-idx1-int"
+TRAIN_PICTURES, TEST_PICTURES = "train-pictures-idx1-int", "t10k-pictures-idx1-int"
 TRAIN_SIZES, TEST_SIZES = "train-sizes-idx2-int", "t10k-sizes-idx2-int"
 
 
@@ -26,17 +27,34 @@ def read_source_sizes(
     `rows` of `test` are those of the source's test images if it has any; all others are rows of its training images.
     None if the source is no set of pictures.
     """
-    if not (raw / TRAIN_SIZES).is_file():
+    return _read_rows(raw, (TRAIN_SIZES, TEST_SIZES), rows, has_test, 0)
+
+
+def read_pictures(
+    raw: Path, rows: Mapping[str, Integer[np.ndarray, " _"]], has_test: bool
+) -> dict[str, Integer[np.ndarray, " _"]] | None:
+    """The number of the picture of which each row of a split is a tile, −1 for rows of batches.
+
+    `rows` are those of `read_source_sizes`. None if pictures are not cut into tiles.
+    """
+    return _read_rows(raw, (TRAIN_PICTURES, TEST_PICTURES), rows, has_test, -1)
+
+
+def _read_rows(
+    raw: Path, files: tuple[str, str], rows: Mapping[str, Integer[np.ndarray, " _"]], has_test: bool, missing: int
+) -> dict[str, Integer[np.ndarray, "..."]] | None:
+    if not (raw / files[0]).is_file():
         return None
-    train = np.asarray(read_idx(raw / TRAIN_SIZES))
-    test = np.asarray(read_idx(raw / TEST_SIZES)) if has_test else train
-    return {name: _with_zeros(test if name == "test" else train, taken) for name, taken in rows.items()}
+    train = np.asarray(read_idx(raw / files[0]))
+    test = np.asarray(read_idx(raw / files[1])) if has_test else train
+    return {name: _taken(test if name == "test" else train, taken, missing) for name, taken in rows.items()}
 
 
-def _with_zeros(
-    sizes: Integer[np.ndarray, "source 2"], rows: Integer[np.ndarray, " rows"]
-) -> Integer[np.ndarray, "rows 2"]:
-    found = np.zeros((len(rows), 2), "int32")
-    known = rows < len(sizes)
-    found[known] = sizes[rows[known]]
+def _taken(
+    values: Integer[np.ndarray, "source ..."], rows: Integer[np.ndarray, " rows"], missing: int
+) -> Integer[np.ndarray, "rows ..."]:
+    """The values of these rows; `missing` for rows that the source does not have."""
+    found = np.full((len(rows), *values.shape[1:]), missing, "int32")
+    known = rows < len(values)
+    found[known] = values[rows[known]]
     return found

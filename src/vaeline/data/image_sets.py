@@ -26,6 +26,7 @@ from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.pictures import read_picture
 from vaeline.images.reader import FoundImages, read_file
 from vaeline.images.spec import ImageSpec
+from vaeline.images.tiles import read_tiles
 from vaeline.images.types import AnyImages, FoundLabels, Labels
 
 UNLABELLED = ("unlabelled",)
@@ -145,6 +146,8 @@ def read_digits() -> ImageSet:
 def _read_pictures(found: PictureFiles, path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
     if len(found.files) > limits.rows:
         raise VaelineError(f"{path}: {len(found.files):,} pictures, at most {limits.rows:,} are read")
+    if spec.tile:
+        return _read_tiled(found, spec, limits)
     images = np.empty((len(found.files), *spec.shape), "uint8")
     read = partial(read_picture, spec=spec, most_pixels=limits.pixels)
     for row, image in enumerate(read_all(read, found.files, "pictures")):
@@ -152,6 +155,18 @@ def _read_pictures(found: PictureFiles, path: Path, spec: ImageSpec, limits: Lim
             raise UnreadableImagesError(image.reason, image.file)
         images[row] = image
     return FoundImages(images, None if found.labels is None else list(found.labels))
+
+
+def _read_tiled(found: PictureFiles, spec: ImageSpec, limits: Limits) -> FoundImages:
+    """The tiles of all pictures; each has the label of its picture."""
+    images, labels = [], []
+    read = partial(read_tiles, spec=spec, most_pixels=limits.pixels)
+    for row, tiles in enumerate(read_all(read, found.files, "pictures", at_once=1)):
+        if isinstance(tiles, Unusable):
+            raise UnreadableImagesError(tiles.reason, tiles.file)
+        images.append(tiles)
+        labels += [] if found.labels is None else [found.labels[row]] * len(tiles)
+    return FoundImages(np.concatenate(images), None if found.labels is None else labels)
 
 
 def _read_idx_folder(folder: Path, limits: Limits) -> FoundImages:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from vaeline.errors import VaelineError
 from vaeline.images.pictures import Header
 from vaeline.images.spec import BLACK, ImageSpec
 from vaeline.params.data import AUTO, ImageParams
@@ -16,7 +17,7 @@ def choose_spec(headers: Sequence[Header], settings: ImageParams) -> tuple[Image
     sizes = {(header.height, header.width) for header in headers}
     coloured = sum(header.has_colour for header in headers)
     height, width = min(sizes)
-    if len(sizes) == 1 and max(height, width) <= MOST_OWN_SIDE:
+    if len(sizes) == 1 and max(height, width) <= MOST_OWN_SIDE and not settings.tile:
         reason = f"all {len(headers):,} pictures have this size"
     else:
         smallest, largest = min(sizes), max(sizes)
@@ -31,15 +32,24 @@ def choose_spec(headers: Sequence[Header], settings: ImageParams) -> tuple[Image
         "fit": settings.fit,
         "background": background_of(settings),
         "ink": settings.ink is True,
+        "tile": settings.tile,
     }
     spec = ImageSpec.model_validate(chosen)
+    if settings.tile:
+        reason += ", and are cut into tiles"
     if AUTO in (settings.height, settings.width, settings.channels):
         return spec, f"{spec}: {reason}, and {coloured:,} of {len(headers):,} have colour (data.image: auto)"
     return spec, f"{spec}, as data.image says"
 
 
 def fill_in(own: ImageSpec, settings: ImageParams) -> ImageSpec:
-    """The spec of a built-in data set: what `settings` leave open is that of its images, light ink on black."""
+    """The spec of a built-in data set: what `settings` leave open is that of its images, light ink on black.
+
+    Raises:
+        VaelineError: the images are to be cut into tiles.
+    """
+    if settings.tile:
+        raise VaelineError("data.image.tile cuts pictures of your own; set it to false for a built-in data set")
     chosen = settings.model_dump()
     chosen |= {name: getattr(own, name) for name in ("height", "width", "channels") if chosen[name] == AUTO}
     chosen |= {"background": BLACK} if settings.background == AUTO else {}

@@ -22,11 +22,13 @@ from vaeline.images.limits import OWN
 from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.parquet import has_flat_lists, read_groups, read_parquet_headers
 from vaeline.images.picture_array import read_into
-from vaeline.images.pictures import Header, read_header, read_picture
+from vaeline.images.pictures import Header, read_header
 from vaeline.images.spec import ImageSpec
+from vaeline.images.tiles import count_tiles, read_tiles
 from vaeline.images.types import ByteImages, Masks
 from vaeline.params.data import AUTO, ImageParams, NearDuplicates
 
+TILED_AT_ONCE = 1  # pictures that a reading process holds, because they may be large
 HALF = 127
 USUAL_GOOD = "good"
 GREY_SQUARE = ImageSpec(height=8, width=8, channels=1)  # a flat list of numbers without a size is a grey square
@@ -56,6 +58,8 @@ class OwnImages:
 
     Images with the same number in `groups` (count,) must stay in one split; None if there are no groups.
 
+    `pictures` (count,) are the numbers of the pictures whose tiles the images are, or None if pictures are not cut.
+
     `notes` are sentences for the user: the chosen size, what was left out. `unusable` names the files left out.
     """
 
@@ -70,6 +74,7 @@ class OwnImages:
     masks: Masks | None = None
     groups: Groups | None = None
     source_sizes: Integer[np.ndarray, "_ 2"] | None = None
+    pictures: Integer[np.ndarray, " _"] | None = None
 
 
 class UnusableFilesError(VaelineError):
@@ -127,29 +132,39 @@ def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path,
     chosen, sentence = choose_spec(headers, settings.image)
     spec = spec or chosen
     usable = found.without({item.file for item in unusable})
-    images, broken = read_into(usable.files, spec, settings.most_pixels, cache)
+    counts = [count_tiles(header.height, header.width, spec) for header in headers]
+    images, broken = read_into(usable.files, spec, settings.most_pixels, cache, counts)
     unusable += broken
     if len(unusable) > settings.unreadable or len(broken) == len(usable.files):
         raise _too_many(path, unusable, len(found.files), settings.unreadable)
     lost = {item.file for item in broken}
-    kept = np.array([row for row, file in enumerate(usable.files) if file not in lost])
-    names = None if usable.labels is None else [usable.labels[row] for row in kept]
+    owner = np.repeat(np.arange(len(usable.files)), counts)
+    kept = np.array([row for row, picture in enumerate(owner) if usable.files[picture] not in lost])
+    names = None if usable.labels is None else [usable.labels[picture] for picture in owner[kept]]
     labels, classes = name_classes(path, names, len(kept))
-    places = np.array(usable.splits or ["train"] * len(usable.files))[kept]
+    places = np.array(usable.splits or ["train"] * len(usable.files))[owner[kept]]
     good = _good_class(path, classes, settings.good)
     if usable.splits and good is not None:
         places[labels != good] = "test"
     rows = {name: kept[taken] for name, taken in _rows_by_split(path, places).items()}
-    distance = search_distance(settings.near_duplicates, is_own=True)
-    groups, duplicates, said = group_images(images, rows, usable.groups, distance)
+    distance = search_distance(settings.near_duplicates, is_own=not spec.tile)  # tiles of plain surfaces look alike
+    groups, duplicates, said = group_images(images, rows, _groups_of(usable, owner, spec), distance)
     about = {"left_out": len(unusable), "ignored": dict(found.ignored)} | _about_good(classes, good) | duplicates
     notes = [sentence, *_notes(headers, found, unusable), *_note_of_good(classes, good), *said]
-    label_of_row = np.zeros(len(usable.files), labels.dtype)
+    label_of_row = np.zeros(len(owner), labels.dtype)
     label_of_row[kept] = labels
-    masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.most_pixels)
     sizes = np.array([(header.height, header.width) for header in headers], "int32")
-    facts = (tuple(notes), about, tuple(unusable), masks, groups, sizes)
+    masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.most_pixels, sizes)
+    facts = (tuple(notes), about, tuple(unusable), masks, groups, sizes[owner], owner if spec.tile else None)
     return OwnImages(images, label_of_row, classes, rows, spec, *facts)
+
+
+def _groups_of(usable: PictureFiles, owner: Integer[np.ndarray, " count"], spec: ImageSpec) -> list[str] | None:
+    """The name of each image's group: that of its picture, or the picture itself if it is cut into tiles."""
+    if usable.groups is None and not spec.tile:
+        return None
+    names = usable.groups or [str(file) for file in usable.files]
+    return [names[picture] for picture in owner]
 
 
 def _good_class(path: Path, classes: tuple[str, ...], name: str) -> int | None:
@@ -208,6 +223,8 @@ def _array_spec(path: Path, settings: Reading) -> tuple[ImageSpec, str]:
 def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnImages:
     chosen, sentence = _array_spec(path, settings)
     spec = spec or chosen
+    if spec.tile:
+        raise VaelineError(f"{path}: holds arrays; only pictures are cut into tiles (data.image.tile)")
     with named(path):
         found = read_image_set(path, spec, replace(OWN, pixels=settings.most_pixels))
         images, labels = fit_bytes(found.images, spec), found.labels
@@ -227,20 +244,28 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
     return OwnImages(images, labels, found.classes, rows, spec, notes, about, groups=groups)
 
 
-def read_masks(files: Sequence[Path | None], spec: ImageSpec, most_pixels: int) -> Masks:
-    """Masks (count, height, width, 1), 0 or 255, fitted like their pictures; 0 where a picture has none.
+def read_masks(
+    files: Sequence[Path | None], spec: ImageSpec, most_pixels: int, sizes: Integer[np.ndarray, "files 2"]
+) -> Masks:
+    """Masks (count, height, width, 1), 0 or 255, fitted or cut like their pictures; 0 where a picture has none.
+
+    sizes: height and width of the pictures.
 
     Raises:
-        UnreadableImagesError: a mask cannot be read.
+        UnreadableImagesError: a mask cannot be read, or a picture is cut into tiles and its mask has another size.
     """
-    grey = ImageSpec(height=spec.height, width=spec.width, channels=1, fit=spec.fit)
-    masks = np.zeros((len(files), *grey.shape), "uint8")
+    grey = ImageSpec(height=spec.height, width=spec.width, channels=1, fit=spec.fit, tile=spec.tile)
+    counts = [count_tiles(*size, spec) for size in sizes]
+    ends, masks = np.cumsum(counts), np.zeros((sum(counts), *grey.shape), "uint8")
     rows = [row for row, file in enumerate(files) if file is not None]
-    read = partial(read_picture, spec=grey, most_pixels=most_pixels)
-    for row, mask in zip(rows, read_all(read, [file for file in files if file is not None], "masks"), strict=True):
+    read, given = partial(read_tiles, spec=grey, most_pixels=most_pixels), [file for file in files if file is not None]
+    at_once = TILED_AT_ONCE if spec.tile else None
+    for row, mask in zip(rows, read_all(read, given, "masks", at_once), strict=True):
         if isinstance(mask, Unusable):
             raise UnreadableImagesError(mask.reason, mask.file)
-        masks[row] = np.where(mask > HALF, 255, 0)
+        if len(mask) != counts[row]:
+            raise UnreadableImagesError("this mask and its picture have different sizes", files[row])
+        masks[ends[row] - counts[row] : ends[row]] = np.where(mask > HALF, 255, 0)
     return masks
 
 

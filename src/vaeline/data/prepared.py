@@ -19,7 +19,8 @@ SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
 SourceRows = tuple[Shaped[np.ndarray, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
 """Images and labels of a source, and the rows to take of them."""
-TEST_MASKS, SOURCE_SIZES = "test_masks.npy", "source_sizes.npy"
+TEST_MASKS = "test_masks.npy"
+SOURCE_SIZES, PICTURES = "source_sizes.npy", "pictures.npy"
 AGAIN = "`dvc repro prepare` makes it again"
 
 
@@ -29,13 +30,15 @@ class Split:
 
     `indices` are rows of the source's training images; for `test`, rows of its test images if it has a test set.
     `source_sizes` (count, 2) are height and width of the pictures that were read, 0 where they are unknown; None if all
-    are unknown.
+    are unknown. `pictures` (count,) are the numbers of the pictures whose tiles the images are, −1 where they are
+    whole images; None if no picture is cut into tiles.
     """
 
     images: AnyImages
     labels: Labels
     indices: Integer[np.ndarray, " count"]
     source_sizes: Integer[np.ndarray, "count 2"] | None = None
+    pictures: Integer[np.ndarray, " count"] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,12 @@ def write_prepared(
     sources: dict[str, SourceRows],
     about: dict,
     test_masks: Masks | None = None,
-    source_sizes: Mapping[str, Integer[np.ndarray, "_ 2"]] | None = None,
+    annotations: Mapping[str, Mapping[str, Integer[np.ndarray, "..."]] | None] | None = None,
 ) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
 
-    `test_masks` (count, height, width, 1) are those of the test images, `source_sizes` (count, 2) those of each split.
+    `test_masks` (count, height, width, 1) are those of the test images. `annotations` are the `source_sizes` and the
+    `pictures` of each split, by SOURCE_SIZES and PICTURES.
 
     Images are (count, height, width, channels) uint8 of one size, which the manifest names as `image`. They are copied
     in parts, so that memory does not grow with the data. `images_sha256` is the `npy_digest` of a split's images.
@@ -109,8 +113,9 @@ def write_prepared(
             }
         if test_masks is not None:
             np.save(temporary / TEST_MASKS, test_masks)
-        for name, sizes in (source_sizes or {}).items():
-            np.save(temporary / f"{name}_{SOURCE_SIZES}", sizes)
+        for file, by_split in (annotations or {}).items():
+            for name, values in (by_split or {}).items():
+                np.save(temporary / f"{name}_{file}", values)
         write_json(temporary / "manifest.json", {**about, "image": image.model_dump(), "splits": counts})
 
 
@@ -144,5 +149,5 @@ def _read_split(directory: Path, name: str, rows: int) -> Split:
             raise VaelineError(f"{file}: cannot be read ({error}); {AGAIN}") from None
         if len(arrays[-1]) != rows:
             raise VaelineError(f"{file}: {len(arrays[-1])} rows, the manifest counts {rows}; {AGAIN}")
-    sizes = directory / f"{name}_{SOURCE_SIZES}"
-    return Split(*arrays, np.load(sizes) if sizes.is_file() else None)
+    more = [directory / f"{name}_{file}" for file in (SOURCE_SIZES, PICTURES)]
+    return Split(*arrays, *[np.load(file) if file.is_file() else None for file in more])

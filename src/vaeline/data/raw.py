@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vaeline.data.annotations import TEST_SIZES, TRAIN_GROUPS, TRAIN_SIZES
+from vaeline.data.annotations import TEST_PICTURES, TEST_SIZES, TRAIN_GROUPS, TRAIN_PICTURES, TRAIN_SIZES
 from vaeline.data.groups import group_images, search_distance
 from vaeline.data.image_size import fill_in
 from vaeline.data.masks import TEST_MASKS, TRAIN_MASKS
@@ -38,6 +38,10 @@ def write_own_images(found: OwnImages, directory: Path) -> dict[str, Any]:
         write_idx(directory / TRAIN_SIZES, found.source_sizes[rows])
         if "test" in found.rows:
             write_idx(directory / TEST_SIZES, found.source_sizes[found.rows["test"]])
+    if found.pictures is not None:
+        write_idx(directory / TRAIN_PICTURES, found.pictures[rows])
+        if "test" in found.rows:
+            write_idx(directory / TEST_PICTURES, found.pictures[found.rows["test"]])
     if found.groups is not None:
         write_idx(directory / TRAIN_GROUPS, found.groups[rows])
     own_validation = {"own_validation": len(validation)} if len(validation) else {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Shaped
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -53,7 +53,7 @@ class Inspected:
     """
 
     name: str
-    picture: Float[np.ndarray, "height width channels"]
+    picture: Shaped[np.ndarray, "height width channels"]
     reconstruction: Float[np.ndarray, "height width channels"]
     heat_map: Float32[np.ndarray, "height width"] | None
     score: float
@@ -112,7 +112,7 @@ def overlay(
 
 
 def shrink(
-    values: Float[np.ndarray, "height width *channels"], factor: int, highest: bool
+    values: Shaped[np.ndarray, "height width *channels"], factor: int, highest: bool
 ) -> Float[np.ndarray, "_height _width *channels"]:
     """An array with each side divided by `factor`: the mean of each block of pixels, or its highest value."""
     missing = [(0, -side % factor) for side in values.shape[:2]]

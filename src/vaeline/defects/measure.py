@@ -6,6 +6,7 @@ scales, and the statistics of heat maps, which are those of the method's own map
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ from sklearn.metrics import f1_score
 from vaeline.anomaly.separation import RESAMPLES, separation
 from vaeline.defects.baselines import fit_components, nearest_neighbours
 from vaeline.defects.heat_map import image_scores, scales_of, top_pixels
-from vaeline.defects.kinds import HALF, has_defects, rows_by_kind
-from vaeline.defects.moments import Moments, Reconstruct, cross_fitted_maps, fit_moments, folds_of, parts_of
+from vaeline.defects.kinds import has_defects, rows_by_kind
+from vaeline.defects.moments import Moments, Reconstruct, cross_fitted_maps, fit_moments
+from vaeline.defects.pictures import PictureSet, Seen
 from vaeline.defects.pixels import MOST_FALSE_POSITIVES, PixelCounts, aupro, count_pixels, pixel_auroc
 from vaeline.defects.reference import HEAT_MAP, upper_bound
 from vaeline.evaluation.group import Group, Inputs
@@ -24,14 +26,14 @@ from vaeline.evaluation.inference import reconstruct
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
-from vaeline.images.arrays import to_unit
-from vaeline.images.types import ByteImages, HeatMaps, Images, Masks
+from vaeline.images.types import HeatMaps, Images, Masks
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.scores import OOD_SCORES
 
 ALL = "all"
 ERROR = "mse"
 MODEL = ""
+Errors: TypeAlias = Float32[np.ndarray, " rows"]
 MOST_COMPONENTS = 512
 
 
@@ -50,43 +52,48 @@ class Method:
     reconstruct: Reconstruct
     moments: Moments
 
-    def look_at_good(self, images: ByteImages) -> dict[str, Float[np.ndarray, " images"]]:
-        """The scores of the good validation images from which the moments are."""
-        folds, found = folds_of(len(images)), []
-        for part in parts_of(images, np.arange(len(images))):
-            some = to_unit(images[part])
-            expected = self.reconstruct(some)
-            found.append(_scores(cross_fitted_maps(self.moments, some, expected, folds[part]), some, expected))
-        return _joined(found)
+    def look_at_good(self, pictures: PictureSet) -> dict[str, Float[np.ndarray, " pictures"]]:
+        """The scores of the good validation pictures from which the moments are."""
+        folds, top = pictures.folds(), top_pixels(*pictures.images.shape[1:3])
+
+        def look(images: Images, rows: Integer[np.ndarray, " rows"]) -> tuple[HeatMaps, dict[str, Errors]]:
+            expected = self.reconstruct(images)
+            return cross_fitted_maps(self.moments, images, expected, folds[rows]), _errors(images, expected)
+
+        return _joined([_scores(seen, top) for seen in pictures.look(pictures.rows, look)])
 
     def look(
         self,
-        images: ByteImages,
+        pictures: PictureSet,
         rows: Integer[np.ndarray, " rows"],
         masks: Masks | None,
         only_masked: bool = False,
     ) -> Looked:
-        """The scores of some rows of images (count, height, width, channels), and the pixels of their maps.
+        """The scores of the pictures of some rows, and the pixels of their maps.
 
-        With `only_masked`, an image without a mask has no pixels: it is defective, and nobody knows where. Images are
-        read in parts, so that memory does not grow with their number.
+        With `only_masked`, a picture without a mask has no pixels: it is defective, and nobody knows where.
         """
-        statistics, found, pixels = self.moments.statistics(), [], PixelCounts.none()
-        for part in parts_of(images, rows):
-            some = to_unit(images[part])
-            expected = self.reconstruct(some)
-            maps = statistics.heat_maps(some, expected)
-            found.append(_scores(maps, some, expected))
-            if masks is not None:
-                defective = masks[part][..., 0] > HALF
-                known = defective.any(axis=(1, 2)) | (not only_masked)
-                pixels += count_pixels(maps[known], defective[known])
+        statistics, top = self.moments.statistics(), top_pixels(*pictures.images.shape[1:3])
+
+        def look(images: Images, rows: Integer[np.ndarray, " rows"]) -> tuple[HeatMaps, dict[str, Errors]]:
+            expected = self.reconstruct(images)
+            return statistics.heat_maps(images, expected), _errors(images, expected)
+
+        found, pixels = [], PixelCounts.none()
+        for seen in pictures.look(rows, look, masks):
+            found.append(_scores(seen, top))
+            if seen.defective is not None:
+                known = seen.defective.any(axis=(1, 2)) | (not only_masked)
+                pixels += count_pixels(seen.maps[known], seen.defective[known])
         return Looked(_joined(found), pixels)
 
 
-def _scores(maps: HeatMaps, images: Images, expected: Images) -> dict[str, Float32[np.ndarray, " count"]]:
-    errors = np.square(images - expected).mean(axis=(1, 2, 3))
-    return {HEAT_MAP: image_scores(maps, top_pixels(*maps.shape[1:])), ERROR: errors}
+def _errors(images: Images, expected: Images) -> dict[str, Errors]:
+    return {ERROR: np.square(images - expected).mean(axis=(1, 2, 3))}
+
+
+def _scores(seen: Seen, top: int) -> dict[str, Float[np.ndarray, " count"]]:
+    return {HEAT_MAP: image_scores(seen.maps, top), **seen.scores}
 
 
 def _joined(parts: Sequence[Mapping[str, Float[np.ndarray, " _"]]]) -> dict[str, Float64[np.ndarray, " images"]]:
@@ -98,7 +105,7 @@ def methods_of(subject: Subject, settings: EvaluateParams) -> dict[str, Method]:
 
     The baselines are fitted on up to `reference_images` training images.
     """
-    train, validation = (subject.prepared.splits[name].images for name in ("train", "validation"))
+    train, validation = subject.prepared.splits["train"].images, validation_of(subject)
     some = train[subset(len(train), settings.reference_images, subject.seed)]
     components = fit_components(some, min(subject.model.latent_dim, MOST_COMPONENTS), subject.seed)
     functions: dict[str, Reconstruct] = {
@@ -106,8 +113,13 @@ def methods_of(subject: Subject, settings: EvaluateParams) -> dict[str, Method]:
         "pca_": components.reconstruct,
         "neighbour_": nearest_neighbours(some),
     }
-    scales = scales_of(subject.model.image)
-    return {name: Method(found, fit_moments(found, validation, scales)) for name, found in functions.items()}
+    known = validation.images, validation.folds(), scales_of(subject.model.image)
+    return {name: Method(found, fit_moments(found, *known)) for name, found in functions.items()}
+
+
+def validation_of(subject: Subject) -> PictureSet:
+    """The good validation pictures."""
+    return PictureSet.of_split(subject.prepared.splits["validation"])
 
 
 def measure_defects(
@@ -117,18 +129,19 @@ def measure_defects(
 
     others: further scores of the test images (count,) by name, which have no threshold.
     """
-    test, masks = subject.prepared.splits["test"].images, subject.prepared.test_masks
-    validation = subject.prepared.splits["validation"].images
+    test, masks = PictureSet.of_split(subject.prepared.splits["test"]), subject.prepared.test_masks
+    validation = validation_of(subject)
     good, kinds = rows_by_kind(subject.prepared)
     every = kinds | {ALL: np.concatenate(list(kinds.values()))}
-    table, column = [], np.zeros(len(test))
+    table, column = [], np.zeros(len(test.images))
     for prefix, method in methods_of(subject, settings).items():
         usual = method.look_at_good(validation)
         sound = method.look(test, good, masks)
         looked = {kind: method.look(test, rows, masks, only_masked=True) for kind, rows in kinds.items()}
         looked[ALL] = add_all(list(looked.values()))
         if prefix == MODEL:
-            column[good], column[every[ALL]] = sound.scores[HEAT_MAP], looked[ALL].scores[HEAT_MAP]
+            for rows, found in ((good, sound), (every[ALL], looked[ALL])):
+                column[rows] = found.scores[HEAT_MAP][test.numbers(rows)]
         for kind, found in looked.items():
             for score, values in found.scores.items():
                 bound = upper_bound(usual[score], settings.false_alarms)
@@ -137,12 +150,13 @@ def measure_defects(
                 row |= alarms(sound.scores[score], values, bound)
                 table.append(row | (localization(sound.pixels + found.pixels) if score == HEAT_MAP else {}))
     for score, values in others.items():
-        table += [
-            {"kind": kind, "score": score, "images": len(rows), **separation(values[good], values[rows], subject.seed)}
-            for kind, rows in every.items()
-        ]
+        usual_values = test.highest(values, good)
+        for kind, rows in every.items():
+            found = test.highest(values, rows)
+            row = {"kind": kind, "score": score, "images": len(found)}
+            table.append(row | separation(usual_values, found, subject.seed))
     ordered = pd.DataFrame(table)
-    return Measured(_nested(ordered), _protocol(subject, settings, len(good)), {HEAT_MAP: column}, ordered)
+    return Measured(_nested(ordered), _protocol(subject, settings, test, validation, good), {HEAT_MAP: column}, ordered)
 
 
 def add_all(parts: Sequence[Looked]) -> Looked:
@@ -174,17 +188,23 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
-def _protocol(subject: Subject, settings: EvaluateParams, good: int) -> dict[str, str]:
+def _protocol(
+    subject: Subject,
+    settings: EvaluateParams,
+    test: PictureSet,
+    validation: PictureSet,
+    good: Integer[np.ndarray, " good"],
+) -> dict[str, str]:
     training = min(settings.reference_images, len(subject.train_labels))
     components = min(subject.model.latent_dim, MOST_COMPONENTS)
-    validation = len(subject.prepared.splits["validation"].labels)
+    known, sound = int(validation.numbers(validation.rows)[-1]) + 1, int(test.numbers(good)[-1]) + 1
     scales = ", ".join(f"{scale:g}" for scale in scales_of(subject.model.image))
     return {
-        "good": f"{good} test images of the class {subject.prepared.manifest['good']}",
+        "good": f"{sound} test images of the class {subject.prepared.manifest['good']}",
         "pixels": subject.pixels,
         "heat_map": f"energy of the residual under Gaussian filters of {scales} pixels",
         "scores": "heat_map: mean of the highest 1 % of the map's pixels; mse: mean squared error of a pixel",
-        "threshold": f"share of false alarms {settings.false_alarms:g}, of {validation} validation images",
+        "threshold": f"share of false alarms {settings.false_alarms:g}, of {known} validation images",
         "pca": f"{components} principal components of {training} training images",
         "neighbour": f"the nearest of {training} training images, by the squared distance of pixels",
         "aupro": f"up to a false-positive rate of {MOST_FALSE_POSITIVES:g}",

@@ -17,7 +17,7 @@ Reconstruct: TypeAlias = Callable[[Images], Images]
 
 PART_NUMBERS = 1 << 21
 FOLDS = 10
-LEAST_IMAGES = 2
+LEAST_FOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,17 @@ class Moments:
         return MapStatistics.of_moments(self.scales, self.size, mean, square)
 
 
-def fit_moments(reconstruct: Reconstruct, images: ByteImages, scales: Sequence[float]) -> Moments:
-    """The moments over good images (count, height, width, channels), which are read in parts.
+def fit_moments(
+    reconstruct: Reconstruct, images: ByteImages, folds: Integer[np.ndarray, " count"], scales: Sequence[float]
+) -> Moments:
+    """The moments over good images (count, height, width, channels) of these folds, which are read in parts.
 
     Raises:
-        VaelineError: there are fewer than two images.
+        VaelineError: there are fewer than two folds.
     """
-    if len(images) < LEAST_IMAGES:
-        raise VaelineError(f"heat maps need at least {LEAST_IMAGES} validation images, there are {len(images)}")
-    folds = folds_of(len(images))
     counts = np.bincount(folds)
+    if len(counts) < LEAST_FOLDS:
+        raise VaelineError("heat maps need at least 2 validation pictures, there is 1")
     sums = squares = np.zeros(())
     for part in parts_of(images, np.arange(len(images))):
         some = to_unit(images[part])
@@ -56,11 +57,6 @@ def fit_moments(reconstruct: Reconstruct, images: ByteImages, scales: Sequence[f
         sums = sums + np.einsum("nk,fnrc->kfrc", belongs, cell_means(features))
         squares = squares + np.einsum("nk,fnrc->kfrc", belongs, cell_means(np.square(features)))
     return Moments(tuple(scales), images.shape[1:3], counts, sums, squares)
-
-
-def folds_of(count: int) -> Integer[np.ndarray, " images"]:
-    """The fold of each of `count` images: they take turns."""
-    return np.arange(count) % min(count, FOLDS)
 
 
 def cross_fitted_maps(

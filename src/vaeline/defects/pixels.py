@@ -50,9 +50,9 @@ def bins_of(values: Float32[np.ndarray, "*shape"]) -> Integer[np.ndarray, "*shap
     A bin holds values that differ by at most 0.8 %. The bits of a negative float are turned, because they rise while
     the value falls.
     """
-    bits = np.ascontiguousarray(values).view("int32").astype("int64")
-    ordered = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    return (ordered + (1 << 31)) >> (32 - BITS)
+    bits = np.ascontiguousarray(values).view("int32")
+    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    return (ordered >> (32 - BITS)) + BINS // 2
 
 
 def count_pixels(

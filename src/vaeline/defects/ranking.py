@@ -2,11 +2,11 @@
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from vaeline.defects.examine import Examined, find_regions
 from vaeline.defects.figure import Inspected, shrunk
@@ -16,10 +16,10 @@ MOST_REGIONS = 20
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture (height, width, channels) in [0, 1], its name, and what was found in it."""
+    """A picture (height, width, channels), floats in [0, 1] or bytes, its name, and what was found in it."""
 
     name: str
-    pixels: Float[np.ndarray, "height width channels"]
+    pixels: Shaped[np.ndarray, "height width channels"]
     found: Examined
 
 
@@ -85,4 +85,6 @@ def _tell(picture: Picture, judge: Judge) -> dict[str, Any]:
 def _inspect(picture: Picture, judge: Judge) -> Inspected:
     found = picture.found
     score, verdict = found.scores[judge.score], judge.is_anomalous(found)
-    return shrunk(Inspected(picture.name, picture.pixels, found.reconstruction, found.heat_map, score, verdict))
+    item = shrunk(Inspected(picture.name, picture.pixels, found.reconstruction, found.heat_map, score, verdict))
+    is_bytes = picture.pixels.dtype == np.uint8
+    return replace(item, picture=item.picture / 255) if is_bytes else item

@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from vaeline.anomaly.one_class import scores_by_content
 from vaeline.artifacts import write_json
 from vaeline.defects.heat_map import MapStatistics, image_scores, scales_of, top_pixels
-from vaeline.defects.moments import cross_fitted_maps, fit_moments, folds_of, parts_of
+from vaeline.defects.moments import cross_fitted_maps, fit_moments
+from vaeline.defects.pictures import PictureSet
 from vaeline.errors import VaelineError
 from vaeline.evaluation.group import Density
 from vaeline.evaluation.inference import reconstruct
-from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Subject
-from vaeline.images.arrays import to_unit
-from vaeline.images.types import ByteImages
+from vaeline.images.types import HeatMaps, Images
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
 
 HEAT_MAP = "heat_map"
 DECIMALS = 9
+Scores: TypeAlias = dict[str, Float[np.ndarray, " rows"]]
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,23 @@ class HeatMapReference:
 def fit_heat_map_reference(
     model: GenerativeModel,
     model_sha256: str,
-    images: ByteImages,
+    pictures: PictureSet,
     densities: Mapping[str, Density],
     settings: EvaluateParams,
 ) -> HeatMapReference:
-    """The reference of `model` over good validation images (count, height, width, channels)."""
-    top, folds = top_pixels(*images.shape[1:3]), folds_of(len(images))
-    seen = partial(reconstruct, model, seed=settings.seed)
-    moments = fit_moments(seen, images, scales_of(model.image))
+    """The reference of `model` over good validation pictures."""
+    top, folds = top_pixels(*pictures.images.shape[1:3]), pictures.folds()
+    moments = fit_moments(
+        partial(reconstruct, model, seed=settings.seed), pictures.images, folds, scales_of(model.image)
+    )
+
+    def look(images: Images, rows: Integer[np.ndarray, " rows"]) -> tuple[HeatMaps, Scores]:
+        maps = cross_fitted_maps(moments, images, reconstruct(model, images, settings.seed), folds[rows])
+        return maps, scores_by_content(model, images, settings.seed, densities)
+
     scores: dict[str, list[Float[np.ndarray, " part"]]] = {}
-    for part in parts_of(images, np.arange(len(images))):
-        some = to_unit(images[part])
-        maps = cross_fitted_maps(moments, some, seen(some), folds[part])
-        found = {HEAT_MAP: image_scores(maps, top), **scores_by_content(model, some, settings.seed, densities)}
-        for name, values in found.items():
+    for seen in pictures.look(pictures.rows, look):
+        for name, values in {HEAT_MAP: image_scores(seen.maps, top), **seen.scores}.items():
             scores.setdefault(name, []).append(values.astype("float64"))
     sorted_scores = {name: np.sort(np.concatenate(parts)) for name, parts in scores.items()}
     return HeatMapReference(model_sha256, settings.false_alarms, moments.statistics(), sorted_scores)
@@ -72,8 +75,8 @@ def write_heat_map_reference_of(
     subject: Subject, densities: Mapping[str, Density], model_sha256: str, settings: EvaluateParams, path: Path
 ) -> None:
     """Fit the reference over up to `reference_images` validation images, drawn by the seed, and write it."""
-    images = subject.prepared.splits["validation"].images
-    some = images[subset(len(images), settings.reference_images, settings.seed)]
+    validation = PictureSet.of_split(subject.prepared.splits["validation"])
+    some = validation.first(settings.reference_images, settings.seed)
     write_heat_map_reference(fit_heat_map_reference(subject.model, model_sha256, some, densities, settings), path)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from tqdm import tqdm
 
 from vaeline.errors import VaelineError
@@ -13,6 +14,7 @@ from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import fit_images
 from vaeline.images.limits import OWN, Limits
+from vaeline.images.pictures import read_whole
 from vaeline.images.reader import OTHER_PICTURES, read_file, visible_files
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import Images
@@ -57,10 +59,34 @@ def read_named_images(
         names += [str(file)] if len(found) == 1 else [f"{file}[{row}]" for row in range(len(found))]
         images.append(found)
     if not images:
-        reasons = "; ".join(f"{path}: {reason}" for path, reason in skipped[:REASONS_SHOWN])
-        more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
-        raise VaelineError(f"no picture could be read: {reasons}{more}")
+        raise nothing_read(skipped)
     return NamedImages(tuple(names), np.concatenate(images), tuple(skipped))
+
+
+def nothing_read(skipped: Sequence[tuple[Path, str]]) -> VaelineError:
+    """The error if no picture could be read, with the first reasons."""
+    reasons = "; ".join(f"{path}: {reason}" for path, reason in skipped[:REASONS_SHOWN])
+    more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+    return VaelineError(f"no picture could be read: {reasons}{more}")
+
+
+def read_whole_pictures(
+    paths: Sequence[Path], spec: ImageSpec, skipped: list[tuple[Path, str]], invert: bool = False, limits: Limits = OWN
+) -> Iterator[tuple[str, UInt8[np.ndarray, "_height _width channels"]]]:
+    """The name and the pixels of each picture in files and folders, in its own size, one at a time.
+
+    Paths that cannot be read are added to `skipped`, each with the reason. Only pictures are read.
+    """
+    files = list(dict.fromkeys(_files(paths, skipped)))
+    for file in tqdm(files, desc="pictures", disable=None, leave=False):
+        try:
+            if file.suffix.lower() not in pictures.ENDINGS:
+                raise UnreadableImagesError("only pictures are cut into tiles", file)
+            picture = read_whole(file, spec, limits.pixels, invert)
+        except UnreadableImagesError as error:
+            skipped.append((file, error.reason))
+            continue
+        yield str(file), picture
 
 
 def _read_unit(file: Path, spec: ImageSpec, invert: bool, limits: Limits) -> Images:

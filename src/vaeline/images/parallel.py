@@ -32,17 +32,23 @@ class Unusable:
     reason: str
 
 
-def read_all(read: Callable[[Path], Found], files: Sequence[Path], title: str) -> Iterator[Found | Unusable]:
+def read_all(
+    read: Callable[[Path], Found], files: Sequence[Path], title: str, at_once: int | None = None
+) -> Iterator[Found | Unusable]:
     """The result of `read` for each file, in the order of the files; see `work_through`.
 
     If `read` raises UnreadableImagesError, the result is Unusable.
     """
-    for results in work_through(partial(_read_chunk, read), files, title):
+    for results in work_through(partial(_read_chunk, read), files, title, at_once):
         yield from results
 
 
-def work_through(work: Callable[[Sequence[Item]], Found], items: Sequence[Item], title: str) -> Iterator[Found]:
+def work_through(
+    work: Callable[[Sequence[Item]], Found], items: Sequence[Item], title: str, at_once: int | None = None
+) -> Iterator[Found]:
     """The result of `work` for each chunk of items, in their order, with a progress bar if there is a terminal.
+
+    A chunk has `CHUNK` items, or `at_once` if their results are large.
 
     Many items are worked on by one process for each processor, and only a few chunks wait for the caller. `work` must
     therefore be a function of a module, or a `functools.partial` of one.
@@ -50,7 +56,8 @@ def work_through(work: Callable[[Sequence[Item]], Found], items: Sequence[Item],
     Raises:
         VaelineError: a process was killed.
     """
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    size = CHUNK if at_once is None else at_once
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
     with tqdm(total=len(items), desc=title, unit=" files", disable=None, leave=False) as bar:
         results = _in_processes(work, chunks) if len(items) >= FEWEST else map(work, chunks)
         for chunk, result in zip(chunks, results, strict=True):

@@ -12,20 +12,23 @@ import numpy as np
 from vaeline.artifacts import write_json
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.parallel import Unusable, work_through
-from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
+from vaeline.images.tiles import read_tiles
 
 FILES_BETWEEN_SAVES = 4096
 
 
 def read_into(
-    files: tuple[Path, ...], spec: ImageSpec, most_pixels: int, cache: Path
+    files: tuple[Path, ...], spec: ImageSpec, most_pixels: int, cache: Path, counts: Sequence[int] | None = None
 ) -> tuple[np.ndarray, list[Unusable]]:
     """Pictures as one array (count, height, width, channels) uint8 on disk, and the files that cannot be used.
+
+    counts: how many tiles each picture has, in the order of the array; by default one each.
 
     The array lies in a folder of `cache` that is named after the files, their times and the spec. What a stopped
     reading has finished is not read again. The rows of unusable files are black.
     """
+    counts = [1] * len(files) if counts is None else counts
     folder = cache / _key(files, spec, most_pixels)
     folder.mkdir(parents=True, exist_ok=True)
     array, record = folder / "images.npy", folder / "progress.json"
@@ -33,8 +36,8 @@ def read_into(
     if record.is_file():
         done, unusable = _read_progress(record)
     else:
-        np.lib.format.open_memmap(array, mode="w+", dtype="uint8", shape=(len(files), *spec.shape))
-    saved, places = done, list(enumerate(files))[done:]
+        np.lib.format.open_memmap(array, mode="w+", dtype="uint8", shape=(sum(counts), *spec.shape))
+    saved, places = done, list(zip(np.cumsum(counts) - counts, files, strict=True))[done:]
     for found in work_through(partial(_read_rows, array=array, spec=spec, most_pixels=most_pixels), places, "pictures"):
         done += len(found)
         unusable += [result for result in found if result is not None]
@@ -49,11 +52,12 @@ def read_into(
 def _read_rows(
     places: Sequence[tuple[int, Path]], array: Path, spec: ImageSpec, most_pixels: int
 ) -> list[Unusable | None]:
-    """Read pictures into their rows of an .npy file; None where that worked. Each process writes its own rows."""
+    """Read pictures into an .npy file, from these rows on; None where that worked. Each process writes its own rows."""
     images, found = np.lib.format.open_memmap(array, mode="r+"), []
     for row, file in places:
         try:
-            images[row] = read_picture(file, spec=spec, most_pixels=most_pixels)
+            tiles = read_tiles(file, spec=spec, most_pixels=most_pixels)
+            images[row : row + len(tiles)] = tiles
             found.append(None)
         except UnreadableImagesError as error:
             found.append(Unusable(file, error.reason))

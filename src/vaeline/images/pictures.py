@@ -84,10 +84,24 @@ def read_picture(
             which its header says before it is decoded.
     """
     with open_picture(source, most_pixels, formats) as picture:
-        background = ImageColor.getrgb(spec.background)
-        seen = tuple(255 - level for level in background) if invert else background
-        plain = _plain(_turned(picture), spec.channels, seen)
-        return fit_picture(ImageOps.invert(plain) if invert else plain, spec)
+        return fit_picture(_read_plain(picture, spec, invert), spec)
+
+
+def read_whole(
+    source: Path | BinaryIO,
+    spec: ImageSpec,
+    most_pixels: int,
+    invert: bool = False,
+    formats: Sequence[str] = FORMATS,
+) -> UInt8[np.ndarray, "_height _width {spec.channels}"]:
+    """One picture in its own size (height, width, channels) uint8, read as by `read_picture` but not fitted.
+
+    Raises:
+        UnreadableImagesError: as `read_picture`.
+    """
+    with open_picture(source, most_pixels, formats) as picture:
+        plain = np.asarray(_read_plain(picture, spec, invert))
+        return plain.reshape(*plain.shape[:2], spec.channels)
 
 
 def fit_picture(
@@ -162,6 +176,14 @@ def _turned(picture: Image.Image) -> Image.Image:
 
 def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _read_plain(picture: Image.Image, spec: ImageSpec, invert: bool) -> Image.Image:
+    """The picture as mode L or RGB, turned as its EXIF data say, over the background of `spec`."""
+    background = ImageColor.getrgb(spec.background)
+    seen = tuple(255 - level for level in background) if invert else background
+    plain = _plain(_turned(picture), spec.channels, seen)
+    return ImageOps.invert(plain) if invert else plain
 
 
 def _plain(picture: Image.Image, channels: int, background: tuple[int, ...]) -> Image.Image:

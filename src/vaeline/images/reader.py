@@ -18,9 +18,10 @@ from vaeline.images.fitting import inverted
 from vaeline.images.idx import read_idx_images
 from vaeline.images.limits import Limits
 from vaeline.images.parquet import read_parquet
-from vaeline.images.pictures import check_size, read_picture
+from vaeline.images.pictures import check_size
 from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack, as_stack_or_one
+from vaeline.images.tiles import read_tiles
 from vaeline.images.types import AnyImages, FoundLabels
 
 NPZ_NAMES = (("x_train", "y_train"), ("images", "labels"), ("x", "y"))
@@ -86,7 +87,7 @@ def _check_limits(images: AnyImages, limits: Limits) -> None:
 
 
 def _read_picture(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:
-    return FoundImages(read_picture(file, spec, limits.pixels, invert)[None])
+    return FoundImages(read_tiles(file, spec, limits.pixels, invert))
 
 
 def _read_npy(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:

@@ -30,6 +30,7 @@ class ImageSpec(BaseModel):
     background: the colour beside a picture and below its transparent parts, as `#rrggbb`.
     ink: whether the images are light ink on black, such as handwritten digits, which figures draw as ink on paper. If
         it is not given, grey images are ink, as in records of earlier versions.
+    tile: whether a picture is cut into overlapping tiles of this size, at its own resolution, instead of being fitted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,11 +41,12 @@ class ImageSpec(BaseModel):
     fit: Fit = "pad"
     background: str = Field(BLACK, pattern=HEX_COLOUR)
     ink: bool | None = None
+    tile: bool = False
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is as usual: records and archives of earlier versions have only the first three."""
-        usual = {"fit": "pad", "background": BLACK, "ink": None}
+        usual = {"fit": "pad", "background": BLACK, "ink": None, "tile": False}
         return {name: value for name, value in handler(self).items() if name not in usual or usual[name] != value}
 
     @classmethod

@@ -23,6 +23,7 @@ class ImageParams(Section):
     fit: Literal["pad", "crop", "stretch"]
     background: Annotated[str, Field(pattern=r"^(auto|#[0-9a-f]{6})$")]
     ink: bool | Auto
+    tile: bool = False
 
 
 class DataParams(Section):
