@@ -197,3 +197,16 @@ def test_an_image_of_a_batch_is_a_picture_of_its_own(prepared):
     pictures = PictureSet.of_split(alone)
     assert pictures.numbers(pictures.rows).tolist() == list(range(len(split.labels)))
     assert (pictures.sizes == 32).all()
+
+
+def test_a_picture_and_its_mask_are_put_together_from_their_tiles(own, prepared, folder):
+    test = PictureSet.of_split(prepared.splits["test"])
+    row = int(np.flatnonzero(prepared.splits["test"].labels == 1)[3])
+    number = int(test.owners[row]) - 12
+    files = sorted((folder / "spot").iterdir())
+    expected = np.asarray(Image.open(files[number]))
+    np.testing.assert_array_equal(test.assemble(test.images, row)[..., 0], expected)
+    mask = test.assemble(prepared.test_masks, row)[..., 0]
+    assert mask.sum() == 36 * 255
+    assert (mask[20:26, 50:56] == 255).all()
+    assert test.firsts(test.rows).tolist() == list(range(0, len(test.images), len(tile_places(*SIZE, SPEC))))

@@ -19,12 +19,14 @@ from matplotlib.patches import Rectangle
 from skimage.measure import block_reduce
 
 from vaeline.anomaly.figure import draw_anomalies
+from vaeline.defects.examine import Examiner
 from vaeline.defects.heat_map import brightest
 from vaeline.defects.kinds import HALF, has_defects, rows_by_kind
+from vaeline.defects.pictures import PictureSet
 from vaeline.defects.reference import HEAT_MAP, read_heat_map_reference
-from vaeline.evaluation.inference import reconstruct
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import show_image
+from vaeline.images.arrays import to_unit
 
 HEAT_MAPS = "heat_map_reference.json"
 MOST_SIDE = 256
@@ -140,30 +142,26 @@ def _draw_block(axes: Axes, item: Inspected, left: float, above: float, top: flo
 
 
 def draw_tested(drawing: Drawing) -> Figure:
-    """Test images of each kind of defect and good ones, drawn with the seed, the highest score first."""
+    """Test pictures of each kind of defect and good ones, drawn with the seed, the highest score first."""
     good, kinds = rows_by_kind(drawing.prepared)
+    test, masks = PictureSet.of_split(drawing.prepared.splits["test"]), drawing.prepared.test_masks
     each = max(1, ON_THE_SHEET // (len(kinds) + 1))
     rng = np.random.default_rng(drawing.settings.seed)
-    rows = np.concatenate([rng.permutation(found)[:each] for found in (good, *kinds.values())])
+    rows = np.concatenate([rng.permutation(test.firsts(found))[:each] for found in (good, *kinds.values())])
     scores = drawing.scores[HEAT_MAP].to_numpy()
     rows = rows[np.argsort(-scores[rows], kind="stable")][:ON_THE_SHEET]
     reference = read_heat_map_reference(drawing.reports / HEAT_MAPS)
     threshold = reference.threshold(HEAT_MAP, reference.false_alarms)
-    images, masks = drawing.images[rows], drawing.prepared.test_masks
-    expected = reconstruct(drawing.model, images, drawing.settings.seed)
-    maps = reference.statistics.heat_maps(images, expected)
-    shown = [
-        Inspected(
-            f"{drawing.classes[drawing.labels[row]]}, row {row}",
-            images[place],
-            expected[place],
-            maps[place],
-            scores[row],
-            bool(scores[row] > threshold),
-            None if masks is None else masks[row, ..., 0] > HALF,
-        )
-        for place, row in enumerate(rows)
-    ]
+    examiner = Examiner(drawing.model, {}, reference.statistics, drawing.settings.seed)
+    shown = []
+    for row in rows:
+        picture = test.assemble(test.images, row)
+        tiled = test.owners is not None
+        found = examiner.examine_tiled(picture) if tiled else next(examiner.examine(to_unit(picture[None])))
+        mask = None if masks is None else test.assemble(masks, row)[..., 0] > HALF
+        name = f"{drawing.classes[drawing.labels[row]]}, row {row}"
+        facts = found.reconstruction, found.heat_map, scores[row], bool(scores[row] > threshold), mask
+        shown.append(Inspected(name, to_unit(picture), *facts))
     title = drawing.title(f"test pictures, threshold {threshold:.2f}")
     return draw_inspected(shown, title, brightest(threshold), drawing.ink)
 

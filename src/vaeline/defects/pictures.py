@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Integer, UInt8
 
 from vaeline.data.prepared import Split
 from vaeline.defects.kinds import HALF
@@ -72,6 +72,10 @@ class PictureSet:
         owners = self.owners[rows]
         return np.cumsum(np.concatenate([[False], owners[1:] != owners[:-1]])) if len(rows) else rows
 
+    def firsts(self, rows: Integer[np.ndarray, " rows"]) -> Integer[np.ndarray, " pictures"]:
+        """The first of the rows of each picture."""
+        return rows[np.flatnonzero(np.diff(self.numbers(rows), prepend=-1))]
+
     def folds(self) -> Integer[np.ndarray, " count"]:
         """The fold of each image. Pictures take turns, and the tiles of a picture are in one fold."""
         numbers = self.numbers(self.rows)
@@ -95,6 +99,19 @@ class PictureSet:
         if self.owners is None:
             return values[rows]
         return np.maximum.reduceat(values[rows], np.flatnonzero(np.diff(self.numbers(rows), prepend=-1)))
+
+    def assemble(
+        self, tiles: UInt8[np.ndarray, "count tile_height tile_width channels"], row: int
+    ) -> UInt8[np.ndarray, "_height _width channels"]:
+        """The whole picture that an image belongs to, from `tiles` of all images, which may be their masks."""
+        if self.owners is None or self.sizes is None:
+            return tiles[row]
+        height, width = self.sizes[row]
+        rows = np.flatnonzero(self.owners == self.owners[row])
+        whole = np.zeros((max(height, tiles.shape[1]), max(width, tiles.shape[2]), tiles.shape[3]), "uint8")
+        for tile, (top, left) in zip(tiles[rows], tile_places(height, width, self.spec), strict=True):
+            whole[top : top + len(tile), left : left + tile.shape[1]] = tile
+        return whole[:height, :width]
 
     def look(self, rows: Integer[np.ndarray, " rows"], look: Look, masks: Masks | None = None) -> Iterator[Seen]:
         """What `look` finds in the pictures of some rows, and where `masks` (count, height, width, 1) are defective.
