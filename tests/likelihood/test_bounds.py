@@ -77,8 +77,8 @@ def test_bound_and_grid_find_the_evidence_of_a_linear_gaussian_model():
 def test_nll_is_below_the_negative_elbo_and_the_bound_tightens_with_k(trained, greys, architecture):
     model = trained[architecture]
     negative_elbo = np.mean([elbo_scores(model, greys, INDICES, seed)["neg_elbo"].mean() for seed in range(20)])
-    bounds = [importance_weighted_nll(model, greys, INDICES, k, 1).mean() for k in (1, 10, 100, 400)]
-    exact = exact_nll(model, greys, 128).mean()
+    bounds = [importance_weighted_nll(model, greys, INDICES, k, 1).mean() for k in (1, 10, 100)]
+    exact = exact_nll(model, greys, 64).mean()
     assert exact < negative_elbo
     assert all(more <= fewer + 0.05 for fewer, more in itertools.pairwise(bounds))
     assert bounds[-1] > exact - 0.05
@@ -86,10 +86,10 @@ def test_nll_is_below_the_negative_elbo_and_the_bound_tightens_with_k(trained, g
 
 
 def test_the_grid_agrees_with_five_thousand_samples_and_with_a_finer_grid(trained, greys):
-    model = trained["resmlp"]
-    exact = exact_nll(model, greys, 512)
-    assert importance_weighted_nll(model, greys, INDICES, 5000, 1).mean() == pytest.approx(exact.mean(), abs=0.1)
-    np.testing.assert_allclose(exact_nll(model, greys, 1024), exact, atol=0.01)
+    model, images = trained["resmlp"], greys[:10]
+    exact = exact_nll(model, images, 256)
+    assert importance_weighted_nll(model, images, INDICES[:10], 5000, 1).mean() == pytest.approx(exact.mean(), abs=0.1)
+    np.testing.assert_allclose(exact_nll(model, images, 512), exact, atol=0.01)
 
 
 @pytest.mark.parametrize("architecture", ["conv", "mlp"])
