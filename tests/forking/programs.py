@@ -25,6 +25,11 @@ def forked_programs() -> Path:
     return made_once("fork-server", _start) / "bin"
 
 
+def forked_python() -> str:
+    """The Python that runs as a fork: for several processes of vaeline, where starting Python is not the test."""
+    return str(forked_programs() / "python")
+
+
 def _start(folder: Path) -> None:
     """Start the server, which ends when this run of pytest does, wait until it answers, and write the programs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_", "PYTHON"))}

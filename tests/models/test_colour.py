@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from forking.programs import forked_python
 from models.kinds.test_kinds import CODEBOOK, settings
 
 from vaeline.archive import save_archive
@@ -107,7 +107,7 @@ def test_a_clean_process_and_a_package_answer_likewise(params, tmp_path, process
         assert answer(model, ModelRequest("sample", count=2))["images"].shape == (2, *image.shape)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([forked_python(), "-c", SCRIPT], cwd=tmp_path, env=environment, check=True)
     for name, model in models.items():
         again = np.load(tmp_path / f"{name}.npy")
         np.testing.assert_allclose(again, model.reconstruct(images, LABELS), atol=1e-5, err_msg=name)

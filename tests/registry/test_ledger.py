@@ -1,11 +1,11 @@
 import json
 import os
 import subprocess
-import sys
 import time
 
 import pytest
 from conftest import ROOT
+from forking.programs import forked_python
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from registry.vault import SERVED
@@ -51,7 +51,7 @@ def write_from(folder, processes, count, store):
         home = folder / f"writer-{number}"
         home.mkdir()
         (home / "dvc.yaml").touch()
-        command = [sys.executable, "-c", WRITER, SERVED, str(count), json.dumps(MOVE)]
+        command = [forked_python(), "-c", WRITER, SERVED, str(count), json.dumps(MOVE)]
         writers.append(subprocess.Popen(command, cwd=home, env=environment | {"MLFLOW_TRACKING_USERNAME": str(number)}))
     while not all((folder / f"writer-{number}/ready").exists() for number in range(processes)):
         assert all(writer.poll() is None for writer in writers)

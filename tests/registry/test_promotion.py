@@ -8,6 +8,7 @@ import time
 import pytest
 import requests
 from conftest import ROOT
+from forking.programs import forked_python
 from mlflow import MlflowClient
 from registry.vault import CANDIDATES, SERVED
 
@@ -368,12 +369,12 @@ def answers(address):
         return False
 
 
-def start_promoter(vault, home, number, **environment):
+def start_promoter(vault, home, number, python, **environment):
     home.mkdir()
     (home / "dvc.yaml").touch()
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{vault.root}/mlflow.db", "PYTHONPATH": str(ROOT / "src")}
     return subprocess.Popen(
-        [sys.executable, "-c", PROMOTER, str(number)],
+        [python, "-c", PROMOTER, str(number)],
         cwd=home,
         env=os.environ | store | {"MLFLOW_TRACKING_USERNAME": home.name} | environment,
         text=True,
@@ -387,7 +388,9 @@ def test_of_two_promoters_at_once_one_wins_and_the_other_is_told(crowned, tmp_pa
     where = {"MLFLOW_TRACKING_URI": request.getfixturevalue("server")} if store == "server" else {}
     homes = {"ann": 2, "bob": 3}
     crowned.gate(3)
-    started = [start_promoter(crowned, tmp_path / name, number, **where) for name, number in homes.items()]
+    started = [
+        start_promoter(crowned, tmp_path / name, number, forked_python(), **where) for name, number in homes.items()
+    ]
     while not all((tmp_path / name / "ready").exists() for name in homes):
         assert all(process.poll() is None for process in started)
         time.sleep(0.01)
@@ -405,7 +408,7 @@ def test_of_two_promoters_at_once_one_wins_and_the_other_is_told(crowned, tmp_pa
 
 
 def test_a_killed_promoter_leaves_no_lock_and_no_half_move(crowned, tmp_path):
-    process = start_promoter(crowned, tmp_path / "ann", 2, DVC_ROOT=str(crowned.root))
+    process = start_promoter(crowned, tmp_path / "ann", 2, sys.executable, DVC_ROOT=str(crowned.root))
     while not (tmp_path / "ann/ready").exists():
         assert process.poll() is None
         time.sleep(0.01)

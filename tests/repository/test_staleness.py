@@ -7,13 +7,13 @@ what would run again. Beside it stands what `vaeline retrain --if-due` compares:
 import re
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from dvc.repo import Repo
+from forking.programs import forked_python
 
 from vaeline.retraining.due import Champion, DueFacts, judge
 from vaeline.retraining.inputs import present_inputs, recorded_inputs
@@ -42,13 +42,13 @@ def made(processes, tmp_path_factory):
     for name in FILES:
         shutil.copy(ROOT / name, root / name)
     for arguments in (["init", "--quiet", "--no-scm"], ["config", "core.analytics", "false"]):
-        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True)
+        subprocess.run([forked_python(), "-m", "dvc", *arguments], cwd=root, check=True)
     for stage in read_stages(root).values():
         for path in stage.outs:
             file = root / path if Path(path).suffix else root / path / "made.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(path)
-    subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet"], cwd=root, check=True)
+    subprocess.run([forked_python(), "-m", "dvc", "commit", "--force", "--quiet"], cwd=root, check=True)
     return root
 
 

@@ -1,7 +1,6 @@
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import alembic.command
 import psycopg
 import pytest
 from conftest import ROOT
+from forking.programs import forked_python
 from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from pipeline.server import needs_postgres
@@ -113,7 +113,7 @@ def test_machines_that_share_a_database_create_the_store_together(database, pass
     for name in "abc":
         (tmp_path / name).mkdir()
         (tmp_path / name / "dvc.yaml").touch()
-        command = [sys.executable, "-c", FIRST_USE]
+        command = [forked_python(), "-c", FIRST_USE]
         machine = environment | {"TMPDIR": str(tmp_path / name)}  # where MLflow has a lock of its own
         options = {"cwd": tmp_path / name, "env": machine, "text": True}
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options))

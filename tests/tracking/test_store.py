@@ -1,9 +1,9 @@
 import subprocess
-import sys
 
 import pytest
 import requests
 from conftest import ROOT
+from forking.programs import forked_python
 from mlflow.exceptions import RestException
 
 from vaeline.tracking.store import tracking_uri, ui_address, unreachable
@@ -53,7 +53,7 @@ def test_three_processes_at_once_create_one_store(tmp_path):
         "HOME": str(tmp_path),
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    command = [sys.executable, "-c", FIRST_USE]
+    command = [forked_python(), "-c", FIRST_USE]
     started = [
         subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]

@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from conftest import ROOT, first, train_once
+from forking.programs import forked_python
 
 from vaeline.archive import save_archive
 from vaeline.data.sources import MNIST_IMAGE
@@ -118,7 +118,7 @@ def test_a_clean_process_gives_the_same_outputs(trained, digits, greys, tmp_path
     (tmp_path / "digests.json").write_text(json.dumps(digests))
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([forked_python(), "-c", SCRIPT], cwd=tmp_path, env=environment, check=True)
     for name, model in trained.items():
         again = np.load(tmp_path / f"{name}.npz")
         z_mean, z_log_var = encode(model, greys, labels)
