@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from loky import get_reusable_executor
 from PIL import Image, ImageOps
 
 from vaeline.artifacts import atomic_file
@@ -34,7 +35,7 @@ TIMES_AS_MANY = 4
 HEAD = """\
 {pictures}, fitted into 64 × 64 in colour, on {cores} cores. `loop`: Pillow opens, converts and fits, in one process.
 `reader`: the project's reader, in one process. `reading`: the stage `fetch`, with all processors. The last columns
-count images a second of CPU time, of all processes together. Made by `python benchmarks/reading.py`.
+count images a second of CPU time of all processes, whose start is included. Made by `python benchmarks/reading.py`.
 
 | round | loop, images/s | reading, images/s | reader ÷ loop | reading, a core ÷ loop | CPU: reader ÷ loop | CPU: reading ÷ loop |
 |---|---|---|---|---|---|---|
@@ -97,18 +98,12 @@ def read_plainly(file: Path) -> np.ndarray:
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall seconds, and CPU seconds of this process and of the processes that it has started."""
-    before, began = cpu_seconds(), time.perf_counter()
+    """Wall seconds, and CPU seconds of this process and of the reading processes, their start included."""
+    began, before = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - began, sum(cpu_seconds().values()) - sum(before.values())
-
-
-def cpu_seconds() -> dict[int, float]:
-    used = {}
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        times = process.cpu_times()
-        used[process.pid] = times.user + times.system
-    return used
+    wall = time.perf_counter() - began
+    get_reusable_executor().shutdown()  # the CPU seconds of processes that have ended are counted
+    return wall, sum(os.times()[:4]) - sum(before[:4])
 
 
 def peak_mebibytes(files: Sequence[Path], cache: Path) -> float:

@@ -24,7 +24,7 @@ def test_duplicates_and_named_groups_are_joined():
     assert about == {"duplicates": {"equal": 1, "alike": 0}}
     assert notes == [
         "data.groups makes 6 groups; each stays in one split",
-        "1 pictures are copies of another, 0 more look like another",
+        "images that are equal to another: 1; that only look like another: 0",
     ]
 
 

@@ -20,6 +20,14 @@ def test_a_section_is_read_whatever_the_others_hold(tmp_path):
         read_section("train", TrainParams, file)
 
 
+@pytest.mark.parametrize("value", ["many", "17", "-1", "0.5"])
+def test_a_distance_of_duplicates_is_auto_true_false_or_a_number_of_bits(tmp_path, value):
+    file = tmp_path / "params.yaml"
+    file.write_text(f"data: {{near_duplicates: {value}}}")
+    with pytest.raises(VaelineError, match=r"data\.near_duplicates"):
+        read_section("data", DataParams, file)
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

@@ -65,7 +65,7 @@ def _notes(found: Duplicates) -> list[str]:
     counts = _counts(found)
     if not any(counts.values()):
         return []
-    return [f"{counts['equal']:,} pictures are copies of another, {counts['alike']:,} more look like another"]
+    return [f"images that are equal to another: {counts['equal']:,}; that only look like another: {counts['alike']:,}"]
 
 
 def _crossing(groups: Groups, rows: Mapping[str, Integer[np.ndarray, " _"]]) -> dict[str, int]:
