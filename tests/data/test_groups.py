@@ -40,8 +40,9 @@ def test_images_of_their_own_have_no_groups():
 def test_duplicates_across_the_splits_of_a_source_are_counted_and_unused_rows_are_not():
     images = IMAGES.copy()
     images[[4, 5, 7]] = images[1]
+    images[6] = images[0]
     rows = {"train": np.array([0, 1, 2]), "validation": np.array([3, 4]), "test": np.array([5, 6])}
     _, about, notes = group_images(images, rows, None, 4)
-    assert about["duplicates"] == {"equal": 2, "alike": 0}
-    assert about["duplicates_across_splits"] == {"validation": 1, "test": 1}
-    assert "1 of validation and 1 of test have a duplicate or an image of their group in an earlier split" in notes[-1]
+    assert about["duplicates"] == {"equal": 3, "alike": 0}
+    assert about["duplicates_across_splits"] == {"validation": 1, "test": 2}
+    assert "1 of validation and 2 of test have a duplicate or an image of their group in an earlier split" in notes[-1]

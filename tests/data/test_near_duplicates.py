@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from vaeline.data import near_duplicates
-from vaeline.data.near_duplicates import find_duplicates, join, make_thumbnails, perceptual_hashes
+from vaeline.data.near_duplicates import find_duplicates, join, look_alike, make_thumbnails, perceptual_hashes
 from vaeline.images.arrays import luminance
 
 
@@ -61,6 +61,14 @@ def test_flat_images_of_other_levels_and_colours_differ():
     levels = np.array([[0, 0, 0], [255, 255, 255], [128, 128, 128], [200, 0, 0], [0, 102, 0]], "uint8")
     images = np.broadcast_to(levels[:, None, None], (5, 16, 16, 3)) + np.zeros((5, 16, 16, 3), "uint8")
     assert len(np.unique(find_duplicates([images], np.arange(5)).alike)) == 5
+
+
+def test_pictures_of_one_kind_with_other_details_do_not_look_alike():
+    rng = np.random.default_rng(0)
+    smooth = np.asarray(Image.fromarray(rng.integers(60, 180, (4, 4, 3), dtype="uint8")).resize((48, 48)))
+    images = np.stack([np.clip(smooth + rng.normal(0, 12, smooth.shape), 0, 255) for _ in range(4)]).astype("uint8")
+    assert not look_alike(images[:2], images[2:]).any()
+    assert look_alike(images, np.clip(images * 0.9 + 8, 0, 255).astype("uint8")).all()
 
 
 def test_a_hash_holds_the_lowest_frequencies_of_any_size():

@@ -83,15 +83,15 @@ def test_the_kind_of_images_decides_about_their_statistics(channels, ink, family
 
 def test_a_colour_image_has_known_statistics():
     halves = np.zeros((10, 20, 3))
-    halves[:, :10] = (200, 100, 0)
+    halves[:, :10] = (200, 100, 50)
     row = image_statistics({"train": colours(halves)}, COLOUR).iloc[0]
     assert list(row.index) == list(COLOUR.columns)
     means = [row[f"mean_{colour}"] for colour in ("red", "green", "blue")]
-    assert means == pytest.approx([100, 50, 0])
-    assert [row[f"std_{colour}"] for colour in ("red", "green", "blue")] == pytest.approx([100, 50, 0])
-    assert row["saturation"] == pytest.approx(0.5)
+    assert means == pytest.approx([100, 50, 25])
+    assert [row[f"std_{colour}"] for colour in ("red", "green", "blue")] == pytest.approx([100, 50, 25])
+    assert row["saturation"] == pytest.approx(0.375)
     assert row["entropy"] == pytest.approx(1)
-    assert row["contrast"] == row["max"] == pytest.approx(0.299 * 200 + 0.587 * 100)
+    assert row["contrast"] == row["max"] == pytest.approx(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
     assert row["mean"] == pytest.approx(row["max"] / 2)
 
 
