@@ -130,11 +130,12 @@ def test_a_table_in_parts_gives_the_verdict_of_the_whole_and_leaves_no_file(prep
     splits = copy(prepared.splits)
     splits["train"].images[[3, 77]] = 255 - splits["train"].images[[3, 77]]
     table = image_statistics(splits)
-    whole = validate(table, profile, tmp_path / "docs")
+    folder = tmp_path / "a name with spaces"
+    whole = validate(table, profile, folder / "docs")
     parts = (table[start : start + 700] for start in range(0, len(table), 700))
-    assert validate_parts(parts, profile, tmp_path / "docs") == whole
+    assert validate_parts(parts, profile, folder / "docs") == whole
     assert not whole.passed
-    assert [path.name for path in tmp_path.iterdir()] == ["docs"]
+    assert [path.name for path in folder.iterdir()] == ["docs"]
 
 
 @pytest.mark.parametrize("fault", FAULTS_OF_IMAGES)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -115,7 +116,8 @@ def _evaluate(database: Path, profile: Profile, docs: Path, expected: Sequence[E
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    source = context.data_sources.add_sqlite("images", connection_string=f"sqlite:///{database.resolve()}")
+    address = f"sqlite:///file:{quote(str(database.resolve()))}?uri=true"  # a folder may have a space in its name
+    source = context.data_sources.add_sqlite("images", connection_string=address)
     suite = context.suites.add(gx.ExpectationSuite(profile.name, expectations=[_build(item) for item in expected]))
     batch = source.add_table_asset(TABLE, table_name=TABLE).add_batch_definition_whole_table("all")
     definition = gx.ValidationDefinition(name="images", data=batch, suite=suite)
