@@ -89,7 +89,8 @@ def add_field(section: str) -> None:
     """A new key of a section: in params.yaml, and in the model that types the section."""
     values, module = Path("params.yaml"), Path(f"src/vaeline/params/{section}.py")
     values.write_text(re.sub(rf"(?m)^{section}:.*\n", r"\g<0>  another: 1\n", values.read_text()))
-    typed = re.sub(r'(?m)^(class \w+Params\(Section\):\n    """.*"""\n)', r"\1\n    another: int\n", module.read_text())
+    head = r'(?ms)^(class \w+Params\(Section\):\n    """.*?"""\n)'
+    typed = re.sub(head, r"\1\n    another: int\n", module.read_text())
     module.write_text(typed)
     assert "another: 1" in values.read_text()
     assert "another: int" in typed
