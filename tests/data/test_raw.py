@@ -6,7 +6,7 @@ from conftest import ROOT
 
 from vaeline.data.annotations import TRAIN_GROUPS, read_groups, read_source_sizes
 from vaeline.data.own_images import OwnImages, Reading
-from vaeline.data.prepared import read_prepared, write_prepared
+from vaeline.data.prepared import SOURCE_SIZES, read_prepared, write_prepared
 from vaeline.data.raw import group_built_in, write_own_images
 from vaeline.data.sources import TRAIN_IMAGES
 from vaeline.errors import VaelineError
@@ -37,7 +37,8 @@ def test_groups_and_sizes_follow_their_images_into_the_splits(tmp_path):
     np.testing.assert_array_equal(sizes["test"], [SIZES[2]])
     own = {name: (IMAGES, labels, rows) for name, rows in taken.items() if name != "train"}
     own["train"] = (IMAGES, labels, np.array([2, 0, 5]))
-    write_prepared(tmp_path / "prepared", own, {"classes": ["a"], "image": SPEC.model_dump()}, source_sizes=sizes)
+    about = {"classes": ["a"], "image": SPEC.model_dump()}
+    write_prepared(tmp_path / "prepared", own, about, annotations={SOURCE_SIZES: sizes})
     found = read_prepared(tmp_path / "prepared").splits
     np.testing.assert_array_equal(found["train"].source_sizes, sizes["train"])
 

@@ -36,7 +36,7 @@ def shop(processes: None, small_model: GenerativeModel, prepared_directory: Path
     """A repository of the digits, whose champion is the small model; it is the working directory."""
     root = tmp_path_factory.mktemp("monitored")
     shutil.copy(ROOT / "params.yaml", root)
-    change_params({"data.dataset": DATASET, **SMALL}, root / "params.yaml")
+    change_params({"data.dataset": DATASET, "monitor.measured_on": DATASET, **SMALL}, root / "params.yaml")
     (root / "dvc.yaml").touch()
     shutil.copy(empty_store(), root)
     shutil.copytree(prepared_directory, root / "data/prepared")
