@@ -17,7 +17,7 @@ images, labels = (np.load(f"data/prepared/test_{part}.npy") for part in ("images
 folder = Path(sys.argv[1])
 folder.mkdir()
 for digit in range(10):
-    Image.fromarray(images[labels == digit][0]).save(folder / f"{digit}.png")
+    Image.fromarray(images[labels == digit][0, :, :, 0]).save(folder / f"{digit}.png")
 END
 python benchmarks/strange_pictures.py "$scratch/mixed"
 

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ def _tell(picture: Picture, judge: Judge) -> dict[str, Any]:
 def _inspect(picture: Picture, judge: Judge) -> Inspected:
     found = picture.found
     score, verdict = found.scores[judge.score], judge.is_anomalous(found)
-    item = shrunk(Inspected(picture.name, picture.pixels, found.reconstruction, found.heat_map, score, verdict))
+    item = shrunk(
+        Inspected(Path(picture.name).name, picture.pixels, found.reconstruction, found.heat_map, score, verdict)
+    )
     is_bytes = picture.pixels.dtype == np.uint8
     return replace(item, picture=item.picture / 255) if is_bytes else item
