@@ -26,9 +26,9 @@ TABLE = RESULTS.parent / "table.md"
 PICTURES = ROOT / "docs/pictures/family"
 HEAD = """\
 All test images, of MNIST where no other data set is named; mean ± standard deviation over the seeds of the training.
-Likelihoods in nats per image, NLL on seeded binary pixels. Minutes are those of the training alone, on {machine}, for
-the fastest seed, because other work on the machine adds to them. `make run PRESET=…` runs a preset;
-`python benchmarks/quality` makes the table.
+Likelihoods in nats per image, NLL on seeded binary pixels. PCA has as many components as the model has latents. Minutes
+are those of the training alone, on {machine}, for the fastest seed, because other work on the machine adds to them.
+`make run PRESET=…` runs a preset; `python benchmarks/quality` makes the table.
 
 | preset | measure | published | goal | reached | seeds | minutes | parameters |
 |---|---|---|---|---|---|---|---|
