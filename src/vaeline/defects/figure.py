@@ -21,7 +21,7 @@ from skimage.measure import block_reduce
 from vaeline.anomaly.figure import draw_anomalies
 from vaeline.defects.examine import Examiner
 from vaeline.defects.heat_map import brightest
-from vaeline.defects.kinds import HALF, has_defects, rows_by_kind
+from vaeline.defects.kinds import has_defects, rows_by_kind
 from vaeline.defects.pictures import PictureSet
 from vaeline.defects.reference import HEAT_MAP, read_heat_map_reference
 from vaeline.figures.drawing import Drawing
@@ -158,7 +158,7 @@ def draw_tested(drawing: Drawing) -> Figure:
         picture = test.assemble(test.images, row)
         tiled = test.owners is not None
         found = examiner.examine_tiled(picture) if tiled else next(examiner.examine(to_unit(picture[None])))
-        mask = None if masks is None else test.assemble(masks, row)[..., 0] > HALF
+        mask = None if masks is None else test.assemble(masks, row)[..., 0] > 0
         name = f"{drawing.classes[drawing.labels[row]]}, row {row}"
         facts = found.reconstruction, found.heat_map, scores[row], bool(scores[row] > threshold), mask
         shown.append(Inspected(name, to_unit(picture), *facts))

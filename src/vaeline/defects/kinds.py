@@ -5,9 +5,6 @@ from jaxtyping import Integer
 
 from vaeline.data.prepared import Prepared
 
-HALF = 127
-"""A pixel of a mask above this value is defective."""
-
 
 def has_defects(prepared: Prepared) -> bool:
     """Whether the data has a class of good images, and the test images are of this class and of others."""

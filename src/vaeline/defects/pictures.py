@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 
 from vaeline.data.prepared import Split
-from vaeline.defects.kinds import HALF
 from vaeline.defects.moments import FOLDS, parts_of
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import to_unit
@@ -74,7 +73,7 @@ class PictureSet:
 
     def firsts(self, rows: Integer[np.ndarray, " rows"]) -> Integer[np.ndarray, " pictures"]:
         """The first of the rows of each picture."""
-        return rows[np.flatnonzero(np.diff(self.numbers(rows), prepend=-1))]
+        return rows[self._starts(rows)]
 
     def folds(self) -> Integer[np.ndarray, " count"]:
         """The fold of each image. Pictures take turns, and the tiles of a picture are in one fold."""
@@ -98,7 +97,7 @@ class PictureSet:
         """For each picture of some rows the highest of the values of its images."""
         if self.owners is None:
             return values[rows]
-        return np.maximum.reduceat(values[rows], np.flatnonzero(np.diff(self.numbers(rows), prepend=-1)))
+        return np.maximum.reduceat(values[rows], self._starts(rows))
 
     def assemble(
         self, tiles: UInt8[np.ndarray, "count tile_height tile_width channels"], row: int
@@ -124,10 +123,14 @@ class PictureSet:
         if self.owners is None or self.sizes is None:
             for part in parts_of(self.images, rows):
                 maps, scores = look(to_unit(self.images[part]), part)
-                yield Seen(maps, scores, None if masks is None else masks[part][..., 0] > HALF)
+                yield Seen(maps, scores, None if masks is None else masks[part][..., 0] > 0)
             return
         for tiles in np.split(rows, np.flatnonzero(np.diff(self.numbers(rows))) + 1):
             yield self._stitched(tiles, tuple(self.sizes[tiles[0]]), look, masks)
+
+    def _starts(self, rows: Integer[np.ndarray, " rows"]) -> Integer[np.ndarray, " pictures"]:
+        """Where each picture begins among some rows."""
+        return np.flatnonzero(np.diff(self.numbers(rows), prepend=-1))
 
     def _stitched(
         self, rows: Integer[np.ndarray, " rows"], size: tuple[int, int], look: Look, masks: Masks | None
@@ -144,6 +147,6 @@ class PictureSet:
             if defective is not None and masks is not None:
                 for mask, (top, left) in zip(masks[rows[part]], places[part], strict=True):
                     area = defective[0, top : top + mask.shape[0], left : left + mask.shape[1]]
-                    area |= mask[: area.shape[0], : area.shape[1], 0] > HALF
+                    area |= mask[: area.shape[0], : area.shape[1], 0] > 0
         highest = {name: np.array([max(float(scores[name].max()) for scores in found)]) for name in found[0]}
         return Seen(stitched.plane()[None], highest, defective)
