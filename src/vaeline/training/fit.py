@@ -1,6 +1,5 @@
 """Training: deterministic, resumable, and reported after each epoch."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from keras.utils import set_random_seed
 from tqdm import tqdm
 
 from vaeline.errors import VaelineError
+from vaeline.images.lazy import rows_at_once
 from vaeline.images.spec import ImageSpec
 from vaeline.models.build import build_model, model_class
 from vaeline.models.generative import GenerativeModel
@@ -21,7 +21,7 @@ from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoin
 from vaeline.training.corruption import Shown, damaged
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate
 
-VALIDATION_NUMBERS = 784_000
+VALIDATION_BATCH = 1000
 VALIDATION_NOISE = 2**31
 
 
@@ -80,7 +80,7 @@ def fit(
             batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
             trained = _run_epoch(model.train_on_batch, model, batches, params, epoch)
             seed_noise(model, params.seed, VALIDATION_NOISE)
-            batches = ordered_batches(validation, validation_batch(model.image))
+            batches = ordered_batches(validation, rows_at_once(VALIDATION_BATCH, model.image))
             validated = _run_epoch(model.test_on_batch, model, batches, params, VALIDATION_NOISE)
             history.append(
                 {
@@ -120,11 +120,6 @@ def seed_noise(model: GenerativeModel, seed: int, epoch: int) -> None:
     states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     for index, state in enumerate(states):
         state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2))
-
-
-def validation_batch(image: ImageSpec) -> int:
-    """The number of validation images in a batch: 1,000 of 28 × 28 × 1, and fewer larger ones, to bound the memory."""
-    return max(1, VALIDATION_NUMBERS // math.prod(image.shape))
 
 
 def _run_epoch(
