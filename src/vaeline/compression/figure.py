@@ -5,17 +5,21 @@ from matplotlib.figure import Figure
 
 from vaeline.figures.drawing import Drawing
 
+JPEG = "JPEG with the same error"
+
 
 def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure:
-    """Draw the MSE over the bits of the latent code for several steps, and the bits of PNG as a line.
+    """Draw the MSE over the bits of the latent code for several steps, and over those of JPEG; a line for PNG.
 
-    `curve` has the columns step, code_bits (bits per image) and code_mse.
+    `curve` has the columns step, code_bits (bits per image) and code_mse, and jpeg_bits for large images.
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot(curve["code_bits"], curve["code_mse"], marker="o", label="latent code, rounded to multiples of …")
     for step, bits, mse in zip(curve["step"], curve["code_bits"], curve["code_mse"], strict=True):
         axes.annotate(f"{step:g}", (bits, mse), xytext=(1, 5), textcoords="offset points", rotation=60)
+    if "jpeg_bits" in curve:
+        axes.plot(curve["jpeg_bits"], curve["code_mse"], marker="s", color="tab:green", label=JPEG)
     axes.axvline(png_bits, color="tab:red", linestyle="--", label=f"PNG, lossless: {png_bits:,.0f} bits")
     axes.set_xscale("log")
     axes.set(title=title, xlabel="bits per image", ylabel="mean squared error per pixel, greys 0 to 1")
