@@ -11,7 +11,7 @@ import numpy as np
 from vaeline.data.accepted import fetch_rows, merge, read_records, read_rows
 from vaeline.data.annotations import read_groups, read_pictures, read_source_sizes
 from vaeline.data.masks import read_test_masks
-from vaeline.data.prepared import PICTURES, SOURCE_SIZES, write_prepared
+from vaeline.data.prepared import PICTURES, SOURCE_SIZES, SourceRows, write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.data.splits import split_source
 from vaeline.errors import run_stage
@@ -40,7 +40,7 @@ def main() -> None:
         good=good,
         groups=read_groups(RAW),
     )
-    splits = {name: (images, labels, rows[name]) for name in ("train", "validation")}
+    splits: dict[str, SourceRows] = {name: (images, labels, rows[name]) for name in ("train", "validation")}
     if has_test:
         test_images, test_labels = read_idx_images(RAW / TEST_IMAGES), np.asarray(read_idx(RAW / TEST_LABELS))
         splits["test"] = (test_images, test_labels, np.arange(len(test_labels)))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from image_parts import in_parts
 
 from vaeline.artifacts import digest
 from vaeline.data import accepted
@@ -18,7 +19,9 @@ from vaeline.data.accepted import (
     validates,
     write_rows,
 )
+from vaeline.data.prepared import read_prepared, write_prepared
 from vaeline.errors import VaelineError
+from vaeline.images import lazy
 from vaeline.images.digests import image_digests
 
 
@@ -59,6 +62,22 @@ def test_a_batch_comes_in_behind_the_rows_of_the_source(source, digits):
     joined = rows[600:]
     assert joined.min() >= about[0]["first"] == len(digits.labels)
     np.testing.assert_array_equal(images[joined], digits.images[900 + joined - about[0]["first"]])
+
+
+def test_images_of_a_source_and_of_batches_are_joined_and_written_in_parts(source, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(lazy, "NUMBERS_AT_ONCE", 100 * 28 * 28)
+    guarded = in_parts(digits.images, 100)
+    splits = {name: (guarded, labels, rows) for name, (_, labels, rows) in source.items()}
+    merged, about = merge(splits, [("20260101-a", new(digits, 900, 1000))], 12)
+    write_prepared(tmp_path / "prepared", merged, {"classes": [str(digit) for digit in range(10)]})
+    train = read_prepared(tmp_path / "prepared").splits["train"]
+    assert len(train.images) == 600 + about[0]["train"]
+    np.testing.assert_array_equal(train.images, images_by_number(digits, about[0]["first"])[train.indices])
+
+
+def images_by_number(digits, first):
+    """The images of the source, and behind them those of a batch."""
+    return np.concatenate([digits.images[:first], digits.images[900:1000]])
 
 
 def test_no_row_of_the_splits_slips_in_above_all_none_of_the_test_set(source, digits):

@@ -3,13 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import ROOT
+from image_parts import in_parts
 
+from vaeline.data import masks, raw
 from vaeline.data.annotations import TRAIN_GROUPS, read_groups, read_source_sizes
+from vaeline.data.masks import TRAIN_MASKS, read_test_masks
 from vaeline.data.own_images import OwnImages, Reading
 from vaeline.data.prepared import SOURCE_SIZES, read_prepared, write_prepared
-from vaeline.data.raw import group_built_in, write_own_images
-from vaeline.data.sources import TRAIN_IMAGES
+from vaeline.data.raw import fit_built_in, group_built_in, write_own_images
+from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.errors import VaelineError
+from vaeline.images import lazy
+from vaeline.images.fitting import fit_bytes
 from vaeline.images.idx import write_idx_images
 from vaeline.images.spec import ImageSpec
 from vaeline.params.whole import read_params
@@ -41,6 +46,30 @@ def test_groups_and_sizes_follow_their_images_into_the_splits(tmp_path):
     write_prepared(tmp_path / "prepared", own, about, annotations={SOURCE_SIZES: sizes})
     found = read_prepared(tmp_path / "prepared").splits
     np.testing.assert_array_equal(found["train"].source_sizes, sizes["train"])
+
+
+def test_built_in_images_are_fitted_in_parts(tmp_path, reading, monkeypatch):
+    monkeypatch.setattr(lazy, "NUMBERS_AT_ONCE", 4 * 8 * 8 * 3)
+    for file, images in ((TRAIN_IMAGES, IMAGES), (TEST_IMAGES, IMAGES[:5])):
+        write_idx_images(tmp_path / file, images)
+    read = raw.read_idx_images
+    monkeypatch.setattr(raw, "read_idx_images", lambda file: in_parts(read(file), 1))
+    wanted = ImageSpec(height=16, width=12, channels=3)
+    assert fit_built_in(tmp_path, reading.image, wanted) == {"image": wanted.model_dump()}
+    np.testing.assert_array_equal(read(tmp_path / TRAIN_IMAGES), fit_bytes(IMAGES, wanted))
+    np.testing.assert_array_equal(read(tmp_path / TEST_IMAGES), fit_bytes(IMAGES[:5], wanted))
+
+
+def test_masks_of_the_test_images_are_copied_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(lazy, "NUMBERS_AT_ONCE", 2 * 8 * 8)
+    stored, rows = IMAGES[..., :1], np.array([5, 0, 3])
+    write_idx_images(tmp_path / TRAIN_MASKS, stored)
+    read = masks.read_idx_images
+    monkeypatch.setattr(masks, "read_idx_images", lambda file: in_parts(read(file), 2))
+    splits = {"test": (stored, np.zeros(6, "uint8"), rows)}
+    write_prepared(tmp_path / "prepared", splits, {"classes": ["a"]}, read_test_masks(tmp_path, rows, False))
+    np.save(tmp_path / "whole.npy", stored[rows])
+    assert (tmp_path / "prepared/test_masks.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
 def test_images_without_groups_and_sizes_have_no_files_of_them(tmp_path):

@@ -5,8 +5,13 @@ import pytest
 from metric_checks import check
 from sklearn.metrics import roc_auc_score
 
-from vaeline.defects.measure import GROUP, measure_defects
+from vaeline.defects import baselines, moments
+from vaeline.defects.baselines import nearest_neighbours
+from vaeline.defects.measure import GROUP, measure_defects, methods_of, validation_of
+from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Subject
+from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import LazyImages
 from vaeline.params.base import flatten
 from vaeline.scores import SCORES
 
@@ -46,6 +51,28 @@ def test_planted_defects_are_found(measured):
         assert measured.metrics["all"][method]["pixel_auroc"] > 0.95
         assert measured.metrics["all"][method]["aupro"] > 0.8
         assert measured.metrics["all"][method]["f1"] > 0.85
+
+
+def test_training_and_validation_images_are_read_in_parts(tile_subject, prepared_tiles, params, monkeypatch):
+    for room in (baselines, moments):
+        monkeypatch.setattr(room, "PART_NUMBERS", 5 * 16 * 20)
+    read, get = [], LazyImages.__getitem__
+
+    def watched(images: LazyImages, chosen: object) -> np.ndarray:
+        found = get(images, chosen)
+        read.append((found.dtype.name, len(found)))
+        return found
+
+    monkeypatch.setattr(LazyImages, "__getitem__", watched)
+    train = prepared_tiles.splits["train"].images
+    methods = methods_of(tile_subject, params.evaluate.model_copy(update={"reference_images": 25}))
+    assert max(read) == ("uint8", 5)
+    images = to_unit(prepared_tiles.splits["test"].images[:5])
+    nearest = nearest_neighbours(np.array(train)[subset(len(train), 25, 1)])(images)
+    np.testing.assert_array_equal(methods["neighbour_"].reconstruct(images), nearest)
+    read.clear()
+    assert len(validation_of(tile_subject).first(10, 1).images) == 10
+    assert not read
 
 
 def test_the_column_of_scores_is_in_the_order_of_the_test_images(measured, tile_subject):

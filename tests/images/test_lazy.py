@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from image_parts import in_parts
 
+from vaeline.images import lazy
 from vaeline.images.arrays import to_unit
-from vaeline.images.lazy import LazyImages, rows_at_once, variance
+from vaeline.images.lazy import LazyImages, read_parts, rows_at_once, variance
 from vaeline.images.spec import ImageSpec
 
 STORED = np.random.default_rng(0).integers(0, 256, (40, 5, 4, 3), dtype="uint8")
@@ -35,6 +37,22 @@ def test_nothing_is_read_before_it_is_asked_for():
     for compute in (np.asarray, np.mean, lambda images: np.zeros((1, 2, 2, 1)) - images):
         with pytest.raises(TypeError):
             compute(lazy)
+
+
+def test_stored_images_stand_one_array_behind_the_other():
+    joined = LazyImages.stored([STORED[:10], LazyImages.stored([STORED[10:25]]), STORED[25:]])
+    assert (joined.shape, joined.dtype) == (STORED.shape, np.uint8)
+    chosen = np.array([39, 9, 10, 25, 24, 9])
+    np.testing.assert_array_equal(joined.take(chosen)[:], STORED[chosen])
+    assert joined.take(chosen).dtype == np.uint8
+
+
+def test_rows_are_read_in_parts_in_their_order(monkeypatch):
+    monkeypatch.setattr(lazy, "NUMBERS_AT_ONCE", 7 * STORED[0].size)
+    rows = np.arange(39, -1, -2)
+    parts = list(read_parts(in_parts(STORED, 7), rows))
+    assert [len(part) for part in parts] == [7, 7, 6]
+    np.testing.assert_array_equal(np.concatenate(parts), STORED[rows])
 
 
 def test_the_variance_is_that_of_all_numbers():

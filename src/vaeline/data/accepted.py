@@ -21,12 +21,12 @@ from vaeline.data.prepared import SourceRows
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digests
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.lazy import ByteSource, LazyImages, read_parts
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import AnyImages, Labels
 
 ACCEPTED = Path("data/accepted")
 BATCHES = Path("data/batches")
-ROWS_AT_A_TIME = 8192
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def merge(
         counts = {name: len(numbers) for name, numbers in joining.items()}
         about.append({"id": batch, "first": first, "rows": len(rows.images), **counts})
         first += len(rows.images)
-    all_images = np.concatenate([images, *(rows.images for _, rows in batches)])
+    all_images = LazyImages.stored([images, *(rows.images for _, rows in batches)])
     all_labels = np.concatenate([labels, *(rows.labels for _, rows in batches)])
     return {
         **splits,
@@ -168,6 +168,6 @@ def validates(digest: bytes, one_in: int) -> bool:
     return int.from_bytes(digest[:8], "big") % one_in == 0
 
 
-def _digests_of(images: AnyImages, rows: Integer[np.ndarray, " rows"]) -> Iterable[bytes]:
-    for start in range(0, len(rows), ROWS_AT_A_TIME):
-        yield from image_digests(images[rows[start : start + ROWS_AT_A_TIME]])
+def _digests_of(images: ByteSource, rows: Integer[np.ndarray, " rows"]) -> Iterable[bytes]:
+    for part in read_parts(images, rows):
+        yield from image_digests(part)

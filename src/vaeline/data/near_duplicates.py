@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from vaeline.images.arrays import luminance
 from vaeline.images.digests import image_digest
+from vaeline.images.lazy import take_rows
 from vaeline.images.types import ByteImages
 
 USUAL_DISTANCE = 6  # of 64 bits
@@ -57,7 +58,7 @@ def find_duplicates(parts: Parts, rows: Integer[np.ndarray, " count"], distance:
     contents, hashes, details = (np.empty(len(rows), "uint64") for _ in range(3))
     step = max(1, NUMBERS_AT_A_TIME // int(np.prod(parts[0].shape[1:])))
     for start in range(0, len(rows), step):
-        images = _take(parts, rows[start : start + step])
+        images = take_rows(parts, rows[start : start + step])
         taken = slice(start, start + len(images))
         contents[taken] = [int.from_bytes(image_digest(image)[:8], "big") for image in images]
         thumbnails = make_thumbnails(images)
@@ -69,7 +70,7 @@ def find_duplicates(parts: Parts, rows: Integer[np.ndarray, " count"], distance:
         apart = pairs[:, (groups[pairs[0]] != groups[pairs[1]]) & (bits <= MOST_DETAIL_BITS)]
         for start in range(0, apart.shape[1], step):
             left, right = apart[:, start : start + step]
-            alike = look_alike(_take(parts, rows[first[left]]), _take(parts, rows[first[right]]))
+            alike = look_alike(take_rows(parts, rows[first[left]]), take_rows(parts, rows[first[right]]))
             groups = join(groups, left[alike], right[alike])
     return Duplicates(equal, groups[equal])
 
@@ -142,13 +143,3 @@ def _candidates(hashes: Hashes, distance: int) -> Iterator[Integer[np.ndarray, "
             differing = np.bitwise_count(found[step:] ^ found[:-step])
             near = np.flatnonzero((differing <= distance) & ((differing > 0) | (turn == 0)))
             yield np.stack([order[near], order[near + step]])
-
-
-def _take(parts: Parts, rows: Integer[np.ndarray, " count"]) -> ByteImages:
-    """Some rows of arrays that are numbered one behind the other."""
-    images, first = np.empty((len(rows), *parts[0].shape[1:]), "uint8"), 0
-    for part in parts:
-        inside = (rows >= first) & (rows < first + len(part))
-        images[inside] = part[rows[inside] - first]
-        first += len(part)
-    return images

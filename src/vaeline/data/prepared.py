@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Integer, Shaped
+from jaxtyping import Float64, Integer, Shaped, UInt8
 
 from vaeline.artifacts import atomic_directory, digest, write_json
 from vaeline.errors import VaelineError
 from vaeline.images.digests import npy_digest
+from vaeline.images.lazy import ByteSource, LazyImages, read_parts
 from vaeline.images.spec import ImageSpec, parse_spec
 from vaeline.images.types import AnyImages, ByteImages, Labels, Masks
 
 SPLITS = ("train", "validation", "test")
 ROWS_AT_A_TIME = 8192
-SourceRows = tuple[Shaped[np.ndarray, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
+SourceRows = tuple[Shaped[np.ndarray | LazyImages, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
 """Images and labels of a source, and the rows to take of them."""
 TEST_MASKS = "test_masks.npy"
 SOURCE_SIZES, PICTURES = "source_sizes.npy", "pictures.npy"
@@ -75,7 +76,7 @@ def write_prepared(
     directory: Path,
     sources: dict[str, SourceRows],
     about: dict,
-    test_masks: Masks | None = None,
+    test_masks: ByteSource | None = None,
     annotations: Mapping[str, Mapping[str, Integer[np.ndarray, "..."]] | None] | None = None,
 ) -> None:
     """Write splits given as (source images, source labels, rows to take), and `manifest.json`, in one step.
@@ -97,22 +98,17 @@ def write_prepared(
     with atomic_directory(directory) as temporary:
         counts = {}
         for name, (images, labels, rows) in sources.items():
-            target = np.lib.format.open_memmap(
-                temporary / f"{name}_images.npy", mode="w+", dtype="uint8", shape=(len(rows), *images.shape[1:])
-            )
-            for start in range(0, len(rows), ROWS_AT_A_TIME):
-                target[start : start + ROWS_AT_A_TIME] = images[rows[start : start + ROWS_AT_A_TIME]]
-            target.flush()
+            written = _write_images(temporary / f"{name}_images.npy", images, rows)
             np.save(temporary / f"{name}_labels.npy", labels[rows].astype(label_type))
             np.save(temporary / f"{name}_indices.npy", rows.astype("int64"))
             counts[name] = {
                 "rows": len(rows),
                 "rows_per_class": np.bincount(labels[rows], minlength=len(about["classes"])).tolist(),
-                "images_sha256": npy_digest(target),
+                "images_sha256": npy_digest(written),
                 "labels_sha256": digest(temporary / f"{name}_labels.npy"),
             }
         if test_masks is not None:
-            np.save(temporary / TEST_MASKS, test_masks)
+            _write_images(temporary / TEST_MASKS, test_masks, np.arange(len(test_masks)))
         for file, by_split in (annotations or {}).items():
             for name, values in (by_split or {}).items():
                 np.save(temporary / f"{name}_{file}", values)
@@ -137,6 +133,19 @@ def read_prepared(directory: Path) -> Prepared:
             raise VaelineError(f"{directory}: {name} has {found}, the manifest says uint8 of {image.shape}; {AGAIN}")
     masks = directory / TEST_MASKS
     return Prepared(manifest, image, splits, np.load(masks, mmap_mode="r") if masks.is_file() else None)
+
+
+def _write_images(
+    path: Path, images: ByteSource, rows: Integer[np.ndarray, " rows"]
+) -> UInt8[np.ndarray, "rows height width channels"]:
+    """Write some rows of images as an .npy file, a part at a time. Returns them as a memory map."""
+    written = np.lib.format.open_memmap(path, mode="w+", dtype="uint8", shape=(len(rows), *images.shape[1:]))
+    first = 0
+    for part in read_parts(images, rows):
+        written[first : first + len(part)] = part
+        first += len(part)
+    written.flush()
+    return written
 
 
 def _read_split(directory: Path, name: str, rows: int) -> Split:

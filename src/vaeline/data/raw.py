@@ -17,6 +17,7 @@ from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_L
 from vaeline.errors import VaelineError
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.idx import read_idx_images, write_idx, write_idx_images
+from vaeline.images.lazy import ByteSource, LazyImages
 from vaeline.images.spec import ImageSpec
 from vaeline.params.data import ImageParams
 
@@ -76,5 +77,10 @@ def fit_built_in(directory: Path, settings: ImageParams, spec: ImageSpec | None)
         return {}
     for file in (directory / TRAIN_IMAGES, directory / TEST_IMAGES):
         if file.is_file():
-            write_idx_images(file, fit_bytes(np.asarray(read_idx_images(file)), wanted))
+            write_idx_images(file, _fitted(read_idx_images(file), wanted))
     return {"image": wanted.model_dump()}
+
+
+def _fitted(images: ByteSource, spec: ImageSpec) -> LazyImages:
+    """The images in the size `spec`, which are fitted as they are read."""
+    return LazyImages((len(images), *spec.shape), lambda rows: fit_bytes(images[rows], spec), "uint8")

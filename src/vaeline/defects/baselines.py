@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from vaeline.images.arrays import to_unit
-from vaeline.images.types import ByteImages, Images
+from vaeline.images.lazy import ByteSource
+from vaeline.images.types import Images
 
 PART_NUMBERS = 1 << 23
 OVERSAMPLING = 10
@@ -31,7 +32,7 @@ class PrincipalComponents:
         return (flat @ self.components.T @ self.components + self.mean).reshape(images.shape)
 
 
-def fit_components(images: ByteImages, count: int, seed: int) -> PrincipalComponents:
+def fit_components(images: ByteSource, count: int, seed: int) -> PrincipalComponents:
     """The first `count` principal components of training images, or as many as there are.
 
     Randomized subspace iteration (Halko et al. 2011, algorithm 4.4): each round reads the images once.
@@ -48,7 +49,7 @@ def fit_components(images: ByteImages, count: int, seed: int) -> PrincipalCompon
     return PrincipalComponents(mean, (basis @ vectors[:, ::-1][:, :wanted].astype("float32")).T)
 
 
-def nearest_neighbours(training: ByteImages) -> Callable[[Images], Images]:
+def nearest_neighbours(training: ByteSource) -> Callable[[Images], Images]:
     """The function that gives for each image the training image with the least squared distance of pixels."""
 
     def find(images: Images) -> Images:
@@ -67,7 +68,7 @@ def nearest_neighbours(training: ByteImages) -> Callable[[Images], Images]:
     return find
 
 
-def _flat_parts(images: ByteImages) -> Iterator[Float32[np.ndarray, "part numbers"]]:
+def _flat_parts(images: ByteSource) -> Iterator[Float32[np.ndarray, "part numbers"]]:
     rows = max(1, PART_NUMBERS // int(np.prod(images.shape[1:])))
     for start in range(0, len(images), rows):
         part = to_unit(images[start : start + rows])
@@ -75,7 +76,7 @@ def _flat_parts(images: ByteImages) -> Iterator[Float32[np.ndarray, "part number
 
 
 def _covariance_times(
-    images: ByteImages, mean: Float32[np.ndarray, " numbers"], basis: Float32[np.ndarray, "numbers size"]
+    images: ByteSource, mean: Float32[np.ndarray, " numbers"], basis: Float32[np.ndarray, "numbers size"]
 ) -> Float32[np.ndarray, "numbers size"]:
     parts = (flat - mean for flat in _flat_parts(images))
     return sum((part.T @ (part @ basis) for part in parts), np.zeros_like(basis)) / np.float32(len(images))

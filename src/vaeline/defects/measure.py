@@ -26,6 +26,7 @@ from vaeline.evaluation.inference import reconstruct
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
+from vaeline.images.lazy import LazyImages
 from vaeline.images.types import HeatMaps, Images, Masks
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.scores import OOD_SCORES
@@ -103,10 +104,10 @@ def _joined(parts: Sequence[Mapping[str, Float[np.ndarray, " _"]]]) -> dict[str,
 def methods_of(subject: Subject, settings: EvaluateParams) -> dict[str, Method]:
     """The model and the two baselines, by what stands before the names of their scores.
 
-    The baselines are fitted on up to `reference_images` training images.
+    The baselines are fitted on up to `reference_images` training images, which are read in parts.
     """
     train, validation = subject.prepared.splits["train"].images, validation_of(subject)
-    some = train[subset(len(train), settings.reference_images, subject.seed)]
+    some = LazyImages.stored([train]).take(subset(len(train), settings.reference_images, subject.seed))
     components = fit_components(some, min(subject.model.latent_dim, MOST_COMPONENTS), subject.seed)
     functions: dict[str, Reconstruct] = {
         MODEL: lambda images: reconstruct(subject.model, images, subject.seed),

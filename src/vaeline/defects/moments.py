@@ -10,7 +10,8 @@ from jaxtyping import Float64, Integer
 from vaeline.defects.heat_map import MapStatistics, cell_means, surprise
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import to_unit
-from vaeline.images.types import AnyImages, ByteImages, HeatMaps, Images
+from vaeline.images.lazy import AnySource, ByteSource
+from vaeline.images.types import HeatMaps, Images
 
 Reconstruct: TypeAlias = Callable[[Images], Images]
 """What gives the expected images of images, as a model or a baseline sees them."""
@@ -39,7 +40,7 @@ class Moments:
 
 
 def fit_moments(
-    reconstruct: Reconstruct, images: ByteImages, folds: Integer[np.ndarray, " count"], scales: Sequence[float]
+    reconstruct: Reconstruct, images: ByteSource, folds: Integer[np.ndarray, " count"], scales: Sequence[float]
 ) -> Moments:
     """The moments over good images (count, height, width, channels) of these folds, which are read in parts.
 
@@ -56,7 +57,8 @@ def fit_moments(
         belongs = np.eye(len(counts))[folds[part]]
         sums = sums + np.einsum("nk,fnrc->kfrc", belongs, cell_means(features))
         squares = squares + np.einsum("nk,fnrc->kfrc", belongs, cell_means(np.square(features)))
-    return Moments(tuple(scales), images.shape[1:3], counts, sums, squares)
+    height, width = images.shape[1:3]
+    return Moments(tuple(scales), (height, width), counts, sums, squares)
 
 
 def cross_fitted_maps(
@@ -73,7 +75,7 @@ def cross_fitted_maps(
     return maps
 
 
-def parts_of(images: AnyImages, rows: Integer[np.ndarray, " rows"]) -> Iterator[Integer[np.ndarray, " part"]]:
+def parts_of(images: AnySource, rows: Integer[np.ndarray, " rows"]) -> Iterator[Integer[np.ndarray, " part"]]:
     """The rows in their order, as many at a time as have `PART_NUMBERS` numbers."""
     size = max(1, PART_NUMBERS // int(np.prod(images.shape[1:])))
     return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -11,9 +11,10 @@ from vaeline.data.prepared import Split
 from vaeline.defects.moments import FOLDS, parts_of
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import ByteSource, LazyImages
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import Stitched, tile_places
-from vaeline.images.types import ByteImages, HeatMaps, Images, Masks
+from vaeline.images.types import HeatMaps, Images, Masks
 
 Look: TypeAlias = Callable[
     [Images, Integer[np.ndarray, " rows"]], tuple[HeatMaps, dict[str, Float[np.ndarray, " rows"]]]
@@ -41,7 +42,7 @@ class PictureSet:
     stand side by side, in reading order. sizes (count, 2): height and width of that picture.
     """
 
-    images: ByteImages
+    images: ByteSource
     owners: Integer[np.ndarray, " count"] | None = None
     sizes: Integer[np.ndarray, "count 2"] | None = None
 
@@ -89,7 +90,7 @@ class PictureSet:
         fitting = int((np.cumsum(np.bincount(numbers)[drawn]) <= most).sum())
         kept = np.flatnonzero(np.isin(numbers, drawn[: max(2, fitting)]))
         more = () if self.owners is None or self.sizes is None else (self.owners[kept], self.sizes[kept])
-        return PictureSet(self.images[kept], *more)
+        return PictureSet(LazyImages.stored([self.images]).take(kept), *more)
 
     def highest(
         self, values: Float[np.ndarray, " count"], rows: Integer[np.ndarray, " rows"]
@@ -99,12 +100,10 @@ class PictureSet:
             return values[rows]
         return np.maximum.reduceat(values[rows], self._starts(rows))
 
-    def assemble(
-        self, tiles: UInt8[np.ndarray, "count tile_height tile_width channels"], row: int
-    ) -> UInt8[np.ndarray, "_height _width channels"]:
+    def assemble(self, tiles: ByteSource, row: int) -> UInt8[np.ndarray, "_height _width channels"]:
         """The whole picture that an image belongs to, from `tiles` of all images, which may be their masks."""
         if self.owners is None or self.sizes is None:
-            return tiles[row]
+            return tiles[row : row + 1][0]
         height, width = self.sizes[row]
         rows = np.flatnonzero(self.owners == self.owners[row])
         whole = np.zeros((max(height, tiles.shape[1]), max(width, tiles.shape[2]), tiles.shape[3]), "uint8")

@@ -4,6 +4,7 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ from jaxtyping import Integer, Shaped
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
+from vaeline.images.lazy import ByteSource, read_parts
 from vaeline.images.limits import OWN
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import ByteImages
 
 UNSIGNED_BYTE, INT32 = 8, 12
 TYPES = {UNSIGNED_BYTE: np.dtype("uint8"), INT32: np.dtype(">i4")}
-ROWS_AT_A_TIME = 1024
 LONGEST_HEADER = 4 + 4 * 255
 GZIP = b"\x1f\x8b"
 CHUNK = 2**20
@@ -59,24 +60,33 @@ def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> ByteImages:
 
 
 def write_idx(path: Path, array: Shaped[np.ndarray, "..."], rows: Integer[np.ndarray, " rows"] | None = None) -> None:
-    """Write an array of whole numbers as an IDX file, atomically, or some of its rows, a part at a time.
+    """Write an array of whole numbers as an IDX file, atomically, or some of its rows.
 
     uint8 becomes unsigned bytes, wider types become 32-bit integers.
     """
-    if array.dtype.kind not in "ui":
-        raise VaelineError(f"{path}: IDX files here hold whole numbers, not {array.dtype}")
-    code = UNSIGNED_BYTE if array.dtype == np.uint8 else INT32
-    rows = np.arange(len(array)) if rows is None else rows
+    taken = array if rows is None else array[rows]
+    _write(path, array.dtype, taken.shape, [taken])
+
+
+def write_idx_images(path: Path, images: ByteSource, rows: Integer[np.ndarray, " rows"] | None = None) -> None:
+    """Write images (count, height, width, channels), or some of their rows, a part at a time.
+
+    Grey images have three dimensions like MNIST's, others four.
+    """
+    rows = np.arange(len(images)) if rows is None else rows
+    shape = images.shape[1:-1] if images.shape[-1] == 1 else images.shape[1:]
+    _write(path, images.dtype, (len(rows), *shape), read_parts(images, rows))
+
+
+def _write(path: Path, dtype: np.dtype, shape: tuple[int, ...], parts: Iterable[Shaped[np.ndarray, "..."]]) -> None:
+    """Write the parts of an array of this shape, one after the other."""
+    if dtype.kind not in "ui":
+        raise VaelineError(f"{path}: IDX files here hold whole numbers, not {dtype}")
+    code = UNSIGNED_BYTE if dtype == np.uint8 else INT32
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        stream.write(bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", len(rows), *array.shape[1:]))
-        for start in range(0, len(rows), ROWS_AT_A_TIME):
-            part = array[rows[start : start + ROWS_AT_A_TIME]]
+        stream.write(bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape))
+        for part in parts:
             stream.write(np.ascontiguousarray(part, TYPES[code]).data)
-
-
-def write_idx_images(path: Path, images: ByteImages, rows: Integer[np.ndarray, " rows"] | None = None) -> None:
-    """Write images (count, height, width, channels): grey ones in three dimensions like MNIST, others in four."""
-    write_idx(path, images[..., 0] if images.shape[-1] == 1 else images, rows)
 
 
 def _unpack(path: Path, most_bytes: int) -> bytes:
