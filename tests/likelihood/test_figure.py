@@ -4,7 +4,13 @@ import pytest
 from figure_checks import check_axes, check_title_and_bytes
 
 from vaeline.data.sources import MNIST_IMAGE
-from vaeline.likelihood.figure import draw_class_losses, draw_hardest, draw_rate_distortion, draw_reconstructions
+from vaeline.likelihood.figure import (
+    draw_class_losses,
+    draw_hardest,
+    draw_rate_distortion,
+    draw_reconstructions,
+    notes_of,
+)
 
 IMAGES = np.random.default_rng(0).random((12, *MNIST_IMAGE.shape))
 BY_CLASS = pd.DataFrame(
@@ -44,3 +50,8 @@ def test_rate_and_distortion_name_their_beta():
     assert max(sums) < 1e-9
     assert levels[0].get_xydata().sum(axis=1)[0] == 98
     assert axes.get_xlabel().endswith("nats per image")
+
+
+def test_the_class_and_the_loss_of_an_image_stand_on_one_line_if_all_of_them_fit():
+    assert notes_of(["7", "1"], [312.4, 300.0]) == ["7, 312 nats", "1, 300 nats"]
+    assert notes_of(["7", "longsleeve"], [312.4, 158869.0]) == ["7\n312 nats", "longsleeve\n158869 nats"]

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from vaeline.figures.drawing import Drawing
 
-JPEG = "JPEG with the same error"
+JPEG = "JPEG with at most this error"
 
 
 def draw_compression(curve: pd.DataFrame, png_bits: float, title: str) -> Figure:

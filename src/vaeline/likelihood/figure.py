@@ -3,7 +3,7 @@
 Images are float arrays (count, height, width, channels) in [0, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import draw_rows
 from vaeline.images.types import DrawnImages
 from vaeline.scores import NATS, SCORES, loss_of, title_of
+
+NOTE_LENGTH = 16
 
 
 def draw_class_losses(by_class: pd.DataFrame, title: str) -> Figure:
@@ -55,6 +57,13 @@ def draw_hardest(
     for axes, note in zip(figure.axes[: len(notes)], notes, strict=True):
         axes.set_title(note, fontsize=8)
     return figure
+
+
+def notes_of(names: Sequence[str], losses: Iterable[float]) -> list[str]:
+    """Class and loss of each image: on one line, or on two lines if one of them is too long for its image."""
+    notes = [(name, f"{nats:.0f} nats") for name, nats in zip(names, losses, strict=True)]
+    is_long = any(len(", ".join(note)) > NOTE_LENGTH for note in notes)
+    return [("\n" if is_long else ", ").join(note) for note in notes]
 
 
 def draw_rate_distortion(points: pd.DataFrame, title: str) -> Figure:
@@ -100,8 +109,7 @@ def _hardest(drawing: Drawing) -> Figure:
     loss = loss_of(drawing.scores)
     hardest = drawing.scores.nlargest(drawing.settings.columns, loss)
     rows = hardest["image"].to_numpy()
-    losses = zip(hardest["label"], hardest[loss], strict=True)
-    notes = [f"{drawing.classes[label]}, {nats:.0f} nats" for label, nats in losses]
+    notes = notes_of([drawing.classes[label] for label in hardest["label"]], hardest[loss])
     title = drawing.title(f"test images with the highest {title_of(loss)}, label and {title_of(loss)}")
     return draw_hardest(drawing.images[rows], decode(drawing.model, drawing.z_mean[rows]), notes, title, drawing.ink)
 
