@@ -6,6 +6,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
+unexport PYTHONDONTWRITEBYTECODE  # stages and tests start many processes, and each would compile all code anew
 
 .PHONY: help setup run evaluate-full check test test-jax browser postgres lint deps lock serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal

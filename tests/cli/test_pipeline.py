@@ -36,14 +36,14 @@ def test_validate_passes_good_images_and_fails_bad_ones_with_a_report(invoke, di
 def test_validate_asks_images_without_labels_nothing_about_labels_and_says_so(invoke, digits, tmp_path):
     good, bad = tmp_path / "good.npz", tmp_path / "bad.npz"
     np.savez(good, images=digits.images)
-    np.savez(bad, images=np.concatenate([255 - digits.images[:2], digits.images[2:]]))
+    np.savez(bad, images=np.concatenate([np.zeros_like(digits.images[:1]), digits.images[1:]]))
 
     answer = invoke("validate", good, "--profile", "digits", "--out", tmp_path / "a")
     assert answer.exit_code == 0, answer.output
     assert "good.npz has no labels, so labels, classes" in answer.output.replace("\n", "")
     answer = invoke("validate", bad, "--profile", "digits", "--out", tmp_path / "b")
     assert answer.exit_code == 1
-    assert "FAILED border of every image: 2 of 1797 images" in answer.output
+    assert "FAILED max of every image: 1 of 1797 images" in answer.output
     assert "class" not in answer.output.partition("FAILED")[2]
 
 

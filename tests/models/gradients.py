@@ -31,7 +31,7 @@ def jacobian(function: Callable, point: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
     vector = tf.constant(point)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(vector)
         value = function(vector)
-    return tape.jacobian(value, vector).numpy()
+    return tape.jacobian(value, vector, experimental_use_pfor=False).numpy()  # tracing pfor takes a second

@@ -1,6 +1,8 @@
+import shutil
 import time
 import zipfile
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -22,35 +24,42 @@ class Later(datetime):
         return datetime.now(tz) + timedelta(days=1)
 
 
-@pytest.fixture(params=["conv", "mlp", "resmlp"])
+@pytest.fixture(scope="module", params=["conv", "mlp", "resmlp"])
 def model(params, request) -> VAE:
     keras.utils.set_random_seed(3)
-    settings = params.model.model_dump() | {"architecture": request.param, "width": 16, "latent_dim": 3}
+    settings = params.model.model_dump() | {"architecture": request.param, "width": 16, "depth": 1, "latent_dim": 3}
     model = VAE(settings | {"normalization": "batch"}, MNIST_IMAGE, seed=3)
     model.compile(optimizer="adam")
     return model
 
 
-def test_equal_models_are_equal_bytes_at_any_time(model, tmp_path, monkeypatch):
-    first = save_archive(model, tmp_path / "a.keras")
+@pytest.fixture(scope="module")
+def archive(model, tmp_path_factory) -> tuple[Path, str]:
+    """The model's archive and its digest."""
+    file = tmp_path_factory.mktemp("archive") / "a.keras"
+    return file, save_archive(model, file)
+
+
+def test_equal_models_are_equal_bytes_at_any_time(model, archive, tmp_path, monkeypatch):
+    file, first = archive
     monkeypatch.setattr(time, "time", lambda: 2e9)  # read by zipfile
     monkeypatch.setattr(saving_lib, "datetime", SimpleNamespace(datetime=Later))  # read by Keras
     assert save_archive(model, tmp_path / "b.keras") == first
-    assert save_archive(load_model(tmp_path / "a.keras"), tmp_path / "c.keras") == first
+    assert save_archive(load_model(file), tmp_path / "c.keras") == first
 
 
-def test_other_weights_are_other_bytes(model, tmp_path):
-    first = save_archive(model, tmp_path / "a.keras")
-    model.encoder.get_layer("z_mean").bias.assign_add([1e-6, 0, 0])
-    assert save_archive(model, tmp_path / "a.keras") != first
-
-
-def test_a_changed_file_is_not_loaded(model, tmp_path):
-    digest = save_archive(model, tmp_path / "model.keras")
-    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
-        archive.writestr("more", "x")
+def test_a_changed_file_is_not_loaded(archive, tmp_path):
+    file, digest = archive
+    shutil.copy(file, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as changed:
+        changed.writestr("more", "x")
     with pytest.raises(VaelineError, match="the file was changed"):
         load_model(tmp_path / "model.keras", digest)
+
+
+def test_other_weights_are_other_bytes(model, archive, tmp_path):
+    model.encoder.get_layer("z_mean").bias.assign_add([1e-6, 0, 0])
+    assert save_archive(model, tmp_path / "a.keras") != archive[1]
 
 
 def test_what_is_no_model_is_refused_in_one_sentence(tmp_path):
