@@ -12,12 +12,28 @@ from vaeline.params.whole import read_params
 PRESETS = sorted(file.stem for file in (ROOT / "presets").glob("*.yaml"))
 
 
+def make_folder(path):
+    shutil.copytree(ROOT / "presets", path / "presets")
+    shutil.copy(ROOT / "params.yaml", path)
+    return path
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "presets", tmp_path / "presets")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(make_folder(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """The parameters after each of three presets."""
+    found = []
+    for name in ("resmlp-40d-vamp", "autoencoder", "conv-2d"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(make_folder(tmp_path_factory.mktemp(name)))
+            apply_preset(name)
+            found.append(Path("params.yaml").read_text())
+    return found
 
 
 def test_the_committed_parameters_are_those_of_the_default_preset():
@@ -28,11 +44,11 @@ def test_the_committed_parameters_are_those_of_the_default_preset():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_nothing_of_an_earlier_preset_stays(folder, name):
+def test_nothing_of_an_earlier_preset_stays(folder, earlier, name):
     apply_preset(name)
     alone = read_params()
-    for other in ("resmlp-40d-vamp", "autoencoder", "conv-2d"):
-        apply_preset(other)
+    for params in earlier:
+        Path("params.yaml").write_text(params)
         apply_preset(name)
         assert read_params() == alone
 

@@ -183,7 +183,7 @@ def test_training_is_resumable_with_its_codebook_and_ends_where_one_that_was_not
 
 
 def test_samples_are_decoded_codes_and_follow_seed_and_temperature(params):
-    model = build(params, ImageSpec(height=12, width=8, channels=1))
+    model = build(params, ImageSpec(height=6, width=4, channels=1))
     z = numbers(model.draw_latents(6, seed=1))
     np.testing.assert_array_equal(numbers(model.codebook.look_up(model.codes(z))).reshape(6, -1), z)
     np.testing.assert_array_equal(z, numbers(model.draw_latents(6, seed=1)))
