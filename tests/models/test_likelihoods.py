@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vaeline.models.likelihood import build_likelihood
+from vaeline.models.likelihood import LOG_SCALES, build_likelihood
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(4, 3, 5, 2)).astype("float32")
@@ -67,8 +67,9 @@ def test_pairwise_is_every_image_under_every_latent(name):
 @pytest.mark.parametrize("log_scale", [-9.0, -4.0, -1.0, 2.0])
 def test_the_256_levels_of_a_discretized_logistic_have_all_the_probability_and_its_mean(location, log_scale):
     likelihood = build_likelihood("discretized_logistic", 1)
+    likelihood.raw_log_scale.assign(log_scale)
     levels = (np.arange(256) / 255).astype("float32").reshape(-1, 1, 1, 1)
-    logits = np.tile(np.array([location, log_scale], "float32"), (256, 1, 1, 1))
+    logits = np.full_like(levels, location)
     probability = np.exp(-np.asarray(likelihood.nll(levels, logits), "float64"))
     assert probability.sum() == pytest.approx(1, abs=1e-4)
     assert float(likelihood.mean(logits)[0, 0, 0, 0]) == pytest.approx(
@@ -79,16 +80,20 @@ def test_the_256_levels_of_a_discretized_logistic_have_all_the_probability_and_i
 def test_a_discretized_logistic_is_scipys_difference_of_two_values():
     likelihood = build_likelihood("discretized_logistic", 1)
     images = (RNG.integers(1, 255, (4, 3, 5, 3)) / 255).astype("float32")
-    location, log_scale = RNG.random((4, 3, 5, 3)), RNG.normal(-2, 0.5, (4, 3, 5, 3))
-    logits = np.stack([location, log_scale], axis=-1).reshape(4, 3, 5, 6).astype("float32")
-    ends = [stats.logistic.cdf(images + side * 0.5 / 255, location, np.exp(log_scale)) for side in (1, -1)]
+    location = RNG.random((4, 3, 5, 3)).astype("float32")
+    likelihood.raw_log_scale.assign(-2.5)
+    ends = [stats.logistic.cdf(images + side * 0.5 / 255, location, np.exp(-2.5)) for side in (1, -1)]
     expected = -np.log(ends[0] - ends[1]).sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(likelihood.nll(images, logits), expected, rtol=1e-4)
-    first = likelihood.initial_logits(np.array([0.2, 0.5, 0.7]))
-    assert first.shape == (6,)
-    assert np.asarray(likelihood.mean(first.reshape(1, 1, 1, 6).astype("float32"))).ravel() == pytest.approx(
-        [0.2, 0.5, 0.7], abs=0.15
-    )
+    np.testing.assert_allclose(likelihood.nll(images, location), expected, rtol=1e-4)
+    first = likelihood.initial_logits(np.array([0.2, 0.5, 0.7], "float32"))
+    assert np.asarray(likelihood.mean(first)) == pytest.approx([0.2, 0.5, 0.7], abs=0.05)
+
+
+def test_the_scale_of_a_discretized_logistic_is_learned_and_held_within_its_range():
+    likelihood = build_likelihood("discretized_logistic", 1)
+    assert [weight.path for weight in likelihood.trainable_variables] == ["discretized_logistic/raw_log_scale"]
+    likelihood.raw_log_scale.assign(-50.0)
+    assert float(likelihood.log_scale) == LOG_SCALES[0]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -24,6 +24,16 @@ def test_encoder_and_decoder_fit_the_image(params, architecture, image):
     assert logits.shape == (2, image.height, image.width, 2 * image.channels)
 
 
+@pytest.mark.parametrize("architecture", ["conv", "mlp", "resconv", "resmlp"])
+def test_no_layer_before_the_latents_has_fewer_numbers_than_they(params, architecture):
+    model = settings(params, {"architecture": architecture, "latent_dim": 24, "width": 24, "depth": 1})
+    image = ImageSpec(height=8, width=8, channels=1)
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).standard_normal((60, *image.shape)).astype("float32")
+    latents = build_encoder(model, image, {"z_mean": 24}).predict_on_batch(images)
+    assert np.linalg.matrix_rank(np.squeeze(latents), tol=1e-4) == 24
+
+
 @pytest.mark.parametrize("image", SPECS, ids=str)
 @pytest.mark.parametrize("architecture", ["conv", "resconv"])
 def test_a_grid_has_four_to_eight_places_on_its_longer_side(params, architecture, image):

@@ -203,8 +203,10 @@ def _encode_conv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.K
 
 
 def _encode_conv(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """At least as many units as the Keras tutorial has, and enough to tell all latents apart."""
     grid = _encode_conv_grid(images, params)
-    return _dense(layers.Flatten(name="grid")(grid), CONV_UNITS, params, "dense")
+    units = max(CONV_UNITS, 2 * params.latent_dim)
+    return _dense(layers.Flatten(name="grid")(grid), units, params, "dense")
 
 
 def _decode_conv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
