@@ -4,7 +4,9 @@ import http.server
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pooch
 import pytest
 from conftest import MIRROR, needs_mnist
 
@@ -25,6 +27,7 @@ def small_source(monkeypatch):
         monkeypatch.setitem(SOURCES, "mnist", replace(source, mirrors=mirrors))
 
     monkeypatch.delenv(MIRROR_VARIABLE, raising=False)
+    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda seconds: None))  # before it tries again
     use()
     return use
 
@@ -49,7 +52,7 @@ def server():
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         running.url = f"http://127.0.0.1:{running.server_port}/"
         running.answers, running.asked = answers, asked
         yield running
@@ -114,7 +117,7 @@ def test_the_message_names_every_mirror_and_the_ways_out(small_source, server, m
 def test_a_mirror_that_does_not_answer_is_given_up(small_source, server, monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "CONNECT_AND_READ_SECONDS", (1, 0.2))
     monkeypatch.setattr(sources, "GIVE_UP_AFTER_SECONDS", 0)
-    server.answers[f"/{next(iter(CONTENT))}.gz"] = (200, b"late", 1)
+    server.answers[f"/{next(iter(CONTENT))}.gz"] = (200, b"late", 0.5)
     small_source(server.url, "http://127.0.0.1:9/")
     with pytest.raises(SourceUnreachableError, match=r"no answer in time.*127\.0\.0\.1:9/: not tried, 0 s had passed"):
         download("mnist", tmp_path / "out", tmp_path / "cache")

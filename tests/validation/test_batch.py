@@ -104,10 +104,11 @@ def test_planted_faults_are_found_in_a_small_batch(digits, profile, tmp_path, pl
     images, labels = digits.images[:200].copy(), digits.labels[:200].copy()
     plant(images, labels)
     expected = batch_expectations(profile, 200, dict(zip(*np.unique(labels, return_counts=True), strict=True)), 0.01)
+    about_them = [item for item in expected if any(name in item.name for name in names)]
     table = image_statistics({BATCH: Split(images, labels, np.arange(200))})
-    found = validate(table, profile, tmp_path / "docs", expected)
+    found = validate(table, profile, tmp_path / "docs", about_them)
     assert all(any(name in failure.name for failure in found.failures) for name in names)
-    assert found.expectations == len(expected)
+    assert found.expectations == len(about_them)
 
 
 def test_rows_of_batches_and_rows_held_back_shift_what_is_expected_of_a_split(prepared, profile):
