@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import array_checks  # noqa: F401 (it must be imported before vaeline)
+import garbage  # before what is large
 import numpy as np
 import pytest
 from guard import guard, is_slow, watch
@@ -94,9 +95,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage less often: with TensorFlow imported, each collection walks two million objects that stay."""
-    leave_out_what_stays()
-    gc.set_threshold(100_000, 50, 100)
+    """Leave what was imported out of later collections of garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,16 +108,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     finally:
         guard.slow_allowed = True
         if nextitem is None or nextitem.path != item.path:
-            leave_out_what_stays()
-
-
-def leave_out_what_stays() -> None:
-    """Collect garbage, and leave what is alive out of later collections.
-
-    The service collects garbage whenever it has loaded a model, which took seconds in a process of many tests.
-    """
-    gc.collect()
-    gc.freeze()
+            garbage.leave_out_what_stays()
 
 
 @pytest.fixture(scope="session")
