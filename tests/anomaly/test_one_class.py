@@ -1,7 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
+from vaeline.anomaly import one_class
 from vaeline.anomaly.one_class import (
     DENSITIES,
     OneClass,
@@ -34,6 +37,19 @@ def test_the_score_is_the_mixtures_density():
     mixture = GaussianMixture(20, init_params="k-means++", reg_covar=1e-4, max_iter=300, random_state=1).fit(standard)
     found = fit_one_class(STATISTICS, NAMES, 1).score(STATISTICS)
     np.testing.assert_allclose(found, -mixture.score_samples(standard), rtol=1e-6)
+
+
+def test_many_statistics_are_scored_in_parts(monkeypatch):
+    fitted = fit_one_class(STATISTICS, NAMES, 1)
+    many = {name: np.tile(values, 40) + np.arange(20_000) for name, values in STATISTICS.items()}
+    whole = fitted.score(many)
+    monkeypatch.setattr(one_class, "ROWS_AT_ONCE", 1000)
+    tracemalloc.start()
+    parts = fitted.score(many)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(parts, whole)
+    assert most < 20_000 * len(NAMES) * one_class.COMPONENTS * 8 / 2  # bytes of one array of all rows
 
 
 @pytest.mark.parametrize(("name", "shift"), [("reconstruction", 60), ("mse", 0.06), ("ink", -0.12)])

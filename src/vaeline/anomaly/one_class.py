@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
 from vaeline.evaluation.group import Density
-from vaeline.evaluation.inference import as_seen, encode, image_batches
+from vaeline.evaluation.inference import as_seen, batches, encode, image_batches
 from vaeline.evaluation.noise import content_streams
 from vaeline.images.lazy import ImageSource
 from vaeline.images.types import Images
@@ -25,6 +25,7 @@ DENSITIES = {
 COMPONENTS = 20
 REGULARIZATION = 1e-4
 LEAST_SCALE = 1e-5
+ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class OneClass:
 
     def score(self, statistics: Mapping[str, Float[np.ndarray, " count"]]) -> Float[np.ndarray, " count"]:
         """−log density of the image statistics (count,), in standard units, shape (count,)."""
-        standard = (np.column_stack([statistics[name] for name in self.names]) - self.mean) / self.scale
+        table = np.column_stack([statistics[name] for name in self.names])
+        return np.concatenate([self._score(table[rows]) for rows in batches(len(table), ROWS_AT_ONCE)])
+
+    def _score(self, table: Float[np.ndarray, "count names"]) -> Float[np.ndarray, " count"]:
+        standard = (table - self.mean) / self.scale
         whitened = np.einsum("nkf,kfg->nkg", standard[:, None] - self.centers, self.precision_roots)
         log_determinant = np.log(np.diagonal(self.precision_roots, axis1=1, axis2=2)).sum(axis=1)
         squared = (whitened**2).sum(axis=2)
