@@ -5,10 +5,11 @@ Accepted batches of the same data set are added to train and validation. The tes
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from vaeline.data.accepted import fetch_rows, merge, read_records, read_rows
+from vaeline.data.accepted import fetch_rows, merge, read_records, unpack_rows
 from vaeline.data.annotations import read_groups, read_pictures, read_source_sizes
 from vaeline.data.masks import read_test_masks
 from vaeline.data.prepared import PICTURES, SOURCE_SIZES, SourceRows, write_prepared
@@ -21,6 +22,7 @@ from vaeline.params.data import DataParams
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
+STATE = Path(".vaeline")
 
 
 def main() -> None:
@@ -51,16 +53,18 @@ def main() -> None:
     if len(rows["held_back"]):
         about["held_back"] = len(rows["held_back"])
     labelled = [record for record in read_records(about["dataset"]) if record["labelled"]]
-    if labelled:
-        fetch_rows(labelled)
-        batches = [(record["id"], read_rows(record)) for record in labelled]
-        splits, about["batches"] = merge(splits, batches, data.validation_one_in, good)
-    taken = {name: rows for name, (_, _, rows) in splits.items()}
-    annotations = {
-        SOURCE_SIZES: read_source_sizes(RAW, taken, has_test),
-        PICTURES: read_pictures(RAW, taken, has_test),
-    }
-    write_prepared(PREPARED, splits, about, masks, annotations)
+    STATE.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="batches-", dir=STATE) as folder:
+        if labelled:
+            fetch_rows(labelled)
+            batches = [(record["id"], unpack_rows(record, Path(folder))) for record in labelled]
+            splits, about["batches"] = merge(splits, batches, data.validation_one_in, good)
+        taken = {name: rows for name, (_, _, rows) in splits.items()}
+        annotations = {
+            SOURCE_SIZES: read_source_sizes(RAW, taken, has_test),
+            PICTURES: read_pictures(RAW, taken, has_test),
+        }
+        write_prepared(PREPARED, splits, about, masks, annotations)
     counts = ", ".join(f"{len(taken):,} {name}" for name, (_, _, taken) in splits.items())
     joined = f", with {len(labelled)} accepted batches" if labelled else ""
     print(f"prepare: {about['title']}: {counts}{joined}")

@@ -16,6 +16,7 @@ from vaeline.data.accepted import (
     read_rows,
     rows_digest,
     rows_file,
+    unpack_rows,
     validates,
     write_rows,
 )
@@ -145,6 +146,14 @@ def test_rows_are_written_with_the_same_bytes_and_read_back(shelf, tmp_path):
     np.testing.assert_array_equal(found.images, shelf.images)
     np.testing.assert_array_equal(found.labels, shelf.labels)
     assert read_records("mnist") == []
+
+
+def test_the_images_of_a_batch_can_stay_in_a_file(shelf, tmp_path):
+    (record,) = read_records("digits")
+    found = unpack_rows(record, tmp_path)
+    assert isinstance(found.images, np.memmap)
+    np.testing.assert_array_equal(found.images, shelf.images)
+    np.testing.assert_array_equal(found.labels, shelf.labels)
 
 
 def test_rows_other_than_the_record_names_are_refused(shelf):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,13 @@ def read_rows(record: Mapping[str, Any]) -> Rows:
     if found != record["kept_sha256"]:
         raise VaelineError(f"{path}: holds other rows than its record names; restore it with `dvc checkout {path}`")
     return rows
+
+
+def unpack_rows(record: Mapping[str, Any], folder: Path) -> Rows:
+    """As `read_rows`, but the images are a memory map of a file in `folder`: of many batches, one is in memory."""
+    rows, file = read_rows(record), folder / f"{record['id']}.npy"
+    np.save(file, rows.images)
+    return replace(rows, images=np.load(file, mmap_mode="r"))
 
 
 def fetch_rows(records: Iterable[Mapping[str, Any]]) -> None:

@@ -58,11 +58,11 @@ def likeliest_latents(
     squared, whatever the model's likelihood: noise that is cut off at 0 makes the background brighter, and
     cross-entropy takes that for ink.
     """
-    known = np.broadcast_to(known, images.shape).astype("float32")
+    known = np.broadcast_to(known, images.shape)
     found = []
     size = rows_at_once(BATCH, model.image)
     for first in range(0, len(images), size):
-        batch, mask = images[first : first + size], known[first : first + size]
+        batch, mask = images[first : first + size], known[first : first + size].astype("float32")
         search = LatentSearch(model, _best_starts(model, batch, mask))
         search.compile(keras.optimizers.Adam(LEARNING_RATE))
         search.optimizer.build(search.trainable_variables)  # a first step that makes variables is traced twice
