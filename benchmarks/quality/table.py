@@ -85,6 +85,7 @@ GAIN = gain("test", "nll")
 NLL = "NLL, importance-weighted, k = 5,000"
 ALL_IMAGES = {"evaluate.nll_images": 10_000}
 LONG = {**ALL_IMAGES, "evaluate.nll_samples": 5_000}
+TILES = {"data": "magnetic-tile192", "needs": {"data.good": "MT_Free"}}
 ROWS = (
     Row(
         "resmlp-2d", "−ELBO, grey", "139.4 best public; 136.8 literature", "≤ 133 in 10 min", metric("test", "neg_elbo")
@@ -118,6 +119,28 @@ ROWS = (
             ("test MSE ÷ PCA's", "≤ 0.80", against_components),
             ("bits a dimension", "–", metric("test", "bits_per_dim")),
             ("samples' Fréchet ÷ floor", "–", over_floor),
+        )
+    ),
+    *(
+        Row("photos-64-vq", measure, "–", reach, figure, form, data=data, **other)
+        for data in ("sign-digits", "clothing128")
+        for measure, reach, figure, form, other in (
+            ("test MSE ÷ that of photos-64", "≤ 0.5", error_ratio, "{:.3f}", {"against": "photos-64"}),
+            ("test MSE ÷ variance", "–", metric("test", "mse_share"), "{:.4f}", {}),
+            ("codes in use, %", "100", metric("codes", "usage", scale=100), "{:.2f}", {}),
+            ("samples' Fréchet ÷ floor", "below photos-64", over_floor, "{:.3f}", {}),
+        )
+    ),
+    *(
+        Row("defects", f"{what} AUROC{of}", anchor, reach, metric("defects", "all", score, figure), "{:.3f}", **TILES)
+        for what, figure, anchor, reach in (
+            ("image", "auroc", "0.766 (GANomaly)", "≥ 0.85"),
+            ("pixel", "pixel_auroc", "–", "≥ 0.85"),
+        )
+        for of, score in (
+            ("", "heat_map"),
+            (" of principal components", "pca_heat_map"),
+            (" of the nearest neighbour", "neighbour_heat_map"),
         )
     ),
     Row(

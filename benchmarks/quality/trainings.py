@@ -38,13 +38,13 @@ def result(preset: str, changes: dict[str, Any], file: Path, picture: Path | Non
     `pictures` names a folder in `data/own` to train on, instead of the data set of the parameters.
     """
     with scratch_clone() as clone:
-        if pictures:
-            use_pictures(clone, pictures)
         run(clone, *CLI, "preset", preset)
         change_params(changes, clone / "params.yaml")
         settings = _settings(clone)
         if file.is_file() and (known := read(file))["params"] == settings:
             return known
+        if pictures:
+            use_pictures(clone, pictures)
         run(clone, *DVC, "repro", "classify")
         run(clone, *DVC, "repro", "--single-item", "--force", "train")
         run(clone, *CLI, "run")
