@@ -1,7 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
+from vaeline.samples import distances
 from vaeline.samples.distances import (
     compare_samples,
     coverage_scores,
@@ -111,3 +114,15 @@ def test_a_collapsed_generator_is_precise_but_covers_nothing():
     assert good["recall"] > 0.9 < good["coverage"]
     assert good["density"] == pytest.approx(1, abs=0.1)
     assert {name for name in figures if name.endswith("_se")} == {f"{name}_se" for name in figures if "_se" not in name}
+
+
+def test_the_memory_of_the_kernel_does_not_grow_with_the_square_of_the_larger_set(monkeypatch):
+    monkeypatch.setattr(distances, "KID_BLOCK", 50)
+    rng = np.random.default_rng(0)
+    many, few = rng.standard_normal((6000, 4)), rng.standard_normal((60, 4))
+    tracemalloc.start()
+    found, error = kernel_distance(many, few)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2_000_000  # bytes; a block of 3,000 rows has a kernel of 72,000,000
+    assert abs(found) < 5 * error
