@@ -1,12 +1,16 @@
 """Measure the memory that each part of an evaluation takes, for two numbers of test pictures of 128 × 128 × 3.
 
-    python benchmarks/memory.py [COUNT ...]      default: 500 3000; prints a page like benchmarks/memory.md
+    python benchmarks/memory.py [COUNT ...]            default: 500 3000; prints the first table of benchmarks/memory.md
+    python benchmarks/memory.py --many [COUNT ...]     default: 2000 60000; prints the second
 
 Each count runs in its own process, with as many training pictures as test pictures. Their files are sparse: all
 pictures but the first ones are black, so that they take no space on the disk. The network is small and untrained, and
-what costs time without more pictures (draws of the NLL, samples, restorations) is measured on few.
+what costs time without more pictures (draws of the NLL, samples, restorations) is measured on few. With `--many`, the
+network is the smallest that there is, and three groups are measured, `ood` with one kind of OOD images, so that many
+pictures take minutes.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vaeline.anomaly.measure import measure_anomalies
 from vaeline.artifacts import write_json
 from vaeline.classifier.network import Classifier
 from vaeline.compute import fix_threads
@@ -32,59 +37,62 @@ from vaeline.models.generative import GenerativeModel
 from vaeline.params.whole import Params, read_params
 
 ROOT = Path(__file__).resolve().parent.parent
-COUNTS = (500, 3000)
+COUNTS, MANY = (500, 3000), (2000, 60_000)
 SPEC = ImageSpec(height=128, width=128, channels=3)
 CLASSES = ["first", "second"]
 NOT_BLACK = 200
 NETWORK = {"architecture": "resconv", "width": 4, "depth": 1, "latent_dim": 16, "likelihood": "discretized_logistic"}
+SMALLEST = {"architecture": "resmlp", "width": 4, "depth": 1, "latent_dim": 4, "likelihood": "mse"}
 FEW = {"nll_images": 50, "nll_samples": 5, "samples": 200, "restoration_images": 20, "reference_images": 500}
+READ_ALL = ("test", "samples")
 NO_DIGEST = "0" * 64
 SAMPLED_EVERY = 0.02  # seconds
-PAGE = """\
-The highest memory of each part of an evaluation, in MiB, by the number of test pictures of 128 × 128 × 3. As floats,
-3,000 such pictures are 563 MiB, and 200,000 are 37,500 MiB. There are as many training pictures. The network is small
-(`resconv`, width 4, 16 latents) and untrained. Measured on few: 50 images and 5 draws for the bound of the NLL, 200
-samples, 20 restorations, 500 images of the reference. Made by `python benchmarks/memory.py`.
-
-The memory is that of the process alone (`RssAnon`). The mapped files of the pictures are left out: the system reads
-them as they are used, and drops them when it needs memory.
-
-"""
 
 
 def main() -> None:
-    counts = [int(text) for text in sys.argv[1:]] or list(COUNTS)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("counts", type=int, nargs="*")
+    parser.add_argument("--many", action="store_true")
+    parser.add_argument("--measure", action="store_true", help="measure one count in this process")
+    given = parser.parse_args()
+    if given.measure:
+        measure(given.counts[0], given.many)
+        return
+    mode = ["--many"] if given.many else []
     found = {}
-    for count in counts:
-        command = [sys.executable, __file__, "--measure", str(count)]
-        found[count] = json.loads(subprocess.check_output(command, text=True, cwd=ROOT).splitlines()[-1])
-        print(count, found[count], flush=True)
+    for count in given.counts or (MANY if given.many else COUNTS):
+        command = [sys.executable, __file__, "--measure", str(count), *mode]
+        lines = subprocess.check_output(command, text=True, cwd=ROOT).splitlines()
+        found[count] = dict(json.loads(line) for line in lines if line.startswith("["))
+        print(count, found[count], file=sys.stderr, flush=True)
     print(page(found))
 
 
 def page(found: dict[int, dict[str, float]]) -> str:
-    """The page: the peak of each part by the number of pictures."""
+    """The table of the page: the peak of each part by the number of pictures."""
     heads = " | ".join(f"{count:,} pictures" for count in found)
     parts = next(iter(found.values()))
     lines = [f"| {part} | {' | '.join(f'{peaks[part]:,.0f}' for peaks in found.values())} |" for part in parts]
-    return PAGE + f"| part | {heads} |\n|---|{'---|' * len(found)}\n" + "\n".join(lines) + "\n"
+    return f"| part | {heads} |\n|---|{'---|' * len(found)}\n" + "\n".join(lines) + "\n"
 
 
 class Peak:
     """The highest anonymous memory of this process since it was last asked for, in MiB."""
 
     def __init__(self) -> None:
-        self.highest = 0.0
+        self.highest, self._lock = 0.0, threading.Lock()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def take(self) -> float:
         """The peak; a new one begins."""
-        highest, self.highest = self.highest, 0.0
+        with self._lock:  # else the other thread could put a value from before back
+            highest, self.highest = max(self.highest, anonymous()), 0.0
         return round(highest, 1)
 
     def _watch(self) -> None:
         while True:
-            self.highest = max(self.highest, anonymous())
+            with self._lock:
+                self.highest = max(self.highest, anonymous())
             time.sleep(SAMPLED_EVERY)
 
 
@@ -110,39 +118,43 @@ def write_sparse(folder: Path, count: int) -> None:
     write_json(folder / "manifest.json", about)
 
 
-def measure(count: int) -> dict[str, float]:
-    """The peaks of the parts of an evaluation, in their order."""
-    params, peak, peaks = read_params(), Peak(), {}
+def measure(count: int, many: bool) -> None:
+    """Print the peak of each part of an evaluation, in their order, one JSON list [part, MiB] a line."""
+    params, peak = read_params(), Peak()
     fix_threads(params.compute.threads)
     settings = params.evaluate.model_copy(update=FEW)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_sparse(folder, count)
-        subject = Subject(untrained(params, folder), read_prepared(folder), settings.seed)
+        network, width = (SMALLEST, 1) if many else (NETWORK, params.classify.width)
+        subject = Subject(untrained(params, network, folder), read_prepared(folder), settings.seed)
         peak.take()
         write_reference_of(subject, NO_DIGEST, settings.reference_images, folder / "reference.json")
         densities = read_reference(folder / "reference.json").densities
-        peaks["latent reference"] = peak.take()
-        classifier = Classifier(image=SPEC, classes=len(CLASSES), width=params.classify.width)
+        say("latent reference", peak)
+        classifier = Classifier(image=SPEC, classes=len(CLASSES), width=width)
         inputs = Inputs(subject, settings, classifier, NO_DIGEST, params.classify, densities, {})
+        if many:
+            measure_anomalies(subject, densities, {}, ["noise"])
+            say("group `ood`, noise alone", peak)
         measured: dict[str, Measured] = {}
         for group in all_groups():
-            if group.applies(subject):
+            if group.name in READ_ALL if many else group.applies(subject):
                 measured[group.name] = group.measure(replace(inputs, earlier=measured))
-                peaks[f"group `{group.name}`"] = peak.take()
-    return peaks
+                say(f"group `{group.name}`", peak)
 
 
-def untrained(params: Params, folder: Path) -> GenerativeModel:
+def say(part: str, peak: Peak) -> None:
+    print(json.dumps([part, peak.take()]), flush=True)
+
+
+def untrained(params: Params, network: dict[str, object], folder: Path) -> GenerativeModel:
     """A small model, initialized from the training pictures."""
     train = read_prepared(folder).splits["train"]
-    model = build_model(params.model.model_copy(update=NETWORK), SPEC, len(CLASSES), 1)
+    model = build_model(params.model.model_copy(update=network), SPEC, len(CLASSES), 1)
     model.initialize(train.images, train.labels)
     return model
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measure(int(sys.argv[2]))))
-    else:
-        main()
+    main()
