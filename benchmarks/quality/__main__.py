@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import one_class
-from quality.table import MNIST, ROWS, Row
+from quality.table import MNIST, NOT_SHOWN, ROWS, Row
 from quality.table import PICTURES as PHOTOGRAPHS
 from quality.trainings import RESULTS, ROOT, SEEDS, Result, read, result
 
@@ -59,7 +59,8 @@ def train(name: str, seed: int) -> Result:
     needs = {key: value for row in rows for key, value in row.needs.items()}
     pictures = rows[0].data if rows[0].data in PHOTOGRAPHS else ""
     changes = {"train.seed": seed, **needs}
-    return result(rows[0].preset, changes, RESULTS / f"{name}-{seed}.json", PICTURES / f"{name}.png", pictures)
+    samples = None if pictures in NOT_SHOWN else PICTURES / f"{name}.png"
+    return result(rows[0].preset, changes, RESULTS / f"{name}-{seed}.json", samples, pictures)
 
 
 def write_table() -> None:

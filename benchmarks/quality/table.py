@@ -9,6 +9,8 @@ from quality.trainings import Result
 MNIST = "mnist"
 PICTURES = ("sign-digits", "clothing128", "magnetic-tile192")
 """Data sets of photographs, which the benchmark expects in `data/own`."""
+NOT_SHOWN = ("magnetic-tile192",)
+"""Those whose licence does not let us show pictures of them."""
 
 
 @dataclass(frozen=True)
