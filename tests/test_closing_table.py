@@ -27,6 +27,13 @@ def test_each_group_has_its_sentence_in_one_order_whatever_the_order_of_the_metr
     ]
 
 
+def test_defects_are_compared_with_principal_components():
+    figures = {"defects/all.heat_map.auroc": 0.7146, "defects/all.pca_heat_map.auroc": 0.742, "defects/all.mse.f1": 0.1}
+    assert group_sentences(figures) == [
+        "defects: heat maps tell defective images from good ones with AUROC 0.71 (principal components: 0.74)"
+    ]
+
+
 def test_a_group_without_a_sentence_is_shown_by_its_figures():
     assert group_sentences({"sharpness/mean": 0.25, "sharpness/edge": 12.5}) == ["sharpness: edge 12.5, mean 0.25"]
     assert group_sentences({"restoration/box.damaged.psnr": 12.0}) == []

@@ -35,6 +35,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and th
         "hflip.neg_elbo.auroc",
         "rotation.neg_elbo.auroc",
     ),
+    "defects": (
+        "defects: heat maps tell defective images from good ones with AUROC {:.2f} (principal components: {:.2f})",
+        "all.heat_map.auroc",
+        "all.pca_heat_map.auroc",
+    ),
     "codes": (
         "codes: {:.0%} of {:.0f} used, perplexity {:.1f}; a code costs {:.2f} nats, MSE is {:.1%} of the variance",
         "usage",
