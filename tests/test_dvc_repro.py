@@ -53,12 +53,13 @@ def test_nothing_of_an_earlier_preset_stays(folder, earlier, name):
         assert read_params() == alone
 
 
-def test_a_preset_of_the_evaluation_leaves_the_model_and_can_be_undone(folder):
+@pytest.mark.parametrize(("name", "draws"), [("full", 5000), ("pictures", 100)])
+def test_a_preset_of_the_evaluation_leaves_the_model_and_can_be_undone(folder, name, draws):
     apply_preset("mlp-20d")
     everyday = read_params()
-    apply_preset("evaluation/full")
+    apply_preset(f"evaluation/{name}")
     assert read_params().model == everyday.model
-    assert read_params().evaluate.nll_samples == 5000
+    assert read_params().evaluate.nll_samples == draws
     apply_preset("evaluation/everyday")
     assert read_params() == everyday
 
