@@ -34,7 +34,7 @@ from vaeline.params.gate import GateParams, SetGateParams
 from vaeline.params.whole import Params
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.samples.measure import measure_samples
-from vaeline.scores import ELBO_PARTS, SCORES
+from vaeline.scores import ELBO_PARTS, JUDGED, SCORES
 
 BOUND = "nll_bound"
 
@@ -139,7 +139,10 @@ def score_model(
         measured[group] = measure_conditional(subject, classifier, params.classify, measured["test"].columns[BOUND])
     columns = {score: values for group in measured.values() for score, values in group.columns.items()}
     if metric not in columns:
-        raise VaelineError(f"{name} ({subject.model.title}) has no score {metric}, which gate.metric names")
+        known = ", ".join(score for score in JUDGED if score in columns)
+        raise VaelineError(
+            f"{name} ({subject.model.title}) has no score {metric}, which gate.metric names; choose one of {known}"
+        )
     metrics = measured["test"].metrics
     return ModelScores(
         subject=subject,
