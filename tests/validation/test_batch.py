@@ -56,6 +56,11 @@ def test_a_class_may_lack_in_a_small_batch_only(profile):
     assert "average mean of class 4" not in by_name(profile, 30, {3: 30})
 
 
+def test_the_share_of_a_single_class_may_end_above_one(profile):
+    alone = profile.model_copy(update={"class_share": [0.05, 1.15]})
+    assert by_name(alone, 100, {0: 100})["class balance"].arguments["max_value"] == 1.15
+
+
 def test_without_labels_nothing_is_asked_of_labels(profile):
     found = by_name(profile, 100, None)
     assert not [name for name in found if "class" in name]

@@ -52,6 +52,9 @@ def gather_facts(
         )
     reference = reference_images(prepared.splits[VALIDATION], champion.run)
     if len(reference.images) < settings.least_rows:
-        raise VaelineError(f"{len(reference.images)} validation images are too few to compare with")
+        raise VaelineError(
+            f"{len(reference.images)} validation images are too few to compare with, monitor.least_rows is "
+            f"{settings.least_rows}; lower it, or train with more of them (data.validation_one_in)"
+        )
     history = read_history(client, champion.stored.model_sha256)
     return WindowFacts(champion, model, prepared.manifest["name"], prepared.classes, window, reference, history)

@@ -70,4 +70,6 @@ def _widen(band: Band, by: float) -> Band:
 
 
 def _share_error(share: float, rows: int) -> float:
+    """The standard error of a share; the band of a single class may end above 1."""
+    share = min(max(share, 0.0), 1.0)
     return math.sqrt(share * (1 - share) / rows)
