@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
@@ -12,7 +13,7 @@ from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 from vaeline.validation.checkpoint import validate
 from vaeline.validation.expectations import build_expectations
-from vaeline.validation.profile import Profile, make_profile, profile_path, read_profile, write_profile
+from vaeline.validation.profile import Profile, make_profile, profile_path, read_profile, share_band, write_profile
 
 
 @pytest.mark.parametrize("name", [*SOURCES, "digits"])
@@ -134,3 +135,14 @@ def test_many_classes_have_no_bands_of_their_own(pictures, tmp_path):
     expected = [item for item in build_expectations(made, list(many)) if item.name == "label is known"]
     (failure,) = validate(table, made, tmp_path / "docs", expected).failures
     assert failure.image_ids == ["train/4"]
+
+
+def test_the_band_of_class_shares_has_room_for_chance_in_a_small_split():
+    rng = np.random.default_rng(0)
+    splits, labels = np.repeat(["train", "validation"], [1500, 150]), np.arange(1650) % 10
+    low, high = share_band(pd.DataFrame({"split": splits, "label": labels}))
+    drawn = [np.bincount(rng.integers(0, 10, 150), minlength=10) / 150 for _ in range(300)]
+    outside = np.mean([(shares.min() < low) or (shares.max() > high) for shares in drawn])
+    assert outside < 0.02
+    assert 0.15 < high < 0.25
+    assert share_band(pd.DataFrame({"split": ["train"] * 5, "label": [0] * 5}))[1] == 1

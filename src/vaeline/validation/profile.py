@@ -129,7 +129,6 @@ def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None
     """
     of_source = [column for column in family.of_source if table[column].notna().any()]
     classes = int(table["label"].max()) + 1
-    shares = class_shares(table)
     by_class = table.groupby("label")
     image = ImageSpec.of_shape(tuple(table[["height", "width", "channels"]].mode().iloc[0]))
     return Profile(
@@ -142,7 +141,7 @@ def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None
         dtype=str(table["dtype"].mode()[0]),
         rows=_row_bands(table),
         classes=classes,
-        class_share=_rounded(shares.min() * 0.85, shares.max() * 1.15),
+        class_share=share_band(table),
         duplicates=_round_up((table["copies"] > 1).mean()),
         leaks=_round_up((table["leaks"] > 0).mean()),
         alike=_round_up((table["alike"] > 1).mean()) if family.alike else None,
@@ -189,6 +188,17 @@ def class_shares(table: pd.DataFrame) -> pd.Series:
     """For each row, the share of its label among the rows of its split."""
     same = table.groupby(["split", "label"])["label"].transform("size")
     return same / table.groupby("split")["split"].transform("size")
+
+
+def share_band(table: pd.DataFrame) -> Band:
+    """From the lowest to the highest share of a class in a split, with room of 15 % and three standard errors.
+
+    A small split gets other shares by chance when new data joins it.
+    """
+    shares = class_shares(table)
+    rows = table.groupby("split")["split"].transform("size")
+    room = 0.15 * shares + 3 * np.sqrt(shares * (1 - shares) / rows)
+    return _rounded(max(0.0, (shares - room).min()), min(1.0, (shares + room).max()))
 
 
 def _row_bands(table: pd.DataFrame) -> dict[str, CountBand]:
