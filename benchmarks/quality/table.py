@@ -136,14 +136,11 @@ ROWS = (
     ),
     *(
         Row("defects", f"{what} AUROC{of}", anchor, reach, metric("defects", "all", score, figure), "{:.3f}", **TILES)
-        for what, figure, anchor, reach in (
-            ("image", "auroc", "0.766 (GANomaly)", "≥ 0.85"),
-            ("pixel", "pixel_auroc", "–", "≥ 0.85"),
-        )
-        for of, score in (
-            ("", "heat_map"),
-            (" of principal components", "pca_heat_map"),
-            (" of the nearest neighbour", "neighbour_heat_map"),
+        for what, figure, published in (("image", "auroc", "0.766 (GANomaly)"), ("pixel", "pixel_auroc", "–"))
+        for of, score, anchor, reach in (
+            ("", "heat_map", published, "≥ 0.85, above both below"),
+            (" of principal components", "pca_heat_map", "–", "–"),
+            (" of the nearest neighbour", "neighbour_heat_map", "–", "–"),
         )
     ),
     Row(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from metric_checks import check
 
+from vaeline.compression.jpeg import jpeg_curve
 from vaeline.compression.measure import measure_compression
 from vaeline.data.prepared import read_prepared, write_prepared
 from vaeline.evaluation.inference import encode
@@ -46,4 +47,5 @@ def test_large_images_are_compared_with_jpeg(large_subject, evaluate_params):
     measured = measure_compression(large_subject, evaluate_params)
     check(measured, {"packed_bits", "jpeg_bits"})
     assert list(measured.table["jpeg_bits"]) == sorted(measured.table["jpeg_bits"])
-    assert measured.metrics["jpeg_bits"] > 0
+    known = jpeg_curve(large_subject.prepared.splits["test"].images)
+    assert measured.metrics["jpeg_bits"] == pytest.approx(known.bits_at(measured.metrics["code_mse"]), abs=1e-4)
