@@ -11,6 +11,7 @@ import numpy as np
 
 from vaeline.data.accepted import fetch_rows, merge, read_records, unpack_rows
 from vaeline.data.annotations import read_groups, read_pictures, read_source_sizes
+from vaeline.data.groups import search_distance
 from vaeline.data.masks import read_test_masks
 from vaeline.data.prepared import PICTURES, SOURCE_SIZES, SourceRows, write_prepared
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -58,7 +59,8 @@ def main() -> None:
         if labelled:
             fetch_rows(labelled)
             batches = [(record["id"], unpack_rows(record, Path(folder))) for record in labelled]
-            splits, about["batches"] = merge(splits, batches, data.validation_one_in, good)
+            distance = search_distance(data.near_duplicates, is_own="duplicates" in about)
+            splits, about["batches"] = merge(splits, batches, data.validation_one_in, good, distance)
         taken = {name: rows for name, (_, _, rows) in splits.items()}
         annotations = {
             SOURCE_SIZES: read_source_sizes(RAW, taken, has_test),

@@ -20,6 +20,7 @@ from vaeline.data.accepted import (
     validates,
     write_rows,
 )
+from vaeline.data.near_duplicates import USUAL_DISTANCE
 from vaeline.data.prepared import read_prepared, write_prepared
 from vaeline.errors import VaelineError
 from vaeline.images import lazy
@@ -97,6 +98,23 @@ def test_defects_of_a_batch_are_not_trained_on(source, digits):
     assert joined == (batch.labels == 3).sum() > 0
     _, labels, rows = merged["train"]
     assert set(labels[rows[rows >= about[0]["first"]]].tolist()) == {3}
+
+
+def test_images_that_look_alike_stay_in_one_split_and_those_of_test_stay_out():
+    images = np.random.default_rng(0).integers(0, 256, (120, 40, 40, 1), dtype="uint8")
+    darker, labels = images // 2 + 1, np.zeros(120, "uint8")
+    rows = {"train": np.arange(40), "validation": np.arange(40, 60), "test": np.arange(60, 80)}
+    source = {name: (images, labels, numbers) for name, numbers in rows.items()}
+    batch = Rows(np.concatenate([darker, images[80:]]), np.zeros(160, "uint8"), np.arange(160))
+    merged, about = merge(source, [("20260101-a", batch)], 3, distance=USUAL_DISTANCE)
+    joined = {name: set((taken[taken >= 120] - about[0]["first"]).tolist()) for name, (_, _, taken) in merged.items()}
+    assert joined["test"] == set()
+    assert {row for row in joined["train"] if row < 80} == set(range(40))
+    assert {row for row in joined["validation"] if row < 80} == set(range(40, 60))
+    for name in ("train", "validation"):
+        new = {row for row in joined[name] if 80 <= row < 120}
+        assert new
+        assert {row + 40 for row in new} == {row for row in joined[name] if row >= 120}
 
 
 def test_a_row_stays_in_its_split_when_other_batches_come(source, digits):

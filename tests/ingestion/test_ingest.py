@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,11 +14,13 @@ from matplotlib.figure import Figure
 
 from vaeline.artifacts import digest
 from vaeline.data.accepted import ACCEPTED, BATCHES, read_records, read_rows
+from vaeline.data.near_duplicates import USUAL_DISTANCE
 from vaeline.errors import VaelineError
 from vaeline.ingestion import accept, quarantine, run
 from vaeline.ingestion import ingest as module
 from vaeline.ingestion.arrivals import INCOMING, arrivals
 from vaeline.ingestion.batches import read_batch
+from vaeline.ingestion.duplicates import looks_like_test
 from vaeline.ingestion.ingest import alone, ingest
 from vaeline.ingestion.quarantine import QUARANTINE
 from vaeline.ingestion.run import as_report, open_rules
@@ -53,6 +56,25 @@ def verdict(monkeypatch):
         monkeypatch.setattr(module, "check", check)
 
     return decide
+
+
+def test_pictures_that_look_like_those_of_the_test_set_are_dropped_and_named(place, rules, digits, verdict):
+    verdict(PASSES)
+    images = np.concatenate([digits.images[1000:1020] // 2, digits.images[1300:1330]])
+    send("week-1.npz", images, np.concatenate([digits.labels[1000:1020], digits.labels[1300:1330]]))
+    (outcome,) = take_in(replace(rules, distance=USUAL_DISTANCE))
+    dropped = outcome.facts["dropped"]["test, which they look like"]
+    assert 20 <= dropped < 30  # some of the new digits of 8 x 8 pixels look like one of the test set by themselves
+    assert f"{50 - dropped} of 50 rows ({dropped} known from test, which they look like)" in outcome.why
+    (record,) = read_records("digits")
+    assert read_rows(record).numbers.min() >= 20
+
+
+def test_batches_of_another_size_or_type_look_like_nothing(rules, digits):
+    other_size, other_type = digits.images[1000:1010, :20], digits.images[1000:1010].astype("float32")
+    assert not looks_like_test(other_size, rules.prepared, USUAL_DISTANCE).any()
+    assert not looks_like_test(other_type, rules.prepared, USUAL_DISTANCE).any()
+    assert looks_like_test(digits.images[1000:1010], rules.prepared, USUAL_DISTANCE).all()
 
 
 def test_a_clean_batch_is_accepted_with_its_provenance_and_the_same_again_is_a_no_op(place, rules, digits, verdict):

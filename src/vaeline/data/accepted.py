@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
+from vaeline.data.near_duplicates import Groups, find_duplicates
 from vaeline.data.prepared import SourceRows
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digests
@@ -136,7 +137,11 @@ def fetch_rows(records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def merge(
-    splits: Mapping[str, SourceRows], batches: Sequence[tuple[str, Rows]], one_in: int, good: int | None = None
+    splits: Mapping[str, SourceRows],
+    batches: Sequence[tuple[str, Rows]],
+    one_in: int,
+    good: int | None = None,
+    distance: int | None = None,
 ) -> tuple[dict[str, SourceRows], list[dict[str, Any]]]:
     """The splits of a source with labelled batches added to train and validation, and the numbers of rows they added.
 
@@ -145,18 +150,24 @@ def merge(
     If only images of the class `good` are trained on, rows of other classes are left out. Rows of batches are numbered
     after those of the source; `first` is the number of a batch's first row.
 
+    With a `distance` (`find_duplicates`), images that look alike stay in one split: an image goes where its look-alikes
+    are, and is dropped if one of them is in test.
+
     splits: train and validation, whose images are the same source, and test.
     """
     known = {image for images, _, rows in splits.values() for image in _digests_of(images, rows)}
     images, labels, _ = splits["train"]
     taken = {name: [splits[name][2]] for name in ("train", "validation")}
+    groups, split_of = _look_alikes(splits, [rows for _, rows in batches], distance)
     about, first = [], len(labels)
-    for batch, rows in batches:
+    for (batch, rows), group in zip(batches, groups, strict=True):
         joining: dict[str, list[int]] = {name: [] for name in taken}
         for number, image in enumerate(image_digests(rows.images)):
             if image not in known and (good is None or rows.labels is None or rows.labels[number] == good):
                 known.add(image)
-                joining["validation" if validates(image, one_in) else "train"].append(first + number)
+                own = "validation" if validates(image, one_in) else "train"
+                if (split := split_of.setdefault(group[number], own)) in joining:
+                    joining[split].append(first + number)
         for name, numbers in joining.items():
             taken[name].append(np.array(numbers, "int64"))
         counts = {name: len(numbers) for name, numbers in joining.items()}
@@ -173,6 +184,26 @@ def merge(
 def validates(digest: bytes, one_in: int) -> bool:
     """Whether the image with this digest goes to validation, as one in `one_in` does."""
     return int.from_bytes(digest[:8], "big") % one_in == 0
+
+
+def _look_alikes(
+    splits: Mapping[str, SourceRows], batches: Sequence[Rows], distance: int | None
+) -> tuple[list[Groups], dict[int, str]]:
+    """The group of look-alikes of each row of each batch, and the split of each group that the source has.
+
+    Without a distance, each row has a group of its own.
+    """
+    ends = np.cumsum([len(rows.images) for rows in batches])
+    if distance is None:
+        return np.split(np.arange(ends[-1]), ends[:-1]), {}
+    parts = [*(images for images, _, _ in splits.values()), *(rows.images for rows in batches)]
+    taken = [*(rows for _, _, rows in splits.values()), *(np.arange(len(rows.images)) for rows in batches)]
+    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+    alike = find_duplicates(parts, np.concatenate([a + b for a, b in zip(starts, taken, strict=True)]), distance).alike
+    groups = np.split(alike, np.cumsum([len(rows) for rows in taken[:-1]]))
+    of_split = dict(zip(splits, groups, strict=False))
+    split_of = {group: name for name in ("train", "validation", "test") for group in of_split[name].tolist()}
+    return groups[len(splits) :], split_of
 
 
 def _digests_of(images: ByteSource, rows: Integer[np.ndarray, " rows"]) -> Iterable[bytes]:

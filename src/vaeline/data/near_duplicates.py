@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from vaeline.images.arrays import luminance
 from vaeline.images.digests import image_digest
-from vaeline.images.lazy import take_rows
+from vaeline.images.lazy import LazyImages, take_rows
 from vaeline.images.types import ByteImages
 
 USUAL_DISTANCE = 6  # of 64 bits
@@ -28,7 +28,7 @@ NUMBERS_AT_A_TIME = 2**22
 
 Groups: TypeAlias = Integer[np.ndarray, " count"]
 Hashes: TypeAlias = UInt64[np.ndarray, " count"]
-Parts: TypeAlias = Sequence[UInt8[np.ndarray, "_ height width channels"]]
+Parts: TypeAlias = Sequence[UInt8[np.ndarray | LazyImages, "_ height width channels"]]
 Thumbnails: TypeAlias = Float64[np.ndarray, "count small_height small_width"]
 
 

@@ -1,12 +1,16 @@
-"""Find images that are known already. Above all, no batch may bring an image of the test set into training."""
+"""Find images that are known already. Above all, no batch may bring an image of the test set into training.
+
+A picture that only looks like one of the test set is not taken either.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 
 from vaeline.data.accepted import Rows
+from vaeline.data.near_duplicates import find_duplicates
 from vaeline.data.prepared import Prepared
 from vaeline.images.digests import image_digests
 from vaeline.images.types import AnyImages
@@ -49,3 +53,15 @@ def new_rows(images: AnyImages, known: Mapping[bytes, str]) -> tuple[Integer[np.
             seen.add(image)
             new.append(number)
     return np.array(new, "int64"), dict(sorted(dropped.items()))
+
+
+def looks_like_test(images: AnyImages, prepared: Prepared, distance: int) -> Bool[np.ndarray, " count"]:
+    """Whether each image looks like one of the test split (`find_duplicates`).
+
+    Images of another size or type look like none; validation refuses them.
+    """
+    test = prepared.splits["test"].images
+    if (images.shape[1:], images.dtype) != (test.shape[1:], test.dtype):
+        return np.zeros(len(images), bool)
+    groups = find_duplicates([test, images], np.arange(len(test) + len(images)), distance).alike
+    return np.isin(groups[len(test) :], groups[: len(test)])

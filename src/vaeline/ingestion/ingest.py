@@ -23,12 +23,13 @@ from vaeline.images.types import AnyImages
 from vaeline.ingestion.accept import accept, batch_id
 from vaeline.ingestion.arrivals import Arrival, at_hand
 from vaeline.ingestion.batches import Batch, UnreadableBatchError, read_batch
-from vaeline.ingestion.duplicates import known_images, new_rows
+from vaeline.ingestion.duplicates import known_images, looks_like_test, new_rows
 from vaeline.ingestion.quarantine import DOCS, QUARANTINE, folder_for, put, refused, remove
 from vaeline.validation.batch import BATCH, batch_expectations
 from vaeline.validation.checkpoint import Verdict, validate
 from vaeline.validation.profile import Profile
 
+LIKE_TEST = "test, which they look like"
 ACCEPTED, QUARANTINED, UNCHANGED = "accepted", "quarantined", "unchanged"
 SCRATCH = Path(".vaeline/arrivals")
 CHECKED = Path(".vaeline/ingest-docs")
@@ -40,12 +41,14 @@ class Rules:
     """What decides about batches: the known data and the thresholds.
 
     false_alarms: the highest probability that a clean batch fails. who: the person who ingests, for the record.
+    distance: that of images that look alike (`find_duplicates`); None if the data set does not ask for them.
     """
 
     prepared: Prepared
     profile: Profile
     false_alarms: float
     who: str
+    distance: int | None = None
 
     @property
     def dataset(self) -> str:
@@ -119,6 +122,9 @@ def _judge(
     fetch_rows(rivals)
     known = known_images(rules.prepared, ((record["id"], read_rows(record)) for record in rivals))
     numbers, dropped = new_rows(batch.images, known)
+    if rules.distance is not None and len(numbers):
+        alike = looks_like_test(batch.images[numbers], rules.prepared, rules.distance)
+        numbers, dropped = numbers[~alike], dropped | ({LIKE_TEST: int(alike.sum())} if alike.any() else {})
     about |= {"rows": len(batch.images), "kept": len(numbers), "dropped": dropped, "labelled": labelled}
     if not len(numbers):
         return Outcome(arrival.name, UNCHANGED, f"has no new image ({_counted(dropped)})", about)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.data.accepted import read_records
+from vaeline.data.groups import search_distance
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError
 from vaeline.ingestion.ingest import ACCEPTED, QUARANTINED, UNCHANGED, Outcome, Rules
@@ -30,7 +31,8 @@ def open_rules(params: Params) -> Rules:
     if gone := {batch["id"] for batch in prepared.manifest.get("batches", [])} - accepted:
         raise VaelineError(f"{PREPARED} holds {min(gone)}, which is no longer accepted; run `dvc repro prepare`")
     profile = read_profile(profile_path(params.validate_.profile, params.data.name))
-    return Rules(prepared, profile, params.ingest.false_alarms, who())
+    distance = search_distance(params.data.near_duplicates, is_own="duplicates" in prepared.manifest)
+    return Rules(prepared, profile, params.ingest.false_alarms, who(), distance)
 
 
 def as_report(source: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
