@@ -38,11 +38,18 @@ def test_no_layer_before_the_latents_has_fewer_numbers_than_they(params, archite
 @pytest.mark.parametrize("architecture", ["conv", "resconv"])
 def test_a_grid_has_four_to_eight_places_on_its_longer_side(params, architecture, image):
     model = settings(params, {"architecture": architecture, "width": 4, "depth": 1})
-    grid = build_grid_encoder(model, image, 5).compute_output_spec(keras.KerasTensor((2, *image.shape)))
-    assert grid.shape == (2, *grid_shape(image), 5)
     assert 4 <= max(grid_shape(image)) <= 8
-    logits = build_grid_decoder(model, image, 5, image.channels).compute_output_spec(keras.KerasTensor(grid.shape))
-    assert logits.shape == (2, *image.shape)
+    for longest in (8, 16):
+        read = build_grid_encoder(model, image, 5, longest)
+        grid = read.compute_output_spec(keras.KerasTensor((2, *image.shape)))
+        assert grid.shape == (2, *grid_shape(image, longest), 5)
+        draw = build_grid_decoder(model, image, 5, image.channels, longest)
+        assert draw.compute_output_spec(keras.KerasTensor(grid.shape)).shape == (2, *image.shape)
+
+
+@pytest.mark.parametrize(("side", "grid"), [(4, (4, 4)), (8, (8, 8)), (16, (16, 16)), (64, (32, 32))])
+def test_the_longest_side_of_a_grid_can_be_chosen(side, grid):
+    assert grid_shape(ImageSpec(height=64, width=64, channels=3), side) == grid
 
 
 def test_mnist_keeps_its_seven_by_seven():

@@ -2,7 +2,8 @@
 
 An encoder maps images (batch, height, width, channels) to one vector for each of its heads. A decoder maps z to logits
 (batch, height, width, logits per pixel); the likelihood sets their number. Convolutional networks halve the image,
-rounded up, until a grid of at most 8 a side is left. Their decoders crop the surplus at the bottom and at the right.
+rounded up, until a grid of at most 8 a side is left (for codes, of `codebook.side`). Their decoders crop the surplus at
+the bottom and at the right.
 Every layer has a fixed name, because Keras numbers unnamed layers by process, and equal models must have equal bytes.
 """
 
@@ -20,7 +21,7 @@ from vaeline.models.likelihood import Likelihood
 from vaeline.params.model import ModelParams
 
 CONV_FILTERS = (32, 64, 128)  # of the first, second and third halving; further ones have the last number
-LARGEST_GRID_SIDE = 8
+LONGEST_GRID_SIDE = 8
 MOST_DENSE_WEIGHTS = 50_000_000  # of one layer
 CONV_UNITS = 16
 MLP_UNITS = (512, 256)
@@ -57,23 +58,25 @@ def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, logits
     return keras.Model(latents, logits, name="decoder")
 
 
-def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int) -> keras.Model:
-    """A convolutional network from images to a grid of `features`: (batch, *grid_shape(image), features)."""
+def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int, longest: int) -> keras.Model:
+    """A convolutional network from images to a grid of `features`: (batch, *grid_shape(image, longest), features)."""
     images = keras.Input(image.shape, name="images")
-    grid = GRID_ENCODERS[params.architecture](images, params)
+    grid = GRID_ENCODERS[params.architecture](images, params, longest)
     return keras.Model(images, layers.Conv2D(features, 1, name="features")(grid), name="encoder")
 
 
-def build_grid_decoder(params: ModelParams, image: ImageSpec, features: int, logits_per_pixel: int) -> keras.Model:
+def build_grid_decoder(
+    params: ModelParams, image: ImageSpec, features: int, logits_per_pixel: int, longest: int
+) -> keras.Model:
     """A convolutional network from a grid of `features` to logits (batch, height, width, logits_per_pixel)."""
-    grid = keras.Input((*grid_shape(image), features), name="z")
-    logits = GRID_DECODERS[params.architecture](grid, params, (image.height, image.width, logits_per_pixel))
+    grid = keras.Input((*grid_shape(image, longest), features), name="z")
+    logits = GRID_DECODERS[params.architecture](grid, params, (image.height, image.width, logits_per_pixel), longest)
     return keras.Model(grid, logits, name="decoder")
 
 
-def grid_shape(image: ImageSpec) -> tuple[int, int]:
-    """Height and width of the grid between a convolutional encoder and its decoder, at most 8 each."""
-    return _grid(image.height, image.width)
+def grid_shape(image: ImageSpec, longest: int = LONGEST_GRID_SIDE) -> tuple[int, int]:
+    """Height and width of the grid between a convolutional encoder and its decoder, at most `longest` each."""
+    return _grid(image.height, image.width, longest)
 
 
 def initialize_output_bias(
@@ -92,16 +95,16 @@ def initialize_output_bias(
     layer.bias.assign(np.tile(bias, layer.bias.shape[0] // len(bias)))
 
 
-def _halvings(height: int, width: int) -> int:
-    """How often an image is halved until its longer side is at most 8, at least once."""
+def _halvings(height: int, width: int, longest: int) -> int:
+    """How often an image is halved until its longer side is at most `longest`, at least once."""
     longer, times = max(height, width), 1
-    while -(-longer // 2**times) > LARGEST_GRID_SIDE:
+    while -(-longer // 2**times) > longest:
         times += 1
     return times
 
 
-def _grid(height: int, width: int) -> tuple[int, int]:
-    step = 2 ** _halvings(height, width)
+def _grid(height: int, width: int, longest: int) -> tuple[int, int]:
+    step = 2 ** _halvings(height, width, longest)
     return -(-height // step), -(-width // step)
 
 
@@ -193,9 +196,11 @@ def _decode_resmlp(features: keras.KerasTensor, params: ModelParams, shape: Shap
     return _dense_logits(_residual(_dense(features, params.width, params, "entry"), params), params, shape)
 
 
-def _encode_conv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+def _encode_conv_grid(
+    images: keras.KerasTensor, params: ModelParams, longest: int = LONGEST_GRID_SIDE
+) -> keras.KerasTensor:
     features = images
-    for index, filters in enumerate(_filters_of(CONV_FILTERS, _halvings(*images.shape[1:3]))):
+    for index, filters in enumerate(_filters_of(CONV_FILTERS, _halvings(*images.shape[1:3], longest))):
         name = f"conv_{index}"
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=name)(features)
         features = _finish(features, params, name)
@@ -209,8 +214,10 @@ def _encode_conv(images: keras.KerasTensor, params: ModelParams) -> keras.KerasT
     return _dense(layers.Flatten(name="grid")(grid), units, params, "dense")
 
 
-def _decode_conv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    for index, filters in enumerate(reversed(_filters_of(CONV_FILTERS, _halvings(*shape[:2])))):
+def _decode_conv_grid(
+    features: keras.KerasTensor, params: ModelParams, shape: Shape, longest: int = LONGEST_GRID_SIDE
+) -> keras.KerasTensor:
+    for index, filters in enumerate(reversed(_filters_of(CONV_FILTERS, _halvings(*shape[:2], longest)))):
         name = f"conv_{index}"
         features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
         features = _finish(features, params, name)
@@ -218,14 +225,18 @@ def _decode_conv_grid(features: keras.KerasTensor, params: ModelParams, shape: S
 
 
 def _decode_conv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    grid = (*_grid(*shape[:2]), _filters_of(CONV_FILTERS, _halvings(*shape[:2]))[-1])
+    height, width = shape[:2]
+    filters = _filters_of(CONV_FILTERS, _halvings(height, width, LONGEST_GRID_SIDE))[-1]
+    grid = (*_grid(height, width, LONGEST_GRID_SIDE), filters)
     features = _dense(features, math.prod(grid), params, "dense")
     return _decode_conv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 
 
-def _encode_resconv_grid(images: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
-    features = images
-    for index, filters in enumerate(_filters_of((params.width, 2 * params.width), _halvings(*images.shape[1:3]))):
+def _encode_resconv_grid(
+    images: keras.KerasTensor, params: ModelParams, longest: int = LONGEST_GRID_SIDE
+) -> keras.KerasTensor:
+    features, halvings = images, _halvings(*images.shape[1:3], longest)
+    for index, filters in enumerate(_filters_of((params.width, 2 * params.width), halvings)):
         features = layers.Conv2D(filters, 3, strides=2, padding="same", name=f"down_{index}")(features)
         features = _residual_blocks(features, filters, params, f"block_{index}")
     return _finish(features, params, "grid")
@@ -235,10 +246,12 @@ def _encode_resconv(images: keras.KerasTensor, params: ModelParams) -> keras.Ker
     return layers.Flatten(name="grid")(_encode_resconv_grid(images, params))
 
 
-def _decode_resconv_grid(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
+def _decode_resconv_grid(
+    features: keras.KerasTensor, params: ModelParams, shape: Shape, longest: int = LONGEST_GRID_SIDE
+) -> keras.KerasTensor:
     """Sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158): JAX is slow at transposed ones on a CPU."""
-    height, width = _grid(*shape[:2])
-    first, *others = reversed(_filters_of((params.width, 2 * params.width), _halvings(*shape[:2])))
+    height, width = _grid(*shape[:2], longest)
+    first, *others = reversed(_filters_of((params.width, 2 * params.width), _halvings(*shape[:2], longest)))
     features = layers.Conv2D(first, 3, padding="same", name="entry")(features)
     features = _residual_blocks(features, first, params, "block_0")
     for index, filters in enumerate(others):
@@ -253,7 +266,7 @@ def _decode_resconv_grid(features: keras.KerasTensor, params: ModelParams, shape
 
 
 def _decode_resconv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
-    grid = (*_grid(*shape[:2]), params.width)
+    grid = (*_grid(*shape[:2], LONGEST_GRID_SIDE), params.width)
     features = layers.Dense(math.prod(grid), name="dense")(features)
     return _decode_resconv_grid(layers.Reshape(grid, name="grid")(features), params, shape)
 

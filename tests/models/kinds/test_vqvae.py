@@ -21,7 +21,7 @@ def settings(params, **changes) -> ModelParams:
     given = params.model.model_dump()
     given |= {"kind": "vqvae", "architecture": "conv", "width": 8, "depth": 1, "latent_dim": 4}
     prior = given["prior"] | {"kind": "autoregressive", "layers": 1, "width": 16}
-    codebook = given["codebook"] | {"codes": changes.pop("codes", 8)}
+    codebook = given["codebook"] | {"codes": changes.pop("codes", 8), "side": changes.pop("side", 8)}
     return ModelParams.model_validate(given | {"prior": prior, "codebook": codebook} | changes)
 
 
@@ -45,19 +45,20 @@ def train_params(params):
     return params.train.model_copy(update=changes)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "resconv"])
-def test_an_image_is_a_grid_of_codes_and_back(params, greys, architecture):
-    model = build(params, architecture=architecture)
+@pytest.mark.parametrize(("architecture", "side"), [("conv", 8), ("resconv", 8), ("conv", 16), ("resconv", 4)])
+def test_an_image_is_a_grid_of_codes_and_back(params, greys, architecture, side):
+    model = build(params, architecture=architecture, side=side)
+    rows = {4: 4, 8: 7, 16: 14}[side]
     z, log_var = (numbers(part) for part in model.encode(greys))
-    assert z.shape == (40, 7 * 7 * 4) == (40, model.latent_dim)
+    assert z.shape == (40, rows**2 * 4) == (40, model.latent_dim)
     assert log_var.shape == (40, 0) == (40, model.noise_dim)
     codes = numbers(model.codes(z))
-    assert codes.shape == (40, 49)
+    assert codes.shape == (40, rows**2)
     np.testing.assert_array_equal(numbers(model.codebook.look_up(codes)).reshape(40, -1), z)
-    vectors = numbers(model.read(greys)).reshape(40, 49, 4)
+    vectors = numbers(model.read(greys)).reshape(40, rows**2, 4)
     np.testing.assert_array_equal(numbers(model.codebook.nearest(vectors)), codes)
     np.testing.assert_allclose(numbers(model.decode(z)), numbers(model.reconstruct(greys)), atol=1e-6)
-    grid = z.reshape(40, 7, 7, 4)
+    grid = z.reshape(40, rows, rows, 4)
     np.testing.assert_allclose(numbers(model.decode_logits(z)), numbers(model.decoder(grid)), atol=1e-5)
 
 

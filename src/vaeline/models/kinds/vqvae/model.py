@@ -37,11 +37,10 @@ class VQVAE(GenerativeModel):
 
     def build_parts(self) -> None:
         settings, dim = self.params.codebook, self.params.latent_dim
-        self.grid = grid_shape(self.image)
-        self.encoder = build_grid_encoder(self.params, self.image, dim)
-        self.decoder = build_grid_decoder(
-            self.params, self.image, dim, self.likelihood.logits_per_pixel(self.image.channels)
-        )
+        logits = self.likelihood.logits_per_pixel(self.image.channels)
+        self.grid = grid_shape(self.image, settings.side)
+        self.encoder = build_grid_encoder(self.params, self.image, dim, settings.side)
+        self.decoder = build_grid_decoder(self.params, self.image, dim, logits, settings.side)
         self.codebook = Codebook(settings, dim, self.seed)
         self.normalization = layers.LayerNormalization(center=False, scale=False, name="normalization")
         self.normalization.build((None, *self.grid, dim))
@@ -76,7 +75,7 @@ class VQVAE(GenerativeModel):
     def read(
         self, images: Float[Tensor, "batch height width channels"], training: bool | None = None
     ) -> Float[Tensor, "batch rows columns dim"]:
-        """Images to vectors (batch, *grid_shape(image), dim), normalized so that they cannot outgrow the codes.
+        """Images to vectors (batch, *grid, dim), normalized so that they cannot outgrow the codes.
 
         A learned vector is added at each place of the grid, so that places can use different codes at no cost in nats.
         """

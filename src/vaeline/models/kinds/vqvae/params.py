@@ -9,9 +9,10 @@ from vaeline.params.model import ModelParams
 
 
 class CodebookParams(Section):
-    """The codes; `model.latent_dim` is the length of one."""
+    """The codes; `model.latent_dim` is the length of one, and the grid of codes has at most `side` rows and columns."""
 
     codes: int = Field(ge=2)
+    side: int = Field(8, ge=4, le=64)  # the default is that of models from before the parameter
     decay: float = Field(ge=0, lt=1)
     commitment: float = Field(ge=0)
     restart_below: float = Field(ge=0, lt=1)
