@@ -9,6 +9,8 @@ from vaeline.anomaly.measure import measure_anomalies
 from vaeline.anomaly.one_class import fit_densities, image_statistics
 from vaeline.compression.measure import measure_compression
 from vaeline.data.prepared import Split
+from vaeline.evaluation import inference
+from vaeline.evaluation.inference import encode
 from vaeline.evaluation.subject import Subject
 from vaeline.images import lazy
 from vaeline.images.lazy import LazyImages
@@ -53,3 +55,12 @@ def test_no_more_images_are_read_at_once_than_a_batch_has(small_model, prepared,
     assert max(read) == AT_ONCE
     for values, expected in zip(parts, whole, strict=True):
         np.testing.assert_allclose(values, expected, rtol=2e-3, atol=1e-4)
+
+
+def test_many_latents_are_kept_in_a_file(small_model, prepared, monkeypatch):
+    subject = Subject(small_model, prepared, 1)
+    expected = encode(small_model, subject.images)
+    monkeypatch.setattr(inference, "MOST_NUMBERS", expected[0].size - 1)
+    for found, values in zip(encode(small_model, subject.images), expected, strict=True):
+        assert isinstance(found, np.memmap)
+        np.testing.assert_array_equal(found, values)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from metric_checks import check
 
+from vaeline.latents import measure
 from vaeline.latents.measure import knn_correct, measure_latents, probe_correct
 
 
@@ -35,3 +36,12 @@ def test_latents_are_probed_on_the_test_set(subject):
     assert measured.metrics["knn_accuracy"] > 0.3
     assert measured.columns["knn_accuracy"].shape == subject.labels.shape
     assert set(measured.columns["probe_accuracy"]) == {0.0, 1.0}
+
+
+def test_many_numbers_are_probed_on_some_images(subject, monkeypatch):
+    monkeypatch.setattr(measure, "MOST_NUMBERS", 60 * subject.model.latent_dim)
+    measured = measure_latents(subject)
+    scored = np.isfinite(measured.columns["knn_accuracy"])
+    assert scored.sum() == np.isfinite(measured.columns["probe_accuracy"]).sum() == 60
+    assert "fitted on 60 training images, scored on 60 test images" in measured.protocol["latents"]
+    assert 0 < measured.metrics["knn_accuracy"] <= 1

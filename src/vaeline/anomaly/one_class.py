@@ -90,10 +90,11 @@ def image_statistics(
 ) -> dict[str, Float[np.ndarray, " count"]]:
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
     z_mean, z_log_var = encode(model, images)
-    ink = [images[rows].mean(axis=(1, 2, 3), dtype="float64") for rows in image_batches(model, len(images))]
+    parts = list(image_batches(model, len(images)))
+    ink = [images[rows].mean(axis=(1, 2, 3), dtype="float64") for rows in parts]
     return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
         "ink": np.concatenate(ink),
-        "z_norm": np.linalg.norm(z_mean.astype("float64"), axis=1),
+        "z_norm": np.concatenate([np.linalg.norm(z_mean[rows].astype("float64"), axis=1) for rows in parts]),
         "z_log_sigma": 0.5 * z_log_var.sum(axis=1, dtype="float64"),
     }
 

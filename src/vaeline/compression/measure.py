@@ -52,12 +52,13 @@ def measure_compression(subject: Subject, settings: EvaluateParams) -> Measured:
 
 
 def _cost(subject: Subject, step: float) -> dict[str, Float[np.ndarray, " count"]]:
-    codes = quantize(subject.latents, step)
-    latents, errors = dequantize(codes, step), []
-    for rows in image_batches(subject.model, len(latents)):
-        squared_error = (decode(subject.model, latents[rows]) - subject.original_images[rows]) ** 2
+    bits, errors = [], []
+    for rows in image_batches(subject.model, len(subject.latents)):
+        codes = quantize(subject.latents[rows], step)
+        bits.append(code_bits(codes, step))
+        squared_error = (decode(subject.model, dequantize(codes, step)) - subject.original_images[rows]) ** 2
         errors.append(squared_error.mean(axis=(1, 2, 3)).astype("float64"))
-    return {"code_bits": code_bits(codes, step), "code_mse": np.concatenate(errors)}
+    return {"code_bits": np.concatenate(bits), "code_mse": np.concatenate(errors)}
 
 
 GROUP = Group(

@@ -5,6 +5,7 @@ A batch has up to 500 images, fewer if they are large.
 """
 
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
@@ -16,6 +17,7 @@ from vaeline.images.types import Images, Labels, Tensor
 from vaeline.models.generative import GenerativeModel
 
 BATCH = 500
+MOST_NUMBERS = 2**26  # of latents in memory
 
 
 def encode(
@@ -23,14 +25,15 @@ def encode(
 ) -> tuple[Float[np.ndarray, "count latent_dim"], Float[np.ndarray, "count noise_dim"]]:
     """`z_mean` (count, latent_dim) and `z_log_var` (count, noise_dim) of all images.
 
-    A conditional model is conditioned on `labels` (count,). Without them it uses its own guess of the label.
+    A conditional model is conditioned on `labels` (count,). Without them it uses its own guess of the label. Many
+    latents, such as the grids of codes of 100,000 images, are in a temporary file that is mapped into memory.
     """
-    parts = [
-        model.encode(images[rows], None if labels is None else labels[rows])
-        for rows in image_batches(model, len(images))
-    ]
-    z_mean, z_log_var = zip(*parts, strict=True)
-    return np.concatenate([to_numpy(part) for part in z_mean]), np.concatenate([to_numpy(part) for part in z_log_var])
+    found = [_room(len(images), size) for size in (model.latent_dim, model.noise_dim)]
+    for rows in image_batches(model, len(images)):
+        parts = model.encode(images[rows], None if labels is None else labels[rows])
+        for whole, part in zip(found, parts, strict=True):
+            whole[rows] = to_numpy(part)
+    return found[0], found[1]
 
 
 def decode(
@@ -93,6 +96,13 @@ def image_batches(model: GenerativeModel, count: int) -> Iterator[slice]:
 
 def batches(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _room(count: int, size: int) -> Float32[np.ndarray, "{count} {size}"]:
+    if count * size <= MOST_NUMBERS:
+        return np.empty((count, size), "float32")
+    with TemporaryFile() as file:  # the map keeps it open
+        return np.memmap(file, "float32", "w+", shape=(count, size))
 
 
 def to_numpy(tensor: Tensor) -> Shaped[np.ndarray, "..."]:

@@ -10,25 +10,29 @@ from sklearn.preprocessing import StandardScaler
 
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.inference import encode
+from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import summarize
 
 NEIGHBOURS = 5
+MOST_NUMBERS = 2**26  # of the latents that are fitted, and of those that are scored: neighbours take squared time
 
 
 def measure_latents(subject: Subject) -> Measured:
     """Accuracy of nearest neighbours and of a linear probe on `z_mean`; empty if the training images have one class."""
     if not subject.has_classes:
         return Measured({}, {"left out": "the training images have one class"})
-    labels, rows = subject.train_labels, np.arange(len(subject.train_labels))
+    most = MOST_NUMBERS // subject.model.latent_dim
+    rows, scored = (subset(len(labels), most, subject.seed) for labels in (subject.train_labels, subject.labels))
+    labels = subject.train_labels[rows]
     train = subject.without_label(encode(subject.model, subject.train_images(rows), labels)[0])
-    test = subject.without_label(subject.latents)
-    columns = {
-        "knn_accuracy": knn_correct(train, labels, test, subject.labels).astype("float64"),
-        "probe_accuracy": probe_correct(train, labels, test, subject.labels).astype("float64"),
-    }
+    given = (train, labels, subject.without_label(subject.latents)[scored], subject.labels[scored])
+    columns = {name: np.full(len(subject.labels), np.nan) for name in ("knn_accuracy", "probe_accuracy")}
+    columns["knn_accuracy"][scored] = knn_correct(*given)
+    columns["probe_accuracy"][scored] = probe_correct(*given)
+    on = "the test set" if len(scored) == len(subject.labels) else f"{len(scored)} test images"
     protocol = {
-        "latents": f"z_mean of {subject.pixels} pixels, fitted on {len(rows)} training images, scored on the test set",
+        "latents": f"z_mean of {subject.pixels} pixels, fitted on {len(rows)} training images, scored on {on}",
         "knn": f"{NEIGHBOURS} neighbours, Euclidean",
         "probe": "multinomial logistic regression on standardized latents",
     }
