@@ -1,6 +1,7 @@
 import json
 from types import SimpleNamespace
 
+import pytest
 from conftest import ROOT
 
 from vaeline.closing_table import SENTENCES, group_sentences, print_summary
@@ -48,6 +49,15 @@ def test_the_table_holds_the_headline_scores_that_the_model_has(capsys):
     assert "−ELBO" in output
     assert "NLL" not in output
     assert "vae-digits-candidates v3" in output
+
+
+@pytest.mark.parametrize(
+    ("dataset", "command"), [("mnist", "PRESET=mlp-20d"), ("data/own/parts", "vaeline thresholds")]
+)
+def test_the_next_command_fits_the_data_set(dataset, command, capsys):
+    data = SimpleNamespace(tags={"vaeline.dataset": dataset}, metrics=METRICS)
+    print_summary(SimpleNamespace(info=SimpleNamespace(run_name="vae-2d"), data=data), "vae-candidates", 1)
+    assert command in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_the_readme_shows_the_sentences_of_the_committed_metrics():

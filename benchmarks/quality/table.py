@@ -113,7 +113,14 @@ ROWS = (
     Row("mlp-20d", "AUROC, mirrored", "0.81", "≥ 0.75", metric("ood", "hflip", "one_class", "auroc"), "{:.3f}"),
     Row("mlp-20d", "AUROC, upside down", "–", "≥ 0.85", metric("ood", "vflip", "one_class", "auroc"), "{:.3f}"),
     Row("mlp-20d", "AUROC, noise", "1.00", "1.00", metric("ood", "noise", "one_class", "auroc"), "{:.3f}"),
-    Row("fashion-20d", "−ELBO, grey", "–", "–", metric("test", "neg_elbo"), data="fashion_mnist"),
+    Row(
+        "fashion-20d",
+        "−ELBO, grey",
+        "244.6 (PyTorch's example, run here)",
+        "below that",
+        metric("test", "neg_elbo"),
+        data="fashion_mnist",
+    ),
     Row("fashion-20d", "test MSE ÷ PCA's", "–", "≤ 0.85", against_components, "{:.3f}", data="fashion_mnist"),
     *(
         Row("photos-64", measure, "–", reach, figure, "{:.3f}", data=data, needs=FEWER)

@@ -11,6 +11,8 @@ from vaeline.scores import HEADLINES, metric_of, title_of
 
 NOT_GROUPS = re.compile(r"train|validation|test(_class_.*)?")  # metrics of epochs, and those in the table itself
 MOST_FIGURES = 4
+NEXT_OF_DIGITS = "make run PRESET=mlp-20d (a larger latent space)"
+NEXT_OF_OTHERS = "vaeline thresholds (measure what the gate needs for these images)"
 SENTENCES: dict[str, tuple[str, ...]] = {  # for each group: the sentence and the metrics that it quotes
     "latents": (
         "latents: {:.1%} of test images are classified correctly by their 5 nearest training images",
@@ -73,9 +75,8 @@ def print_summary(run: Run, name: str, version: str | int) -> None:
     for sentence in group_sentences(metrics):
         console.print(f"  {sentence}", highlight=False)
     console.print("Pictures: reports/figures    Data checks: reports/validation/docs/index.html", highlight=False)
-    console.print(
-        "Next: make ui (compare runs in MLflow), make run PRESET=mlp-20d (a larger latent space)", highlight=False
-    )
+    further = NEXT_OF_DIGITS if tags["vaeline.dataset"] == "mnist" else NEXT_OF_OTHERS
+    console.print(f"Next: make ui (compare runs in MLflow), {further}", highlight=False)
 
 
 def group_sentences(metrics: Mapping[str, float]) -> list[str]:
