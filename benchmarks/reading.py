@@ -2,9 +2,10 @@
 
 python benchmarks/reading.py [FOLDER]    the pictures of FOLDER, or 12,000 that it makes; writes benchmarks/reading.md
 
-The loop opens, converts and fits one picture after the other, in one process. The reading is that of the stage
-`fetch`, with all processors: it also turns pictures, checks their sizes, applies profiles, and writes an array to disk.
-They take turns, so that other work on the machine slows down both.
+The loop opens, converts and fits one picture after the other: in one process, and in one process for each core at
+once, because cores that work at the same time are slower. The reading is that of the stage `fetch`, with all
+processors: it also turns pictures, checks their sizes, applies profiles, and writes an array to disk. All take turns,
+so that other work on the machine slows down all.
 """
 
 import argparse
@@ -33,11 +34,11 @@ MOST_PIXELS = 50_000_000
 MADE = 12_000
 TIMES_AS_MANY = 4
 HEAD = """\
-{pictures}, fitted into 64 × 64 in colour, on {cores} cores. `loop`: Pillow opens, converts and fits, in one process.
-`reader`: the project's reader, in one process. `reading`: the stage `fetch`, with all processors. The last columns
-count images a second of CPU time of all processes, whose start is included. Made by `python benchmarks/reading.py`.
+{pictures}, fitted into 64 × 64 in colour, on {cores} cores. `loop`: Pillow opens, converts and fits, in one process;
+`loops`: in {cores} processes at once. `reader`: the project's reader, in one process. `reading`: the stage `fetch`, with all
+processors. The start of processes is included. Made by `python benchmarks/reading.py`.
 
-| round | loop, images/s | reading, images/s | reader ÷ loop | reading, a core ÷ loop | CPU: reader ÷ loop | CPU: reading ÷ loop |
+| round | loop, images/s | loops, images/s | reading, images/s | reader ÷ loop | reading ÷ loops | CPU time: loops ÷ reading |
 |---|---|---|---|---|---|---|
 """  # noqa: E501
 
@@ -51,12 +52,12 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as scratch:
         files = find_picture_files(chosen.folder or make_pictures(Path(scratch) / "made")).files
-        rounds = [measure_round(files, Path(scratch) / str(number)) for number in range(chosen.rounds)]
+        rounds = [measure_round(files, cores, Path(scratch) / str(number)) for number in range(chosen.rounds)]
         memory = [
             peak_mebibytes(many, Path(scratch) / f"memory-{len(many)}") for many in (files, files * TIMES_AS_MANY)
         ]
-    lines = [line(name, rates, cores) for name, rates in enumerate(rounds, 1)]
-    lines.append(line("median", [statistics.median(rates) for rates in zip(*rounds, strict=True)], cores))
+    lines = [line(name, times, len(files)) for name, times in enumerate(rounds, 1)]
+    lines.append(line("median", [statistics.median(times) for times in zip(*rounds, strict=True)], len(files)))
     pictures = (
         f"The {len(files):,} pictures of {chosen.folder.name}" if chosen.folder else f"{MADE:,} JPEGs of 160 × 120"
     )
@@ -80,14 +81,22 @@ def make_pictures(folder: Path) -> Path:
     return folder
 
 
-def measure_round(files: Sequence[Path], cache: Path) -> tuple[float, ...]:
-    """Images a second of the loop, of read_picture and of the whole reading; then the same a second of CPU time."""
+def measure_round(files: Sequence[Path], cores: int, cache: Path) -> tuple[float, ...]:
+    """Seconds of the loop, of the loops at once, of read_picture and of the reading; then the CPU time of each."""
     timed = [
-        seconds(lambda: [read_plainly(file) for file in files]),
+        seconds(lambda: read_all_plainly(files)),
+        seconds(
+            lambda: list(get_reusable_executor(cores).map(read_all_plainly, [files[n::cores] for n in range(cores)]))
+        ),
         seconds(lambda: [read_picture(file, SPEC, MOST_PIXELS) for file in files]),
         seconds(lambda: read_into(tuple(files), SPEC, MOST_PIXELS, cache)),
     ]
-    return tuple(len(files) / passed for passed in (*(wall for wall, _ in timed), *(cpu for _, cpu in timed)))
+    return (*(wall for wall, _ in timed), *(cpu for _, cpu in timed))
+
+
+def read_all_plainly(files: Sequence[Path]) -> int:
+    """The number of pictures read."""
+    return len([read_plainly(file) for file in files])
 
 
 def read_plainly(file: Path) -> np.ndarray:
@@ -131,10 +140,10 @@ def own_bytes(process: psutil.Process) -> int:
     return found.rss - found.shared
 
 
-def line(name: object, rates: Sequence[float], cores: int) -> str:
-    loop, one, whole, loop_cpu, one_cpu, whole_cpu = rates
-    ratios = f"{one / loop:.2f} | {whole / cores / loop:.2f} | {one_cpu / loop_cpu:.2f} | {whole_cpu / loop_cpu:.2f}"
-    return f"| {name} | {loop:,.0f} | {whole:,.0f} | {ratios} |\n"
+def line(name: object, times: Sequence[float], count: int) -> str:
+    loop, loops, one, whole, _, loops_cpu, _, whole_cpu = times
+    rates = " | ".join(f"{count / time:,.0f}" for time in (loop, loops, whole))
+    return f"| {name} | {rates} | {loop / one:.2f} | {loops / whole:.2f} | {loops_cpu / whole_cpu:.2f} |\n"
 
 
 if __name__ == "__main__":

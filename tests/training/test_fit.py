@@ -10,7 +10,8 @@ from vaeline.data.prepared import mean_image
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
-from vaeline.training.batches import Examples, binarized, epoch_order, ordered_batches, shuffled_batches
+from vaeline.training import fit as module
+from vaeline.training.batches import Examples, binarized, epoch_order, mirrored, ordered_batches, shuffled_batches
 from vaeline.training.checkpoint import load_checkpoint
 from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
 from vaeline.training.schedules import build_optimizer, kl_weight
@@ -154,6 +155,39 @@ def test_binary_pixels_are_drawn_anew_every_epoch_with_the_greys_as_mean(digits)
     np.testing.assert_array_equal(draw(3).images, drawn[3])
     np.testing.assert_array_equal(draw(3).labels, examples.labels)
     assert np.abs(drawn[3] - drawn[4]).max() == 1
+
+
+def test_images_are_mirrored_in_half_of_the_epochs_and_keep_their_labels(digits):
+    examples = Examples(digits.images[:40], digits.labels[:40])
+    images = examples.images / np.float32(255)
+
+    def draw(epoch):
+        return next(mirrored(ordered_batches(examples, 40), 1, epoch))
+
+    turned = []
+    for epoch in range(100):
+        shown = draw(epoch)
+        is_turned = (shown.images == images[:, :, ::-1]).all(axis=(1, 2, 3))
+        np.testing.assert_array_equal(shown.images[~is_turned], images[~is_turned])
+        np.testing.assert_array_equal(shown.labels, examples.labels)
+        turned.append(is_turned)
+    assert 0.25 < np.mean(turned, axis=0).min() < np.mean(turned, axis=0).max() < 0.75
+    np.testing.assert_array_equal(draw(3).images, draw(3).images)
+
+
+def test_only_training_images_are_mirrored(splits, model_params, train_params, tmp_path, monkeypatch):
+    shown = []
+
+    def see(step, model, batches, params, noise):
+        shown.append(np.sort(np.concatenate([batch.images for batch in batches]), axis=0))
+        return {"loss": 1.0, "kl": 9.0}
+
+    monkeypatch.setattr(module, "_run_epoch", see)
+    for mirror in (True, False):
+        changed = train_params.model_copy(update={"mirror": mirror, "epochs": 1})
+        fit(start(splits[0], 10, model_params, changed), *splits, changed, tmp_path / str(mirror), ignore)
+    assert (shown[0] != shown[2]).any()
+    np.testing.assert_array_equal(shown[1], shown[3])
 
 
 def test_batches_are_read_through_the_memory_map(tmp_path):

@@ -110,6 +110,15 @@ def test_other_colours_blur_other_sizes_and_look_alikes_are_found(pictures, tmp_
     assert set(named["no images that look alike in two splits"]) == {"train/9", "test/2"}
 
 
+@pytest.mark.parametrize(("pairs", "least", "most"), [(0, 0.0, 0.0), (10, 0.56, 0.57), (30, 1.0, 1.0)])
+def test_the_share_of_look_alikes_has_room_for_chance_unless_there_are_none(pictures, pairs, least, most):
+    train = pictures["train"]
+    images = np.concatenate([train.images[:pairs] // 2, train.images[pairs:60]])
+    images[30 : 30 + pairs] = train.images[:pairs]
+    made = profile_of({"train": replace(train, images=images)})
+    assert least <= made.alike <= most
+
+
 def test_a_profile_without_its_shares_of_look_alikes_is_refused(pictures, prepared):
     made = profile_of(pictures).model_dump()
     with pytest.raises(ValueError, match="the shares alike and alike_leaks are required"):

@@ -30,4 +30,5 @@ class TrainParams(Section):
     patience: int = Field(ge=1)
     jit_compile: bool
     min_kl: float = Field(ge=0)
+    mirror: bool
     corruption: CorruptionParams

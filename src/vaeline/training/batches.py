@@ -9,7 +9,7 @@ from jaxtyping import Integer
 from vaeline.images.arrays import binarize, to_unit
 from vaeline.images.types import ByteImages, Images, Labels
 
-PIXEL_STREAM = 1
+PIXEL_STREAM, MIRROR_STREAM = 1, 3
 
 
 class Examples(NamedTuple):
@@ -37,6 +37,14 @@ def ordered_batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
     for start in range(0, len(examples.images), batch_size):
         rows = slice(start, start + batch_size)
         yield Examples(to_unit(examples.images[rows]), examples.labels[rows])
+
+
+def mirrored(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Examples]:
+    """The batches with each image mirrored, left to right, with a probability of one half."""
+    rng = np.random.default_rng([seed, epoch, MIRROR_STREAM])
+    for images, labels in batches:
+        turned = rng.random(len(images)) < 0.5
+        yield Examples(np.where(turned[:, None, None, None], images[:, :, ::-1], images), labels)
 
 
 def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Examples]:

@@ -23,6 +23,7 @@ The thresholds are fixed from then on; they are never computed from the data tha
 Bands are [lowest, highest], both included. src/vaeline/data/statistics.py explains the statistics.
 """
 
+SHARE_ROOM, SHARE_ERRORS = 0.15, 3  # of a share, and in standard errors
 MOST_CLASS_BANDS = 100
 """With more classes, a profile has no bands of single classes: too many expectations, and too few images for each."""
 
@@ -144,7 +145,7 @@ def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None
         class_share=share_band(table),
         duplicates=_round_up((table["copies"] > 1).mean()),
         leaks=_round_up((table["leaks"] > 0).mean()),
-        alike=_round_up((table["alike"] > 1).mean()) if family.alike else None,
+        alike=_alike_share(table["alike"]) if family.alike else None,
         alike_leaks=_round_up((table["alike_leaks"] > 0).mean()) if family.alike else None,
         every_image={
             column: _range_band(table[column], CEILINGS.get(column)) for column in (*family.every_image, *of_source)
@@ -190,6 +191,12 @@ def class_shares(table: pd.DataFrame) -> pd.Series:
     return same / table.groupby("split")["split"].transform("size")
 
 
+def _alike_share(alike: pd.Series) -> float:
+    """The share of images that look like another one in their split, with room as in `share_band`; 0 stays 0."""
+    share = float((alike > 1).mean())
+    return min(1.0, _round_up(share + SHARE_ROOM * share + SHARE_ERRORS * np.sqrt(share * (1 - share) / len(alike))))
+
+
 def share_band(table: pd.DataFrame) -> Band:
     """From the lowest to the highest share of a class in a split, with room of 15 % and three standard errors.
 
@@ -197,7 +204,7 @@ def share_band(table: pd.DataFrame) -> Band:
     """
     shares = class_shares(table)
     rows = table.groupby("split")["split"].transform("size")
-    room = 0.15 * shares + 3 * np.sqrt(shares * (1 - shares) / rows)
+    room = SHARE_ROOM * shares + SHARE_ERRORS * np.sqrt(shares * (1 - shares) / rows)
     return _rounded(max(0.0, (shares - room).min()), min(1.0, (shares + room).max()))
 
 
