@@ -136,7 +136,7 @@ def _read_object(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[s
     try:
         content = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise RefusalError(400, f"the body is not JSON: {_short(str(error))}") from None
+        raise RefusalError(400, f"the body is not JSON: {short(str(error))}") from None
     if not isinstance(content, dict) or len(content) != 1 or not content.keys() <= set(names):
         raise RefusalError(422, f"the body must be a JSON object with {' or '.join(names)}, and nothing else")
     return content
@@ -181,7 +181,7 @@ def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings
             images.append(read_picture(io.BytesIO(body), image, most, formats=(form,)))
         except UnreadableImagesError as error:
             name = f"png[{row}]" if len(bodies) > 1 else "the picture"
-            raise RefusalError(400, f"{name}: {_short(error.reason)}") from None
+            raise RefusalError(400, f"{name}: {short(error.reason)}") from None
     return to_unit(np.stack(images))
 
 
@@ -207,7 +207,7 @@ def _encode_png(image: UInt8[np.ndarray, "height width channels"], identity: Ide
     return encode_png(image, texts)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """An error message as one short line. It may quote the body, so the rest is cut off."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

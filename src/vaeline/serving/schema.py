@@ -83,6 +83,8 @@ class Scores(BaseModel):
     A model without a bound has no neg_elbo and no kl. With `map`, there are heat maps (n, height, width) in standard
     deviations above good validation images, the score of each (the mean of its highest 1 %), and the threshold of these
     scores; with `map=png`, the maps are PNGs in base64, whose white is twice the threshold.
+    A model of tiles cuts a picture into tiles. Each score is then the highest of the tiles, and the map is that of the
+    whole picture.
     """
 
     model: Model

@@ -1,6 +1,7 @@
 """The steps of a request: rate limit, body, model, answer."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -13,21 +14,24 @@ from jaxtyping import Float32
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from vaeline.evaluation.inference import batches
 from vaeline.images.spec import ImageSpec
 from vaeline.pyfunc.answers import Answer, ModelRequest, UnanswerableError
 from vaeline.serving.batching import Batcher, NoModelError
 from vaeline.serving.follower import Follower, Situation
 from vaeline.serving.limits import RateLimit, client_name, read_body
 from vaeline.serving.metrics import Metrics
-from vaeline.serving.payloads import PNG, choose_kind, describe, read_one_picture, write_json, write_sheet
+from vaeline.serving.payloads import PICTURES, PNG, choose_kind, describe, read_one_picture, write_json, write_sheet
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
 from vaeline.serving.settings import Settings
+from vaeline.serving.tiled import TiledPicture, TileScores, read_tiled
 
 READERS = 2
 STALLED = 3
 LIMITS = ("most_bytes", "most_images", "most_pixels", "timeout", "rate", "burst")
+MOST_MAP_NUMBERS = 2**20  # of a heat map in JSON
 Result = TypeVar("Result")
 Reader = Callable[[bytes, str, ImageSpec, Settings], Float32[np.ndarray, "count ..."]]
 
@@ -69,9 +73,7 @@ class Service:
         with self._working():
             body = await self._read(request) if read else b""
             async with self._in_time():
-                if read:
-                    details["values"] = await self._parse(read, request, body, self._served().model.image)
-                identity, found = await self._submit(ModelRequest(mode, **details))
+                identity, found = await self._find(request, body, mode, read, pictures, details)
                 if kind == PNG:
                     content = await self._in_thread(write_sheet, identity, found["images"])
                 else:
@@ -133,11 +135,35 @@ class Service:
             raise self._no_model()
         return served
 
-    async def _parse(
-        self, read: Reader, request: Request, body: bytes, image: ImageSpec
-    ) -> Float32[np.ndarray, "count ..."]:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return await self._in_thread(read, body, kind, image, self.settings)
+    async def _find(
+        self, request: Request, body: bytes, mode: str, read: Reader | None, pictures: bool, details: dict[str, Any]
+    ) -> tuple[Identity, Answer]:
+        if read:
+            image = self._served().model.image
+            if mode == "score" and image.tile and media_type(request) in PICTURES:
+                picture = await self._parse(read_tiled, request, body, image)
+                return await self._score_tiles(picture, pictures, details)
+            details["values"] = await self._parse(read, request, body, image)
+        return await self._submit(ModelRequest(mode, **details))
+
+    async def _score_tiles(
+        self, picture: TiledPicture, pictures: bool, details: dict[str, Any]
+    ) -> tuple[Identity, Answer]:
+        """The scores of a whole picture, whose tiles are submitted one batch after the other."""
+        if details["maps"] and not pictures and math.prod(picture.size) > MOST_MAP_NUMBERS:
+            numbers = f"{math.prod(picture.size):,} numbers"
+            raise RefusalError(422, f"the heat map has {numbers}, at most {MOST_MAP_NUMBERS:,} are sent; use map=png")
+        scores, identities = TileScores(picture), set()
+        for part in batches(len(picture.places), self.settings.batch):
+            identity, found = await self._submit(ModelRequest("score", picture.tiles(part), **details))
+            identities.add(identity)
+            scores.add(found, part)
+        if len(identities) > 1:
+            raise RefusalError(503, "the model was replaced while the picture was scored; send it again", retry_after=1)
+        return identities.pop(), await self._in_thread(scores.answer)
+
+    async def _parse(self, read: Callable[..., Result], request: Request, body: bytes, image: ImageSpec) -> Result:
+        return await self._in_thread(read, body, media_type(request), image, self.settings)
 
     async def _submit(self, request: ModelRequest) -> tuple[Identity, Answer]:
         try:
@@ -167,6 +193,11 @@ class Service:
         trouble = self.follower.situation.trouble
         why = trouble.sentence if trouble else f"{self.follower.reference} is being loaded"
         return RefusalError(503, f"there is no model yet: {why}", retry_after=1)
+
+
+def media_type(request: Request) -> str:
+    """The media type of a request's body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def describe_served(served: Served) -> dict[str, Any]:
