@@ -2,10 +2,11 @@
 
     python benchmarks/training_speed.py [PRESET ...]      default: photos-64, photos-64-vq; prints a table
 
-A step is that of the training, on random pictures of 64 × 64 × 3. The operations are counted from the layers of encoder
-and decoder: two for each weight and place, and twice as many again for the gradients of weights and of inputs. Losses,
-activations and the optimizer are not counted. The peak is that of a product of two matrices of 2,048 × 2,048 float32
-with as many threads, before and after.
+A step is that of the training, on random pictures of 64 × 64 × 3. The operations are counted from the layers of
+encoder, decoder and the transformer of codes: two for each weight and place, and twice as many again for the gradients
+of weights and of inputs; four for each number of a value and each place that attention reads. Losses, activations, the
+codebook and the optimizer are not counted. The peak is that of a product of two matrices of 2,048 × 2,048 float32 with
+as many threads, before and after.
 """
 
 import math
@@ -23,6 +24,7 @@ from keras import ops
 from ruamel.yaml import YAML
 
 from vaeline.compute import fix_threads
+from vaeline.models.kinds.vqvae.code_prior import CodePrior
 from vaeline.params.base import flatten, load
 from vaeline.params.whole import Params, change_params, read_params
 from vaeline.training.batches import Examples
@@ -59,6 +61,8 @@ def step_speed(preset: str) -> tuple[float, float]:
     batch = (images[: params.train.batch_size] / np.float32(255)).astype("float32")
     seconds = seconds_of(lambda: model.train_on_batch(batch))
     operations = sum(operations_of(network) for network in (model.encoder, model.decoder))
+    if model.has_codes:
+        operations += operations_of_prior(model.prior)
     return len(batch) / seconds, FORWARD_AND_BACKWARD * operations
 
 
@@ -81,6 +85,12 @@ def operations_of(network: keras.Model) -> int:
             places = math.prod(grid.shape[1:-1])
             total += 2 * math.prod(layer.kernel.shape) * places
     return total
+
+
+def operations_of_prior(prior: CodePrior) -> int:
+    """Operations of the log-probability of one image's codes."""
+    kernels = sum(math.prod(weight.shape) for weight in prior.trainable_weights if weight.path.endswith("kernel"))
+    return 2 * kernels * prior.length + 4 * len(prior.blocks) * prior.length**2 * prior.table.shape[1]
 
 
 def product_speed() -> float:
