@@ -1,7 +1,7 @@
 """Measure the memory that each part of an evaluation takes, for two numbers of test pictures of 128 × 128 × 3.
 
     python benchmarks/memory.py [COUNT ...]            default: 500 3000; prints the first table of benchmarks/memory.md
-    python benchmarks/memory.py --many [COUNT ...]     default: 2000 60000; prints the second
+    python benchmarks/memory.py --many [COUNT ...]     default: 2000 60000 200000; prints the second
 
 Each count runs in its own process, with as many training pictures as test pictures. Their files are sparse: all
 pictures but the first ones are black, so that they take no space on the disk. The network is small and untrained, and
@@ -37,7 +37,7 @@ from vaeline.models.generative import GenerativeModel
 from vaeline.params.whole import Params, read_params
 
 ROOT = Path(__file__).resolve().parent.parent
-COUNTS, MANY = (500, 3000), (2000, 60_000)
+COUNTS, MANY = (500, 3000), (2000, 60_000, 200_000)
 SPEC = ImageSpec(height=128, width=128, channels=3)
 CLASSES = ["first", "second"]
 NOT_BLACK = 200
