@@ -37,8 +37,8 @@ MADE = 12_000
 TIMES_AS_MANY = 4
 HEAD = """\
 {pictures}, each four times, fitted into 64 × 64 in colour, on {cores} cores. `loop`: Pillow opens, converts and
-fits, in one process; `loops`: in {cores} processes at once. `reader`: the project's reader, in one process. `reading`: the stage `fetch`, with all
-processors. The start of processes is included. Made by `python benchmarks/reading.py`.
+fits, in one process; `loops`: in {cores} processes at once. `reader`: the project's reader, in one process. `reading`: the
+stage `fetch`, with all processors. The start of processes is included. Made by `python benchmarks/reading.py`.
 
 | round | loop, images/s | loops, images/s | reading, images/s | reader ÷ loop | reading ÷ loops | CPU time: loops ÷ reading |
 |---|---|---|---|---|---|---|

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vaeline.defects.reference import HeatMapReference
+from vaeline.data.image_sets import ImageSet
+from vaeline.defects.pictures import PictureSet
+from vaeline.defects.reference import HeatMapReference, fit_heat_map_reference
 from vaeline.models.generative import GenerativeModel
+from vaeline.params.whole import Params
 from vaeline.serving.app import build_app
 from vaeline.serving.follower import Follower
 from vaeline.serving.metrics import Metrics
@@ -30,11 +33,11 @@ def identity(version: int) -> Identity:
 class Shelf:
     """What stands for a registry: the version that the alias names, and what happens when it is loaded."""
 
-    def __init__(self, model: GenerativeModel):
+    def __init__(self, model: GenerativeModel, heat_maps: HeatMapReference | None = None):
         self.version = 1
         self.models: dict[int, GenerativeModel | Exception] = {1: model}
         self.golden: dict[int, dict] = {}
-        self.heat_maps: HeatMapReference | None = None
+        self.heat_maps = heat_maps
         self.tags = {"test.neg_elbo": "150.5"}
         self.trouble: Exception | None = None
 
@@ -55,6 +58,11 @@ class Shelf:
         if isinstance(found, Exception):
             raise found
         return found
+
+
+def fit_heat_maps(model: GenerativeModel, digits: ImageSet, params: Params) -> HeatMapReference:
+    """A reference of a model's heat maps, from forty digits."""
+    return fit_heat_map_reference(model, "a" * 64, PictureSet(digits.images[100:140]), {}, params.evaluate)
 
 
 class Host:

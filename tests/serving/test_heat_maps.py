@@ -1,24 +1,20 @@
 import numpy as np
 import pytest
-from serving.conftest import Host, Shelf, read_png
+from serving.conftest import Host, Shelf, fit_heat_maps, read_png
 
 from vaeline.defects.heat_map import brightest
-from vaeline.defects.pictures import PictureSet
-from vaeline.defects.reference import fit_heat_map_reference
 from vaeline.evaluation.inference import reconstruct
 
 
 @pytest.fixture(scope="module")
 def reference(small_model, digits, params):
-    return fit_heat_map_reference(small_model, "a" * 64, PictureSet(digits.images[100:140]), {}, params.evaluate)
+    return fit_heat_maps(small_model, digits, params)
 
 
 @pytest.fixture(scope="module")
 def mapped(small_model, reference):
     """A service of the small model with its reference of heat maps."""
-    shelf = Shelf(small_model)
-    shelf.heat_maps = reference
-    with Host(shelf) as running:
+    with Host(Shelf(small_model, reference)) as running:
         yield running
 
 

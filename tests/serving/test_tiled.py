@@ -3,12 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from serving.conftest import Host, Shelf, identity, png, read_png
+from serving.conftest import Host, Shelf, fit_heat_maps, identity, png, read_png
 
 from vaeline.defects.examine import Examiner
 from vaeline.defects.heat_map import brightest
-from vaeline.defects.pictures import PictureSet
-from vaeline.defects.reference import fit_heat_map_reference
 from vaeline.evaluation.inference import reconstruct
 from vaeline.images.arrays import to_unit
 from vaeline.images.tiles import tiles_of
@@ -28,15 +26,13 @@ def tiles_model(params, small_model):
 
 @pytest.fixture(scope="module")
 def reference(tiles_model, digits, params):
-    return fit_heat_map_reference(tiles_model, "a" * 64, PictureSet(digits.images[100:140]), {}, params.evaluate)
+    return fit_heat_maps(tiles_model, digits, params)
 
 
 @pytest.fixture(scope="module")
 def tiled(tiles_model, reference):
     """A service of a model of tiles; a batch is fewer tiles than the picture has."""
-    shelf = Shelf(tiles_model)
-    shelf.heat_maps = reference
-    with Host(shelf, batch=5) as running:
+    with Host(Shelf(tiles_model, reference), batch=5) as running:
         yield running
 
 
