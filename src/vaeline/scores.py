@@ -11,6 +11,9 @@ from typing import Literal
 KEYS = ("image", "label")  # columns of `scores.parquet` that are not scores
 MODEL_FREE = ("png_bits",)  # columns that are the same for every model
 
+HEAT_MAP = "heat_map"
+DEFECTS = "defects"  # the group of HEAT_MAP, and what `gate.ood_kind` calls defective test images
+
 Better = Literal["lower", "higher", ""]
 
 
@@ -61,7 +64,7 @@ SCORES = {
     "guess_accuracy": Score("guess right", "share of images", "higher", "conditional", ("conditional.guess",)),
     "one_class": Score("one-class", "nats", "", "ood", ("ood.pixels", "ood.one_class"), ood=True),
     "one_class_latent": Score("one-class, latent", "nats", "", "ood", ("ood.pixels", "ood.one_class_latent"), ood=True),
-    "heat_map": Score("heat map", "standard deviations", "", "defects", ("defects.pixels", "defects.heat_map")),
+    HEAT_MAP: Score("heat map", "standard deviations", "", DEFECTS, ("defects.pixels", "defects.heat_map")),
     "code_bits": Score("code, bits", "bits", "", "compression", ("compression.code_bits", _CODE)),
     "code_mse": Score("MSE of the code", "squared grey", "", "compression", ("compression.code_mse", _CODE)),
 }

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from vaeline.defects import baselines, moments
 from vaeline.defects.baselines import nearest_neighbours
-from vaeline.defects.measure import GROUP, measure_defects, methods_of, validation_of
+from vaeline.defects.measure import GROUP, defects_auroc, measure_defects, methods_of, validation_of
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Subject
 from vaeline.images.arrays import to_unit
@@ -51,6 +51,10 @@ def test_planted_defects_are_found(measured):
         assert measured.metrics["all"][method]["pixel_auroc"] > 0.95
         assert measured.metrics["all"][method]["aupro"] > 0.8
         assert measured.metrics["all"][method]["f1"] > 0.85
+
+
+def test_the_gate_asks_for_the_auroc_of_all_defects(measured, tile_subject):
+    assert defects_auroc(tile_subject) == pytest.approx(measured.metrics["all"]["heat_map"]["auroc"], abs=1e-4)
 
 
 def test_training_and_validation_images_are_read_in_parts(tile_subject, prepared_tiles, params, monkeypatch):

@@ -53,8 +53,9 @@ def entrant(name, number):
 
 
 def scored(name, mean):
-    evaluation = Evaluation(name, "digits", {}, {"test": {"nll_bound": "k"}}, pd.DataFrame())
-    return SimpleNamespace(evaluation=evaluation, mean=mean, nonfinite=0, subject=SimpleNamespace(rows=np.arange(300)))
+    scores = pd.DataFrame({"nll_bound": np.where(np.arange(300) < 200, mean, np.nan)})
+    evaluation = Evaluation(name, "digits", {}, {"test": {"nll_bound": "k"}}, scores)
+    return SimpleNamespace(evaluation=evaluation, mean=mean, nonfinite=0)
 
 
 def decision(params, champion=True, verdict=PASS, seeds=1, low=1.5):
@@ -91,6 +92,7 @@ def test_a_report_has_what_promotion_reads_and_no_figure_that_json_does_not_know
         "run_id": "r",
     }
     assert report["champion"]["version"] == "4"
+    assert report["test_images"] == 200  # the metric has no value for the others
     assert (report["created"], report["verdict"], report["mode"]) == ("2026-11-21T12:00:00+00:00", PASS, "superior")
     assert {"mean": 2.0, "low": 1.5, "high": 2.5}.items() <= report["improvement"].items()
     assert (report["improvement"]["margin"], report["improvement"]["min_gain"]) == (
@@ -130,7 +132,7 @@ def test_the_page_says_what_a_person_needs(params):
     page = write_page(report, ["gate_gains", "gate_classes", "gate_samples"])
     for part in (
         "# Gate: inconclusive",
-        "vae-digits-candidates v5 against vae-digits v4, on the 300 test images of digits",
+        "vae-digits-candidates v5 against vae-digits v4, on 200 test images of digits",
         "- **kl**: KL | is 3",
         "| vae-digits v4 | 132 |",
         "Gain of the candidate: **+2** nats, above **+1.5** and below **+2.5** with 95 % confidence each",

@@ -7,6 +7,7 @@ import pytest
 
 from vaeline.classifier.network import Classifier
 from vaeline.data.sources import MNIST_IMAGE
+from vaeline.defects.measure import defects_auroc
 from vaeline.errors import VaelineError
 from vaeline.evaluation.subject import Subject
 from vaeline.gate.checks import anomaly_check, collapse_checks, finite_check
@@ -142,6 +143,32 @@ def test_an_accuracy_of_latents_can_be_the_metric(small_model, prepared, classif
     assert len(labels) == values.shape[1] == len(prepared.splits["test"].labels)
 
 
+@pytest.fixture
+def with_defects(prepared):
+    """The digits as pictures of parts: zeros are good, and all others are defects."""
+    return dataclasses.replace(prepared, manifest=prepared.manifest | {"good": "0"})
+
+
+def test_a_model_of_good_images_is_judged_by_good_images(small_model, prepared, with_defects, classifier, gate_params):
+    of_all = score(small_model, prepared, classifier, gate_params, metric="reconstruction")
+    of_good = score(small_model, with_defects, classifier, gate_params, metric="reconstruction")
+    values, labels = metric_scores([of_good], "reconstruction")
+    assert set(labels) == {0}
+    expected = of_all.evaluation.scores.query("label == 0")["reconstruction"]
+    np.testing.assert_array_equal(values[0], expected)
+    assert of_good.mean == pytest.approx(expected.mean())
+    assert of_good.nonfinite == 0
+
+
+def test_the_gate_can_ask_for_defects(small_model, prepared, with_defects, classifier, gate_params):
+    gate = gate_params.gate.model_copy(update={"ood_kind": "defects", "ood_score": "heat_map"})
+    scored = score(small_model, with_defects, classifier, gate_params)
+    assert anomaly_auroc(scored, {}, gate) == defects_auroc(scored.subject)
+    without = score(small_model, prepared, classifier, gate_params)
+    with pytest.raises(VaelineError, match=r"no defective test images.*choose an alteration, such as hflip"):
+        anomaly_auroc(without, {}, gate)
+
+
 def test_strange_images_are_told_by_the_score_and_kind_that_were_asked_for(
     small_model, prepared, classifier, gate_params
 ):
@@ -155,3 +182,5 @@ def test_strange_images_are_told_by_the_score_and_kind_that_were_asked_for(
     assert noise.value > 0.99 > mirrored.value
     assert noise.verdict == PASS
     assert "AUROC of kl on hflip" in mirrored.sentence
+    with pytest.raises(VaelineError, match=r"gate\.ood_kind: no such alteration.*did you mean 'vflip'"):
+        auroc(ood_kind="vflp", ood_score="kl")

@@ -34,6 +34,13 @@ def test_a_wrong_key_or_value_is_refused_and_named(params_file, line, replacemen
         read_params(params_file)
 
 
+@pytest.mark.parametrize("change", [{"gate.ood_kind": "defects"}, {"gate.ood_score": "heat_map"}])
+def test_defects_and_heat_maps_need_each_other(params_file, change):
+    with pytest.raises(VaelineError, match="ood_kind: defects and ood_score: heat_map need each other"):
+        change_params(change, params_file)
+    change_params({"gate.ood_kind": "defects", "gate.ood_score": "heat_map"}, params_file)
+
+
 def test_binary_pixels_need_a_bernoulli(params_file):
     with pytest.raises(VaelineError, match="binarize: true needs likelihood: bernoulli"):
         change_params({"model.likelihood": "gaussian", "model.binarize": True}, params_file)

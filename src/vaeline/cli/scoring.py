@@ -27,7 +27,7 @@ from vaeline.cli.exchange import (
 )
 from vaeline.errors import VaelineError
 from vaeline.outputs import MODEL
-from vaeline.scores import OOD_SCORES
+from vaeline.scores import HEAT_MAP, OOD_SCORES
 
 if TYPE_CHECKING:
     from vaeline.defects.examine import Examiner
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from vaeline.defects.reference import HeatMapReference
     from vaeline.registry.resolve import LoadedModel
 
-HEAT_MAP = "heat_map"
 PictureScore = StrEnum("PictureScore", [(name, name) for name in (*OOD_SCORES, HEAT_MAP)])
 BOUNDED = ("neg_elbo", "kl")
 TABLE, REPORT = ".csv", ".json"

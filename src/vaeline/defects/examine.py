@@ -11,13 +11,13 @@ from vaeline.anomaly.one_class import scores_by_content
 from vaeline.defects.heat_map import MapStatistics, image_scores, top_pixels
 from vaeline.defects.moments import PART_NUMBERS, parts_of
 from vaeline.defects.pixels import EIGHT_NEIGHBOURS
-from vaeline.defects.reference import HEAT_MAP
 from vaeline.evaluation.group import Density
 from vaeline.evaluation.inference import reconstruct
 from vaeline.images.arrays import to_unit
 from vaeline.images.tiles import Stitched, cut, extend, tile_places
 from vaeline.images.types import HeatMaps, Images
 from vaeline.models.generative import GenerativeModel
+from vaeline.scores import HEAT_MAP
 
 
 @dataclass(frozen=True)

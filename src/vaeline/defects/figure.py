@@ -23,10 +23,11 @@ from vaeline.defects.examine import Examiner
 from vaeline.defects.heat_map import brightest
 from vaeline.defects.kinds import has_defects, rows_by_kind
 from vaeline.defects.pictures import PictureSet
-from vaeline.defects.reference import HEAT_MAP, read_heat_map_reference
+from vaeline.defects.reference import read_heat_map_reference
 from vaeline.figures.drawing import Drawing
 from vaeline.figures.images import show_image
 from vaeline.images.arrays import to_unit
+from vaeline.scores import HEAT_MAP
 
 HEAT_MAPS = "heat_map_reference.json"
 MOST_SIDE = 256

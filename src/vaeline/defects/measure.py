@@ -20,7 +20,8 @@ from vaeline.defects.kinds import has_defects, rows_by_kind
 from vaeline.defects.moments import Moments, Reconstruct, cross_fitted_maps, fit_moments
 from vaeline.defects.pictures import PictureSet, Seen
 from vaeline.defects.pixels import MOST_FALSE_POSITIVES, PixelCounts, aupro, count_pixels, pixel_auroc
-from vaeline.defects.reference import HEAT_MAP, upper_bound
+from vaeline.defects.reference import upper_bound
+from vaeline.errors import VaelineError
 from vaeline.evaluation.group import Group, Inputs
 from vaeline.evaluation.inference import reconstruct
 from vaeline.evaluation.noise import subset
@@ -29,7 +30,7 @@ from vaeline.evaluation.summary import nested
 from vaeline.images.lazy import LazyImages
 from vaeline.images.types import HeatMaps, Images, Masks
 from vaeline.params.evaluate import EvaluateParams
-from vaeline.scores import OOD_SCORES
+from vaeline.scores import DEFECTS, HEAT_MAP, OOD_SCORES
 
 ALL = "all"
 ERROR = "mse"
@@ -110,12 +111,38 @@ def methods_of(subject: Subject, settings: EvaluateParams) -> dict[str, Method]:
     some = LazyImages.stored([train]).take(subset(len(train), settings.reference_images, subject.seed))
     components = fit_components(some, min(subject.model.latent_dim, MOST_COMPONENTS), subject.seed)
     functions: dict[str, Reconstruct] = {
-        MODEL: lambda images: reconstruct(subject.model, images, subject.seed),
+        MODEL: _reconstruction(subject),
         "pca_": components.reconstruct,
         "neighbour_": nearest_neighbours(some),
     }
-    known = validation.images, validation.folds(), scales_of(subject.model.image)
-    return {name: Method(found, fit_moments(found, *known)) for name, found in functions.items()}
+    return {name: _fitted(found, validation, subject) for name, found in functions.items()}
+
+
+def defects_auroc(subject: Subject) -> float:
+    """AUROC of the model's heat map between good test images and defective ones.
+
+    Raises:
+        VaelineError: the test images are not of good ones and of others.
+    """
+    if not has_defects(subject.prepared):
+        raise VaelineError(
+            f"{subject.prepared.manifest['name']} has no defective test images, so there is no AUROC of "
+            f"gate.ood_kind: {DEFECTS}; choose an alteration, such as hflip"
+        )
+    test = PictureSet.of_split(subject.prepared.splits["test"])
+    method = _fitted(_reconstruction(subject), validation_of(subject), subject)
+    good, kinds = rows_by_kind(subject.prepared)
+    sound, defective = (method.look(test, rows, None) for rows in (good, np.concatenate(list(kinds.values()))))
+    return float(separation(sound.scores[HEAT_MAP], defective.scores[HEAT_MAP], subject.seed)["auroc"])
+
+
+def _reconstruction(subject: Subject) -> Reconstruct:
+    return lambda images: reconstruct(subject.model, images, subject.seed)
+
+
+def _fitted(function: Reconstruct, validation: PictureSet, subject: Subject) -> Method:
+    scales = scales_of(subject.model.image)
+    return Method(function, fit_moments(function, validation.images, validation.folds(), scales))
 
 
 def validation_of(subject: Subject) -> PictureSet:

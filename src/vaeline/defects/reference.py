@@ -23,8 +23,8 @@ from vaeline.evaluation.subject import Subject
 from vaeline.images.types import HeatMaps, Images
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
+from vaeline.scores import HEAT_MAP
 
-HEAT_MAP = "heat_map"
 DECIMALS = 9
 Scores: TypeAlias = dict[str, Float[np.ndarray, " rows"]]
 

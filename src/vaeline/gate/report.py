@@ -50,12 +50,18 @@ def build_report(decision: "Decision", now: datetime | None = None) -> dict[str,
             "slices": _slices(decision),
             "checks": [asdict(check) for check in decision.checks],
             "test_sha256": decision.facts.data.test_sha256,
-            "test_images": len(decision.scores.candidates[0].subject.rows),
+            "test_images": _count_scored(decision),
             "protocol": decision.scores.candidates[0].evaluation.protocol,
             "policy": policy(contest.params),
             "policy_sha256": content_digest(policy(contest.params)),
         }
     )
+
+
+def _count_scored(decision: "Decision") -> int:
+    """Number of test images that have the metric: all, a sample (`gate.nll_images`), or the good ones."""
+    evaluation = decision.scores.candidates[0].evaluation
+    return int(evaluation.scores[decision.contest.gate.metric].notna().sum())
 
 
 def gate_digest(report: dict[str, Any]) -> str:
@@ -75,7 +81,7 @@ def page_blocks(report: Mapping[str, Any], pictures: Collection[str]) -> list[Bl
     return [
         Heading(f"Gate: {report['verdict']}", 1),
         Sentence(
-            f"{_title(candidate)} {against}, on the {report['test_images']:,} test images of {report['dataset']}, "
+            f"{_title(candidate)} {against}, on {report['test_images']:,} test images of {report['dataset']}, "
             f"{report['created']}."
         ),
         _reasons(report),

@@ -9,8 +9,12 @@ from jaxtyping import Float, Integer
 
 from vaeline.anomaly.measure import measure_anomalies
 from vaeline.anomaly.one_class import OneClass
+from vaeline.anomaly.separation import alterations_of
 from vaeline.classifier.network import Classifier
 from vaeline.conditional.measure import measure_conditional
+from vaeline.data.prepared import Prepared
+from vaeline.defects.kinds import has_defects, rows_by_kind
+from vaeline.defects.measure import defects_auroc
 from vaeline.errors import VaelineError
 from vaeline.evaluation.comparison import (
     Evaluation,
@@ -29,12 +33,13 @@ from vaeline.latents.measure import measure_latents
 from vaeline.likelihood.bounds import has_grid
 from vaeline.likelihood.measure import measure_likelihood
 from vaeline.models.generative import GenerativeModel
+from vaeline.params.base import nearest
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.params.gate import GateParams, SetGateParams
 from vaeline.params.whole import Params
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.samples.measure import measure_samples
-from vaeline.scores import ELBO_PARTS, JUDGED, SCORES
+from vaeline.scores import DEFECTS, ELBO_PARTS, JUDGED, SCORES
 
 BOUND = "nll_bound"
 
@@ -127,6 +132,9 @@ def score_model(
 ) -> ModelScores:
     """The scores of a model that messages call `name`, on the test rows with the digests `test_data`.
 
+    Where the test images are good ones and defective ones, the metric is of the good ones: a model that draws a defect
+    well is not better.
+
     Raises:
         VaelineError: the model does not have the metric.
     """
@@ -144,6 +152,9 @@ def score_model(
             f"{name} ({subject.model.title}) has no score {metric}, which gate.metric names; choose one of {known}"
         )
     metrics = measured["test"].metrics
+    nonfinite = _count_nonfinite(subject, columns, settings, metric)
+    if has_defects(subject.prepared):
+        columns[metric] = _of_good(columns[metric], subject.prepared)
     return ModelScores(
         subject=subject,
         evaluation=Evaluation(
@@ -157,7 +168,7 @@ def score_model(
         mean=float(np.nanmean(columns[metric])),
         kl=metrics["kl"] - subject.model.label_nats if "kl" in metrics else None,
         active_units=metrics["active_units"],
-        nonfinite=_count_nonfinite(subject, columns, settings, metric),
+        nonfinite=nonfinite,
     )
 
 
@@ -195,7 +206,19 @@ def sample_metrics(model: ModelScores, facts: ContestFacts, params: Params) -> M
 
 
 def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: GateParams) -> float | None:
-    """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score."""
+    """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score.
+
+    Raises:
+        VaelineError: no image can be altered in this way; `gate.ood_kind` is `defects`, and the test images have none.
+    """
+    if gate.ood_kind == DEFECTS:
+        return defects_auroc(model.subject)
+    known = alterations_of(model.subject.model.image)
+    if gate.ood_kind not in known:
+        raise VaelineError(
+            f"gate.ood_kind: no such alteration of images of {model.subject.model.image}"
+            f"{nearest(gate.ood_kind, (*known, DEFECTS))}"
+        )
     measured: Measured = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
     return measured.metrics[gate.ood_kind].get(gate.ood_score, {}).get("auroc")
 
@@ -233,6 +256,13 @@ def _mean_gain(
 def _scores_of(model: GenerativeModel, version: RegisteredVersion, facts: ContestFacts, params: Params) -> ModelScores:
     subject = Subject(model, facts.prepared, params.evaluate.seed)
     return score_model(subject, version.title, facts.data.digests[TEST], facts.classifier, params)
+
+
+def _of_good(values: Float[np.ndarray, " images"], prepared: Prepared) -> Float[np.ndarray, " images"]:
+    good, _ = rows_by_kind(prepared)
+    of_good = np.full(len(values), np.nan)
+    of_good[good] = values[good]
+    return of_good
 
 
 def _count_nonfinite(

@@ -1,12 +1,12 @@
 """Section `gate` of `params.yaml`: when a candidate may become champion."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from vaeline.params.base import Section, flatten, nearest
-from vaeline.scores import JUDGED, OOD_SCORES
+from vaeline.scores import DEFECTS, HEAT_MAP, JUDGED, OOD_SCORES
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str], str]:
@@ -73,9 +73,15 @@ class GateParams(Section):
     slice_margin: float | None = Field(ge=0)
     worst: float | None
     ood_kind: str
-    ood_score: Annotated[str, AfterValidator(_one_of(OOD_SCORES))]
+    ood_score: Annotated[str, AfterValidator(_one_of((*OOD_SCORES, HEAT_MAP)))]
     floors: GateFloors
     budget: GateBudget
+
+    @model_validator(mode="after")
+    def _heat_maps_show_defects(self) -> Self:
+        if (self.ood_kind == DEFECTS) != (self.ood_score == HEAT_MAP):
+            raise ValueError(f"ood_kind: {DEFECTS} and ood_score: {HEAT_MAP} need each other")
+        return self
 
     @property
     def unset(self) -> list[str]:

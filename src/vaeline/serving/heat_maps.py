@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from vaeline.defects.heat_map import image_scores, top_pixels
-from vaeline.defects.reference import HEAT_MAP, HeatMapReference
+from vaeline.defects.reference import HeatMapReference
 from vaeline.evaluation.inference import reconstruct
 from vaeline.models.generative import GenerativeModel
 from vaeline.pyfunc.answers import Answer, ModelRequest, UnanswerableError
+from vaeline.scores import HEAT_MAP
 
 MAPS, SCORE, THRESHOLD = "heat_map", "heat_map_score", "heat_map_threshold"
 MISSING = "this model has no reference of heat maps; `dvc repro evaluate` makes one"
