@@ -11,7 +11,15 @@ from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 from vaeline.training import fit as module
-from vaeline.training.batches import Examples, binarized, epoch_order, mirrored, ordered_batches, shuffled_batches
+from vaeline.training.batches import (
+    Examples,
+    binarized,
+    epoch_order,
+    mirrored,
+    ordered_batches,
+    shifted,
+    shuffled_batches,
+)
 from vaeline.training.checkpoint import load_checkpoint
 from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
 from vaeline.training.schedules import build_optimizer, kl_weight
@@ -175,7 +183,32 @@ def test_images_are_mirrored_in_half_of_the_epochs_and_keep_their_labels(digits)
     np.testing.assert_array_equal(draw(3).images, draw(3).images)
 
 
-def test_only_training_images_are_mirrored(splits, model_params, train_params, tmp_path, monkeypatch):
+def test_images_are_moved_another_way_in_each_epoch_and_their_edge_is_repeated(digits):
+    examples = Examples(digits.images[:20, :12, :16], digits.labels[:20])
+    images = examples.images / np.float32(255)
+
+    def draw(epoch):
+        return next(shifted(ordered_batches(examples, 20), 1, epoch, 2))
+
+    seen = set()
+    for epoch in range(40):
+        shown = draw(epoch)
+        np.testing.assert_array_equal(shown.labels, examples.labels)
+        for found, image in zip(shown.images, images, strict=True):
+            moves = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if (found == moved(image, y, x)).all()]
+            assert moves
+            seen.update(moves[:1])
+    assert len(seen) == 25
+    np.testing.assert_array_equal(draw(3).images, draw(3).images)
+
+
+def moved(image, down, right):
+    rows, columns = np.arange(image.shape[0]) - down, np.arange(image.shape[1]) - right
+    return image[np.clip(rows, 0, len(image) - 1)][:, np.clip(columns, 0, image.shape[1] - 1)]
+
+
+@pytest.mark.parametrize("change", [{"mirror": True}, {"shift": 2}])
+def test_only_training_images_are_mirrored_and_moved(splits, model_params, train_params, tmp_path, monkeypatch, change):
     shown = []
 
     def see(step, model, batches, params, noise):
@@ -183,9 +216,9 @@ def test_only_training_images_are_mirrored(splits, model_params, train_params, t
         return {"loss": 1.0, "kl": 9.0}
 
     monkeypatch.setattr(module, "_run_epoch", see)
-    for mirror in (True, False):
-        changed = train_params.model_copy(update={"mirror": mirror, "epochs": 1})
-        fit(start(splits[0], 10, model_params, changed), *splits, changed, tmp_path / str(mirror), ignore)
+    for number, values in enumerate((change, {})):
+        changed = train_params.model_copy(update={"epochs": 1, **values})
+        fit(start(splits[0], 10, model_params, changed), *splits, changed, tmp_path / str(number), ignore)
     assert (shown[0] != shown[2]).any()
     np.testing.assert_array_equal(shown[1], shown[3])
 

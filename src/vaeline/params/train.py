@@ -31,4 +31,5 @@ class TrainParams(Section):
     jit_compile: bool
     min_kl: float = Field(ge=0)
     mirror: bool
+    shift: int = Field(ge=0)
     corruption: CorruptionParams

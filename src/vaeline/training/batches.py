@@ -9,7 +9,7 @@ from jaxtyping import Integer
 from vaeline.images.arrays import binarize, to_unit
 from vaeline.images.types import ByteImages, Images, Labels
 
-PIXEL_STREAM, MIRROR_STREAM = 1, 3
+PIXEL_STREAM, MIRROR_STREAM, SHIFT_STREAM = 1, 3, 4
 
 
 class Examples(NamedTuple):
@@ -45,6 +45,17 @@ def mirrored(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Exa
     for images, labels in batches:
         turned = rng.random(len(images)) < 0.5
         yield Examples(np.where(turned[:, None, None, None], images[:, :, ::-1], images), labels)
+
+
+def shifted(batches: Iterable[Examples], seed: int, epoch: int, most: int) -> Iterator[Examples]:
+    """The batches with each image moved by up to `most` pixels in each direction; its edge is repeated beside it."""
+    rng = np.random.default_rng([seed, epoch, SHIFT_STREAM])
+    for images, labels in batches:
+        height, width = images.shape[1:3]
+        padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+        starts = rng.integers(0, 2 * most + 1, (len(images), 2))
+        moved = [image[y : y + height, x : x + width] for image, (y, x) in zip(padded, starts, strict=True)]
+        yield Examples(np.stack(moved), labels)
 
 
 def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Examples]:

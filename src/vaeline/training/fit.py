@@ -16,7 +16,7 @@ from vaeline.models.build import build_model, model_class
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.model import ModelParams
 from vaeline.params.train import TrainParams
-from vaeline.training.batches import Examples, binarized, mirrored, ordered_batches, shuffled_batches
+from vaeline.training.batches import Examples, binarized, mirrored, ordered_batches, shifted, shuffled_batches
 from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoint, save_checkpoint
 from vaeline.training.corruption import Shown, damaged
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate
@@ -80,6 +80,8 @@ def fit(
             batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
             if params.mirror:
                 batches = mirrored(batches, params.seed, epoch)
+            if params.shift:
+                batches = shifted(batches, params.seed, epoch, params.shift)
             trained = _run_epoch(model.train_on_batch, model, batches, params, epoch)
             seed_noise(model, params.seed, VALIDATION_NOISE)
             batches = ordered_batches(validation, rows_at_once(VALIDATION_BATCH, model.image))
