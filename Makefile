@@ -15,10 +15,14 @@ unexport PYTHONDONTWRITEBYTECODE  # stages and tests start many processes, and e
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
-setup: $(VENV)/.locked ## create .venv from the locks (other targets do this when they need it)
+setup: $(VENV)/.locked $(if $(SCALE),$(VENV)/.scale) ## create .venv from the locks; SCALE=1 adds Ray and Optuna
 
 $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.sh
 	@PY="$(PY)" scripts/bootstrap.sh
+	@touch $@
+
+$(VENV)/.scale: scale.lock $(VENV)/.locked scripts/add_lock.sh
+	@scripts/add_lock.sh scale.lock
 	@touch $@
 
 $(VENV)/.jax: jax.lock $(VENV)/.locked scripts/add_lock.sh
@@ -34,7 +38,7 @@ evaluate-full: $(VENV)/.locked ## evaluate as for a release: all test images, k 
 check: lint ## lint, check types, and run the tests that train no model and start no process; under 90 seconds
 	@python -m pytest --numprocesses 2 --dist loadscope -m "not slow"
 
-test: lint browser postgres ## lint, check types, and run all tests, with small end-to-end runs
+test: lint $(VENV)/.scale browser postgres ## lint, check types, and run all tests, with small end-to-end runs
 	@python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-jax: $(VENV)/.jax ## add JAX to .venv, and run the tests of models and of their callers on it
@@ -60,13 +64,15 @@ lint: $(VENV)/.locked ## ruff, the types (ty), yamllint, the schemas of workflow
 deps: ## write into dvc.yaml which files of src each stage imports
 	@$(VENV)/bin/python tests/repository/stage_code.py
 
-lock: ## resolve pyproject.toml into the three locks again (needs uv)
+lock: ## resolve pyproject.toml into the four locks again (needs uv)
 	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" -o requirements.lock
 	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o build.lock
 	@uv pip compile --quiet --group jax --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o jax.lock
+	@uv pip compile --quiet --group scale --universal --generate-hashes --python-version 3.11 \
+	  -c requirements.lock --custom-compile-command "make lock" -o scale.lock
 
 serve: $(VENV)/.locked ## serve the champion over HTTP, with a page to try it: http://127.0.0.1:8000
 	@vaeline serve

@@ -2,16 +2,18 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from vaeline.artifacts import atomic_file
 from vaeline.data.sources import UNREACHABLE
 from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
-from vaeline.params.base import flatten
-from vaeline.params.whole import change_params, read_params
+from vaeline.params.base import flatten, nest
+from vaeline.params.whole import Params, change_params, read_params
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
@@ -36,6 +38,20 @@ def apply_preset(name: str) -> None:
     about_the_model = any(key.startswith(("model.", "train.")) for key in values)
     change_params((_read_preset(PRESETS / DEFAULT) if about_the_model else {}) | values)
     print(f"vaeline: params.yaml now holds the preset {name}", flush=True)
+
+
+def write_preset(name: str, params: Params, values: Mapping[str, Any], comment: str) -> Path:
+    """Write `presets/<name>.yaml`: the model and the training of `params` with some dotted keys changed.
+
+    Only what differs from `presets/default.yaml` is written.
+    """
+    usual, file = _read_preset(PRESETS / DEFAULT), PRESETS / f"{name}.yaml"
+    present = flatten(params.model_dump(by_alias=True)) | dict(values)
+    changed = {key: value for key, value in present.items() if key in usual and value != usual[key]}
+    with atomic_file(file) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.write(f"# {comment}\n")
+        YAML().dump(nest(changed), stream)
+    return file
 
 
 def run_pipeline() -> bool:

@@ -185,6 +185,7 @@ def test_imports_run_downwards_only():
         "provenance",
         "monitoring",
         "thresholds",
+        "sweeps",
         "closing_table",
         "server",
         "changes",
@@ -203,7 +204,22 @@ def test_imports_run_downwards_only():
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("mlflow", {"tracking", "pyfunc", "registry", "provenance", "serving", "closing_table", "gate", "monitoring"}),
+        (
+            "mlflow",
+            {
+                "tracking",
+                "pyfunc",
+                "registry",
+                "provenance",
+                "serving",
+                "closing_table",
+                "gate",
+                "monitoring",
+                "sweeps",
+            },
+        ),
+        ("ray", {"sweeps", "cli"}),
+        ("optuna", {"sweeps", "cli"}),
         ("great_expectations", {"validation"}),
         ("onnx", {"export"}),
         ("tensorflow", {"compute"}),

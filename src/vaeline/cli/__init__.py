@@ -16,6 +16,7 @@ from vaeline.cli import (
     serve,
     server,
     storage,
+    sweep,
     thresholds,
     track,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "serve",
     "server",
     "storage",
+    "sweep",
     "thresholds",
     "track",
 ]

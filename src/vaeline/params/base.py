@@ -66,6 +66,18 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as nested sections: `{"model.beta": 1}` gives `{"model": {"beta": 1}}`."""
+    nested: dict[str, Any] = {}
+    for dotted, value in values.items():
+        *parents, key = dotted.split(".")
+        section = nested
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[key] = value
+    return nested
+
+
 def nearest(word: str, valid: Iterable[str]) -> str:
     """The end of an error sentence: the valid word that is most like `word`, or else all valid words."""
     close = difflib.get_close_matches(word, valid, n=1, cutoff=0.4)

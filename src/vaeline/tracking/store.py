@@ -19,6 +19,7 @@ from vaeline.tracking.repository import repository_root
 EXPERIMENT_PREFIX = "vae-"
 LEDGER_SUFFIX = "-ledger"  # these experiments hold the moves of champions, not trainings
 MONITORING = "monitoring"  # this experiment holds a run for each window of new images, not trainings
+SWEEPS = "sweeps"  # this experiment holds sweeps and their trials, which the pipeline did not make
 TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # otherwise MLflow shows pages for language models
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 FORBIDDEN = 403
@@ -114,8 +115,8 @@ def public_uri() -> str:
 
 
 def holds_trainings(experiment: str) -> bool:
-    """Whether an experiment with this name may hold trainings. Those of ledgers and monitoring windows do not."""
-    return experiment != MONITORING and not experiment.endswith(LEDGER_SUFFIX)
+    """Whether an experiment may hold trainings of the pipeline. Those of ledgers, windows and sweeps do not."""
+    return experiment not in (MONITORING, SWEEPS) and not experiment.endswith(LEDGER_SUFFIX)
 
 
 @contextmanager

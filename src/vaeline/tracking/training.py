@@ -141,8 +141,10 @@ def raising(*signals: signal.Signals) -> Generator[None]:
 
 
 @contextmanager
-def exclusive(lock_file: Path) -> Generator[None]:
+def exclusive(lock_file: Path, process: str = "pipeline/train.py") -> Generator[None]:
     """Hold a lock that prevents a second training in this workspace, for example by an orphan of a killed `dvc`.
+
+    process: what holds the lock, as it stands in the list of processes.
 
     Raises:
         VaelineError: another process holds it.
@@ -153,8 +155,7 @@ def exclusive(lock_file: Path) -> Generator[None]:
             yield
     except Timeout:
         raise VaelineError(
-            f"another training runs in this folder (it holds {lock_file}); wait for it, or end it: "
-            "pkill -f pipeline/train.py"
+            f"another training runs in this folder (it holds {lock_file}); wait for it, or end it: pkill -f '{process}'"
         ) from None
 
 
