@@ -89,7 +89,18 @@ def image_statistics(
     model: GenerativeModel, images: ImageSource, indices: Integer[np.ndarray, " count"], seed: int
 ) -> dict[str, Float[np.ndarray, " count"]]:
     """`elbo_scores`, and `ink` (mean pixel), `z_norm` (‖z_mean‖) and `z_log_sigma` (Σ log σ), each (count,)."""
-    z_mean, z_log_var = encode(model, images)
+    return posterior_statistics(model, images, *encode(model, images), indices, seed)
+
+
+def posterior_statistics(
+    model: GenerativeModel,
+    images: ImageSource,
+    z_mean: Float[np.ndarray, "count latent_dim"],
+    z_log_var: Float[np.ndarray, "count noise_dim"],
+    indices: Integer[np.ndarray, " count"],
+    seed: int,
+) -> dict[str, Float[np.ndarray, " count"]]:
+    """`image_statistics` of images whose posteriors, as `encode` gives them, are known."""
     parts = list(image_batches(model, len(images)))
     ink = [images[rows].mean(axis=(1, 2, 3), dtype="float64") for rows in parts]
     return posterior_scores(model, images, z_mean, z_log_var, indices, seed) | {
@@ -107,13 +118,28 @@ def anomaly_scores(
     densities: Mapping[str, Density],
 ) -> dict[str, Float[np.ndarray, " count"]]:
     """Those of `OOD_SCORES` that the model has, each (count,), in nats per image; higher is more unusual."""
-    statistics = image_statistics(model, images, indices, seed)
-    scores = statistics | {name: density.score(statistics) for name, density in densities.items()}
-    return {name: scores[name] for name in OOD_SCORES if name in scores}
+    return _with_densities(image_statistics(model, images, indices, seed), densities)
 
 
 def scores_by_content(
     model: GenerativeModel, images: Images, seed: int, densities: Mapping[str, Density]
 ) -> dict[str, Float[np.ndarray, " count"]]:
     """`anomaly_scores` of images from anywhere. The noise of an image depends on the seed and on the image alone."""
-    return anomaly_scores(model, as_seen(model, images, seed), content_streams(images), seed, densities)
+    return scores_and_latents(model, images, seed, densities)[0]
+
+
+def scores_and_latents(
+    model: GenerativeModel, images: Images, seed: int, densities: Mapping[str, Density]
+) -> tuple[dict[str, Float[np.ndarray, " count"]], Float[np.ndarray, "count latent_dim"]]:
+    """`scores_by_content`, and the `z_mean` (count, latent_dim) from which they are."""
+    seen = as_seen(model, images, seed)
+    z_mean, z_log_var = encode(model, seen)
+    statistics = posterior_statistics(model, seen, z_mean, z_log_var, content_streams(images), seed)
+    return _with_densities(statistics, densities), z_mean
+
+
+def _with_densities(
+    statistics: Mapping[str, Float[np.ndarray, " count"]], densities: Mapping[str, Density]
+) -> dict[str, Float[np.ndarray, " count"]]:
+    scores = {**statistics, **{name: density.score(statistics) for name, density in densities.items()}}
+    return {name: scores[name] for name in OOD_SCORES if name in scores}

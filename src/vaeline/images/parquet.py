@@ -39,7 +39,7 @@ def read_parquet(path: Path, spec: ImageSpec, limits: Limits, invert: bool = Fal
         UnreadableImagesError: the table has another form, a picture is broken, or the table exceeds `limits`.
     """
     images, labels = _read_table(path, limits)
-    return _read_images(path, images, spec, limits.pixels, invert), None if labels is None else _read_labels(labels)
+    return read_images(path, images, spec, limits.pixels, invert), None if labels is None else _read_labels(labels)
 
 
 def write_parquet(path: Path, images: ByteImages, labels: Labels | None) -> None:
@@ -125,7 +125,12 @@ def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
         raise UnreadableImagesError(f"{about.num_rows:,} rows, {size:,} bytes; {most}", path)
 
 
-def _read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> AnyImages:
+def read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> AnyImages:
+    """The images (count, height, width, channels) in a column of a table, as `read_parquet` reads them.
+
+    Raises:
+        UnreadableImagesError: the column has another form, or a picture is broken.
+    """
     encoded = _encoded(path, column)
     if encoded is not None:
         read = partial(read_picture, spec=spec, most_pixels=most_pixels, invert=invert)

@@ -72,7 +72,7 @@ def _local_arrival(path: Path) -> Arrival:
 
 def _remote(source: str) -> list[Arrival]:
     try:
-        filesystem, root = _open(source)
+        filesystem, root = open_uri(source)
         if filesystem.isfile(root):
             return [Arrival(PurePosixPath(root).name, source, _fetcher(filesystem, root))]
         children = [entry["name"].rstrip("/") for entry in filesystem.ls(root, detail=True)]
@@ -110,8 +110,13 @@ def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
     return fetch
 
 
-def _open(source: str) -> tuple[Any, str]:
-    """The file system of a URI, and the path in it. `remote://NAME/PATH` uses the address and credentials of DVC."""
+def open_uri(source: str) -> tuple[Any, str]:
+    """The file system of a path or URI, and the path in it; `remote://NAME/PATH` has address and credentials of DVC.
+
+    Raises:
+        VaelineError: there is no such DVC remote.
+        ImportError, OSError, ValueError: of fsspec, for a URI that it cannot open.
+    """
     if source.startswith("remote://"):
         from dvc.exceptions import DvcException
         from dvc.fs import parse_external_url

@@ -3,11 +3,8 @@
 What is known of a sweep is in the records of its trials (`sweeps.trials`). Nothing that Ray writes is read again.
 """
 
-import logging
-import os
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
-import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 from ray import tune
@@ -23,6 +19,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from vaeline.cluster import connected
 from vaeline.compute import fix_threads
 from vaeline.errors import VaelineError
 from vaeline.params.base import nearest
@@ -46,14 +43,6 @@ from vaeline.training.fit import is_finished
 EPOCH, VALUE, HISTORY, REASON = "epoch", "value", "history", "reason"
 STUDY = "sweep"
 RESTARTS = 3  # of a trial whose process died
-OBJECT_STORE = 100 * 2**20  # bytes; trials read their data from files
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-}
 
 
 class Observer(Protocol):
@@ -83,7 +72,8 @@ def search(job: Job, plan: SweepPlan, observer: Observer, address: str = "") -> 
     Raises:
         VaelineError: the cluster does not answer.
     """
-    with _ray(address, plan.at_once * job.params.compute.threads), tempfile.TemporaryDirectory() as scratch:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with connected(address, plan.at_once * job.params.compute.threads), tempfile.TemporaryDirectory() as scratch:
         known = read_trials(job.folder)
         observer.resumed([trial for trial in known if trial.state in ENDED])
         while (missing := plan.trials - _count_ended(known)) > 0:
@@ -238,22 +228,3 @@ def _scheduler(plan: SweepPlan, params: Params) -> TrialScheduler:
 def tidy(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a trial, its floats with few digits."""
     return {key: rounded(value) for key, value in values.items()}
-
-
-@contextmanager
-def _ray(address: str, cpus: int) -> Generator[None]:
-    """Ray on this machine, with as many CPUs as the trials need, or connected to a cluster; ended at the end."""
-    os.environ.update(QUIET)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    connect = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        if address:
-            connect(address)
-        else:
-            connect("local", num_cpus=cpus, object_store_memory=OBJECT_STORE, include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise VaelineError(f"no Ray cluster answers at {address or 'local'}: {error}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
