@@ -22,7 +22,7 @@ $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.s
 	@touch $@
 
 $(VENV)/.scale: scale.lock $(VENV)/.locked scripts/add_lock.sh
-	@scripts/add_lock.sh scale.lock
+	@scripts/add_lock.sh scale.lock --no-build-isolation --no-binary pyspark
 	@touch $@
 
 $(VENV)/.jax: jax.lock $(VENV)/.locked scripts/add_lock.sh

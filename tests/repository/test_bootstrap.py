@@ -88,7 +88,9 @@ def test_a_lock_is_added_by_whichever_installer_there_is(machine, installer):
     if installer == "uv":
         stand_in(machine / "bin/uv", 'echo "uv: $*" >>calls\n')
     environment = {"PATH": str(machine / "bin")}
-    subprocess.run([machine / "scripts/add_lock.sh", "jax.lock"], env=environment, check=True)
+    subprocess.run(
+        [machine / "scripts/add_lock.sh", "scale.lock", "--no-binary", "pyspark"], env=environment, check=True
+    )
     call = (machine / "calls").read_text().splitlines()[-1]
     begins = {
         "uv": "uv: pip install",
@@ -96,5 +98,5 @@ def test_a_lock_is_added_by_whichever_installer_there_is(machine, installer):
         "base": "base: -m pip --python .venv/bin/python install",
     }
     assert call.startswith(begins[installer])
-    assert "--no-deps --require-hashes --only-binary :all: -r jax.lock" in call
+    assert "--no-deps --require-hashes --only-binary :all: --no-binary pyspark -r scale.lock" in call
     assert ("--python .venv/bin/python" in call) == (installer != "own")
