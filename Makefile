@@ -8,7 +8,7 @@ export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 unexport PYTHONDONTWRITEBYTECODE  # stages and tests start many processes, and each would compile all code anew
 
-.PHONY: help setup run evaluate-full check test test-jax browser postgres lint deps lock serve ui server clean
+.PHONY: help setup run evaluate-full check test test-jax test-spark browser postgres lint deps lock serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
 
@@ -22,7 +22,11 @@ $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.s
 	@touch $@
 
 $(VENV)/.scale: scale.lock $(VENV)/.locked scripts/add_lock.sh
-	@scripts/add_lock.sh scale.lock --no-build-isolation --no-binary pyspark
+	@scripts/add_lock.sh scale.lock
+	@touch $@
+
+$(VENV)/.spark: spark.lock $(VENV)/.locked scripts/add_lock.sh
+	@scripts/add_lock.sh spark.lock --no-build-isolation --no-binary pyspark
 	@touch $@
 
 $(VENV)/.jax: jax.lock $(VENV)/.locked scripts/add_lock.sh
@@ -46,6 +50,9 @@ test-jax: $(VENV)/.jax ## add JAX to .venv, and run the tests of models and of t
 	  tests/anomaly tests/classifier tests/compression tests/evaluation tests/latents tests/likelihood \
 	  tests/restoration tests/samples
 
+test-spark: $(VENV)/.spark ## add Spark to .venv, and run the packaged model in it; needs Java 17
+	@python -m pytest tests/pyfunc/test_spark.py
+
 browser: ## provide a Chromium for the tests of the MLflow UI; installs Debian's as root if there is none
 	@scripts/provide.sh chromium "the tests of the MLflow UI" \
 	  chromium chromium-browser google-chrome google-chrome-stable
@@ -64,7 +71,7 @@ lint: $(VENV)/.locked ## ruff, the types (ty), yamllint, the schemas of workflow
 deps: ## write into dvc.yaml which files of src each stage imports
 	@$(VENV)/bin/python tests/repository/stage_code.py
 
-lock: ## resolve pyproject.toml into the four locks again (needs uv)
+lock: ## resolve pyproject.toml into the five locks again (needs uv)
 	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" -o requirements.lock
 	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
@@ -73,6 +80,8 @@ lock: ## resolve pyproject.toml into the four locks again (needs uv)
 	  -c requirements.lock --custom-compile-command "make lock" -o jax.lock
 	@uv pip compile --quiet --group scale --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o scale.lock
+	@uv pip compile --quiet --group spark --universal --generate-hashes --python-version 3.11 \
+	  -c requirements.lock --custom-compile-command "make lock" -o spark.lock
 
 serve: $(VENV)/.locked ## serve the champion over HTTP, with a page to try it: http://127.0.0.1:8000
 	@vaeline serve

@@ -10,7 +10,7 @@ import pytest
 from vaeline.archive import save_archive
 from vaeline.pyfunc.package import package_pyfunc
 
-sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed; `make setup SCALE=1` installs it")
+sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed; `make test-spark` installs it")
 
 pytestmark = [
     pytest.mark.usefixtures("training", "processes"),

@@ -259,7 +259,7 @@ def test_no_file_names_a_package_index_or_a_path_of_some_machine():
 def test_every_locked_package_has_hashes_and_every_dependency_is_locked():
     pins = locked("requirements.lock")
     wanted = re.findall(r'^  "([a-z-]+)>=', Path("pyproject.toml").read_text(), re.MULTILINE)
-    assert set(wanted) <= {name for name, _ in pins | locked("scale.lock")}
+    assert set(wanted) <= {name for name, _ in pins | locked("scale.lock") | locked("spark.lock")}
     assert [name for name, _ in locked("build.lock")] == ["setuptools"]
 
 
@@ -271,8 +271,14 @@ def test_jax_is_added_to_the_locked_environment_without_changing_it():
 
 def test_the_packages_for_many_machines_do_not_change_the_locked_environment():
     pins, more = (dict(locked(file)) for file in ("requirements.lock", "scale.lock"))
-    assert {"boto3", "optuna", "pyspark", "ray", "s3fs"} <= more.keys() - pins.keys()
+    assert {"boto3", "optuna", "ray", "s3fs"} <= more.keys() - pins.keys()
     assert {name for name in more.keys() & pins.keys() if more[name] != pins[name]} == set()
+
+
+def test_spark_is_added_to_the_locked_environment_alone():
+    pins, more = locked("requirements.lock"), locked("spark.lock")
+    assert {name for name, _ in more - pins} == {"py4j", "pyspark"}
+    assert "pyspark" not in {name for name, _ in locked("scale.lock")}
 
 
 def locked(file: str) -> set[tuple[str, str]]:
