@@ -98,6 +98,42 @@ def test_a_search_that_was_killed_goes_on_and_repeats_no_trial_that_has_ended(qu
     assert [row[METRIC] for row in interrupted.history] == pytest.approx([row[METRIC] for row in alone], abs=1e-6)
 
 
+class Watcher:
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        self.resumed_trials, self.began_keys, self.ended_trials = [], [], []
+
+    def resumed(self, trials):
+        self.resumed_trials = trials
+
+    def began(self, trial):
+        self.began_keys.append(trial.key)
+
+    def progressed(self, trial):
+        pass
+
+    def ended(self, trial):
+        self.ended_trials.append(trial)
+
+
+def test_values_that_are_drawn_twice_are_trained_once(quick, prepared_directory, folder, monkeypatch):
+    from vaeline.sweeps.search import Job, search
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    space = {"train.epochs": {"choice": [1, 2]}}
+    plan = SweepPlan.model_validate(PLAN | {"trials": 4, "space": space})
+    watcher, job = Watcher(), Job(quick, METRIC, prepared_directory, folder)
+    trials = search(job, plan, watcher)
+    assert sorted(len(trial.history) for trial in trials) == [1, 2]
+    assert len(watcher.began_keys) == len(set(watcher.began_keys)) == len(watcher.ended_trials) == 2
+    again = Watcher()
+    written = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.json")}
+    assert search(job, plan, again) == trials
+    assert (again.resumed_trials, again.began_keys) == (trials, [])
+    assert {file.name: file.stat().st_mtime_ns for file in folder.glob("*.json")} == written
+
+
 def test_a_cluster_that_loses_a_machine_ends_all_trials(quick, prepared_directory, folder, monkeypatch):
     from ray.cluster_utils import Cluster
 

@@ -37,7 +37,8 @@ def test_records_come_back_in_the_order_in_which_the_trials_began(tmp_path):
 
 def test_the_value_is_that_of_the_weights_that_a_training_keeps():
     assert Trial({}, history=rows(3.0, 1.0, 2.0)).value(METRIC) == 3.0
-    assert Trial({}).value(METRIC) is None
+    with pytest.raises(ValueError, match="empty"):
+        Trial({}).value(METRIC)
 
 
 def test_the_best_trial_is_one_that_did_not_fail():

@@ -39,7 +39,7 @@ def score(
     validation images, unless it is given.
 
     Reads the images, the model, its latent reference and its reference of heat
-    maps. Writes tables (.parquet) and summary.json into the target.
+    maps. Writes tables (.parquet) and _summary.json into the target.
 
     Example: vaeline score scans/ scores/ --workers 2
     """

@@ -19,7 +19,12 @@ TICKS = 5
 def sweep_table(trials: Sequence[Trial], metric: str) -> pd.DataFrame:
     """One row for each trial, the best first: its values, the metric, its epochs, how it ended and why it failed."""
     rows = [
-        {**trial.values, metric: trial.value(metric), "epochs": len(trial.history), "state": trial.state}
+        {
+            **trial.values,
+            metric: trial.value(metric) if trial.history else np.nan,
+            "epochs": len(trial.history),
+            "state": trial.state,
+        }
         | {"reason": trial.reason, "trial": trial.key}
         for trial in trials
     ]

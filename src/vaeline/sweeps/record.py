@@ -68,8 +68,9 @@ class SweepRun:
         def end() -> None:
             run = self._child(trial)
             log_history(self.client, run.info.run_id, trial.history)
-            if (value := trial.value(self.metric)) is not None:
-                log_metrics(self.client, run, {f"sweep/{self.metric}": value, "sweep/epochs": len(trial.history)})
+            if trial.history:
+                metrics = {f"sweep/{self.metric}": trial.value(self.metric), "sweep/epochs": len(trial.history)}
+                log_metrics(self.client, run, metrics)
             set_tags(self.client, run.info.run_id, {STATE_TAG: trial.state, "vaeline.ended_by": trial.reason[:500]})
             self.client.set_terminated(run.info.run_id, "FAILED" if trial.state == FAILED else "FINISHED")
 
@@ -90,7 +91,7 @@ class SweepRun:
 
         def finish() -> None:
             run = self.client.get_run(self.parent)
-            log_metrics(self.client, run, {f"sweep/{self.metric}": best.value(self.metric) or 0.0})
+            log_metrics(self.client, run, {f"sweep/{self.metric}": best.value(self.metric)})
             tags = {f"vaeline.best.{key}": str(value) for key, value in best.values.items()}
             set_tags(self.client, self.parent, tags)
             for file in files:

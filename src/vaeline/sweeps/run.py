@@ -67,7 +67,6 @@ class _Told:
     def ended(self, trial: Trial) -> None:
         self.record.ended(trial)
         self.bar.update()
-        value = trial.value(self.plan.metric)
-        found = trial.reason if value is None else f"{self.plan.metric} {value:.2f} after {len(trial.history)} epochs"
-        values = ", ".join(f"{key} {value}" for key, value in trial.values.items())
+        metric, values = self.plan.metric, ", ".join(f"{key} {value}" for key, value in trial.values.items())
+        found = trial.reason or f"{metric} {trial.value(metric):.2f} after {len(trial.history)} epochs"
         tqdm.write(f"sweep: {values}: {trial.state}, {found}")

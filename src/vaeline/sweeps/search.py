@@ -33,6 +33,7 @@ from vaeline.sweeps.trials import (
     STOPPED,
     Trial,
     drop_trial_checkpoint,
+    read_trial,
     read_trials,
     train_trial,
     write_trial,
@@ -111,8 +112,14 @@ def _run(job: Job, plan: SweepPlan, known: Sequence[Trial], count: int, observer
 
 
 def _train(config: Mapping[str, Any], job: Job) -> None:
-    """Train one trial in a process of Ray, and report each epoch."""
+    """Train one trial in a process of Ray, and report each epoch. One that has ended is not trained again."""
     values = tidy(config)
+    known = read_trial(trial_key(values), job.folder)
+    if known.state in ENDED:  # Optuna proposes the same values twice if a space has only choices
+        failed = known.state == FAILED or not known.history
+        value = float("inf") if failed else known.value(job.metric)
+        tune.report({EPOCH: len(known.history), VALUE: value, HISTORY: []})
+        return
     params = with_values(job.params, values)
     fix_threads(params.compute.threads)
     reported = 0
@@ -148,18 +155,24 @@ class _Recorder(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object) -> None:
         values = tidy(trial.config)
         known = self.trials.get(trial_key(values), Trial(values, len(self.trials) + 1))
-        self.observer.began(self._keep(replace(known, state=RUNNING)))
+        self.trials.setdefault(known.key, known)
+        if known.state not in ENDED:
+            self.observer.began(self._keep(known))
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict, **info: object
     ) -> None:
         known = self._of(trial)
+        if known.state in ENDED:
+            return
         rows = {row[EPOCH]: row for row in (*known.history, *result[HISTORY])}
         found = replace(known, history=[rows[epoch] for epoch in sorted(rows)], reason=result.get(REASON, ""))
         self.observer.progressed(self._keep(found))
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object) -> None:
         known = self._of(trial)
+        if known.state in ENDED:
+            return
         whole = is_finished(known.history, with_values(self.job.params, known.values).train)
         state = FAILED if known.reason else FINISHED if whole else STOPPED
         drop_trial_checkpoint(known, self.job.folder)
@@ -168,6 +181,7 @@ class _Recorder(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object) -> None:
         error = str(trial.get_error() or "").strip().splitlines()
         reason = f"its process ended {RESTARTS + 1} times: {error[-1] if error else 'no reason is known'}"
+        drop_trial_checkpoint(self._of(trial), self.job.folder)
         self.observer.ended(self._keep(replace(self._of(trial), state=FAILED, reason=reason)))
 
     def _of(self, trial: TuneTrial) -> Trial:
@@ -201,7 +215,7 @@ def _searcher(plan: SweepPlan, known: Sequence[Trial]) -> OptunaSearch:
 
 
 def _as_optuna(trial: Trial, metric: str, space: Mapping[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
-    value = None if trial.state == FAILED else trial.value(metric)
+    value = None if trial.state == FAILED or not trial.history else trial.value(metric)
     state = TrialState.FAIL if value is None else TrialState.COMPLETE
     return create_trial(state=state, value=value, params=trial.values, distributions=dict(space))
 

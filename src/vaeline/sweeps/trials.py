@@ -43,9 +43,13 @@ class Trial:
         """Twelve hex digits that identify the values."""
         return trial_key(self.values)
 
-    def value(self, metric: str) -> float | None:
-        """The metric after the epoch with the lowest validation loss, whose weights a training keeps."""
-        return self.history[best_epoch(self.history)][metric] if self.history else None
+    def value(self, metric: str) -> float:
+        """The metric after the epoch with the lowest validation loss, whose weights a training keeps.
+
+        Raises:
+            ValueError: no epoch has ended.
+        """
+        return self.history[best_epoch(self.history)][metric]
 
 
 def write_trial(trial: Trial, folder: Path) -> None:
@@ -54,9 +58,14 @@ def write_trial(trial: Trial, folder: Path) -> None:
     write_json(folder / f"{trial.key}.json", asdict(trial), PLACES)
 
 
+def read_trial(key: str, folder: Path) -> Trial:
+    """The record of the trial with this key."""
+    return Trial(**json.loads((folder / f"{key}.json").read_text(encoding="utf-8")))
+
+
 def read_trials(folder: Path) -> list[Trial]:
     """All trials that began, in this order."""
-    found = [Trial(**json.loads(file.read_text(encoding="utf-8"))) for file in folder.glob("*.json")]
+    found = [read_trial(file.stem, folder) for file in folder.glob("*.json")]
     return sorted(found, key=lambda trial: trial.number)
 
 
@@ -67,8 +76,8 @@ def drop_trial_checkpoint(trial: Trial, folder: Path) -> None:
 
 def best_trial(trials: list[Trial], metric: str) -> Trial | None:
     """The trial with the lowest metric among those that did not fail; None if there is none."""
-    known = [trial for trial in trials if trial.state != FAILED and trial.value(metric) is not None]
-    return min(known, key=lambda trial: trial.value(metric) or 0.0, default=None)
+    known = [trial for trial in trials if trial.state != FAILED and trial.history]
+    return min(known, key=lambda trial: trial.value(metric), default=None)
 
 
 def train_trial(params: Params, prepared: Path, checkpoint: Path, watch: Callable[[History], None]) -> History:
