@@ -71,6 +71,15 @@ def test_a_folder_has_one_plan(tmp_path, scorer, inputs):
         Outputs(inputs.source).begin({})
 
 
+def test_a_path_stays_when_the_folder_of_a_process_is_another_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outputs = Outputs("scores")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    outputs.write("file", b"content")
+    assert (tmp_path / "scores/file").read_bytes() == b"content"
+
+
 @pytest.mark.parametrize("target", ["memory://bucket/scores", "scores"])
 def test_a_piece_is_missing_until_its_file_is_there(scorer, inputs, tmp_path, target):
     outputs = Outputs(target if "://" in target else str(tmp_path / target))

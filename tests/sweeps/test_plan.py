@@ -46,6 +46,7 @@ def read(tmp_path, params, **changes):
         ({"space": {"model.beta": {"low": 0.0, "high": 1.0, "log": True}}}, r"log: true needs a low above 0"),
         ({"space": {"model.beta": {"low": 0.00012345, "high": 1.0}}}, r"at most 4 digits"),
         ({"space": {"model.beta": {"lowest": 1.0, "high": 2.0}}}, r"space.model.beta.lowest'; did you mean 'low'"),
+        ({"space": {"model.beta": {"choice": [1.0, 0.123456]}}}, r"0.123456: a number has at most 4 digits"),
         ({"space": {"model.beta": 1.0}}, r"space.model.beta"),
         ({"space": {"model.architecture": {"choice": ["mlp"]}}}, r"space.model.architecture.choice"),
         ({"space": {"model.architecture": {"choice": ["mlp", "transformer"]}}}, r"model.architecture"),

@@ -23,9 +23,13 @@ MODEL, LISTING = "_model.keras", "_inputs.parquet"
 
 @dataclass(frozen=True)
 class Outputs:
-    """A folder, on this machine or at a URI that fsspec knows."""
+    """A folder, on this machine or at a URI that fsspec knows; a path is from the folder in which this is made."""
 
     target: str
+
+    def __post_init__(self):
+        if "://" not in self.target:  # else another process could take the path from its own folder
+            object.__setattr__(self, "target", str(Path(self.target).resolve()))
 
     def begin(self, plan: Mapping[str, Any]) -> None:
         """Write the plan into an empty folder, or check that the folder has this plan.

@@ -24,10 +24,22 @@ def rounded(value: Value) -> Value:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
+def _checked(value: Value) -> Value:
+    """The value, if a record of a trial can hold it as it is."""
+    if value != rounded(value):
+        raise ValueError(f"{value}: a number has at most {DIGITS} digits")
+    return value
+
+
 class Choice(Section):
     """One of some values."""
 
     choice: list[Value] = Field(min_length=2)
+
+    @field_validator("choice")
+    @classmethod
+    def _with_few_digits(cls, choice: list[Value]) -> list[Value]:
+        return [_checked(value) for value in choice]
 
     @property
     def ends(self) -> list[Value]:
@@ -58,8 +70,8 @@ class Range(Section):
             raise ValueError("low must be less than high")
         if self.log and self.low <= 0:
             raise ValueError("log: true needs a low above 0")
-        if any(end != rounded(end) for end in (self.low, self.high)):
-            raise ValueError(f"low and high have at most {DIGITS} digits")
+        for end in self.ends:
+            _checked(end)
         return self
 
 
