@@ -98,7 +98,7 @@ def _score_pieces(
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         DataContext.get_current().enable_progress_bars = False
         work = ray.data.from_items([{PIECE: piece} for piece in missing], override_num_blocks=len(missing)).map(
-            _Worker,  # ty: ignore[invalid-argument-type]
+            _Worker,
             fn_constructor_args=(rules, outputs, rows_a_piece, places.threads),
             compute=ActorPoolStrategy(size=places.workers),
             num_cpus=places.threads,
