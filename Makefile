@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE  # stages and tests start many processes, and e
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
-setup: $(VENV)/.locked $(if $(SCALE),$(VENV)/.scale) ## create .venv from the locks; SCALE=1 adds Ray and Optuna
+setup: $(VENV)/.locked $(if $(SCALE),$(VENV)/.scale) $(if $(GPU),$(VENV)/.gpu) ## create .venv from the locks; SCALE=1 adds Ray, Optuna, JAX; GPU=1 adds JAX with CUDA
 
 $(VENV)/.locked: requirements.lock build.lock pyproject.toml scripts/bootstrap.sh
 	@PY="$(PY)" scripts/bootstrap.sh
@@ -27,6 +27,10 @@ $(VENV)/.scale: scale.lock $(VENV)/.locked scripts/add_lock.sh
 
 $(VENV)/.spark: spark.lock $(VENV)/.locked scripts/add_lock.sh
 	@scripts/add_lock.sh spark.lock --no-build-isolation --no-binary pyspark
+	@touch $@
+
+$(VENV)/.gpu: gpu.lock $(VENV)/.locked scripts/add_lock.sh
+	@scripts/add_lock.sh gpu.lock
 	@touch $@
 
 $(VENV)/.jax: jax.lock $(VENV)/.locked scripts/add_lock.sh
@@ -71,15 +75,17 @@ lint: $(VENV)/.locked ## ruff, the types (ty), yamllint, the schemas of workflow
 deps: ## write into dvc.yaml which files of src each stage imports
 	@$(VENV)/bin/python tests/repository/stage_code.py
 
-lock: ## resolve pyproject.toml into the five locks again (needs uv)
+lock: ## resolve pyproject.toml into the six locks again (needs uv)
 	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" -o requirements.lock
 	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o build.lock
 	@uv pip compile --quiet --group jax --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o jax.lock
+	@uv pip compile --quiet --group gpu --universal --generate-hashes --python-version 3.11 \
+	  -c requirements.lock -c jax.lock --custom-compile-command "make lock" -o gpu.lock
 	@uv pip compile --quiet --group scale --universal --generate-hashes --python-version 3.11 \
-	  -c requirements.lock --custom-compile-command "make lock" -o scale.lock
+	  -c requirements.lock -c jax.lock --custom-compile-command "make lock" -o scale.lock
 	@uv pip compile --quiet --group spark --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o spark.lock
 

@@ -11,7 +11,7 @@ from vaeline.archive import save_archive
 from vaeline.classifier.fit import fit_classifier
 from vaeline.classifier.network import features_and_labels
 from vaeline.classifier.turns import TURNS, turn
-from vaeline.compute import fix_threads
+from vaeline.compute import use_device
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import VaelineError, run_stage
 from vaeline.images.lazy import LazyImages
@@ -26,7 +26,7 @@ CLASSIFIER = Path("models/classifier.keras")
 def main() -> None:
     settings = read_section("classify", ClassifyParams)
     compute = read_section("compute", ComputeParams)
-    fix_threads(compute.threads)
+    use_device(compute)
     prepared = read_prepared(PREPARED)
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     labels = train.labels if len(np.unique(train.labels)) > 1 else None

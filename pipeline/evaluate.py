@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from vaeline.archive import load_archive
 from vaeline.artifacts import atomic_file, digest, write_json
 from vaeline.classifier.network import Classifier
-from vaeline.compute import fix_threads
+from vaeline.compute import use_device
 from vaeline.data.prepared import read_prepared
 from vaeline.data.sources import TEST_IMAGES, TRAIN_IMAGES
 from vaeline.defects.reference import write_heat_map_reference_of
@@ -45,7 +45,7 @@ def main() -> None:
     settings = read_section("evaluate", EvaluateParams)
     training = read_section("classify", ClassifyParams)
     compute = read_section("compute", ComputeParams)
-    fix_threads(compute.threads)
+    use_device(compute)
     classifier = load_archive(CLASSIFIER, Classifier)
     subject = Subject(load_model(MODEL), read_prepared(PREPARED), settings.seed)
     write_reference_of(subject, digest(MODEL), settings.reference_images, REFERENCE)

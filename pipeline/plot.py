@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vaeline.artifacts import atomic_directory
-from vaeline.compute import fix_threads
+from vaeline.compute import use_device
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import run_stage
 from vaeline.figures.canvas import save_figure
@@ -26,7 +26,7 @@ def main() -> None:
     settings = read_section("plot", PlotParams)
     evaluate = read_section("evaluate", EvaluateParams)
     compute = read_section("compute", ComputeParams)
-    fix_threads(compute.threads)
+    use_device(compute)
     prepared = read_prepared(PREPARED)
     sigma, box = evaluate.noise_levels[-1], evaluate.box
     figures = draw_all(Drawing(load_model(MODEL), prepared, settings, sigma, box, REPORTS))

@@ -32,7 +32,8 @@ def connected(address: str, cpus: int) -> Generator[None]:
     connect = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     try:
         if address:
-            connect(address)
+            backend = {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}
+            connect(address, runtime_env={"env_vars": backend})
         else:
             connect("local", num_cpus=cpus, object_store_memory=OBJECT_STORE, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -1,6 +1,57 @@
-"""The number of threads for TensorFlow."""
+"""What computes in this process: the backend of Keras, the device, the threads and the precision."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
 
 import keras
+
+from vaeline.errors import VaelineError
+from vaeline.params.compute import ComputeParams
+
+CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
+DRIVER = Path("/dev/nvidiactl")
+
+
+def use_device(compute: ComputeParams, workers: int = 1) -> str:
+    """Set backend, device and threads of this process, and say in words what it took; before the first operation.
+
+    Raises:
+        VaelineError: a GPU or JAX is needed, and missing.
+    """
+    gpu = choose_backend(compute.device, workers)
+    fix_threads(compute.threads)
+    if keras.backend.backend() == "jax" and not gpu:
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
+    device = _gpu_name() if gpu else f"cpu, {compute.threads} threads"
+    together = f", {workers} workers" if workers > 1 else ""
+    return f"{device}{together}, {keras.backend.backend()}, {compute.precision}"
+
+
+def choose_backend(device: str, workers: int = 1) -> bool:
+    """Let this process compute on JAX if it needs a GPU, or several workers. Returns whether it needs a GPU.
+
+    Keras chooses its backend when it is imported, so a process with another backend starts itself again.
+
+    Raises:
+        VaelineError: a GPU or JAX is needed, and missing.
+    """
+    gpu = takes_gpu(device)
+    if workers > 1 and not all(map(importlib.util.find_spec, ("jax", "ray"))):
+        raise VaelineError(f"compute.workers is {workers}, which needs Ray and JAX; `make setup SCALE=1` adds them")
+    if keras.backend.backend() != "jax" and (gpu or workers > 1):
+        os.environ["KERAS_BACKEND"] = "jax"
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    return gpu
+
+
+def use_precision(precision: str) -> None:
+    """Compute the networks that are made from now on in `precision`; weights, losses and latents stay float32."""
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
 
 
 def fix_threads(threads: int) -> None:
@@ -13,3 +64,30 @@ def fix_threads(threads: int) -> None:
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def takes_gpu(device: str) -> bool:
+    """Whether `device` (auto, cpu, gpu) means a GPU on this machine; auto: if JAX can use one.
+
+    Raises:
+        VaelineError: a GPU is asked for, and there is none.
+    """
+    if device == "cpu":
+        return False
+    installed = any(importlib.util.find_spec(plugin) for plugin in CUDA_PLUGINS)
+    if device == "gpu" and not DRIVER.exists():
+        raise VaelineError("compute.device is gpu, but this machine has no NVIDIA GPU; set it to auto or cpu")
+    if device == "gpu" and not installed:
+        raise VaelineError("compute.device is gpu, but JAX with CUDA is not installed; `make setup GPU=1` adds it")
+    return installed and DRIVER.exists()
+
+
+def _gpu_name() -> str:
+    import jax
+
+    try:
+        return jax.devices("gpu")[0].device_kind
+    except RuntimeError as error:
+        raise VaelineError(
+            f"JAX cannot use the GPU of this machine ({error}); set compute.device to cpu, or mend its driver"
+        ) from None

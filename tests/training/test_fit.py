@@ -211,7 +211,7 @@ def moved(image, down, right):
 def test_only_training_images_are_mirrored_and_moved(splits, model_params, train_params, tmp_path, monkeypatch, change):
     shown = []
 
-    def see(step, model, batches, params, noise):
+    def see(steps, batches):
         shown.append(np.sort(np.concatenate([batch.images for batch in batches]), axis=0))
         return {"loss": 1.0, "kl": 9.0}
 

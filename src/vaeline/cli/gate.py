@@ -51,7 +51,7 @@ def gate(
         params = read_params()
         params = with_gate_thresholds(params, params.data.name)
         require_thresholds(params.gate)
-        from vaeline.compute import fix_threads
+        from vaeline.compute import use_device
         from vaeline.data.prepared import read_prepared
         from vaeline.gate.contest import Contest, require_contest
         from vaeline.gate.decision import decide
@@ -66,7 +66,7 @@ def gate(
             found = [find_candidate(client, text, dataset) for text in candidates]
             champion = find_champion(client, dataset)
             require_contest(found, champion)
-            fix_threads(params.compute.threads)
+            use_device(params.compute)
             decision = decide(Contest(params, Path(PREPARED), found, champion))
             report = build_report(decision)
             files = publish(found[0].stored, report, draw_figures(decision), REPORTS)

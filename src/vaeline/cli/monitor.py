@@ -46,7 +46,7 @@ def monitor(
     with sentences():
         params = read_params()
         params = with_monitor_thresholds(params, params.data.name)
-        from vaeline.compute import fix_threads
+        from vaeline.compute import use_device
         from vaeline.data.prepared import read_prepared
         from vaeline.monitoring.decision import look_at
         from vaeline.monitoring.facts import find_monitored
@@ -58,7 +58,7 @@ def monitor(
         window = read_window(sources, prepared.classes, prepared.image, labels, params.monitor.least_rows)
         with present_store() as client:
             champion = find_monitored(client, prepared)
-            fix_threads(params.compute.threads)
+            use_device(params.compute)
             found = look_at(client, champion, prepared, window, params)
             publish(client, found, params.monitor, out)
     _show(found.verdict, out)

@@ -58,8 +58,11 @@ def score(
         from vaeline.params.compute import ComputeParams
         from vaeline.scoring.inputs import find_inputs
 
-        threads = read_section("compute", ComputeParams).threads
+        compute = read_section("compute", ComputeParams)
         inputs = find_inputs(source)
+        from vaeline.compute import choose_backend
+
+        places = (workers, compute.threads, address, choose_backend(compute.device))
         found = open_model(model)
         from vaeline.scoring.outputs import Outputs
         from vaeline.scoring.run import Places, score_source
@@ -73,6 +76,6 @@ def score(
         if score not in scorer.names:
             raise VaelineError(f"this model ({found.model.title}) has no {score}; use {', '.join(scorer.names)}")
         about = {"model": found.name, "model_sha256": found.model_sha256}
-        summary = score_source(scorer, inputs, Outputs(target), rows, Places(workers, threads, address), about)
+        summary = score_source(scorer, inputs, Outputs(target), rows, Places(*places), about)
     anomalous = "" if threshold is None else f", {summary['anomalous']:,} anomalous ({score} above {threshold:.4g})"
     typer.echo(f"{target}: {counted(summary['written'], 'image')}{anomalous}, {summary['unreadable']:,} unreadable")

@@ -54,14 +54,17 @@ def serve(
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with sentences():
+        from vaeline.compute import choose_backend
         from vaeline.registry.names import champion_uri
         from vaeline.serving.server import serve as run
         from vaeline.serving.settings import Settings
 
         logging.basicConfig(format="vaeline: %(message)s", level=logging.WARNING)
         logging.getLogger("vaeline.serve").setLevel(logging.INFO)
+        params = read_params()
+        choose_backend(params.compute.device)
         settings = Settings(
-            model or champion_uri(read_params().data.name),
+            model or champion_uri(params.data.name),
             interval=interval,
             most_bytes=most_bytes,
             most_images=most_images,

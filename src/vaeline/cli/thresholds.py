@@ -42,11 +42,11 @@ def thresholds(
         from vaeline.archive import load_archive
         from vaeline.artifacts import digest
         from vaeline.classifier.network import Classifier
-        from vaeline.compute import fix_threads
+        from vaeline.compute import use_device
         from vaeline.thresholds.measure import measure_thresholds
         from vaeline.thresholds.stored import write_thresholds
 
-        fix_threads(params.compute.threads)
+        use_device(params.compute)
         classifier = load_archive(Path(CLASSIFIER), Classifier)
         found = measure_thresholds(params, prepared, classifier, digest(Path(CLASSIFIER)), seeds, CACHE)
         file = write_thresholds(found)

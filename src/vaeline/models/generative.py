@@ -45,7 +45,7 @@ class GenerativeModel(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**{"name": "model", **kwargs})
+        super().__init__(**{"name": "model", "dtype": "float32", **kwargs})
         self.params = ModelParams.model_validate(params)
         self.image = ImageSpec.model_validate(image)
         self.classes = classes

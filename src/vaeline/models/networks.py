@@ -8,7 +8,8 @@ Every layer has a fixed name, because Keras numbers unnamed layers by process, a
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -45,7 +46,9 @@ def build_encoder(
         pixels = layers.Add(name="labelled")([images, layers.Reshape(image.shape, name="label_image")(drawn(label))])
         inputs = [images, label]
     features = ENCODERS[params.architecture](pixels, params)
-    return keras.Model(inputs, [layers.Dense(size, name=head)(features) for head, size in heads.items()], name=name)
+    with in_float32():
+        outputs = [layers.Dense(size, name=head)(features) for head, size in heads.items()]
+    return keras.Model(inputs, outputs, name=name)
 
 
 def build_decoder(params: ModelParams, image: ImageSpec, latent_dim: int, logits_per_pixel: int) -> keras.Model:
@@ -62,7 +65,9 @@ def build_grid_encoder(params: ModelParams, image: ImageSpec, features: int, lon
     """A convolutional network from images to a grid of `features`: (batch, *grid_shape(image, longest), features)."""
     images = keras.Input(image.shape, name="images")
     grid = GRID_ENCODERS[params.architecture](images, params, longest)
-    return keras.Model(images, layers.Conv2D(features, 1, name="features")(grid), name="encoder")
+    with in_float32():
+        outputs = layers.Conv2D(features, 1, name="features")(grid)
+    return keras.Model(images, outputs, name="encoder")
 
 
 def build_grid_decoder(
@@ -72,6 +77,17 @@ def build_grid_decoder(
     grid = keras.Input((*grid_shape(image, longest), features), name="z")
     logits = GRID_DECODERS[params.architecture](grid, params, (image.height, image.width, logits_per_pixel), longest)
     return keras.Model(grid, logits, name="decoder")
+
+
+@contextmanager
+def in_float32() -> Generator[None]:
+    """Layers that are made inside compute in float32, also where others have a lower precision: those of outputs."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def grid_shape(image: ImageSpec, longest: int = LONGEST_GRID_SIDE) -> tuple[int, int]:
@@ -163,7 +179,8 @@ def _residual_blocks(features: keras.KerasTensor, filters: int, params: ModelPar
 def _dense_logits(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
     """One logit for each number of the shape, by a dense layer."""
     _check_dense(features.shape[-1], math.prod(shape), params)
-    return layers.Reshape(shape, name="images")(layers.Dense(math.prod(shape), name="logits")(features))
+    with in_float32():
+        return layers.Reshape(shape, name="images")(layers.Dense(math.prod(shape), name="logits")(features))
 
 
 def _cropped(features: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
@@ -221,7 +238,8 @@ def _decode_conv_grid(
         name = f"conv_{index}"
         features = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name)(features)
         features = _finish(features, params, name)
-    return _cropped(layers.Conv2DTranspose(shape[2], 3, padding="same", name="logits")(features), shape)
+    with in_float32():
+        return _cropped(layers.Conv2DTranspose(shape[2], 3, padding="same", name="logits")(features), shape)
 
 
 def _decode_conv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:
@@ -261,8 +279,9 @@ def _decode_resconv_grid(
         features = _residual_blocks(features, filters, params, f"block_{index + 1}")
         height, width = 2 * height, 2 * width
     features = _finish(features, params, "last")
-    logits = layers.Conv2D(4 * shape[2], 3, padding="same", name="logits")(features)
-    return _cropped(_spread(logits, height, width, shape[2], f"spread_{len(others)}"), shape)
+    with in_float32():
+        logits = layers.Conv2D(4 * shape[2], 3, padding="same", name="logits")(features)
+        return _cropped(_spread(logits, height, width, shape[2], f"spread_{len(others)}"), shape)
 
 
 def _decode_resconv(features: keras.KerasTensor, params: ModelParams, shape: Shape) -> keras.KerasTensor:

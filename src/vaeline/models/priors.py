@@ -17,6 +17,7 @@ from sklearn.mixture import GaussianMixture
 from vaeline.images.lazy import ImageSource
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import Tensor
+from vaeline.models.networks import in_float32
 from vaeline.params.model import PriorParams
 
 LOG_2PI = math.log(2 * math.pi)
@@ -176,7 +177,10 @@ class FlowPrior(Prior):
         for layer in range(2):
             features = layers.Dense(width, activation="relu", name=f"dense_{layer}")(features)
         changed = self.latent_dim - self.kept
-        heads = [layers.Dense(changed, kernel_initializer="zeros", name=name)(features) for name in ("scale", "shift")]
+        with in_float32():
+            heads = [
+                layers.Dense(changed, kernel_initializer="zeros", name=name)(features) for name in ("scale", "shift")
+            ]
         return keras.Model(read, heads, name=f"coupling_{index}")
 
 

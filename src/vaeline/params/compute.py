@@ -1,4 +1,6 @@
-"""Section `compute` of `params.yaml`: the number of threads."""
+"""Section `compute` of `params.yaml`: what computes."""
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -6,6 +8,12 @@ from vaeline.params.base import Section
 
 
 class ComputeParams(Section):
-    """The number of threads for TensorFlow; another number gives other bits."""
+    """Threads of the CPU, device, precision of a training's networks, and processes that train one model together.
+
+    Each of them is a part of what makes a run: another value gives other bits.
+    """
 
     threads: int = Field(ge=1)
+    device: Literal["auto", "cpu", "gpu"]
+    precision: Literal["float32", "bfloat16"]
+    workers: int = Field(ge=1)

@@ -30,12 +30,14 @@ PIECE = "piece"
 class Places:
     """Where a source is scored.
 
-    workers: processes, each with `threads` threads. address: of a Ray cluster; empty for this machine alone.
+    workers: processes, each with `threads` threads, and with a GPU if `gpu`. address: of a Ray cluster; empty for this
+    machine alone.
     """
 
     workers: int
     threads: int
     address: str = ""
+    gpu: bool = False
 
 
 def score_source(
@@ -102,6 +104,7 @@ def _score_pieces(
             fn_constructor_args=(rules, outputs, rows_a_piece, places.threads),
             compute=ActorPoolStrategy(size=places.workers),
             num_cpus=places.threads,
+            num_gpus=int(places.gpu),
         )
         try:
             for row in work.iter_rows():

@@ -20,7 +20,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from vaeline.cluster import connected
-from vaeline.compute import fix_threads
+from vaeline.compute import takes_gpu, use_device, use_precision
 from vaeline.errors import VaelineError
 from vaeline.params.base import nearest
 from vaeline.params.whole import Params
@@ -91,8 +91,10 @@ def _count_ended(trials: Sequence[Trial]) -> int:
 
 def _run(job: Job, plan: SweepPlan, known: Sequence[Trial], count: int, observer: Observer, scratch: Path) -> None:
     recorder = _Recorder(job, observer)
+    compute = job.params.compute
+    resources = {"cpu": compute.threads, "gpu": int(takes_gpu(compute.device))}
     tuner = tune.Tuner(
-        tune.with_resources(partial(_train, job=job), {"cpu": job.params.compute.threads}),
+        tune.with_resources(partial(_train, job=job), resources),
         tune_config=tune.TuneConfig(
             metric=VALUE,
             mode="min",
@@ -121,7 +123,8 @@ def _train(config: Mapping[str, Any], job: Job) -> None:
         tune.report({EPOCH: len(known.history), VALUE: value, HISTORY: []})
         return
     params = with_values(job.params, values)
-    fix_threads(params.compute.threads)
+    use_device(params.compute, params.compute.workers)
+    use_precision(params.compute.precision)
     reported = 0
 
     def report(history: History) -> None:

@@ -32,6 +32,7 @@ from vaeline.tracking.runs import (
 from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unreachable
 
 ENDED_BY = "vaeline.ended_by"
+DEVICE_TAG = "vaeline.device"
 
 
 class Terminated(SystemExit):
@@ -41,8 +42,9 @@ class Terminated(SystemExit):
 class TrainingObserver:
     """The run of the present training. If the store fails, it logs nothing more, and the training continues."""
 
-    def __init__(self, key: str, manifest: Mapping[str, Any]):
+    def __init__(self, key: str, manifest: Mapping[str, Any], device: str):
         self.key = key
+        self.device = device
         self.manifest = manifest
         self.client: MlflowClient | None = None
         self.run: Run | None = None
@@ -104,7 +106,8 @@ class TrainingObserver:
         self.run = run
         client.update_run(run.info.run_id, status="RUNNING")
         about = data_tags(self.manifest["dataset"], read_validation()) | image_tags(self.manifest["image"])
-        set_tags(client, run.info.run_id, training_tags() | program_tags() | about | own_process_tags())
+        about |= training_tags() | {DEVICE_TAG: self.device} | program_tags() | own_process_tags()
+        set_tags(client, run.info.run_id, about)
         if ENDED_BY in run.data.tags:
             client.delete_tag(run.info.run_id, ENDED_BY)
         log_params(client, run, params)
@@ -112,9 +115,12 @@ class TrainingObserver:
 
 
 @contextmanager
-def watch_training(key: str, manifest: Mapping[str, Any]) -> Generator[TrainingObserver]:
-    """Open the run, and close it with its true status: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED."""
-    observer = TrainingObserver(key, manifest)
+def watch_training(key: str, manifest: Mapping[str, Any], device: str) -> Generator[TrainingObserver]:
+    """Open the run, and close it with its true status: FINISHED, KILLED (Ctrl-C, SIGTERM) or FAILED.
+
+    device: what computes, in words.
+    """
+    observer = TrainingObserver(key, manifest, device)
     with raising(signal.SIGTERM):
         try:
             observer.begin()

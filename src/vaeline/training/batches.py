@@ -1,7 +1,9 @@
 """Batches, read through a memory map. Their order and their binary pixels depend only on (seed, epoch)."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Integer
@@ -10,6 +12,9 @@ from vaeline.images.arrays import binarize, to_unit
 from vaeline.images.types import ByteImages, Images, Labels
 
 PIXEL_STREAM, MIRROR_STREAM, SHIFT_STREAM = 1, 3, 4
+AHEAD = 2
+
+Item = TypeVar("Item")
 
 
 class Examples(NamedTuple):
@@ -67,3 +72,13 @@ def binarized(batches: Iterable[Examples], seed: int, epoch: int) -> Iterator[Ex
     for images, labels in batches:
         uniform = rng.random(images.shape, dtype="float32")
         yield Examples(binarize(images, uniform), labels)
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items in the same order; a thread makes up to `AHEAD` of them before they are asked for."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque[Any] = deque(thread.submit(next, iterator, end) for _ in range(AHEAD))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(thread.submit(next, iterator, end))
+            yield item

@@ -20,6 +20,7 @@ from vaeline.training.batches import Examples, binarized, mirrored, ordered_batc
 from vaeline.training.checkpoint import Epoch, History, Progress, load_checkpoint, save_checkpoint
 from vaeline.training.corruption import Shown, damaged
 from vaeline.training.schedules import build_optimizer, kl_weight, learning_rate
+from vaeline.training.steps import Steps, steps_of
 
 VALIDATION_BATCH = 1000
 VALIDATION_NOISE = 2**31
@@ -71,21 +72,40 @@ def fit(
     Raises:
         VaelineError: the loss is not finite, or the posterior has collapsed at the end.
     """
+    train_epochs(progress, train, validation, params, checkpoint, watch)
     model, history = progress.model, progress.history
-    with tqdm(desc="training", unit="epoch", total=params.epochs, initial=len(history), disable=None) as bar:
+    model.set_weights(progress.best_weights)
+    model.kl_weight.assign(1.0)
+    if model.has_bound:
+        _require_information(history[best_epoch(history)]["val_kl"] - model.label_nats, params.min_kl)
+    model.fit_prior(*train)
+    return model, history
+
+
+def train_epochs(
+    progress: Progress,
+    train: Examples,
+    validation: Examples,
+    params: TrainParams,
+    checkpoint: Path,
+    watch: Callable[[Epoch], None],
+) -> None:
+    """Run the epochs that are missing. `progress` is saved in `checkpoint` after each of them.
+
+    Raises:
+        VaelineError: the loss is not finite.
+    """
+    model, history = progress.model, progress.history
+    train_steps, validation_steps = steps_of(model, training=True), steps_of(model, training=False)
+    with epoch_bar(params, len(history)) as bar:
         while not is_finished(history, params):
             epoch = len(history)
             model.kl_weight.assign(kl_weight(epoch, params.kl_warmup))
             seed_noise(model, params.seed, epoch)
-            batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
-            if params.mirror:
-                batches = mirrored(batches, params.seed, epoch)
-            if params.shift:
-                batches = shifted(batches, params.seed, epoch, params.shift)
-            trained = _run_epoch(model.train_on_batch, model, batches, params, epoch)
+            trained = _run_epoch(train_steps, shown_batches(model, train, params, epoch))
             seed_noise(model, params.seed, VALIDATION_NOISE)
             batches = ordered_batches(validation, rows_at_once(VALIDATION_BATCH, model.image))
-            validated = _run_epoch(model.test_on_batch, model, batches, params, VALIDATION_NOISE)
+            validated = _run_epoch(validation_steps, _as_trained(batches, model, params, VALIDATION_NOISE))
             history.append(
                 {
                     "epoch": epoch + 1,
@@ -98,13 +118,7 @@ def fit(
                 progress.best_weights = model.get_weights()
             save_checkpoint(progress, checkpoint)
             watch(history[-1])
-            _show(bar, history[-1], params)
-    model.set_weights(progress.best_weights)
-    model.kl_weight.assign(1.0)
-    if model.has_bound:
-        _require_information(history[best_epoch(history)]["val_kl"] - model.label_nats, params.min_kl)
-    model.fit_prior(*train)
-    return model, history
+            show_epoch(bar, history[-1], params)
 
 
 def best_epoch(history: History) -> int:
@@ -126,21 +140,28 @@ def seed_noise(model: GenerativeModel, seed: int, epoch: int) -> None:
         state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2))
 
 
-def _run_epoch(
-    step: Callable, model: GenerativeModel, batches: Iterable[Examples], params: TrainParams, noise: int
-) -> Epoch:
+def _run_epoch(steps: Steps, batches: Iterable[Shown]) -> Epoch:
     """The means of the loss and of the model's other metrics over all images of the batches, in nats per image."""
     totals: Counter[str] = Counter()
     count = 0
-    for images, labels, targets in _as_trained(batches, model, params, noise):
-        means = step(model.inputs(images, labels), targets, return_dict=True)
+    for images, means in steps(batches):
         if not np.isfinite(means["loss"]):
             raise VaelineError(
                 f"the loss is {means['loss']}; lower train.learning_rate or raise train.learning_rate_warmup"
             )
-        count += len(images)
-        totals.update({name: float(mean) * len(images) for name, mean in means.items()})
+        count += images
+        totals.update({name: float(mean) * images for name, mean in means.items()})
     return {name: total / count for name, total in totals.items()}
+
+
+def shown_batches(model: GenerativeModel, train: Examples, params: TrainParams, epoch: int) -> Iterator[Shown]:
+    """The batches of an epoch as a training shows them to the model."""
+    batches = shuffled_batches(train, params.batch_size, params.seed, epoch)
+    if params.mirror:
+        batches = mirrored(batches, params.seed, epoch)
+    if params.shift:
+        batches = shifted(batches, params.seed, epoch, params.shift)
+    return _as_trained(batches, model, params, epoch)
 
 
 def _as_trained(
@@ -162,10 +183,16 @@ def _require_information(kl: float, least: float) -> None:
         )
 
 
-def _show(bar: tqdm, row: Epoch, params: TrainParams) -> None:
+def epoch_bar(params: TrainParams, done: int = 0) -> tqdm:
+    """A progress bar of a training, of which `done` epochs were run before."""
+    return tqdm(desc="training", unit="epoch", total=params.epochs, initial=done, disable=None)
+
+
+def show_epoch(bar: tqdm, row: Epoch, params: TrainParams) -> None:
+    """Show the figures of an epoch beside the bar, or in a line of their own where there is no terminal."""
     shown = [name for name in ("loss", "neg_elbo", "val_loss", "val_neg_elbo", "val_kl") if name in row]
     figures = {name: f"{row[name]:.2f}" for name in shown}
-    bar.update()
+    bar.n = row["epoch"]
     bar.set_postfix(figures)
     if bar.disable:
         values = ", ".join(f"{name} {value}" for name, value in figures.items())

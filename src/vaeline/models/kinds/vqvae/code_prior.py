@@ -25,7 +25,7 @@ class CodePrior(layers.Layer):
         self.places = self.add_weight(shape=(length, width), initializer="normal", name="places")
         self.blocks = [Block(width, f"block_{index}") for index in range(blocks)]
         self.head_normalization = layers.LayerNormalization(name="head_normalization")
-        self.head = layers.Dense(codes, name="head")
+        self.head = layers.Dense(codes, dtype="float32", name="head")
         for layer in (self.head_normalization, self.head):
             layer.build((None, length, width))
         self.built = True

@@ -30,7 +30,7 @@ class Codebook(layers.Layer):
     """
 
     def __init__(self, params: CodebookParams, dim: int, seed: int):
-        super().__init__(name="codebook")
+        super().__init__(name="codebook", dtype="float32")
         self.params = params
         self.generator = keras.random.SeedGenerator(seed)
 

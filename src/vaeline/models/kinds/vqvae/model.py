@@ -42,7 +42,7 @@ class VQVAE(GenerativeModel):
         self.encoder = build_grid_encoder(self.params, self.image, dim, settings.side)
         self.decoder = build_grid_decoder(self.params, self.image, dim, logits, settings.side)
         self.codebook = Codebook(settings, dim, self.seed)
-        self.normalization = layers.LayerNormalization(center=False, scale=False, name="normalization")
+        self.normalization = layers.LayerNormalization(center=False, scale=False, dtype="float32", name="normalization")
         self.normalization.build((None, *self.grid, dim))
         start = keras.initializers.RandomNormal(stddev=PLACE_SCALE, seed=self.seed)
         self.places = self.add_weight(shape=(*self.grid, dim), initializer=start, name="places")
