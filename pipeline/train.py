@@ -1,12 +1,13 @@
 """Stage `train`: train one model on the prepared data and log each epoch to MLflow."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 
 from vaeline.archive import save_archive
 from vaeline.artifacts import atomic_file
-from vaeline.compute import fix_threads
+from vaeline.compute import takes_gpu, use_device, use_precision
 from vaeline.data.prepared import read_prepared
 from vaeline.errors import run_stage
 from vaeline.params.base import read_section
@@ -29,14 +30,22 @@ def main() -> None:
     model_params = read_section("model", ModelParams)
     train_params = read_section("train", TrainParams)
     compute = read_section("compute", ComputeParams)
-    fix_threads(compute.threads)
+    device = use_device(compute, compute.workers)
+    use_precision(compute.precision)
+    print(f"train: computes on {device}")
     prepared = read_prepared(PREPARED)
     train, validation = (
         Examples(split.images, split.labels) for split in (prepared.splits["train"], prepared.splits["validation"])
     )
     key = train_key()
     checkpoint = STATE / "checkpoints" / key[:16]
-    with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest) as observer:
+    with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest, device) as observer:
+        if compute.workers > 1:
+            from vaeline.training.workers import Job, train_on_workers
+
+            job = Job(model_params, train_params, compute, PREPARED.resolve(), checkpoint.resolve())
+            gpu, address = takes_gpu(compute.device), os.environ.get("RAY_ADDRESS", "")
+            train_on_workers(job, gpu, address, observer.log_epoch)
         progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params, prepared.image)
         if progress.history:
             print(f"train: continues after epoch {len(progress.history)}, from {checkpoint}")
