@@ -93,6 +93,15 @@ def test_a_place_that_is_not_there_is_named(place, source, sentence):
         arrivals(source)
 
 
+def test_an_error_of_the_library_of_a_store_is_told_in_a_sentence(monkeypatch):
+    def refuse(*arguments, **options):
+        raise EOFError("the server\nhung up")
+
+    monkeypatch.setattr(MemoryFileSystem, "ls", refuse)
+    with pytest.raises(VaelineError, match=r"^memory://store: cannot be read \(the server hung up\)$"):
+        arrivals("memory://store")
+
+
 def test_a_batch_that_leads_out_of_its_folder_or_is_too_large_is_not_fetched(place, tmp_path, monkeypatch):
     (arrival,) = arrivals(f"file://{place}/week.npz")
     monkeypatch.setattr(module, "MOST_BYTES", 10)

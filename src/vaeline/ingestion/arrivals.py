@@ -71,13 +71,11 @@ def _local_arrival(path: Path) -> Arrival:
 
 
 def _remote(source: str) -> list[Arrival]:
-    try:
+    with in_a_sentence(f"{source}: cannot be read"):
         filesystem, root = open_uri(source)
         if filesystem.isfile(root):
             return [Arrival(PurePosixPath(root).name, source, _fetcher(filesystem, root))]
         children = [entry["name"].rstrip("/") for entry in filesystem.ls(root, detail=True)]
-    except (ImportError, OSError, ValueError) as error:
-        raise VaelineError(f"{source}: cannot be read ({' '.join(str(error).split())[:200]})") from None
     names = {PurePosixPath(child).name: child for child in children}
     return [
         Arrival(name, f"{source.rstrip('/')}/{name}", _fetcher(filesystem, names[name]))
@@ -89,7 +87,7 @@ def _remote(source: str) -> list[Arrival]:
 def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
     def fetch(folder: Path) -> Path:
         name = PurePosixPath(child).name
-        try:
+        with in_a_sentence(f"{name}: cannot be fetched"):
             files = [child]
             if filesystem.isdir(child):
                 (folder / name).mkdir()
@@ -103,8 +101,6 @@ def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
                 target = folder / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 filesystem.get_file(file, str(target))
-        except (OSError, ValueError) as error:
-            raise VaelineError(f"{name}: cannot be fetched ({' '.join(str(error).split())[:200]})") from None
         return folder / name
 
     return fetch
@@ -115,7 +111,7 @@ def open_uri(source: str) -> tuple[Any, str]:
 
     Raises:
         VaelineError: there is no such DVC remote.
-        ImportError, OSError, ValueError: of fsspec, for a URI that it cannot open.
+        Exception: of fsspec, or of the library of the protocol; see `in_a_sentence`.
     """
     if source.startswith("remote://"):
         from dvc.exceptions import DvcException
@@ -130,6 +126,20 @@ def open_uri(source: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     return url_to_fs(source)
+
+
+@contextmanager
+def in_a_sentence(failure: str) -> Generator[None]:
+    """Raise a VaelineError that begins with `failure` for any other error.
+
+    The libraries of S3, SSH and other protocols have errors of their own, which have no class in common.
+    """
+    try:
+        yield
+    except VaelineError:
+        raise
+    except Exception as error:
+        raise VaelineError(f"{failure} ({' '.join(str(error).split())[:200]})") from None
 
 
 def _is_batch(name: str) -> bool:

@@ -30,7 +30,7 @@ from vaeline.images.reader import LITTER
 from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import Images
-from vaeline.ingestion.arrivals import open_uri
+from vaeline.ingestion.arrivals import in_a_sentence, open_uri
 
 ARRAY, TABLE = ".npy", ".parquet"
 
@@ -121,13 +121,11 @@ def find_inputs(source: str) -> Inputs:
     Raises:
         VaelineError: the source cannot be read, or has no images; a file of arrays or a table is broken.
     """
-    try:
+    with in_a_sentence(f"{source}: cannot be read"):
         filesystem, path = open_uri(source)
         path = path.rstrip("/")
         single = filesystem.isfile(path)
         found = [path] if single else sorted(filesystem.find(path))
-    except (ImportError, OSError, ValueError) as error:
-        raise VaelineError(f"{source}: cannot be read ({' '.join(str(error).split())[:200]})") from None
     root = str(PurePosixPath(path).parent) if single else path
     files = [str(PurePosixPath(file).relative_to(root)) for file in found]
     files = [file for file in files if _ending(file) in (*ENDINGS, ARRAY, TABLE) and not _is_hidden(file)]

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from vaeline.artifacts import atomic_file, canonical_json
 from vaeline.errors import VaelineError
-from vaeline.ingestion.arrivals import open_uri
+from vaeline.ingestion.arrivals import in_a_sentence, open_uri
 from vaeline.scoring.score import REASON, VERDICT
 
 PLAN, PART, DONE = "_plan.json", "part-{:07}.parquet", "_summary.json"  # readers of Parquet folders skip names with _
@@ -37,7 +37,7 @@ class Outputs:
         Raises:
             VaelineError: the folder has another plan or other files, or cannot be written.
         """
-        try:
+        with in_a_sentence(f"{self.target}: cannot be written"):
             files = self._names()
             if PLAN in files:
                 known = json.loads(self.read(PLAN))
@@ -50,8 +50,6 @@ class Outputs:
                 raise VaelineError(f"{self.target}: has other files, such as {min(files)}; choose an empty folder")
             else:
                 self.write(PLAN, canonical_json(plan).encode())
-        except (ImportError, OSError, ValueError) as error:
-            raise VaelineError(f"{self.target}: cannot be written ({' '.join(str(error).split())[:200]})") from None
 
     def missing(self, pieces: int) -> list[int]:
         """The pieces that have no file."""
