@@ -1,8 +1,10 @@
 """Tables of scores, and the folder that holds them."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from vaeline.anomaly.one_class import fit_densities, image_statistics, scores_by_content
 from vaeline.errors import VaelineError
@@ -90,3 +92,17 @@ def test_a_piece_is_missing_until_its_file_is_there(scorer, inputs, tmp_path, ta
     outputs.write_piece(1, scorer.table(inputs, 20, 40))
     anomalous = scorer.table(inputs, 0, 60)["anomalous"].to_pylist().count(True)
     assert outputs.count(3) == {"written": 60, "unreadable": 1, "anomalous": anomalous}
+
+
+def test_a_piece_that_was_not_written_to_its_end_is_missing(monkeypatch):
+    outputs, pipe_file = Outputs("memory://bucket/half"), MemoryFileSystem.pipe_file
+    outputs.begin({})
+
+    def write_half(filesystem, path, content):
+        pipe_file(filesystem, path, content[: len(content) // 2])
+        raise EOFError
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", write_half)
+    with pytest.raises(EOFError):
+        outputs.write_piece(0, pa.table({"row": range(20)}))
+    assert outputs.missing(1) == [0]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from vaeline.scoring.score import REASON, VERDICT
 
 PLAN, PART, DONE = "_plan.json", "part-{:07}.parquet", "_summary.json"  # readers of Parquet folders skip names with _
 MODEL, LISTING = "_model.keras", "_inputs.parquet"
+OBJECT_STORES = ("s3://", "gs://", "abfs://")  # a file appears whole
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,18 @@ class Outputs:
         return filesystem.cat_file(f"{folder}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file so that it is there whole, or not at all. An object store does this by itself."""
+        """Write a file so that it is there whole, or not at all."""
         filesystem, folder = open_uri(self.target)
         path = f"{folder}/{name}"
         if isinstance(filesystem, LocalFileSystem):
             with atomic_file(Path(path)) as temporary:
                 temporary.write_bytes(content)
-        else:
+        elif filesystem.unstrip_protocol(path).startswith(OBJECT_STORES):
             filesystem.pipe_file(path, content)
+        else:
+            temporary = f"{folder}/.{name}.{secrets.token_hex(4)}"
+            filesystem.pipe_file(temporary, content)
+            filesystem.mv(temporary, path)
 
     def _names(self) -> set[str]:
         filesystem, folder = open_uri(self.target)
