@@ -270,10 +270,19 @@ def test_jax_is_added_to_the_locked_environment_without_changing_it():
     assert not {"jax", "jaxlib"} & {name for name, _ in pins}
 
 
-def test_the_packages_for_many_machines_do_not_change_the_locked_environment():
-    pins, more = (dict(locked(file)) for file in ("requirements.lock", "scale.lock"))
-    assert {"boto3", "optuna", "ray", "s3fs"} <= more.keys() - pins.keys()
-    assert {name for name in more.keys() & pins.keys() if more[name] != pins[name]} == set()
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("gpu.lock", {"jax", "jax-cuda12-plugin", "nvidia-cudnn-cu12"}),
+        ("scale.lock", {"boto3", "dvc-ssh", "jax", "optuna", "ray", "s3fs"}),
+    ],
+)
+def test_the_packages_for_many_machines_and_for_a_gpu_do_not_change_the_locked_environment(lock, wanted):
+    pins, more, jax = locked("requirements.lock"), locked(lock), locked("jax.lock")
+    names = {name for name, _ in pins}
+    assert wanted <= {name for name, _ in more} - names
+    assert {pin for pin in more if pin[0] in names} <= pins
+    assert {pin for pin in jax if pin[0] in ("jax", "jaxlib")} <= more
 
 
 def test_spark_is_added_to_the_locked_environment_alone():
