@@ -48,8 +48,9 @@ def main() -> None:
             train_on_workers(job, gpu, address, observer.log_epoch)
         progress = resume_or_start(checkpoint, train, len(prepared.classes), model_params, train_params, prepared.image)
         if progress.history:
-            print(f"train: continues after epoch {len(progress.history)}, from {checkpoint}")
             observer.log_earlier_epochs(progress.history)
+        if progress.history and compute.workers == 1:
+            print(f"train: continues after epoch {len(progress.history)}, from {checkpoint}")
         model, history = fit(progress, train, validation, train_params, checkpoint, observer.log_epoch)
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")

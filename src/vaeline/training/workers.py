@@ -32,6 +32,7 @@ from vaeline.training.checkpoint import Epoch
 from vaeline.training.fit import epoch_bar, resume_or_start, show_epoch, train_epochs
 
 RESTARTS = 3  # of all processes, after one of them or its machine ended
+ON_HEAD = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}  # the machine that a cluster cannot lose
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def train_on_workers(job: Job, gpu: bool, address: str, watch: Callable[[Epoch],
         ThreadPoolExecutor(1) as listener,
         TemporaryDirectory(prefix="ray-", dir=folder) as scratch,
     ):
-        rows = Queue()
+        rows = Queue(actor_options=ON_HEAD)
         failure = listener.submit(_listen, rows, job, watch)
         trainer = DataParallelTrainer(
             partial(_train, job, rows),
