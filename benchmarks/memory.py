@@ -104,16 +104,17 @@ def anonymous() -> float:
 def write_sparse(folder: Path, count: int) -> None:
     """Prepared data of `count` training and test pictures, of which only the first ones take space on the disk."""
     rng = np.random.default_rng(0)
-    splits = {}
+    splits, shards = {}, {}
     for name in SPLITS:
         rows = NOT_BLACK if name == "validation" else count
-        images = np.lib.format.open_memmap(folder / f"{name}_images.npy", "w+", "uint8", (rows, *SPEC.shape))
+        images = np.lib.format.open_memmap(folder / f"{name}_images-00000.npy", "w+", "uint8", (rows, *SPEC.shape))
         images[:NOT_BLACK] = rng.integers(0, 256, (min(NOT_BLACK, rows), *SPEC.shape), dtype="uint8")
         np.save(folder / f"{name}_labels.npy", (np.arange(rows) % len(CLASSES)).astype("uint8"))
         np.save(folder / f"{name}_indices.npy", np.arange(rows))
         splits[name] = {"rows": rows}
-    about = {"name": "sparse", "title": "Sparse", "classes": CLASSES, "image": SPEC.model_dump(), "splits": splits}
-    write_json(folder / "manifest.json", about)
+        shards[f"{name}_images"] = [{"rows": rows}]
+    about = {"name": "sparse", "title": "Sparse", "classes": CLASSES, "image": SPEC.model_dump()}
+    write_json(folder / "manifest.json", {**about, "splits": splits, "shards": shards})
 
 
 def measure(count: int, many: bool) -> None:

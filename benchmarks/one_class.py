@@ -79,7 +79,7 @@ def one_class(seed: int) -> Result:
 
 def measure(splits: dict[str, Split], noise: int, model_params: ModelParams, train_params: TrainParams) -> Result:
     """Train the ten models, and score the whole test set with each, with the noise seed `noise`."""
-    test, labels = to_unit(splits["test"].images), splits["test"].labels
+    test, labels = to_unit(splits["test"].images[:]), splits["test"].labels
     found, seconds, parameters = {}, 0.0, 0
     for digit in DIGITS:
         own, validation = (of_class(splits[name], int(digit)) for name in ("train", "validation"))
@@ -89,7 +89,7 @@ def measure(splits: dict[str, Split], noise: int, model_params: ModelParams, tra
             model, _ = fit(progress, own, validation, train_params, Path(scratch) / "checkpoint", lambda row: None)
         seconds += time.monotonic() - began
         parameters += model.count_params()
-        images = to_unit(own.images)
+        images = to_unit(own.images[:])
         densities = fit_densities(image_statistics(model, images, np.arange(len(images)), noise), noise)
         scores = anomaly_scores(model, test, np.arange(len(test)), noise, densities)
         usual = labels == int(digit)

@@ -48,7 +48,7 @@ def main() -> None:
     fix_threads(read_params().compute.threads)
     keras.utils.set_random_seed(1)
     prepared = read_prepared(Path("data/prepared"))
-    flat = {name: to_unit(split.images).reshape(len(split.labels), -1) for name, split in prepared.splits.items()}
+    flat = {name: to_unit(split.images[:]).reshape(len(split.labels), -1) for name, split in prepared.splits.items()}
     train, test = np.concatenate([flat["train"], flat["validation"]]), flat["test"]
     model = TutorialVAE(train.shape[1])
     model.compile(optimizer=keras.optimizers.Adam(RATE))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-images, labels = (np.load(f"data/prepared/test_{part}.npy") for part in ("images", "labels"))
+images, labels = (np.load(f"data/prepared/test_{part}.npy") for part in ("images-00000", "labels"))
 folder = Path(sys.argv[1])
 folder.mkdir()
 for digit in range(10):

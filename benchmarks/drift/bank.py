@@ -24,7 +24,7 @@ def scored_bank(archive: Path, data: Path, strengths: Mapping[str, Sequence[floa
     Scores that `folder` has for this model are not computed again.
     """
     split = read_prepared(data).splits["validation"]
-    images, labels = np.asarray(split.images), split.labels.astype("int64")
+    images, labels = split.images[:], split.labels.astype("int64")
     rng = np.random.default_rng(seed)
     makers = {CLEAN: lambda: images, FOREIGN: lambda: foreign_pictures(len(images), images.shape[1:], rng)}
     change = {

@@ -2,10 +2,10 @@
 
     python benchmarks/scale/memory.py [--images 60000] [--stages fetch,prepare]     prints the table of memory.md
 
-Each stage is a process of its own, in a clone of this repository's last commit with a data set of drawn strokes, five
-of six for training. The memory is the highest sum of what the process and its children have beside mapped files;
-what a child shares with its parent counts once (`Pss_Anon`). The networks are small and train for one epoch. `profile` and `score` are commands, measured with the
-stages before and after them. `--stages` measures some and runs what they need.
+Each stage is a process of its own, in a clone of this repository's last commit with a data set of two strokes an image,
+five of six images for training. The memory is the highest sum of what the process and its children have beside mapped
+files; what a child shares with its parent counts once (`Pss_Anon`). The networks are small and train for one epoch.
+`profile` and `score` are commands, measured in their place. `--stages` measures some and runs what they need.
 """
 
 import argparse
@@ -121,7 +121,10 @@ def anonymous(process: psutil.Process) -> int:
 
 
 def draw_data_set(clone: Path, count: int) -> None:
-    """Write IDX files of `count` images, one of six for tests, and the training images as `scans.npy`."""
+    """Write IDX files of `count` images, one of six for tests, and the training images as `scans.npy`.
+
+    The label of an image is the direction of one of its two strokes.
+    """
     tests, folder, scans = count // 6, clone / DATASET, clone / SCANS
     folder.mkdir()
     for images, labels, number in ((TEST_IMAGES, TEST_LABELS, tests), (TRAIN_IMAGES, TRAIN_LABELS, count - tests)):
@@ -130,7 +133,8 @@ def draw_data_set(clone: Path, count: int) -> None:
         drawn = np.lib.format.open_memmap(scans, "w+", "uint8", (number, SIDE, SIDE))
         for start in range(0, number, DRAWN_AT_ONCE):
             part = slice(start, start + DRAWN_AT_ONCE)
-            drawn[part] = draw_strokes(classes[part], rng)
+            another = rng.integers(CLASSES, size=len(classes[part]))
+            drawn[part] = np.maximum(draw_strokes(classes[part], rng), draw_strokes(another, rng))
         write_idx(folder / images, drawn)
         write_idx(folder / labels, classes)
 

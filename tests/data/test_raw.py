@@ -69,7 +69,7 @@ def test_masks_of_the_test_images_are_copied_in_parts(tmp_path, monkeypatch):
     splits = {"test": (stored, np.zeros(6, "uint8"), rows)}
     write_prepared(tmp_path / "prepared", splits, {"classes": ["a"]}, read_test_masks(tmp_path, rows, False))
     np.save(tmp_path / "whole.npy", stored[rows])
-    assert (tmp_path / "prepared/test_masks.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert (tmp_path / "prepared/test_masks-00000.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
 def test_images_without_groups_and_sizes_have_no_files_of_them(tmp_path):

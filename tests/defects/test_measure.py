@@ -72,7 +72,7 @@ def test_training_and_validation_images_are_read_in_parts(tile_subject, prepared
     methods = methods_of(tile_subject, params.evaluate.model_copy(update={"reference_images": 25}))
     assert max(read) == ("uint8", 5)
     images = to_unit(prepared_tiles.splits["test"].images[:5])
-    nearest = nearest_neighbours(np.array(train)[subset(len(train), 25, 1)])(images)
+    nearest = nearest_neighbours(train[subset(len(train), 25, 1)])(images)
     np.testing.assert_array_equal(methods["neighbour_"].reconstruct(images), nearest)
     read.clear()
     assert len(validation_of(tile_subject).first(10, 1).images) == 10
@@ -86,7 +86,7 @@ def test_the_column_of_scores_is_in_the_order_of_the_test_images(measured, tile_
 
 
 def test_defective_images_without_a_mask_count_for_scores_but_not_for_pixels(tile_subject, prepared_tiles, params):
-    masks = np.array(prepared_tiles.test_masks)
+    masks = np.array(prepared_tiles.test_masks[:])
     masks[tile_subject.labels == 1] = 0
     part = Subject(tile_subject.model, replace(prepared_tiles, test_masks=masks), 1)
     found = measure_defects(part, params.evaluate, {}).metrics

@@ -48,7 +48,7 @@ def other(digests, split):
 def test_the_digests_are_those_of_the_arrays_and_agree_with_the_manifest(facts, prepared_directory):
     manifest = read_prepared(prepared_directory).manifest["splits"]
     for name, split in facts.digests.items():
-        assert split["images_sha256"] == npy_digest(np.load(prepared_directory / f"{name}_images.npy"))
+        assert split["images_sha256"] == npy_digest(np.load(prepared_directory / f"{name}_images-00000.npy"))
         assert split["labels_sha256"] == digest(prepared_directory / f"{name}_labels.npy")
         assert split == {key: manifest[name][key] for key in split}
     assert facts.test_sha256 == rows_digest(facts.digests["test"])

@@ -52,6 +52,6 @@ class Shop:
             log_dataset(self.client, run, DATASET, data.dataset.digest, prepared.manifest["splits"])
             self.client.log_artifact(run_id, str(reference), REFERENCE.rpartition("/")[0])
             self.client.set_terminated(run_id)
-            images = to_unit(prepared.splits["test"].images)
+            images = to_unit(prepared.splits["test"].images[:])
             run = self.client.get_run(run_id)
             return str(register_candidate(self.client, run, archive, candidate_name(DATASET), images).version)

@@ -74,7 +74,7 @@ def test_a_clean_batch_joins_a_poisoned_one_does_not_and_other_clones_get_the_ro
 def prepared_digests(workspace: Workspace) -> dict[str, str]:
     """The digest of the images of each split."""
     names = ("train", "validation", "test")
-    return {name: digest(workspace.root / f"data/prepared/{name}_images.npy") for name in names}
+    return {name: digest(workspace.root / f"data/prepared/{name}_images-00000.npy") for name in names}
 
 
 def ingest_two(shop: Workspace) -> dict[str, object]:
@@ -101,7 +101,7 @@ def prepare_from_the_remote(second: Workspace, before: dict[str, str], batch: di
     assert manifest["splits"]["train"]["rows"] == 1372 - HELD_BACK + joined["train"]
     after = prepared_digests(second)
     assert {name for name in before if before[name] != after[name]} == {"train", "validation"}
-    train = np.load(second.root / "data/prepared/train_images.npy")
+    train = np.load(second.root / "data/prepared/train_images-00000.npy")
     rows = {image.tobytes() for image in np.load(file)["images"]}
     assert rows >= {image.tobytes() for image in train[-joined["train"] :]}
 

@@ -147,7 +147,7 @@ def server(running, registry):
 
 @pytest.fixture(scope="module")
 def images(finished):
-    return np.load(finished.root / "data/prepared/test_images.npy")[:3].astype("float32") / 255
+    return np.load(finished.root / "data/prepared/test_images-00000.npy")[:3].astype("float32") / 255
 
 
 def test_it_waits_for_a_champion_and_sigterm_lets_what_is_in_work_be_answered(finished, promoted, images, tmp_path):

@@ -37,7 +37,7 @@ def source(finished):
 
 @pytest.fixture(scope="module")
 def images(finished):
-    return np.load(finished.root / "data/prepared/test_images.npy")[:4].astype("float32") / 255
+    return np.load(finished.root / "data/prepared/test_images-00000.npy")[:4].astype("float32") / 255
 
 
 def clean_environment(**more):

@@ -160,7 +160,7 @@ def test_a_test_image_leads_to_its_source_and_to_its_scores(ask, project, two_mo
         "source": "row 7 of data/raw/train-images-idx3-ubyte",
         "as in the source": "true",
     }
-    pixels = np.load(project.root / "data/prepared/test_images.npy")[1]
+    pixels = np.load(project.root / "data/prepared/test_images-00000.npy")[1]
     assert image.digest == hashlib.sha256(pixels.tobytes()).hexdigest()
     found = reached(graph, back=False)
     for seed, run in two_models.items():

@@ -25,7 +25,7 @@ INVERTED = [3, 77, 500]
 
 def copy(splits):
     return {
-        name: Split(np.array(split.images), np.array(split.labels), split.indices) for name, split in splits.items()
+        name: Split(np.array(split.images[:]), np.array(split.labels), split.indices) for name, split in splits.items()
     }
 
 

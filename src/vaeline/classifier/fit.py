@@ -8,6 +8,7 @@ from tqdm import tqdm
 from vaeline.classifier.network import Classifier
 from vaeline.classifier.turns import TURNS, turn
 from vaeline.images.arrays import to_unit
+from vaeline.images.lazy import ByteSource
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Labels
 from vaeline.params.classify import ClassifyParams
@@ -17,7 +18,7 @@ SHIFT = 2
 WEIGHT_DECAY = 1e-3
 
 
-def fit_classifier(images: ByteImages, labels: Labels | None, classes: int, params: ClassifyParams) -> Classifier:
+def fit_classifier(images: ByteSource, labels: Labels | None, classes: int, params: ClassifyParams) -> Classifier:
     """Train a classifier on images (count, height, width, channels) uint8 with labels (count,).
 
     Without labels, each image is turned by chance, and the classifier learns how. Each image is shifted by up to two

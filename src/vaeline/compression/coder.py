@@ -11,8 +11,8 @@ from jaxtyping import Float, Float32, Integer, Shaped
 from scipy.special import log_ndtr
 
 from vaeline.errors import VaelineError
+from vaeline.images.lazy import ByteSource
 from vaeline.images.png import encode_png
-from vaeline.images.types import ByteImages
 
 BOUND = 16
 
@@ -68,6 +68,6 @@ def _limit(step: float) -> int:
     return math.ceil(BOUND / step)
 
 
-def png_bits(images: ByteImages) -> Shaped[np.ndarray, " count"]:
+def png_bits(images: ByteSource) -> Shaped[np.ndarray, " count"]:
     """Bits of each image as an optimized PNG file, shape (count,)."""
     return np.array([8 * len(encode_png(image, optimize=True)) for image in images])

@@ -22,7 +22,7 @@ from vaeline.data.prepared import SourceRows
 from vaeline.errors import VaelineError
 from vaeline.images.digests import image_digests
 from vaeline.images.errors import UnreadableImagesError
-from vaeline.images.lazy import ByteSource, LazyImages, read_parts
+from vaeline.images.lazy import ByteSource, LazyImages, first_rows, read_parts
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import AnyImages, Labels
 
@@ -198,8 +198,8 @@ def _look_alikes(
         return np.split(np.arange(ends[-1]), ends[:-1]), {}
     parts = [*(images for images, _, _ in splits.values()), *(rows.images for rows in batches)]
     taken = [*(rows for _, _, rows in splits.values()), *(np.arange(len(rows.images)) for rows in batches)]
-    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
-    alike = find_duplicates(parts, np.concatenate([a + b for a, b in zip(starts, taken, strict=True)]), distance).alike
+    rows = np.concatenate([a + b for a, b in zip(first_rows(parts), taken, strict=True)])
+    alike = find_duplicates(parts, rows, distance).alike
     groups = np.split(alike, np.cumsum([len(rows) for rows in taken[:-1]]))
     of_split = dict(zip(splits, groups, strict=False))
     split_of = {group: name for name in ("train", "validation", "test") for group in of_split[name].tolist()}

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from vaeline.data.near_duplicates import USUAL_DISTANCE, Duplicates, Groups, find_duplicates, join
-from vaeline.images.types import ByteImages
+from vaeline.images.lazy import ByteSource
 from vaeline.params.data import AUTO, NearDuplicates
 
 
@@ -21,7 +21,7 @@ def search_distance(setting: NearDuplicates, is_own: bool) -> int | None:
 
 
 def group_images(
-    images: ByteImages,
+    images: ByteSource,
     rows: Mapping[str, Integer[np.ndarray, " _"]],
     names: Sequence[str] | None,
     distance: int | None,

@@ -1,11 +1,11 @@
 """Images that are equal or look alike: candidates are found by hashes and confirmed by the details of the images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Integer, UInt8, UInt64
+from jaxtyping import Bool, Float64, Integer, UInt64
 from scipy.fft import dct
 from scipy.ndimage import uniform_filter
 from scipy.sparse import coo_array
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from vaeline.images.arrays import luminance
 from vaeline.images.digests import image_digest
-from vaeline.images.lazy import LazyImages, take_rows
+from vaeline.images.lazy import ByteParts, LazyImages
 from vaeline.images.types import ByteImages
 
 USUAL_DISTANCE = 6  # of 64 bits
@@ -28,7 +28,6 @@ NUMBERS_AT_A_TIME = 2**22
 
 Groups: TypeAlias = Integer[np.ndarray, " count"]
 Hashes: TypeAlias = UInt64[np.ndarray, " count"]
-Parts: TypeAlias = Sequence[UInt8[np.ndarray | LazyImages, "_ height width channels"]]
 Thumbnails: TypeAlias = Float64[np.ndarray, "count small_height small_width"]
 
 
@@ -43,7 +42,9 @@ class Duplicates:
     alike: Groups
 
 
-def find_duplicates(parts: Parts, rows: Integer[np.ndarray, " count"], distance: int = USUAL_DISTANCE) -> Duplicates:
+def find_duplicates(
+    parts: ByteParts, rows: Integer[np.ndarray, " count"], distance: int = USUAL_DISTANCE
+) -> Duplicates:
     """The duplicates among some rows of `parts`, arrays (…, height, width, channels) uint8 one behind the other.
 
     Two images look alike if their perceptual hashes differ in at most `distance` of 64 bits, and their details
@@ -56,9 +57,10 @@ def find_duplicates(parts: Parts, rows: Integer[np.ndarray, " count"], distance:
     missed, equal images never.
     """
     contents, hashes, details = (np.empty(len(rows), "uint64") for _ in range(3))
-    step = max(1, NUMBERS_AT_A_TIME // int(np.prod(parts[0].shape[1:])))
+    stored = LazyImages.stored(parts)
+    step = max(1, NUMBERS_AT_A_TIME // int(np.prod(stored.shape[1:])))
     for start in range(0, len(rows), step):
-        images = take_rows(parts, rows[start : start + step])
+        images = stored[rows[start : start + step]]
         taken = slice(start, start + len(images))
         contents[taken] = [int.from_bytes(image_digest(image)[:8], "big") for image in images]
         thumbnails = make_thumbnails(images)
@@ -70,7 +72,7 @@ def find_duplicates(parts: Parts, rows: Integer[np.ndarray, " count"], distance:
         apart = pairs[:, (groups[pairs[0]] != groups[pairs[1]]) & (bits <= MOST_DETAIL_BITS)]
         for start in range(0, apart.shape[1], step):
             left, right = apart[:, start : start + step]
-            alike = look_alike(take_rows(parts, rows[first[left]]), take_rows(parts, rows[first[right]]))
+            alike = look_alike(stored[rows[first[left]]], stored[rows[first[right]]])
             groups = join(groups, left[alike], right[alike])
     return Duplicates(equal, groups[equal])
 

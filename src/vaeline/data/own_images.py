@@ -17,7 +17,8 @@ from vaeline.data.near_duplicates import Groups
 from vaeline.data.picture_files import PictureFiles, find_picture_files, is_picture_table, read_picture_table, said_of
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
-from vaeline.images.fitting import fit_bytes
+from vaeline.images.fitting import fit_in_parts
+from vaeline.images.lazy import ByteSource, LazyImages
 from vaeline.images.limits import OWN
 from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.parquet import has_flat_lists, read_groups, read_parquet_headers
@@ -25,7 +26,7 @@ from vaeline.images.picture_array import read_into
 from vaeline.images.pictures import Header, read_header
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import count_tiles, read_tiles
-from vaeline.images.types import ByteImages, Masks
+from vaeline.images.types import Masks
 from vaeline.params.data import AUTO, ImageParams, NearDuplicates
 
 TILED_AT_ONCE = 1  # pictures that a reading process holds, because they may be large
@@ -63,7 +64,7 @@ class OwnImages:
     `notes` are sentences for the user: the chosen size, what was left out. `unusable` names the files left out.
     """
 
-    images: ByteImages
+    images: ByteSource
     labels: np.ndarray
     classes: tuple[str, ...]
     rows: dict[str, np.ndarray]
@@ -227,16 +228,16 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
         raise VaelineError(f"{path}: holds arrays; only pictures are cut into tiles (data.image.tile)")
     with named(path):
         found = read_image_set(path, spec, replace(OWN, pixels=settings.most_pixels))
-        images, labels = fit_bytes(found.images, spec), found.labels
-        places = np.full(len(images), "train")
+        parts, labels = [fit_in_parts(found.images, spec)], found.labels
+        places = np.full(len(labels), "train")
         good = _good_class(path, found.classes, settings.good)
         if found.test_images is not None and found.test_labels is not None:
-            images = np.concatenate([images, fit_bytes(found.test_images, spec)])
+            parts.append(fit_in_parts(found.test_images, spec))
             labels = np.concatenate([labels, found.test_labels])
             places = np.concatenate([places, np.full(len(found.test_labels), "test")])
             if good is not None:
                 places[labels != good] = "test"
-    rows = _rows_by_split(path, places)
+    images, rows = LazyImages.stored(parts), _rows_by_split(path, places)
     names = read_groups(path, settings.groups) if settings.groups else None
     groups, duplicates, said = group_images(images, rows, names, search_distance(settings.near_duplicates, is_own=True))
     about = {"left_out": 0, "ignored": {}} | _about_good(found.classes, good) | duplicates

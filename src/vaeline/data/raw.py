@@ -15,9 +15,8 @@ from vaeline.data.masks import TEST_MASKS, TRAIN_MASKS
 from vaeline.data.own_images import OwnImages, Reading
 from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from vaeline.errors import VaelineError
-from vaeline.images.fitting import fit_bytes
+from vaeline.images.fitting import fit_in_parts
 from vaeline.images.idx import read_idx_images, write_idx, write_idx_images
-from vaeline.images.lazy import ByteSource, LazyImages
 from vaeline.images.spec import ImageSpec
 from vaeline.params.data import ImageParams
 
@@ -77,10 +76,5 @@ def fit_built_in(directory: Path, settings: ImageParams, spec: ImageSpec | None)
         return {}
     for file in (directory / TRAIN_IMAGES, directory / TEST_IMAGES):
         if file.is_file():
-            write_idx_images(file, _fitted(read_idx_images(file), wanted))
+            write_idx_images(file, fit_in_parts(read_idx_images(file), wanted))
     return {"image": wanted.model_dump()}
-
-
-def _fitted(images: ByteSource, spec: ImageSpec) -> LazyImages:
-    """The images in the size `spec`, which are fitted as they are read."""
-    return LazyImages((len(images), *spec.shape), lambda rows: fit_bytes(images[rows], spec), "uint8")

@@ -17,6 +17,7 @@ from vaeline.data.near_duplicates import Groups, find_duplicates
 from vaeline.data.prepared import Split
 from vaeline.images.arrays import luminance, round_levels
 from vaeline.images.digests import image_digest
+from vaeline.images.lazy import LazyImages
 from vaeline.images.spec import ImageSpec
 
 NUMBERS_AT_A_TIME = 4096 * 28 * 28
@@ -153,7 +154,7 @@ def _as_arrow(parts: Sequence[pd.DataFrame]) -> pa.Table:
 
 
 def _count_repeats(
-    images: Sequence[Shaped[np.ndarray, "_ _ _ _"]], alike: bool
+    images: Sequence[Shaped[np.ndarray | LazyImages, "_ _ _ _"]], alike: bool
 ) -> dict[str, Integer[np.ndarray, " _"]]:
     """For each row of all splits, the columns copies, leaks and, if they are wanted, alike and alike_leaks."""
     splits = np.repeat(np.arange(len(images)), [len(part) for part in images])

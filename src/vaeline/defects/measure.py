@@ -27,8 +27,8 @@ from vaeline.evaluation.inference import reconstruct
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
-from vaeline.images.lazy import LazyImages
-from vaeline.images.types import HeatMaps, Images, Masks
+from vaeline.images.lazy import ByteSource, LazyImages
+from vaeline.images.types import HeatMaps, Images
 from vaeline.params.evaluate import EvaluateParams
 from vaeline.scores import DEFECTS, HEAT_MAP, OOD_SCORES
 
@@ -68,7 +68,7 @@ class Method:
         self,
         pictures: PictureSet,
         rows: Integer[np.ndarray, " rows"],
-        masks: Masks | None,
+        masks: ByteSource | None,
         only_masked: bool = False,
     ) -> Looked:
         """The scores of the pictures of some rows, and the pixels of their maps.

@@ -14,7 +14,7 @@ from vaeline.images.arrays import to_unit
 from vaeline.images.lazy import ByteSource, LazyImages
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import Stitched, tile_places
-from vaeline.images.types import HeatMaps, Images, Masks
+from vaeline.images.types import HeatMaps, Images
 
 Look: TypeAlias = Callable[
     [Images, Integer[np.ndarray, " rows"]], tuple[HeatMaps, dict[str, Float[np.ndarray, " rows"]]]
@@ -111,7 +111,7 @@ class PictureSet:
             whole[top : top + len(tile), left : left + tile.shape[1]] = tile
         return whole[:height, :width]
 
-    def look(self, rows: Integer[np.ndarray, " rows"], look: Look, masks: Masks | None = None) -> Iterator[Seen]:
+    def look(self, rows: Integer[np.ndarray, " rows"], look: Look, masks: ByteSource | None = None) -> Iterator[Seen]:
         """What `look` finds in the pictures of some rows, and where `masks` (count, height, width, 1) are defective.
 
         Images are read in parts. Of a picture that is cut into tiles, only its map is in memory as a whole.
@@ -132,7 +132,7 @@ class PictureSet:
         return np.flatnonzero(np.diff(self.numbers(rows), prepend=-1))
 
     def _stitched(
-        self, rows: Integer[np.ndarray, " rows"], size: tuple[int, int], look: Look, masks: Masks | None
+        self, rows: Integer[np.ndarray, " rows"], size: tuple[int, int], look: Look, masks: ByteSource | None
     ) -> Seen:
         places = tile_places(*size, self.spec)
         if len(places) != len(rows):

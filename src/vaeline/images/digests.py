@@ -1,13 +1,13 @@
 """Digests of single images and of sets of images."""
 
 import hashlib
+import io
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
-from vaeline.images.types import AnyImages
+from vaeline.images.lazy import AnySource, read_parts
 
 
 def image_digest(image: Shaped[np.ndarray, "..."]) -> bytes:
@@ -28,24 +28,17 @@ def set_digest(images: Iterable[Shaped[np.ndarray, "..."]]) -> str:
     return hashlib.sha256(b"".join(sorted(image_digests(images)))).hexdigest()
 
 
-def npy_digest(images: AnyImages) -> str:
+def npy_digest(images: AnySource) -> str:
     """The SHA-256 of the .npy file that images (count, height, width, channels) make, in hexadecimal digits.
 
     Grey images count as (count, height, width), as they were written before images had channels. Older records thus
-    stay comparable.
+    stay comparable. Images are read in parts.
     """
-    stream = _Hashed()
-    rows = images[..., 0] if images.shape[-1] == 1 else images
-    np.lib.format.write_array(stream, np.ascontiguousarray(rows), allow_pickle=False)
-    return stream.sha256.hexdigest()
-
-
-class _Hashed:
-    """A stream that only hashes what is written to it."""
-
-    def __init__(self) -> None:
-        self.sha256 = hashlib.sha256()
-
-    def write(self, content: Any) -> int:
-        self.sha256.update(content)
-        return len(content)
+    shape = images.shape[:-1] if images.shape[-1] == 1 else images.shape
+    about = {"descr": np.lib.format.dtype_to_descr(images.dtype), "fortran_order": False, "shape": shape}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, about)
+    sha256 = hashlib.sha256(header.getvalue())
+    for part in read_parts(images, np.arange(len(images))):
+        sha256.update(np.ascontiguousarray(part).data)
+    return sha256.hexdigest()

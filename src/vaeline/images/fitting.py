@@ -6,6 +6,7 @@ from PIL import Image
 
 from vaeline.images.arrays import drawable, to_uint8, to_unit
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.lazy import AnySource, LazyImages
 from vaeline.images.pictures import fit_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import AnyImages
@@ -44,11 +45,26 @@ def fit_bytes(
     Raises:
         UnreadableImagesError: the values are not uint8.
     """
-    if images.dtype != np.uint8:
-        raise UnreadableImagesError(
-            f"images hold {images.dtype} values from {images.min()} to {images.max()}; save uint8 levels 0 to 255"
-        )
+    _check_bytes(images)
     return fit_images(images, spec)
+
+
+def fit_in_parts(images: AnySource, spec: ImageSpec) -> LazyImages:
+    """As `fit_bytes`, but images are fitted as they are read.
+
+    Raises:
+        UnreadableImagesError: the values are not uint8.
+    """
+    _check_bytes(images)
+    return LazyImages((len(images), *spec.shape), lambda rows: fit_bytes(images[rows], spec), "uint8")
+
+
+def _check_bytes(images: AnySource) -> None:
+    if images.dtype != np.uint8:
+        values = images[:]
+        raise UnreadableImagesError(
+            f"images hold {images.dtype} values from {values.min()} to {values.max()}; save uint8 levels 0 to 255"
+        )
 
 
 def _checked(images: AnyImages) -> AnyImages:

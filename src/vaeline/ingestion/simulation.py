@@ -15,6 +15,7 @@ from sklearn.datasets import load_sample_images
 
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import round_levels
+from vaeline.images.lazy import ByteSource
 from vaeline.images.pictures import MODES
 from vaeline.images.types import ByteImages, Labels
 
@@ -50,7 +51,7 @@ class Drift:
 
 def simulate(
     kind: str,
-    images: ByteImages,
+    images: ByteSource,
     labels: Labels,
     rows: int,
     seed: int,

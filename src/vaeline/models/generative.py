@@ -11,8 +11,9 @@ import keras
 from jaxtyping import Float, Integer
 
 from vaeline.data.prepared import mean_image
+from vaeline.images.lazy import ByteSource
 from vaeline.images.spec import ImageSpec, with_image
-from vaeline.images.types import ByteImages, Labels, Tensor
+from vaeline.images.types import Labels, Tensor
 from vaeline.models.likelihood import build_likelihood
 from vaeline.models.networks import initialize_output_bias
 from vaeline.params.model import ModelParams
@@ -93,11 +94,11 @@ class GenerativeModel(keras.Model):
         """The argument with which the model is called for these images and labels."""
         return images
 
-    def initialize(self, images: ByteImages, labels: Labels) -> None:
+    def initialize(self, images: ByteSource, labels: Labels) -> None:
         """Start from the training images (count, height, width, channels) uint8; the decoder starts at their mean."""
         initialize_output_bias(self.decoder, mean_image(images), self.likelihood)
 
-    def fit_prior(self, images: ByteImages, labels: Labels) -> None:
+    def fit_prior(self, images: ByteSource, labels: Labels) -> None:
         """Fit the prior after training, if it is fitted; images are (count, height, width, channels) uint8."""
 
     def encode(

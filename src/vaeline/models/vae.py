@@ -8,8 +8,8 @@ from jaxtyping import Float, Integer
 from keras import ops
 
 from vaeline.images.arrays import binarize, to_unit
-from vaeline.images.lazy import LazyImages, rows_at_once
-from vaeline.images.types import ByteImages, Labels, Tensor
+from vaeline.images.lazy import ByteSource, LazyImages, rows_at_once
+from vaeline.images.types import Labels, Tensor
 from vaeline.models.generative import GenerativeModel, target_of
 from vaeline.models.networks import build_decoder, build_encoder
 from vaeline.models.priors import Prior, StandardNormal, build_prior, kl_by_latent
@@ -46,13 +46,13 @@ class VAE(GenerativeModel):
         self.training_prior = self._build_standard_prior() if self.params.prior.kind == "mixture" else self.prior
         self.noise_generator = keras.random.SeedGenerator(self.seed)
 
-    def initialize(self, images: ByteImages, labels: Labels) -> None:
+    def initialize(self, images: ByteSource, labels: Labels) -> None:
         super().initialize(images, labels)
         rng = np.random.default_rng(self.seed)
         chosen = np.sort(rng.permutation(len(images))[:FITTED_IMAGES])
         self.prior.initialize(LazyImages.of_bytes(images).take(chosen), rng)
 
-    def fit_prior(self, images: ByteImages, labels: Labels) -> None:
+    def fit_prior(self, images: ByteSource, labels: Labels) -> None:
         if self.prior is self.training_prior:
             return
         rng = np.random.default_rng(self.seed)

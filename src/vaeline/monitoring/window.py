@@ -88,7 +88,7 @@ def reference_images(validation: Split, run: Run) -> ReferenceImages:
         first = np.asarray(validation.images[:rows])
         if npy_digest(first) == recorded.get("images_sha256"):
             return ReferenceImages(first, validation.labels[:rows], True)
-    return ReferenceImages(np.asarray(validation.images), validation.labels, False)
+    return ReferenceImages(validation.images[:], validation.labels, False)
 
 
 def _fitted(source: Path, found: ImageSet, spec: ImageSpec) -> ByteImages:

@@ -3,24 +3,26 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Integer
 
 from vaeline.images.arrays import binarize, to_unit
-from vaeline.images.types import ByteImages, Images, Labels
+from vaeline.images.lazy import AnySource
+from vaeline.images.types import Labels
 
+Pixels = TypeVar("Pixels", bound=AnySource)
 PIXEL_STREAM, MIRROR_STREAM, SHIFT_STREAM = 1, 3, 4
 AHEAD = 2
 
 Item = TypeVar("Item")
 
 
-class Examples(NamedTuple):
-    """Images (count, height, width, channels) uint8, in memory or memory-mapped, and their labels (count,)."""
+class Examples(NamedTuple, Generic[Pixels]):
+    """Images (count, height, width, channels) uint8, in memory or in shards, and their labels (count,)."""
 
-    images: ByteImages | Images
+    images: Pixels
     labels: Labels
 
 

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int32, Integer
 from keras import layers, ops
 
 from vaeline.images.arrays import to_unit
-from vaeline.images.lazy import rows_at_once
-from vaeline.images.types import ByteImages, Labels, Tensor
+from vaeline.images.lazy import ByteSource, rows_at_once
+from vaeline.images.types import Labels, Tensor
 from vaeline.models.generative import GenerativeModel, target_of
 from vaeline.models.kinds.vqvae.code_prior import CodePrior, pick
 from vaeline.models.kinds.vqvae.codebook import Codebook
@@ -64,7 +64,7 @@ class VQVAE(GenerativeModel):
             f"{self.params.kind}, {self.params.architecture}, {height} × {width} of {self.params.codebook.codes} codes"
         )
 
-    def initialize(self, images: ByteImages, labels: Labels) -> None:
+    def initialize(self, images: ByteSource, labels: Labels) -> None:
         """Start the decoder at the mean pixel, and the codebook at the k-means of the untrained encoder's vectors."""
         super().initialize(images, labels)
         chosen = np.random.default_rng(self.seed).permutation(len(images))[:CLUSTERED_IMAGES]
