@@ -12,7 +12,7 @@ import json
 import shutil
 import signal
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,22 @@ def prepared_directory(digits: ImageSet, tmp_path_factory: pytest.TempPathFactor
 def prepared(prepared_directory: Path) -> Prepared:
     """The digits, prepared and opened."""
     return read_prepared(prepared_directory)
+
+
+@pytest.fixture
+def prepared_shards(
+    prepared: Prepared, digits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, int], Path]:
+    """A function that writes the prepared digits again, into a folder of this name, with shards of so many bytes."""
+
+    def write(name: str, size: int) -> Path:
+        monkeypatch.setattr("vaeline.data.prepared.SHARD_BYTES", size)
+        sources = {split: (digits.images, digits.labels, found.indices) for split, found in prepared.splits.items()}
+        about = {key: value for key, value in prepared.manifest.items() if key not in ("splits", "shards")}
+        write_prepared(tmp_path / name, sources, about)
+        return tmp_path / name
+
+    return write
 
 
 @pytest.fixture(scope="session")

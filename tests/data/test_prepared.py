@@ -1,7 +1,10 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 
-from vaeline.artifacts import digest
+from vaeline.artifacts import digest, write_json
 from vaeline.data.prepared import SPLITS, mean_image, read_prepared, write_prepared
 from vaeline.data.splits import hold_out
 from vaeline.errors import VaelineError
@@ -61,13 +64,46 @@ def test_labels_of_many_classes_fitting_and_masks_are_kept(tmp_path):
     np.testing.assert_array_equal(found.test_masks[:], masks)
 
 
+def test_many_shards_are_one_array_and_change_nothing_else(prepared, prepared_shards):
+    shards = prepared_shards("shards", 97 * 28 * 28 + 1)
+    found = read_prepared(shards)
+    for name, split in prepared.splits.items():
+        rows = [about["rows"] for about in found.manifest["shards"][f"{name}_images"]]
+        assert rows == [97] * (len(split.images) // 97) + [len(split.images) % 97]
+        for number, about in enumerate(found.manifest["shards"][f"{name}_images"]):
+            file = shards / f"{name}_images-{number:05}.npy"
+            assert (len(np.load(file)), digest(file)) == (about["rows"], about["sha256"])
+        np.testing.assert_array_equal(found.splits[name].images[:], split.images[:])
+        np.testing.assert_array_equal(found.splits[name].labels, split.labels)
+    without = [{**each.manifest, "shards": None} for each in (prepared, found)]
+    assert without[0] == without[1], "the digests of splits do not depend on the size of shards"
+
+
+def test_an_image_larger_than_a_shard_is_a_shard_of_its_own(prepared_shards):
+    rows = read_prepared(prepared_shards("shards", 10)).manifest["shards"]["validation_images"]
+    assert {about["rows"] for about in rows} == {1}
+
+
+def test_shards_that_do_not_fit_the_manifest_are_named(prepared_shards):
+    folder = prepared_shards("shards", 100 * 28 * 28)
+    second = folder / "train_images-00001.npy"
+    np.save(second, np.zeros((100, 28, 28, 1), "float32"))
+    with pytest.raises(VaelineError, match=r"train_images-00001\.npy: has float32 images of shape \(28, 28, 1\)"):
+        read_prepared(folder)
+    second.unlink()
+    with pytest.raises(VaelineError, match=r"train_images-00001\.npy: cannot be read"):
+        read_prepared(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["shards"]
+    write_json(folder / "manifest.json", manifest)
+    with pytest.raises(VaelineError, match=r"names no shards.*`dvc repro prepare` makes it again"):
+        read_prepared(folder)
+
+
 def test_a_missing_or_short_array_is_named(prepared_directory, tmp_path):
     with pytest.raises(VaelineError, match=r"no manifest\.json"):
         read_prepared(tmp_path)
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for file in prepared_directory.iterdir():
-        (copy / file.name).write_bytes(file.read_bytes())
+    copy = shutil.copytree(prepared_directory, tmp_path / "copy")
     np.save(copy / "test_labels.npy", np.zeros(3, "uint8"))
     with pytest.raises(VaelineError, match=r"test_labels\.npy: 3 rows, the manifest counts"):
         read_prepared(copy)

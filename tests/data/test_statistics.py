@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from vaeline.data import statistics
-from vaeline.data.prepared import Split
+from vaeline.data.prepared import Split, read_prepared
 from vaeline.data.statistics import (
     COLOUR,
     FAMILIES,
@@ -156,3 +156,13 @@ def test_parts_are_written_as_the_file_that_the_whole_table_makes(monkeypatch, t
     parts = list(read_statistics(tmp_path / "parts.parquet"))
     assert [len(part) for part in parts] == [3, 3, 1]
     assert pd.concat(parts, ignore_index=True).equals(whole)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_shards_change_no_byte_of_the_statistics(family, prepared, prepared_shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, "NUMBERS_AT_A_TIME", 64 * 28 * 28)
+    many = read_prepared(prepared_shards("many", 70 * 28 * 28))
+    assert len(many.manifest["shards"]["train_images"]) == 20
+    for name, splits in (("one", prepared.splits), ("many", many.splits)):
+        write_statistics(statistics_parts(splits, family), tmp_path / f"{name}.parquet")
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "many.parquet").read_bytes()

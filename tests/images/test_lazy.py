@@ -47,6 +47,22 @@ def test_stored_images_stand_one_array_behind_the_other():
     assert joined.take(chosen).dtype == np.uint8
 
 
+def test_rows_of_several_arrays_are_those_of_one():
+    parts = np.split(STORED, [10, 11, 25])
+    joined = LazyImages.stored(parts)
+    rng = np.random.default_rng(1)
+    mask = rng.random(40) < 0.3
+    slices = [slice(None), slice(10, 11), slice(3, 30, 4), slice(30, 3, -1), slice(35, 99), slice(5, 5)]
+    for rows in (*slices, rng.permutation(40), np.arange(9, 26), np.array([], int), mask, np.array([39])):
+        np.testing.assert_array_equal(joined[rows], STORED[rows])
+    np.testing.assert_array_equal(joined[25], STORED[25])
+    np.testing.assert_array_equal(np.stack(list(joined)), STORED)
+    assert np.shares_memory(joined[12:20], parts[2]), "a slice of one array is not copied"
+    for rows in (40, -1, np.array([3, 40]), np.array([-1, 2])):
+        with pytest.raises(IndexError, match="of 40 images"):
+            joined[rows]
+
+
 def test_rows_are_read_in_parts_in_their_order(monkeypatch):
     monkeypatch.setattr(lazy, "NUMBERS_AT_ONCE", 7 * STORED[0].size)
     rows = np.arange(39, -1, -2)
