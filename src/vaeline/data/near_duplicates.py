@@ -66,6 +66,7 @@ def find_duplicates(
         thumbnails = make_thumbnails(images)
         hashes[taken], details[taken] = perceptual_hashes(thumbnails), detail_hashes(thumbnails)
     _, first, equal = np.unique(contents, return_index=True, return_inverse=True)
+    del contents
     groups = np.arange(len(first))
     for pairs in _candidates(hashes[first], distance):
         bits = np.bitwise_count(details[first[pairs[0]]] ^ details[first[pairs[1]]])
@@ -79,10 +80,12 @@ def find_duplicates(
 
 def join(groups: Groups, left: Integer[np.ndarray, " pairs"], right: Integer[np.ndarray, " pairs"]) -> Groups:
     """The groups in which the images of each pair of rows are in one group, numbered from 0."""
-    if not len(left):
+    apart = groups[left] != groups[right]  # few of many pairs, and the graph takes memory for each
+    if not apart.any():
         return groups
     size = int(groups.max()) + 1
-    graph = coo_array((np.ones(len(left), bool), (groups[left], groups[right])), shape=(size, size))
+    ends = (groups[left[apart]], groups[right[apart]])
+    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
     return connected_components(graph, directed=False)[1][groups]
 
 
@@ -141,6 +144,7 @@ def _candidates(hashes: Hashes, distance: int) -> Iterator[Integer[np.ndarray, "
         rotated = hashes << np.uint64(turn) | hashes >> np.uint64((64 - turn) % 64)
         order = np.argsort(rotated, kind="stable")
         found = rotated[order]
+        del rotated
         for step in range(1, min(WINDOW + 1, len(found))):
             differing = np.bitwise_count(found[step:] ^ found[:-step])
             near = np.flatnonzero((differing <= distance) & ((differing > 0) | (turn == 0)))

@@ -139,18 +139,14 @@ def read_statistics(path: Path) -> Iterator[pd.DataFrame]:
 
 def _gathered(parts: Iterable[pd.DataFrame]) -> Iterator[pa.Table]:
     """The parts, several together: a row group of a Parquet file should be large."""
-    waiting: list[pd.DataFrame] = []
+    waiting: list[pa.Table] = []
     for part in parts:
-        waiting.append(part)
+        waiting.append(pa.Table.from_pandas(part, preserve_index=False))  # pandas needs three times the memory
         if sum(map(len, waiting)) >= ROWS_OF_A_GROUP:
-            yield _as_arrow(waiting)
+            yield pa.concat_tables(waiting).combine_chunks()
             waiting = []
     if waiting:
-        yield _as_arrow(waiting)
-
-
-def _as_arrow(parts: Sequence[pd.DataFrame]) -> pa.Table:
-    return pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _count_repeats(
