@@ -6,7 +6,7 @@ Compare each distance with its floor: the same distance between two sets of real
 import numpy as np
 from jaxtyping import Float, Float64
 from scipy import linalg
-from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances, pairwise_distances_chunked
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
@@ -72,20 +72,24 @@ def coverage_scores(
     real_radii, generated_radii = _radii(real), _radii(generated)
     manifold, dense = MANIFOLD_NEIGHBOURS - 1, DENSITY_NEIGHBOURS - 1
     precision, density = np.zeros(len(generated), bool), np.zeros(len(generated))
-    recall, coverage = [], []
-    start = 0
-    for distances in pairwise_distances_chunked(real, generated, working_memory=CHUNK_MIB):
-        rows = slice(start, start + len(distances))
-        precision |= (distances <= real_radii[rows, manifold, None]).any(axis=0)
-        density += (distances <= real_radii[rows, dense, None]).sum(axis=0)
-        recall.append((distances <= generated_radii[None, :, manifold]).any(axis=1))
-        coverage.append(distances.min(axis=1) <= real_radii[rows, dense])
-        start = rows.stop
+    recall, coverage = np.zeros(len(real), bool), np.zeros(len(real), bool)
+
+    def compare(rows: slice) -> None:
+        """Compare some real rows with all generated ones; the distances are dropped before others are computed."""
+        distances = pairwise_distances(real[rows], generated)
+        precision[:] |= (distances <= real_radii[rows, manifold, None]).any(axis=0)
+        density[:] += (distances <= real_radii[rows, dense, None]).sum(axis=0)
+        recall[rows] = (distances <= generated_radii[None, :, manifold]).any(axis=1)
+        coverage[rows] = distances.min(axis=1) <= real_radii[rows, dense]
+
+    size = max(1, int(CHUNK_MIB * 2**20) // (8 * len(generated)))
+    for start in range(0, len(real), size):
+        compare(slice(start, start + size))
     return {
         "precision": precision.astype("float64"),
         "density": density / DENSITY_NEIGHBOURS,
-        "recall": np.concatenate(recall).astype("float64"),
-        "coverage": np.concatenate(coverage).astype("float64"),
+        "recall": recall.astype("float64"),
+        "coverage": coverage.astype("float64"),
     }
 
 
