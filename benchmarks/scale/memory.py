@@ -54,7 +54,6 @@ SMALL = {
     "train.min_kl": 0.0,
     "evaluate.nll_images": 100,
     "evaluate.nll_samples": 10,
-    "evaluate.samples": 1000,
     "evaluate.reference_images": 1000,
     "evaluate.restoration_images": 20,
 }
