@@ -107,7 +107,7 @@ def measure() -> Constants:
             seconds = {count: prepare(folder / f"{count}-{cores}", count, cores) for count in (FEW, MANY)}
             found["image"][str(cores)] = slope = (seconds[MANY] - seconds[FEW]) / (MANY - FEW)
             found["start"][str(cores)] = seconds[FEW] - slope * FEW
-            found["score"][str(cores)] = score.measured(folder, cores, FEW)[0] / FEW
+            found["score"][str(cores)] = 1 / score.measured(folder, cores, FEW)[0]
             prepared = folder / f"{FEW}-{cores}/data/prepared"
             trained = part("train", prepared, cores)
             found["begin"][str(cores)], found["step"][str(cores)] = trained["start"], trained["step"]

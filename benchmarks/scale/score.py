@@ -56,24 +56,23 @@ def main() -> None:
         folder = Path(scratch)
         make_source(folder, given.rows)
         lines = []
-        for workers in (0, 1, os.cpu_count() or 1):
-            seconds, mebibytes = measured(folder, workers, given.rows)
-            lines.append((workers, given.rows / seconds, mebibytes))
-            print(workers, f"{given.rows / seconds:,.0f} images/s, {mebibytes:,.0f} MiB", file=sys.stderr, flush=True)
+        for cores in sorted({1, os.cpu_count() or 1}):
+            for workers, processes in ((0, cores), (cores, 1)):
+                lines.append((workers, processes, *measured(folder, workers, given.rows, processes)))
+                print(lines[-1], file=sys.stderr, flush=True)
         print(page(lines, given.rows))
         if given.kill:
             print(killed(folder, given.rows))
 
 
-def page(lines: list[tuple[int, float, float]], rows: int) -> str:
-    """The table: images a second, a core compared with the loop, and the highest memory."""
-    base = lines[0][1]
-    table = [
-        f"| {'a plain loop' if not workers else f'`vaeline score --workers {workers}`'} | {speed:,.0f} | "
-        f"{speed / max(workers, 1) / base:.2f} | {memory:,.0f} |"
-        for workers, speed, memory in lines
-    ]
-    head = f"| {rows:,} images of 28 × 28 | images/s | a core ÷ the loop | MiB |\n|---|---|---|---|\n"
+def page(lines: list[tuple[int, int, float, float]], rows: int) -> str:
+    """The table: images a second, as a share of as many plain loops at once, and the highest memory."""
+    loops = {processes: speed for workers, processes, speed, _ in lines if not workers}
+    table = []
+    for workers, processes, speed, memory in lines:
+        what = f"`vaeline score --workers {workers}`" if workers else f"plain loops at once: {processes}"
+        table.append(f"| {what} | {speed:,.0f} | {speed / loops[workers or processes]:.2f} | {memory:,.0f} |")
+    head = f"| {rows:,} images of 28 × 28 | images/s | ÷ as many plain loops | MiB |\n|---|---|---|---|\n"
     return head + "\n".join(table) + "\n"
 
 
@@ -113,15 +112,19 @@ def loop(folder: Path, workers: int, target: Path) -> None:
         pq.write_table(one.table(inputs, start, min(start + A_PIECE, len(inputs))), target / f"part-{piece:07}.parquet")
 
 
-def measured(folder: Path, workers: int, rows: int) -> tuple[float, float]:
-    """Seconds that a run would take without its start, and its highest memory in MiB."""
-    target = folder / f"scores-{workers}"
-    process = start(folder, workers, target)
-    peak = Peak(process.pid)
-    if process.wait():
-        sys.exit("the run failed")
-    times = sorted(file.stat().st_mtime for file in target.glob("part-*.parquet"))
-    return (times[-1] - times[0]) * rows / (rows - A_PIECE), peak.highest
+def measured(folder: Path, workers: int, rows: int, processes: int = 1) -> tuple[float, float]:
+    """Images a second of some runs at once, without their starts, and the highest memory of the first in MiB."""
+    targets = [folder / f"scores-{workers}-{processes}-{number}" for number in range(processes)]
+    runs = [start(folder, workers, target) for target in targets]
+    peak = Peak(runs[0].pid)
+    ended = [run.wait() for run in runs]
+    if any(ended):
+        sys.exit("a run failed")
+    speed = 0.0
+    for target in targets:
+        times = sorted(file.stat().st_mtime for file in target.glob("part-*.parquet"))
+        speed += (rows - A_PIECE) / (times[-1] - times[0])
+    return speed, peak.highest
 
 
 def start(folder: Path, workers: int, target: Path) -> subprocess.Popen:
@@ -175,7 +178,7 @@ def killed(folder: Path, rows: int) -> str:
     left = pieces - len(list(target.glob("part-*.parquet")))
     if start(folder, workers, target).wait():
         sys.exit("the second start failed")
-    found, plain = (pq.read_table(path).sort_by("row") for path in (target, folder / "scores-0"))
+    found, plain = (pq.read_table(path).sort_by("row") for path in (target, folder / "scores-0-1-0"))
     differences = {
         name: float(np.abs(found[name].to_numpy() - plain[name].to_numpy()).max()) for name in ("neg_elbo", "one_class")
     }
