@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import keras
 import pandas as pd
 
 from vaeline.archive import save_archive
@@ -38,7 +39,7 @@ def main() -> None:
         Examples(split.images, split.labels) for split in (prepared.splits["train"], prepared.splits["validation"])
     )
     key = train_key()
-    checkpoint = STATE / "checkpoints" / key[:16]
+    checkpoint = STATE / "checkpoints" / f"{key[:16]}-{keras.backend.backend()}"  # auto may mean another one tomorrow
     with exclusive(STATE / "train.lock"), watch_training(key, prepared.manifest, device) as observer:
         if compute.workers > 1:
             from vaeline.training.workers import Job, train_on_workers

@@ -121,6 +121,12 @@ def processes() -> None:
     """What a test or a fixture asks for that starts a process, git included."""
 
 
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds the machine's GPU in this process, which would start itself again on JAX."""
+    monkeypatch.setattr("vaeline.compute.DRIVER", Path("no GPU"))
+
+
 @pytest.fixture
 def interruptible() -> Generator[None]:
     """What a test starts ends with Ctrl-C.

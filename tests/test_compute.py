@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from vaeline import compute as module
-from vaeline.compute import choose_backend, takes_gpu, use_device
+from vaeline.compute import choose_backend, drive, takes_gpu, use_device
 from vaeline.errors import VaelineError
 
 
@@ -51,27 +51,40 @@ def test_a_gpu_that_is_missing_is_said_in_one_sentence(machine, gpu, installed, 
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("device", "workers"), [("auto", 1), ("cpu", 2)])
-def test_a_gpu_and_several_workers_start_the_process_again_on_jax(machine, monkeypatch, device, workers):
-    machine(gpu=True, installed=True)
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """What this process starts instead of itself, and with which backend; it has TensorFlow."""
+    found = []
     monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    monkeypatch.setattr(module, "_gpu_name", lambda: "a GPU")
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr(
-        os, "execv", lambda program, words: started.append((program, words, os.environ["KERAS_BACKEND"]))
-    )
+    monkeypatch.setattr(os, "execv", lambda *program: found.append((*program, os.environ["KERAS_BACKEND"])))
     monkeypatch.setattr(sys, "orig_argv", ["python", "-W", "error", "pipeline/train.py"])
-    choose_backend(device, workers)
+    return found
+
+
+@pytest.mark.parametrize("act", [lambda: choose_backend("auto"), lambda: drive("gpu"), lambda: drive("cpu", workers=2)])
+def test_a_gpu_and_several_workers_start_the_process_again_on_jax(machine, started, act):
+    machine(gpu=True, installed=True)
+    act()
     assert started == [(sys.executable, [sys.executable, "-W", "error", "pipeline/train.py"], "jax")]
+
+
+@pytest.mark.parametrize("act", [lambda: choose_backend("cpu"), lambda: drive("cpu")])
+def test_the_cpu_keeps_its_backend(machine, started, act):
+    machine(gpu=True, installed=True)
+    assert not act()
+    assert started == []
 
 
 def test_several_workers_need_ray_and_jax(machine):
     machine(gpu=False, installed=False)
     with pytest.raises(VaelineError, match="workers is 2, which needs Ray and JAX; `make setup SCALE=1`"):
-        choose_backend("cpu", workers=2)
+        drive("cpu", workers=2)
 
 
 def test_it_is_said_what_was_taken(params, monkeypatch):
     monkeypatch.setattr(module, "fix_threads", lambda threads: None)  # TensorFlow may run already
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
     asked = params.compute.model_copy(update={"threads": 3, "device": "cpu"})
-    assert use_device(asked) == f"cpu, 3 threads, {keras.backend.backend()}, float32"
+    assert use_device(asked) == "cpu, 3 threads, tensorflow, float32"

@@ -2,7 +2,7 @@
 
 python benchmarks/quality [PRESET ...]     trains what benchmarks/quality/results lacks; writes table.md
 python benchmarks/quality photos-64 --seeds 1
-python benchmarks/quality resconv-40d-flow --seeds 1     needs a GPU and `make setup GPU=1`; under ten minutes there
+python benchmarks/quality resconv-40d-flow --seeds 1     needs a GPU and `make setup GPU=1`; not run yet
 
 Presets of photographs need their pictures in data/own: sign-digits, clothing128, magnetic-tile192.
 """

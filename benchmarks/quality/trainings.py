@@ -1,6 +1,7 @@
 """One training: the whole pipeline by its own command in a separate clone, and its results."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -114,11 +115,14 @@ def components_mse(prepared: Prepared, count: int) -> float:
     components = fit_components(prepared.splits["train"].images, count, seed=1)
     test = prepared.splits["test"].images
     parts = (to_unit(test[start : start + ROWS]) for start in range(0, len(test), ROWS))
-    return float(sum(np.square(components.reconstruct(part) - part).sum(dtype="float64") for part in parts) / test.size)
+    return float(
+        sum(np.square(components.reconstruct(part) - part).sum(dtype="float64") for part in parts)
+        / math.prod(test.shape)
+    )
 
 
 def _settings(clone: Path) -> dict[str, Any]:
     from ruamel.yaml import YAML
 
     params = YAML(typ="safe").load((clone / "params.yaml").read_text(encoding="utf-8"))
-    return {section: params[section] for section in ("model", "train", "evaluate")}
+    return {section: params[section] for section in ("compute", "model", "train", "evaluate")}

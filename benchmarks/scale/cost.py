@@ -29,9 +29,9 @@ from matplotlib.figure import Figure
 from vaeline.artifacts import write_json
 from vaeline.data.prepared import read_prepared
 from vaeline.figures.canvas import save_figure
+from vaeline.models.build import build_model
 from vaeline.params.whole import change_params, read_params
 from vaeline.sweeps.plan import SweepPlan, with_values
-from vaeline.training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANTS = Path(__file__).with_name("constants.json")
@@ -162,7 +162,7 @@ def train(prepared: Path, workers: int) -> dict[str, float]:
     train_on_workers(job, False, "", lambda row: ends.append(time.perf_counter() - began))
     images = len(read_prepared(prepared).splits["train"].labels)
     epoch = ends[-1] - ends[-2]
-    model = load_checkpoint(job.checkpoint).model
+    model = build_model(params.model, read_prepared(prepared).image, 10, 1)
     return {"start": ends[0] - epoch, "step": epoch * BATCH / images, "weights": 4 * model.count_params()}
 
 

@@ -30,6 +30,7 @@ from vaeline.data.prepared import read_prepared
 from vaeline.images.arrays import to_unit
 from vaeline.models.archive import load_model
 from vaeline.models.build import build_model
+from vaeline.params.compute import ComputeParams
 from vaeline.params.whole import read_params
 from vaeline.scoring.inputs import find_inputs
 from vaeline.scoring.outputs import Outputs
@@ -38,6 +39,7 @@ from vaeline.scoring.score import Rules, Scorer
 
 ROOT = Path(__file__).resolve().parents[2]
 A_PIECE = 2000
+ON_CPU = ComputeParams(threads=1, device="cpu", precision="float32", workers=1)
 SAMPLED_EVERY = 0.2  # seconds
 FITTED_ON = 2000
 
@@ -101,7 +103,7 @@ def scorer(folder: Path) -> Scorer:
 def by_ray(folder: Path, workers: int, target: Path) -> None:
     """Score everything into `target` by Ray."""
     inputs = find_inputs(str(folder / "images.npy"))
-    score_source(scorer(folder), inputs, Outputs(str(target)), A_PIECE, Places(workers, 1), {"model": "benchmark"})
+    score_source(scorer(folder), inputs, Outputs(str(target)), A_PIECE, Places(workers, ON_CPU), {"model": "benchmark"})
 
 
 def loop(folder: Path, workers: int, target: Path) -> None:

@@ -17,24 +17,42 @@ DRIVER = Path("/dev/nvidiactl")
 def use_device(compute: ComputeParams, workers: int = 1) -> str:
     """Set backend, device and threads of this process, and say in words what it took; before the first operation.
 
+    workers: processes that compute instead of this one, if there are several.
+
     Raises:
         VaelineError: a GPU or JAX is needed, and missing.
     """
-    gpu = choose_backend(compute.device, workers)
+    gpu = drive(compute.device, workers) if workers > 1 else choose_backend(compute.device)
     fix_threads(compute.threads)
-    if keras.backend.backend() == "jax" and not gpu:
-        import jax
+    if workers > 1:
+        device = f"{workers} workers, each with a {'GPU' if gpu else 'CPU'}"
+    else:
+        device = _gpu_name() if gpu else "cpu"
+    threads = f", {compute.threads} threads" if keras.backend.backend() == "tensorflow" else ""
+    return f"{device}{threads}, {keras.backend.backend()}, {compute.precision}"
 
-        jax.config.update("jax_platforms", "cpu")
-    device = _gpu_name() if gpu else f"cpu, {compute.threads} threads"
-    together = f", {workers} workers" if workers > 1 else ""
-    return f"{device}{together}, {keras.backend.backend()}, {compute.precision}"
+
+def choose_backend(device: str) -> bool:
+    """Let this process compute on a GPU by JAX, or on the CPU. Returns whether on a GPU.
+
+    Keras chooses its backend when it is imported, so a process that needs JAX and has another one starts itself again.
+
+    Raises:
+        VaelineError: a GPU is needed, and missing.
+    """
+    gpu = takes_gpu(device)
+    if gpu:
+        _need_jax()
+        _gpu_name()
+    else:
+        _stay_on_cpu()
+    return gpu
 
 
-def choose_backend(device: str, workers: int = 1) -> bool:
-    """Let this process compute on JAX if it needs a GPU, or several workers. Returns whether it needs a GPU.
+def drive(device: str, workers: int = 1) -> bool:
+    """As `choose_backend`, for a process that lets others compute: it leaves the GPU to them, and stays on the CPU.
 
-    Keras chooses its backend when it is imported, so a process with another backend starts itself again.
+    workers: how many train one model together. Several need JAX on a CPU, too.
 
     Raises:
         VaelineError: a GPU or JAX is needed, and missing.
@@ -42,10 +60,9 @@ def choose_backend(device: str, workers: int = 1) -> bool:
     gpu = takes_gpu(device)
     if workers > 1 and not all(map(importlib.util.find_spec, ("jax", "ray"))):
         raise VaelineError(f"compute.workers is {workers}, which needs Ray and JAX; `make setup SCALE=1` adds them")
-    if keras.backend.backend() != "jax" and (gpu or workers > 1):
-        os.environ["KERAS_BACKEND"] = "jax"
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    if gpu or workers > 1:
+        _need_jax()
+    _stay_on_cpu()
     return gpu
 
 
@@ -67,7 +84,7 @@ def fix_threads(threads: int) -> None:
 
 
 def takes_gpu(device: str) -> bool:
-    """Whether `device` (auto, cpu, gpu) means a GPU on this machine; auto: if JAX can use one.
+    """Whether `device` (auto, cpu, gpu) means a GPU here; auto: if there is one, and JAX with CUDA is installed.
 
     Raises:
         VaelineError: a GPU is asked for, and there is none.
@@ -80,6 +97,20 @@ def takes_gpu(device: str) -> bool:
     if device == "gpu" and not installed:
         raise VaelineError("compute.device is gpu, but JAX with CUDA is not installed; `make setup GPU=1` adds it")
     return installed and DRIVER.exists()
+
+
+def _need_jax() -> None:
+    if keras.backend.backend() != "jax":
+        os.environ["KERAS_BACKEND"] = "jax"
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _stay_on_cpu() -> None:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
 
 
 def _gpu_name() -> str:

@@ -113,5 +113,5 @@ def test_a_missing_or_short_array_is_named(prepared_directory, tmp_path):
 
 
 def test_the_mean_image_does_not_depend_on_the_rows_read_at_a_time(digits, monkeypatch):
-    monkeypatch.setattr("vaeline.data.prepared.ROWS_AT_A_TIME", 100)
+    monkeypatch.setattr("vaeline.images.lazy.NUMBERS_AT_ONCE", 100 * 784)
     np.testing.assert_allclose(mean_image(digits.images), digits.images.mean(axis=0) / 255, rtol=1e-10)

@@ -23,6 +23,7 @@ SCORE = """
 import json, sys
 from pathlib import Path
 from vaeline.models.archive import load_model
+from vaeline.params.compute import ComputeParams
 from vaeline.scoring.inputs import find_inputs
 from vaeline.scoring.outputs import Outputs
 from vaeline.scoring.run import Places, score_source
@@ -30,7 +31,7 @@ from vaeline.scoring.score import Rules, Scorer
 
 model, source, target, workers = json.loads(sys.argv[1])
 rules = Rules({}, "neg_elbo", 200.0, 1, False, True)
-places = Places(workers, 1)
+places = Places(workers, ComputeParams(threads=1, device="cpu", precision="float32", workers=1))
 scorer = Scorer(load_model(Path(model)), rules)
 score_source(scorer, find_inputs(source), Outputs(target), 20, places, {"model": "small"})
 """

@@ -33,6 +33,18 @@ scan.STEPS_A_CALL = at_once or 1
 if devices > 1:
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     assert keras.distribution.distribution().device_mesh.backend_mesh.size == devices
+compile_steps, divided = scan.compile_steps, []
+
+def watched(model, *, training):
+    call = compile_steps(model, training=training)
+
+    def record(state, batches):
+        divided.append(not batches[0].sharding.is_fully_replicated)
+        return call(state, batches)
+
+    return record
+
+scan.compile_steps = watched
 params = with_values(
     read_params(), {"model.width": 64, "model.depth": 1, "model.normalization": "batch", "train.batch_size": 96}
 )
@@ -46,7 +58,7 @@ else:
     steps = [(len(images), model.train_on_batch(images, None, return_dict=True)) for images, _, _ in shown]
     steps = [(count, {name: float(mean) for name, mean in means.items()}) for count, means in steps]
 np.savez(file, *model.get_weights(), *map(np.asarray, model.optimizer.variables))
-print(json.dumps(steps))
+print(json.dumps([steps, divided]))
 """
 
 needs_jax = pytest.mark.skipif(not find_spec("jax"), reason="JAX is not installed; `make setup SCALE=1` adds it")
@@ -54,7 +66,7 @@ needs_jax = pytest.mark.skipif(not find_spec("jax"), reason="JAX is not installe
 
 @pytest.fixture
 def run_steps(prepared_directory, tmp_path):
-    """Runs steps on JAX in a process; returns the counts and means of each, and all variables."""
+    """Runs steps on JAX in a process; returns the counts and means of each, which calls were divided, all variables."""
 
     def run(*, at_once=1, devices=1, batches=3):
         file = tmp_path / f"{at_once}-{devices}-{batches}.npz"
@@ -68,7 +80,7 @@ def run_steps(prepared_directory, tmp_path):
         command = [sys.executable, "-c", STEPS, arguments]
         output = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
         with np.load(file) as saved:
-            return json.loads(output.splitlines()[-1]), [saved[name] for name in saved.files]
+            return *json.loads(output.splitlines()[-1]), [saved[name] for name in saved.files]
 
     return run
 
@@ -111,11 +123,11 @@ def test_the_thread_ends_with_its_user():
 @needs_jax
 @pytest.mark.usefixtures("training", "processes")
 def test_many_steps_in_one_call_are_those_of_keras(run_steps):
-    single, together = run_steps(at_once=0), run_steps(at_once=2)
-    assert [count for count, _ in single[0]] == [count for count, _ in together[0]] == [96, 96, 58]
-    for (_, means), (_, others) in zip(single[0], together[0], strict=True):
-        assert means == pytest.approx(others, rel=1e-5)
-    for value, other in zip(single[1], together[1], strict=True):
+    (single, _, values), (together, _, others) = run_steps(at_once=0), run_steps(at_once=2)
+    assert [count for count, _ in single] == [count for count, _ in together] == [96, 96, 58]
+    for (_, means), (_, found) in zip(single, together, strict=True):
+        assert means == pytest.approx(found, rel=1e-5)
+    for value, other in zip(values, others, strict=True):
         np.testing.assert_allclose(value, other, atol=1e-4)
 
 
@@ -123,15 +135,17 @@ def test_many_steps_in_one_call_are_those_of_keras(run_steps):
 @pytest.mark.usefixtures("training", "processes")
 def test_the_first_gradient_of_two_devices_is_that_of_one(run_steps):
     """After one step, Adam's first moment is a tenth of the gradient, so it is compared with a tenth of 1e-5."""
-    (one, alone), (two, parted) = (run_steps(devices=devices, batches=1) for devices in (1, 2))
+    (one, whole, values), (two, divided, others) = (run_steps(devices=devices, batches=1) for devices in (1, 2))
+    assert (whole, divided) == ([False], [True])
     assert one[0][1] == pytest.approx(two[0][1], rel=1e-5)
-    for value, other in zip(alone, parted, strict=True):
+    for value, other in zip(values, others, strict=True):
         np.testing.assert_allclose(value, other, rtol=1e-5, atol=1e-6)
 
 
 @needs_jax
 @pytest.mark.usefixtures("training", "processes")
 def test_a_last_batch_that_cannot_be_divided_is_computed_whole(run_steps):
-    (_, alone), (_, parted) = run_steps(devices=1), run_steps(devices=4)  # the last batch has 58 images
-    for value, other in zip(alone, parted, strict=True):
+    (_, _, values), (_, divided, others) = run_steps(devices=1), run_steps(devices=4)
+    assert divided == [True, True, False], "the last batch has 58 images"
+    for value, other in zip(values, others, strict=True):
         np.testing.assert_allclose(value, other, atol=1e-4)

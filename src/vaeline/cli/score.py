@@ -60,9 +60,9 @@ def score(
 
         compute = read_section("compute", ComputeParams)
         inputs = find_inputs(source)
-        from vaeline.compute import choose_backend
+        from vaeline.compute import drive
 
-        places = (workers, compute.threads, address, choose_backend(compute.device))
+        compute = compute.model_copy(update={"device": "gpu" if drive(compute.device) else "cpu"})
         found = open_model(model)
         from vaeline.scoring.outputs import Outputs
         from vaeline.scoring.run import Places, score_source
@@ -76,6 +76,6 @@ def score(
         if score not in scorer.names:
             raise VaelineError(f"this model ({found.model.title}) has no {score}; use {', '.join(scorer.names)}")
         about = {"model": found.name, "model_sha256": found.model_sha256}
-        summary = score_source(scorer, inputs, Outputs(target), rows, Places(*places), about)
+        summary = score_source(scorer, inputs, Outputs(target), rows, Places(workers, compute, address), about)
     anomalous = "" if threshold is None else f", {summary['anomalous']:,} anomalous ({score} above {threshold:.4g})"
     typer.echo(f"{target}: {counted(summary['written'], 'image')}{anomalous}, {summary['unreadable']:,} unreadable")

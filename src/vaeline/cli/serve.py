@@ -61,10 +61,10 @@ def serve(
 
         logging.basicConfig(format="vaeline: %(message)s", level=logging.WARNING)
         logging.getLogger("vaeline.serve").setLevel(logging.INFO)
-        params = read_params()
-        choose_backend(params.compute.device)
+        params = None if model else read_params()
+        choose_backend(params.compute.device if params else "auto")
         settings = Settings(
-            model or champion_uri(params.data.name),
+            champion_uri(params.data.name) if params else model,
             interval=interval,
             most_bytes=most_bytes,
             most_images=most_images,

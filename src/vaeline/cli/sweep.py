@@ -48,13 +48,13 @@ def sweep(
         prepared = read_prepared(Path(PREPARED))
         if not (find_spec("ray") and find_spec("optuna")):
             raise VaelineError("a sweep needs Ray and Optuna; `make setup SCALE=1` installs them")
-        from vaeline.compute import choose_backend
+        from vaeline.compute import drive
         from vaeline.dvc_repro import write_preset
         from vaeline.sweeps.plan import sweep_key
         from vaeline.sweeps.run import run_sweep
         from vaeline.sweeps.search import Job
 
-        choose_backend(params.compute.device, params.compute.workers)
+        drive(params.compute.device, params.compute.workers)
         folder = CACHE / f"{sweep_key(wanted, params, prepared.manifest)}-{plan.stem}"
         job = Job(params, wanted.metric, Path(PREPARED).resolve(), folder.resolve())
         best = run_sweep(job, wanted, plan.stem, prepared, address, REPORTS / plan.stem)

@@ -21,7 +21,6 @@ from vaeline.images.spec import ImageSpec, parse_spec
 from vaeline.images.types import Labels
 
 SPLITS = ("train", "validation", "test")
-ROWS_AT_A_TIME = 8192
 SHARD_BYTES = 2**28
 """The most bytes of a shard. A process that reads shards keeps each of them open, and may have 1,024 files open."""
 SourceRows = tuple[Shaped[np.ndarray | LazyImages, "_ _ _ _"], Integer[np.ndarray, " _"], Integer[np.ndarray, " _"]]
@@ -73,8 +72,7 @@ class Prepared:
 
 def mean_image(images: ByteSource) -> Float64[np.ndarray, "height width channels"]:
     """The mean image (height, width, channels) in [0, 1] of uint8 images, which are read in parts."""
-    starts = range(0, len(images), ROWS_AT_A_TIME)
-    total = sum(images[start : start + ROWS_AT_A_TIME].sum(axis=0, dtype="float64") for start in starts)
+    total = sum(part.sum(axis=0, dtype="float64") for part in read_parts(images, np.arange(len(images))))
     return total / (255 * len(images))
 
 

@@ -15,10 +15,11 @@ from tqdm import tqdm
 from vaeline.archive import save_archive
 from vaeline.artifacts import canonical_json
 from vaeline.cluster import connected
-from vaeline.compute import fix_threads
+from vaeline.compute import use_device
 from vaeline.errors import VaelineError
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
+from vaeline.params.compute import ComputeParams
 from vaeline.scoring.inputs import Inputs, read_inputs
 from vaeline.scoring.outputs import DONE, LISTING, MODEL, Outputs
 from vaeline.scoring.score import Rules, Scorer
@@ -30,14 +31,13 @@ PIECE = "piece"
 class Places:
     """Where a source is scored.
 
-    workers: processes, each with `threads` threads, and with a GPU if `gpu`. address: of a Ray cluster; empty for this
-    machine alone.
+    workers: processes. compute: what each computes with; its device is `cpu` or `gpu`. address: of a Ray cluster;
+    empty for this machine alone.
     """
 
     workers: int
-    threads: int
+    compute: ComputeParams
     address: str = ""
-    gpu: bool = False
 
 
 def score_source(
@@ -96,15 +96,15 @@ def _score_pieces(
     """The pieces, each when its file is written. What processes need is small, or in files beside the results."""
     if not missing:
         return
-    with connected(places.address, places.workers * places.threads):
+    with connected(places.address, places.workers * places.compute.threads):
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         DataContext.get_current().enable_progress_bars = False
         work = ray.data.from_items([{PIECE: piece} for piece in missing], override_num_blocks=len(missing)).map(
             _Worker,
-            fn_constructor_args=(rules, outputs, rows_a_piece, places.threads),
+            fn_constructor_args=(rules, outputs, rows_a_piece, places.compute),
             compute=ActorPoolStrategy(size=places.workers),
-            num_cpus=places.threads,
-            num_gpus=int(places.gpu),
+            num_cpus=places.compute.threads,
+            num_gpus=int(places.compute.device == "gpu"),
         )
         try:
             for row in work.iter_rows():
@@ -117,8 +117,8 @@ def _score_pieces(
 class _Worker:
     """A process that scores pieces; it reads the model once."""
 
-    def __init__(self, rules: Rules, outputs: Outputs, rows_a_piece: int, threads: int):
-        fix_threads(threads)
+    def __init__(self, rules: Rules, outputs: Outputs, rows_a_piece: int, compute: ComputeParams):
+        use_device(compute)
         with TemporaryDirectory() as scratch:
             archive = Path(scratch) / MODEL
             archive.write_bytes(outputs.read(MODEL))

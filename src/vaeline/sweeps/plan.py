@@ -147,7 +147,7 @@ def sweep_key(plan: SweepPlan, params: Params, manifest: Mapping[str, Any]) -> s
             "plan": plan.model_dump(exclude={"trials", "at_once"}),
             "model": params.model.model_dump(),
             "train": params.train.model_dump(),
-            "compute": params.compute.model_dump(exclude={"workers"}),
+            "compute": params.compute.model_dump(),
             "data": {name: split["images_sha256"] for name, split in manifest["splits"].items()},
         }
     )

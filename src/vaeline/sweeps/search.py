@@ -20,7 +20,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from vaeline.cluster import connected
-from vaeline.compute import takes_gpu, use_device, use_precision
+from vaeline.compute import drive, use_device, use_precision
 from vaeline.errors import VaelineError
 from vaeline.params.base import nearest
 from vaeline.params.whole import Params
@@ -68,12 +68,16 @@ class Job:
 def search(job: Job, plan: SweepPlan, observer: Observer, address: str = "") -> list[Trial]:
     """Run trials until `plan.trials` have ended, and return all. Those that ended before are not repeated.
 
-    address: of a Ray cluster whose machines see the same files; empty for Ray on this machine alone.
+    address: of a Ray cluster whose machines see the same files; empty for Ray on this machine alone. This machine
+        decides what `compute.device: auto` means for all.
 
     Raises:
-        VaelineError: the cluster does not answer.
+        VaelineError: the cluster does not answer, or a GPU or JAX is needed, and missing.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    compute = job.params.compute
+    device = "gpu" if drive(compute.device, compute.workers) else "cpu"
+    job = replace(job, params=with_values(job.params, {"compute.device": device}))
     with connected(address, plan.at_once * job.params.compute.threads), tempfile.TemporaryDirectory() as scratch:
         known = read_trials(job.folder)
         observer.resumed([trial for trial in known if trial.state in ENDED])
@@ -92,7 +96,7 @@ def _count_ended(trials: Sequence[Trial]) -> int:
 def _run(job: Job, plan: SweepPlan, known: Sequence[Trial], count: int, observer: Observer, scratch: Path) -> None:
     recorder = _Recorder(job, observer)
     compute = job.params.compute
-    resources = {"cpu": compute.threads, "gpu": int(takes_gpu(compute.device))}
+    resources = {"cpu": compute.threads, "gpu": int(compute.device == "gpu")}
     tuner = tune.Tuner(
         tune.with_resources(partial(_train, job=job), resources),
         tune_config=tune.TuneConfig(
@@ -123,7 +127,7 @@ def _train(config: Mapping[str, Any], job: Job) -> None:
         tune.report({EPOCH: len(known.history), VALUE: value, HISTORY: []})
         return
     params = with_values(job.params, values)
-    use_device(params.compute, params.compute.workers)
+    use_device(params.compute)
     use_precision(params.compute.precision)
     reported = 0
 

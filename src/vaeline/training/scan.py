@@ -12,6 +12,7 @@ import jax
 import keras
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
+from keras.distribution import DataParallel
 
 from vaeline.images.types import Tensor
 from vaeline.models.generative import GenerativeModel
@@ -19,6 +20,7 @@ from vaeline.training.batches import ahead
 from vaeline.training.corruption import Shown
 
 STEPS_A_CALL = 16
+NUMBERS_A_CALL = 8_000_000  # of images; up to four calls are on the device at once
 
 State: TypeAlias = tuple[list[Tensor], ...]
 Logs: TypeAlias = dict[str, Tensor]
@@ -38,7 +40,8 @@ def scanned_steps(
         variables = state_variables(model, training=training)
         state: State = tuple([variable.value for variable in group] for group in variables)
         earlier: tuple[int, Logs] | None = None
-        for images, arrays in ahead(_calls(model, batches)):
+        distribution = keras.distribution.distribution()  # here, because it is that of the thread
+        for images, arrays in ahead(stacked_batches(model, batches, distribution)):
             state, logs = call(state, arrays)
             if earlier:
                 yield from _means(*earlier)  # those of the call before, so that the device is never idle
@@ -70,17 +73,19 @@ def state_variables(model: GenerativeModel, *, training: bool) -> list[list[kera
     return [model.trainable_variables, model.non_trainable_variables, *optimizer, model.metrics_variables]
 
 
-def _calls(model: GenerativeModel, batches: Iterable[Shown]) -> Iterator[tuple[int, Any]]:
-    """The images of each batch, and the batches of one call, stacked: (steps, batch, …)."""
+def stacked_batches(
+    model: GenerativeModel, batches: Iterable[Shown], distribution: DataParallel | None
+) -> Iterator[tuple[int, Any]]:
+    """The images of each batch, and the batches of one call on the devices, stacked: (steps, batch, …)."""
     for images, same in groupby(batches, key=lambda batch: len(batch.images)):
-        while group := list(islice(same, STEPS_A_CALL)):
+        most = max(1, min(STEPS_A_CALL, NUMBERS_A_CALL // (images * model.image.dimensions)))
+        while group := list(islice(same, most)):
             data = [(model.inputs(batch.images, batch.labels), batch.targets) for batch in group]
-            yield images, jax.tree.map(lambda *arrays: _on_devices(np.stack(arrays)), *data)
+            yield images, jax.tree.map(lambda *arrays: _on_devices(np.stack(arrays), distribution), *data)
 
 
-def _on_devices(stacked: np.ndarray) -> jax.Array:
+def _on_devices(stacked: np.ndarray, distribution: DataParallel | None) -> jax.Array:
     """Batches (steps, batch, …): each device gets its part of every batch, or all of it if the parts were not equal."""
-    distribution = keras.distribution.distribution()
     if distribution is None:
         return jax.device_put(stacked)
     mesh = distribution.device_mesh.backend_mesh

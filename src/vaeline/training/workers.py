@@ -61,7 +61,6 @@ def train_on_workers(job: Job, gpu: bool, address: str, watch: Callable[[Epoch],
         raise VaelineError(
             f"train.batch_size is {train.batch_size}; make it a multiple of compute.workers, which is {compute.workers}"
         )
-    environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cuda" if gpu else "cpu"}
     folder = job.checkpoint.parent
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -71,31 +70,36 @@ def train_on_workers(job: Job, gpu: bool, address: str, watch: Callable[[Epoch],
     ):
         rows = Queue(actor_options=ON_HEAD)
         failure = listener.submit(_listen, rows, job, watch)
-        trainer = DataParallelTrainer(
-            partial(_train, job, rows),
-            scaling_config=ScalingConfig(
-                num_workers=compute.workers,
-                use_gpu=gpu,
-                resources_per_worker={"CPU": compute.threads} | ({"GPU": 1} if gpu else {}),
-                placement_strategy="SPREAD",
-            ),
-            run_config=RunConfig(
-                storage_path=str(Path(scratch).resolve()),
-                failure_config=FailureConfig(max_failures=RESTARTS),
-                worker_runtime_env={"env_vars": environment},
-            ),
-        )
         try:
-            trainer.fit()
+            try:
+                _trainer(job, rows, gpu, Path(scratch)).fit()
+            finally:
+                rows.put(None)
+            if reason := failure.result():
+                raise VaelineError(reason)
         except (RayError, TrainingFailedError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise VaelineError(
                 f"a process ended too often ({reason}); the same command goes on after the last epoch"
             ) from None
-        finally:
-            rows.put(None)
-        if reason := failure.result():
-            raise VaelineError(reason)
+
+
+def _trainer(job: Job, rows: Queue, gpu: bool, scratch: Path) -> DataParallelTrainer:
+    compute = job.compute
+    return DataParallelTrainer(
+        partial(_train, job, rows),
+        scaling_config=ScalingConfig(
+            num_workers=compute.workers,
+            use_gpu=gpu,
+            resources_per_worker={"CPU": compute.threads} | ({"GPU": 1} if gpu else {}),
+            placement_strategy="SPREAD",
+        ),
+        run_config=RunConfig(
+            storage_path=str(scratch.resolve()),
+            failure_config=FailureConfig(max_failures=RESTARTS),
+            worker_runtime_env={"env_vars": {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cuda" if gpu else "cpu"}},
+        ),
+    )
 
 
 def _listen(rows: Queue, job: Job, watch: Callable[[Epoch], None]) -> str | None:
