@@ -10,7 +10,8 @@ from vaeline.params.base import Section
 class ComputeParams(Section):
     """Threads of the CPU, device, precision of a training's networks, and processes that train one model together.
 
-    Each of them is a part of what makes a run: another value gives other bits. `auto` may mean another device elsewhere.
+    Each of them is a part of what makes a run: another value gives other bits. `auto` may mean another device
+    elsewhere.
     """
 
     threads: int = Field(ge=1)
