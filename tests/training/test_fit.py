@@ -9,6 +9,7 @@ from vaeline.archive import save_archive
 from vaeline.data.prepared import mean_image
 from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
+from vaeline.images.lazy import NUMBERS_AT_ONCE
 from vaeline.images.spec import ImageSpec
 from vaeline.training import fit as module
 from vaeline.training.batches import (
@@ -235,7 +236,7 @@ def test_batches_are_read_through_the_memory_map(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert images.nbytes > 75e6
-    assert peak < 5e6
+    assert peak < 3 * NUMBERS_AT_ONCE
 
 
 def test_the_learning_rate_warms_up_and_decays_to_zero(train_params):
