@@ -20,7 +20,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from vaeline.cluster import connected
-from vaeline.compute import drive, use_device, use_precision
+from vaeline.compute import takes_gpu, use_device, use_precision
 from vaeline.errors import VaelineError
 from vaeline.params.base import nearest
 from vaeline.params.whole import Params
@@ -72,11 +72,10 @@ def search(job: Job, plan: SweepPlan, observer: Observer, address: str = "") -> 
         decides what `compute.device: auto` means for all.
 
     Raises:
-        VaelineError: the cluster does not answer, or a GPU or JAX is needed, and missing.
+        VaelineError: the cluster does not answer, or a GPU is asked for, and missing.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    compute = job.params.compute
-    device = "gpu" if drive(compute.device, compute.workers) else "cpu"
+    device = "gpu" if takes_gpu(job.params.compute.device) else "cpu"
     job = replace(job, params=with_values(job.params, {"compute.device": device}))
     with connected(address, plan.at_once * job.params.compute.threads), tempfile.TemporaryDirectory() as scratch:
         known = read_trials(job.folder)
