@@ -75,7 +75,7 @@ lint: $(VENV)/.locked ## ruff, the types (ty), yamllint, the schemas of workflow
 deps: ## write into dvc.yaml which files of src each stage imports
 	@$(VENV)/bin/python tests/repository/stage_code.py
 
-lock: ## resolve pyproject.toml into the six locks again (needs uv)
+lock: ## resolve pyproject.toml into the seven locks again (needs uv)
 	@uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" -o requirements.lock
 	@echo setuptools | uv pip compile --quiet - --universal --generate-hashes --python-version 3.11 \
@@ -86,6 +86,8 @@ lock: ## resolve pyproject.toml into the six locks again (needs uv)
 	  -c requirements.lock -c jax.lock --custom-compile-command "make lock" -o gpu.lock
 	@uv pip compile --quiet --group scale --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock -c jax.lock --custom-compile-command "make lock" -o scale.lock
+	@uv pip compile --quiet --group audit --universal --generate-hashes --python-version 3.11 \
+	  -c requirements.lock --custom-compile-command "make lock" -o audit.lock
 	@uv pip compile --quiet --group spark --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o spark.lock
 

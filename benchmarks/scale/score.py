@@ -119,9 +119,8 @@ def measured(folder: Path, workers: int, rows: int, processes: int = 1) -> tuple
     targets = [folder / f"scores-{workers}-{processes}-{number}" for number in range(processes)]
     runs = [start(folder, workers, target) for target in targets]
     peak = Peak(runs[0].pid)
-    ended = [run.wait() for run in runs]
-    if any(ended):
-        sys.exit("a run failed")
+    if any([run.wait() for run in runs]):
+        sys.exit("a run failed:\n" + "".join(log_of(target).read_text(encoding="utf-8") for target in targets))
     speed = 0.0
     for target in targets:
         times = sorted(file.stat().st_mtime for file in target.glob("part-*.parquet"))
@@ -133,7 +132,13 @@ def start(folder: Path, workers: int, target: Path) -> subprocess.Popen:
     """Start a run in a process of its own."""
     command = [sys.executable, __file__, "--part", str(folder), str(workers), str(target)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with log_of(target).open("w", encoding="utf-8") as log:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+
+def log_of(target: Path) -> Path:
+    """What the run printed."""
+    return target.with_suffix(".log")
 
 
 class Peak:

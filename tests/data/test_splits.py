@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
 from vaeline.data.splits import hold_out, split_source
 from vaeline.errors import VaelineError
@@ -29,6 +30,17 @@ def test_nothing_held_back_gives_the_splits_of_before():
     np.testing.assert_array_equal(found["test"], test)
     np.testing.assert_array_equal(found["train"], rest[train])
     np.testing.assert_array_equal(found["validation"], rest[validation])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_are_those_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(rng.integers(2, 9), size=rng.integers(120, 400)) * 3
+    labels = np.concatenate([labels, np.repeat(np.unique(labels), 2)])
+    kept, held = hold_out(labels, int(rng.integers(3, 9)), seed, "test")
+    rest, test = train_test_split(np.arange(len(labels)), test_size=len(held), random_state=seed, stratify=labels)
+    np.testing.assert_array_equal(kept, np.sort(rest))
+    np.testing.assert_array_equal(held, np.sort(test))
 
 
 def test_more_than_there_are_cannot_be_held_back():

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Integer
-from sklearn.model_selection import train_test_split
 
 from vaeline.errors import VaelineError
 
@@ -75,11 +74,37 @@ def split_source(
 def _hold_out(
     labels: Integer[np.ndarray, " count"], held: int, seed: int, what: str
 ) -> tuple[Integer[np.ndarray, " kept"], Integer[np.ndarray, " held"]]:
-    try:
-        rest, held_out = train_test_split(np.arange(len(labels)), test_size=held, random_state=seed, stratify=labels)
-    except ValueError as error:
-        raise VaelineError(f"prepare: no {what} split of {held} from {len(labels)} images: {error}") from None
-    return np.sort(rest), np.sort(held_out)
+    """The rows that scikit-learn's `train_test_split(stratify=labels)` draws, which keeps lists: 73 bytes an image."""
+    classes, counts = np.unique(labels, return_counts=True)
+    problem = f"prepare: no {what} split of {held} from {len(labels)} images: "
+    if counts.min() < 2:
+        raise VaelineError(f"{problem}these classes have one image, and two are needed: {classes[counts < 2].tolist()}")
+    if not len(classes) <= held <= len(labels) - len(classes):
+        raise VaelineError(f"{problem}each of its {len(classes)} classes needs an image in both parts")
+    rng = np.random.RandomState(seed)
+    kept = _shares(counts, len(labels) - held, rng)
+    _shares(counts - kept, held, rng)  # draws what scikit-learn draws
+    is_held = np.full(len(labels), True)
+    for label, count, most in zip(classes, counts, kept, strict=True):
+        is_held[np.flatnonzero(labels == label)[rng.permutation(count)[:most]]] = False
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)
+
+
+def _shares(
+    counts: Integer[np.ndarray, " classes"], drawn: int, rng: np.random.RandomState
+) -> Integer[np.ndarray, " classes"]:
+    """Numbers in proportion to `counts` with the sum `drawn`; of equal remainders, chance decides what is rounded up."""
+    exact = counts / counts.sum() * drawn
+    shares = np.floor(exact).astype("int64")
+    missing = drawn - shares.sum()
+    for remainder in np.unique(exact - shares)[::-1]:
+        if not missing:
+            break
+        equal = np.flatnonzero(exact - np.floor(exact) == remainder)
+        raised = rng.choice(equal, size=min(len(equal), missing), replace=False)
+        shares[raised] += 1
+        missing -= len(raised)
+    return shares
 
 
 def _hold_out_groups(
