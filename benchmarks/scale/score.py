@@ -119,7 +119,7 @@ def measured(folder: Path, workers: int, rows: int, processes: int = 1) -> tuple
     targets = [folder / f"scores-{workers}-{processes}-{number}" for number in range(processes)]
     runs = [start(folder, workers, target) for target in targets]
     peak = Peak(runs[0].pid)
-    if any([run.wait() for run in runs]):
+    if max(run.wait() for run in runs):  # waits for all of them
         sys.exit("a run failed:\n" + "".join(log_of(target).read_text(encoding="utf-8") for target in targets))
     speed = 0.0
     for target in targets:
