@@ -18,7 +18,6 @@ from vaeline.params.train import TrainParams
 from vaeline.tracking.lineage import train_key
 from vaeline.tracking.training import exclusive, watch_training
 from vaeline.training.batches import Examples
-from vaeline.training.checkpoint import drop_checkpoint
 from vaeline.training.fit import fit, resume_or_start
 
 PREPARED = Path("data/prepared")
@@ -56,7 +55,6 @@ def main() -> None:
         with atomic_file(HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.5f")
         observer.trained(save_archive(model, MODEL))
-        drop_checkpoint(checkpoint)
     print(f"train: {prepared.title}, {len(history)} epochs; {MODEL}")
 
 

@@ -1,8 +1,10 @@
 """Run the whole pipeline by `dvc repro`. If no data source answers, use the digits that scikit-learn contains."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,17 @@ from ruamel.yaml import YAML
 
 from vaeline.artifacts import atomic_file
 from vaeline.data.sources import UNREACHABLE
+from vaeline.dvc_files import mend_dvc_files
 from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
 from vaeline.params.base import flatten, nest
 from vaeline.params.whole import Params, change_params, read_params
+from vaeline.processes import end_work, raising
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
 FALLBACK = "digits"
+CTRL_C, TO_END = 10, 30  # seconds for DVC and its stages to end by themselves
 
 
 def apply_preset(name: str) -> None:
@@ -115,7 +120,18 @@ def _read_preset(file: Path) -> dict[str, Any]:
 
 
 def _dvc(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode
+    """Run DVC to its end, also where this process is asked to end: a DVC that is killed may leave torn files."""
+    mend_dvc_files()
+    process = subprocess.Popen([sys.executable, "-m", "dvc", *arguments])
+    with raising(signal.SIGTERM, signal.SIGHUP):
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.wait(CTRL_C)  # a terminal sends Ctrl-C to DVC as well
+            raise
+        finally:
+            end_work(process, TO_END)
 
 
 def _written(file: Path) -> int:

@@ -178,6 +178,7 @@ def test_imports_run_downwards_only():
         "plots",
         "validation",
         "tracking",
+        "dvc_files",
         "ingestion",
         "pyfunc",
         "registry",

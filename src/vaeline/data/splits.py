@@ -93,7 +93,7 @@ def _hold_out(
 def _shares(
     counts: Integer[np.ndarray, " classes"], drawn: int, rng: np.random.RandomState
 ) -> Integer[np.ndarray, " classes"]:
-    """Numbers in proportion to `counts` with the sum `drawn`; of equal remainders, chance decides what is rounded up."""
+    """Numbers in proportion to `counts` with the sum `drawn`. Of equal remainders, chance decides which are raised."""
     exact = counts / counts.sum() * drawn
     shares = np.floor(exact).astype("int64")
     missing = drawn - shares.sum()

@@ -18,6 +18,7 @@ from vaeline.artifacts import digest
 from vaeline.data.accepted import BATCHES, Rows, fetch_rows, read_records, read_rows, rows_digest
 from vaeline.data.prepared import Prepared, Split
 from vaeline.data.statistics import image_statistics
+from vaeline.dvc_files import mend_dvc_files
 from vaeline.errors import VaelineError
 from vaeline.images.types import AnyImages
 from vaeline.ingestion.accept import accept, batch_id
@@ -68,7 +69,7 @@ class Outcome:
 
 @contextmanager
 def alone() -> Generator[None]:
-    """Hold the lock of ingestion, and remove half-written files of an ingestion that was killed.
+    """Hold the lock of ingestion, and remove or mend half-written files of an ingestion that was killed.
 
     Raises:
         VaelineError: another ingestion is running.
@@ -79,6 +80,7 @@ def alone() -> Generator[None]:
             shutil.rmtree(SCRATCH, ignore_errors=True)
             for left in (*BATCHES.glob(".*-*"), *QUARANTINE.glob("*/.*-*"), *QUARANTINE.glob("*/*/.*.partial")):
                 remove(left)
+            mend_dvc_files()
             yield
     except Timeout:
         raise VaelineError("another `vaeline ingest` is running here; wait until it ends") from None

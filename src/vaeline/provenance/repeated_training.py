@@ -20,7 +20,7 @@ from vaeline.artifacts import digest
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.outputs import METRICS, MODEL, PREPARED
-from vaeline.processes import end_group
+from vaeline.processes import end_group, raising
 from vaeline.provenance.evidence import COMMIT_TAG, ENVIRONMENT_TAG, KeptLock, about_commit, home_commit
 from vaeline.provenance.verify import AGREES, DIFFERS, UNCHECKED, LineageCheck, compare, differing
 from vaeline.scores import metric_of
@@ -31,7 +31,6 @@ from vaeline.tracking.lineage import ENVIRONMENT_LOCK, machine_tags
 from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
 from vaeline.tracking.runs import DIGEST_TAG
 from vaeline.tracking.sync import grouped_metrics
-from vaeline.tracking.training import raising
 from vaeline.tracking.trees import recorded_tree, write_tree
 
 REPEATED = tuple(map(metric_of, ("neg_elbo", "reconstruction", "nll_bound", "mse")))

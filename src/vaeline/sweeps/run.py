@@ -9,12 +9,13 @@ from vaeline.artifacts import atomic_file
 from vaeline.data.prepared import Prepared
 from vaeline.errors import VaelineError
 from vaeline.figures.canvas import save_figure
+from vaeline.processes import raising
 from vaeline.sweeps.figure import draw_sweep, sweep_table
 from vaeline.sweeps.plan import SweepPlan
 from vaeline.sweeps.record import SweepRun
 from vaeline.sweeps.search import Job, search
 from vaeline.sweeps.trials import Trial, best_trial
-from vaeline.tracking.training import exclusive, raising
+from vaeline.tracking.training import exclusive
 
 TABLE, FIGURE = "trials.csv", "sweep.png"
 

@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import digest
+from vaeline.errors import VaelineError
 from vaeline.outputs import MODEL, PREPARED, RAW
 from vaeline.params.base import PARAMS_FILE, flatten
 
@@ -84,8 +85,15 @@ def is_about_its_model(stages: Stages, stage: str) -> bool:
 
 
 def locked_stages() -> Stages:
-    """The stages of the `dvc.lock` on disk; empty if there is none."""
-    return read_lock(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.is_file() else {}
+    """The stages of the `dvc.lock` on disk; empty if there is none.
+
+    Raises:
+        VaelineError: it cannot be read.
+    """
+    try:
+        return read_lock(LOCK_FILE.read_bytes()) if LOCK_FILE.is_file() else {}
+    except ValueError as error:
+        raise VaelineError(f"{LOCK_FILE}: {error}; `vaeline run` mends a torn one") from None
 
 
 def locked_stage(name: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -14,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
+from vaeline.processes import Terminated, raising
 from vaeline.tracking.lineage import data_tags, declared_params, image_tags, read_validation, training_tags
 from vaeline.tracking.locks import data_md5
 from vaeline.tracking.programs import program_tags
@@ -33,10 +33,6 @@ from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unre
 
 ENDED_BY = "vaeline.ended_by"
 DEVICE_TAG = "vaeline.device"
-
-
-class Terminated(SystemExit):
-    """Raised by SIGTERM or another signal that ends the process."""
 
 
 class TrainingObserver:
@@ -136,17 +132,6 @@ def watch_training(key: str, manifest: Mapping[str, Any], device: str) -> Genera
 
 
 @contextmanager
-def raising(*signals: signal.Signals) -> Generator[None]:
-    """Inside the block, these signals raise `Terminated`, so that open resources are closed."""
-    previous = {number: signal.signal(number, _terminate) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def exclusive(lock_file: Path, process: str = "pipeline/train.py") -> Generator[None]:
     """Hold a lock that prevents a second training in this workspace, for example by an orphan of a killed `dvc`.
 
@@ -163,7 +148,3 @@ def exclusive(lock_file: Path, process: str = "pipeline/train.py") -> Generator[
         raise VaelineError(
             f"another training runs in this folder (it holds {lock_file}); wait for it, or end it: pkill -f '{process}'"
         ) from None
-
-
-def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    raise Terminated(128 + signal_number)

@@ -1,0 +1,80 @@
+"""DVC's own files, which it does not write in one step: a process that is killed may leave one that is torn."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from vaeline.artifacts import atomic_file
+from vaeline.data.accepted import BATCHES
+from vaeline.errors import VaelineError
+from vaeline.tracking.git import read_objects
+from vaeline.tracking.locks import LOCK_FILE
+
+PROCESSES = Path(".dvc/tmp/rwlock")
+CONFLICT = "<<<<<<< "
+
+Parse = Callable[[str], Any]
+Form = Callable[[Any], Any]
+
+
+def mend_dvc_files() -> None:
+    """Put git's version in the place of each file of DVC that is torn, or remove it, and say so.
+
+    These are `dvc.lock`, the `.dvc` files of accepted batches, and DVC's list of running processes. Nothing is lost:
+    DVC restores the stages that a `dvc.lock` lacks from its run cache, and the next ingestion adds a batch again. Files
+    are left alone while another DVC process writes.
+
+    Raises:
+        VaelineError: `dvc.lock` has the marks of a merge conflict.
+    """
+    if LOCK_FILE.is_file() and CONFLICT in LOCK_FILE.read_text(encoding="utf-8", errors="replace"):
+        raise VaelineError(f"{LOCK_FILE} has the marks of a merge conflict; run `make resolve-lock`")
+    if not _torn_files():
+        return
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    with suppress(LockError), Repo() as repo, repo.lock:
+        for file in _torn_files():
+            print(
+                f"vaeline: {file} was torn, because DVC was killed while it wrote it; {_mend(file)}", flush=True
+            )
+
+
+def _torn_files() -> list[Path]:
+    """The files of DVC that it cannot read."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_SINGLE_STAGE_SCHEMA
+
+    parse = YAML(typ="safe").load
+    forms: dict[Path, tuple[Parse, Form]] = {
+        LOCK_FILE: (parse, COMPILED_LOCKFILE_SCHEMA),
+        PROCESSES: (json.loads, dict),
+    }
+    forms |= dict.fromkeys(BATCHES.glob("*.dvc"), (parse, COMPILED_SINGLE_STAGE_SCHEMA))
+    return [file for file, (parse, form) in forms.items() if file.is_file() and not _is_whole(file, parse, form)]
+
+
+def _is_whole(file: Path, parse: Parse, form: Form) -> bool:
+    from voluptuous import Invalid
+
+    try:
+        form(parse(file.read_text(encoding="utf-8")))
+    except (YAMLError, ValueError, TypeError, Invalid):
+        return False
+    return True
+
+
+def _mend(file: Path) -> str:
+    """Mend one file, and say how."""
+    name = f"HEAD:./{file}"
+    content = read_objects([name]).get(name)
+    if content is None:
+        file.unlink()
+        return "it is removed, and DVC makes it anew"
+    with atomic_file(file) as temporary:
+        temporary.write_bytes(content)
+    return "it is now that of the last commit, and DVC restores what came later from its cache"
