@@ -1,6 +1,5 @@
 """Stage `register`: register the model as a candidate version. It promotes nothing."""
 
-import shutil
 from pathlib import Path
 
 from vaeline.artifacts import digest, write_json
@@ -11,14 +10,13 @@ from vaeline.images.arrays import to_unit
 from vaeline.pyfunc.golden import IMAGES
 from vaeline.registry.candidates import register_candidate
 from vaeline.registry.names import candidate_name
-from vaeline.tracking.lineage import train_key
+from vaeline.tracking.checkpoints import drop_recorded_checkpoints
 from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
 from vaeline.tracking.sync import sync_run
 
 MODEL = Path("models/vae.keras")
 PREPARED = Path("data/prepared")
 REGISTRATION = Path("reports/registration.json")
-CHECKPOINTS = Path(".vaeline/checkpoints")
 
 
 def main() -> None:
@@ -32,8 +30,7 @@ def main() -> None:
     except STORE_ERRORS as error:
         raise unreachable(error) from error
     write_json(REGISTRATION, {"name": name, "model_sha256": digest(MODEL)})
-    for checkpoint in CHECKPOINTS.glob(f"{train_key()[:16]}-*"):  # DVC has recorded this training, which is over
-        shutil.rmtree(checkpoint)
+    drop_recorded_checkpoints()
     print_summary(run, name, version.version)
 
 

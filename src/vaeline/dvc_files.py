@@ -1,6 +1,7 @@
 """DVC's own files, which it does not write in one step: a process that is killed may leave one that is torn."""
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from vaeline.artifacts import atomic_file
+from vaeline.artifacts import atomic_file, digest
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
 from vaeline.tracking.git import read_objects
-from vaeline.tracking.locks import LOCK_FILE
+from vaeline.tracking.locks import LOCK_FILE, locked_stages, outs
+from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5
 
 PROCESSES = Path(".dvc/tmp/rwlock")
 CONFLICT = "<<<<<<< "
@@ -40,9 +42,40 @@ def mend_dvc_files() -> None:
 
     with suppress(LockError), Repo() as repo, repo.lock:
         for file in _torn_files():
+            print(f"vaeline: {file} was torn, because DVC was killed while it wrote it; {_mend(file)}", flush=True)
+
+
+def drop_corrupt_outputs(since: float) -> bool:
+    """Remove outputs that DVC has restored from corrupt objects of its cache, with these objects; say so.
+
+    DVC does not check an object that is read-only, as all in its cache are. Only outputs that were written `since` this
+    time, in seconds since the epoch, are checked. Returns whether there was one, so that DVC must make it again.
+    """
+    corrupt, stages = [], locked_stages()
+    for path, md5 in [entry for stage in stages for entry in outs(stages, stage).items()]:
+        tree = disk_tree(Path(path))
+        if tree and _written(tree) >= since and dvc_md5(tree) != md5 and (objects := _corrupt_objects(md5)):
             print(
-                f"vaeline: {file} was torn, because DVC was killed while it wrote it; {_mend(file)}", flush=True
+                f"vaeline: {path} was restored from a corrupt object of DVC's cache; both are removed, and the stage "
+                "makes them again",
+                flush=True,
             )
+            corrupt += [path]
+            for file in objects:
+                file.unlink()
+            shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+    return bool(corrupt)
+
+
+def _written(tree: Tree) -> float:
+    """When the last file of a tree on disk was written, moved or linked."""
+    return max((file.stat().st_ctime for file in tree.values() if isinstance(file, Path)), default=0.0)
+
+
+def _corrupt_objects(md5: str) -> list[Path]:
+    """The objects of DVC's cache behind an output whose content is not the one that they are named by."""
+    files = [file for file in (cached_tree(md5) or {}).values() if isinstance(file, Path)]
+    return [file for file in files if digest(file, "md5") != file.parent.name + file.name]
 
 
 def _torn_files() -> list[Path]:

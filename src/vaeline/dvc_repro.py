@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +13,13 @@ from ruamel.yaml import YAML
 
 from vaeline.artifacts import atomic_file
 from vaeline.data.sources import UNREACHABLE
-from vaeline.dvc_files import mend_dvc_files
+from vaeline.dvc_files import drop_corrupt_outputs, mend_dvc_files
 from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
 from vaeline.params.base import flatten, nest
 from vaeline.params.whole import Params, change_params, read_params
 from vaeline.processes import end_work, raising
+from vaeline.tracking.checkpoints import drop_recorded_checkpoints
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
@@ -69,7 +71,10 @@ def run_pipeline() -> bool:
     """
     before = _written(Path(REGISTRATION))
     UNREACHABLE.unlink(missing_ok=True)
+    began = time.time()
     status = _dvc("repro")
+    if drop_corrupt_outputs(began):
+        status = _dvc("repro")
     if status and UNREACHABLE.exists():
         wanted = read_params().data.dataset
         change_params({"data.dataset": FALLBACK})
@@ -82,6 +87,7 @@ def run_pipeline() -> bool:
         status = _dvc("repro")
     if status:
         raise VaelineError("the pipeline stopped; the output of the stage above says why")
+    drop_recorded_checkpoints()
     return _written(Path(REGISTRATION)) != before
 
 

@@ -1,7 +1,22 @@
-"""The error whose message is written for users of vaeline."""
+"""Errors whose messages are written for users: bad input, failed checks, and disks that cannot be written."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
+
+DISK = {
+    errno.ENOSPC: ("the disk is full", "free some space"),
+    errno.EDQUOT: ("the quota of this disk is used up", "free some space"),
+    errno.EROFS: ("the disk is read-only", "make it writable"),
+    errno.EACCES: ("this user may not write or read here", "change the owner or the rights"),
+    errno.EPERM: ("this user may not write or read here", "change the owner or the rights"),
+}
+IN_WORDS = {
+    "database or disk is full": errno.ENOSPC,
+    "attempt to write a readonly database": errno.EROFS,
+    **{os.strerror(number): number for number in DISK},
+}
 
 
 class VaelineError(Exception):
@@ -9,11 +24,35 @@ class VaelineError(Exception):
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage. A `VaelineError` prints one sentence on stderr and exits with 1; Ctrl-C exits with 130."""
+    """Run a stage.
+
+    A `VaelineError` and a disk that cannot be written print one sentence on stderr and exit with 1; Ctrl-C exits with
+    130.
+    """
     try:
         main()
-    except VaelineError as error:
-        sys.exit(f"vaeline: {error}")
     except KeyboardInterrupt:
         print("vaeline: stopped; run the same command again to continue", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        sys.exit(f"vaeline: {in_a_sentence(error)}")
+
+
+def in_a_sentence(error: Exception) -> str:
+    """The message of a `VaelineError`, or a sentence about a disk that cannot be written or read.
+
+    Raises:
+        Exception: the error itself, if it is of another kind.
+    """
+    if isinstance(error, VaelineError):
+        return str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) and cause.errno in DISK else None
+        number = number or next((number for words, number in IN_WORDS.items() if words in str(cause)), None)
+        if number is not None:
+            where = f" ({cause.filename})" if isinstance(cause, OSError) and cause.filename else ""
+            what, remedy = DISK[number]
+            return f"{what}{where}; {remedy}, and run the same command again"
+        cause = cause.__cause__ or cause.__context__
+    raise error

@@ -10,11 +10,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, check
 
 @contextmanager
 def sentences() -> Generator[None]:
-    """Print a `VaelineError` as one sentence and exit with status 1."""
-    from vaeline.errors import VaelineError
+    """Print a `VaelineError`, or a disk that cannot be written, as one sentence and exit with status 1."""
+    from vaeline.errors import in_a_sentence
 
     try:
         yield
-    except VaelineError as error:
-        typer.echo(f"vaeline: {error}", err=True)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        typer.echo(f"vaeline: {in_a_sentence(error)}", err=True)
         raise typer.Exit(1) from None

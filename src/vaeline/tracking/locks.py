@@ -128,7 +128,10 @@ def data_behind(stage: str, output: Path) -> str:
 @lru_cache(maxsize=64)
 def _read_lock(text: str | bytes) -> Stages:
     try:
-        stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+        stages = YAML(typ="safe").load(text)["stages"]
+        for entry in stages.values():
+            if any("md5" not in file for file in [*entry.get("deps", []), *entry.get("outs", [])]):
+                raise KeyError("md5")
         return {name: {**entry, "cmd": entry["cmd"]} for name, entry in stages.items()}
     except (YAMLError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a valid dvc.lock: {' '.join(str(error).split())[:100]}") from None
