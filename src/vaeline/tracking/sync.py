@@ -134,7 +134,8 @@ def _find_or_restore(client: MlflowClient, experiment: str) -> Run:
     if run is None:
         if known := find_run(client, experiment, by_digest):
             return known
-        run = client.create_run(experiment, run_name=run_name(declared_params(), tags[KEY_TAG]))
+        name = run_name(declared_params(), tags[KEY_TAG])
+        run = client.create_run(experiment, tags=by_key | by_digest | {RESTORED: "true"}, run_name=name)
     set_tags(client, run.info.run_id, tags | by_digest | {RESTORED: "true"})
     client.set_terminated(run.info.run_id)
     return client.get_run(run.info.run_id)

@@ -98,7 +98,7 @@ class TrainingObserver:
         params = declared_params()
         run = find_run(client, experiment, {KEY_TAG: self.key})
         if run is None:
-            run = client.create_run(experiment, run_name=run_name(params, self.key))
+            run = client.create_run(experiment, tags={KEY_TAG: self.key}, run_name=run_name(params, self.key))
         self.run = run
         client.update_run(run.info.run_id, status="RUNNING")
         about = data_tags(self.manifest["dataset"], read_validation()) | image_tags(self.manifest["image"])

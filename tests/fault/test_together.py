@@ -1,0 +1,17 @@
+"""Two of everything at once in one folder: one works, the other waits or says so, and the result is that of one."""
+
+import pytest
+from fault.catalogue import times, tried
+from fault.place import assert_as_undisturbed, fresh
+from pipeline.workspace import copy_workspace
+
+
+@times(3)
+@pytest.mark.parametrize("second", [("vaeline", "run"), ("dvc", "repro")])
+def test_two_runs_at_once_end_as_one(tmp_path, second, seed):
+    with tried(f"`vaeline run` and `{' '.join(second)}` at once", seed, "one ends, or the next run ends, as one alone"):
+        place = copy_workspace(fresh(), tmp_path)
+        started = [place.start("vaeline", "run"), place.start(*second)]
+        outputs = [process.communicate(timeout=600)[0] for process in started]
+        assert "Traceback" not in "".join(outputs)
+        assert_as_undisturbed(place, *outputs, place.run("vaeline", "run"))
