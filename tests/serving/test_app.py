@@ -158,7 +158,7 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
         ("/encode", {"json": {"images": [[None]]}}, 422, "images must be numbers"),
         ("/encode", {"json": {"images": [[True, 0.5]]}}, 422, "images must be numbers"),
         ("/encode", {"json": {"images": [10**30]}}, 422, r"got \(1,\)"),
-        ("/encode", {"json": {"images": [10**400]}}, 422, "images must be numbers"),
+        ("/encode", {"json": {"images": [10**400]}}, 422, r"got \(1,\)"),
         ("/encode", {"json": {"images": []}}, 422, r"shape \(n, 28, 28, 1\), got \(0,\)"),
         ("/encode", {"json": {"images": [[[0.5] * 27] * 28]}}, 422, r"got \(1, 28, 27\)"),
         ("/encode", {"json": {"images": [[[1e300] * 28] * 28]}}, 422, "pixels must be between 0 and 1, got inf"),
