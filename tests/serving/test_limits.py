@@ -6,7 +6,7 @@ import pytest
 from serving.conftest import Host
 
 from vaeline.errors import VaelineError
-from vaeline.serving import batching, limits
+from vaeline.serving import batching, limits, service
 from vaeline.serving.limits import RateLimit, client_name, read_body
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.settings import Settings
@@ -122,7 +122,8 @@ def test_a_body_that_dawdles_is_refused():
     assert error.value.status == 408
 
 
-def test_the_rate_is_that_of_a_client_and_spares_what_is_watched(shelf):
+def test_the_rate_is_that_of_a_client_and_spares_what_is_watched(shelf, monkeypatch):
+    monkeypatch.setattr(service, "DELAY", 0.0)
     with Host(shelf, rate=0.001, burst=3) as host:
         statuses = [host.ask("GET", "/sample").status_code for _ in range(5)]
         assert statuses == [200, 200, 200, 429, 429]

@@ -14,11 +14,9 @@ from vaeline.serving.heat_maps import add_heat_maps
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
+from vaeline.serving.turns import NEWEST, Turns
 
 log = logging.getLogger("vaeline.serve")
-
-
-NEWEST = 0.3
 
 
 class NoModelError(Exception):
@@ -51,8 +49,7 @@ class Batcher:
 
     in_work: gives the number of requests in progress. If all of them wait here already, the batch starts at once.
 
-    Clients take turns: each request follows the one before it of the same client by as many images as that one has
-    (start-time fair queueing, Goyal et al. 1996). A client with many images therefore does not delay one with few.
+    Clients take turns. A client with many images therefore does not delay one with few.
 
     A request is never divided. One model answers a whole batch: the model that is current when its computation begins.
     """
@@ -75,8 +72,7 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, "model")
         self._busy_since: float | None = None
         self._busy_until = 0.0
-        self._turn = 0.0
-        self._next_turns: dict[str, float] = {}
+        self._turns = Turns()
         self._paces: dict[str, float] = {}
 
     async def submit(self, request: ModelRequest, client: str = "") -> Answered:
@@ -88,8 +84,7 @@ class Batcher:
             NoModelError: no model is loaded yet.
             DroppedError: the request was dropped.
         """
-        turn = self._turn_of(client)
-        self._next_turns[client] = turn + request.size
+        turn = self._turns.take(client, request.size)
         job = _Job(request, client, turn, asyncio.get_running_loop().create_future(), time.monotonic())
         bisect.insort(self._jobs, job, key=lambda each: each.turn)
         self._arrival.set()
@@ -127,7 +122,7 @@ class Batcher:
 
         0 if no other request is ahead. Without `request`: the seconds until its computation would begin.
         """
-        turn, images = self._turn_of(client), defaultdict[tuple, int](int)
+        turn, images = self._turns.next(client), defaultdict[tuple, int](int)
         for job in self._jobs:
             if job.turn <= turn:
                 images[job.request.batch_key] += job.request.size
@@ -166,16 +161,12 @@ class Batcher:
             full = sum(job.request.size for job in batch) >= self._batch
             if full or left <= 0 or self._in_work() <= len(self._jobs):
                 self._jobs = [job for job in self._jobs if job not in batch]
-                self._turn = max(self._turn, batch[0].turn)
-                self._next_turns = {name: turn for name, turn in self._next_turns.items() if turn > self._turn}
+                self._turns.begin(batch[0].turn)
                 return batch
             try:
                 await asyncio.wait_for(self._arrival.wait(), left)
             except TimeoutError:
                 continue
-
-    def _turn_of(self, client: str) -> float:
-        return max(self._turn, self._next_turns.get(client, 0.0))
 
     def _batches(self, images: int) -> float:
         """The number of full batches that take as long. A batch that is not full takes nearly as long as a full one."""

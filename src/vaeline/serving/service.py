@@ -2,10 +2,10 @@
 
 import asyncio
 import math
+import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -28,9 +28,14 @@ from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
 from vaeline.serving.settings import Settings
 from vaeline.serving.tiled import TiledPicture, TileScores, read_tiled
+from vaeline.serving.turns import FairThreads, Places
 
-READERS = 2
+SMALL_THREADS, SMALL = 2, 131_072
+LARGE_AT_ONCE = max(1, (os.cpu_count() or 1) - 1)
+"""Requests with more than SMALL bytes are worked on at once. They leave one core to the others, which do not wait."""
 STALLED = 3
+DELAY = 1.0
+"""The seconds before a refusal because of the rate, so that a client that comes back at once cannot fill the time."""
 LIKELY = 0.8
 """The part of the time-out within which an answer must be expected: expectations are rough."""
 LIMITS = (
@@ -55,7 +60,9 @@ class Service:
             lambda: follower.situation.served, lambda: self.in_work, settings.batch, settings.wait, metrics
         )
         self._rate_limit = RateLimit(settings.rate, settings.burst)
-        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._small = FairThreads(SMALL_THREADS, "small")
+        self._large = FairThreads(LARGE_AT_ONCE, "large")
+        self._large_places = Places(LARGE_AT_ONCE)
 
     @property
     def in_work(self) -> int:
@@ -65,7 +72,8 @@ class Service:
     def close(self) -> None:
         """End the threads."""
         self.batcher.close()
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._small.close()
+        self._large.close()
 
     async def answer(
         self, request: Request, mode: str, read: Reader | None, offered: Sequence[str], pictures: bool, **details: Any
@@ -80,29 +88,29 @@ class Service:
         Raises:
             RefusalError: the request gets no answer.
         """
-        client = self._admit(request)
+        client = await self._admit(request)
         kind = choose_kind(request.headers.get("accept", ""), offered)
-        self._check_wait(client)
         async with self._body(request, client, read is not None) as body:
             with self._at_work(client):
-                async with self._in_time():
+                async with self._in_time(), self._place(client, len(body)):
                     identity, found = await self._find(request, client, body, mode, read, pictures, details)
+                    size = sum(values.nbytes for values in found.values())
                     if kind == PNG:
-                        content = await self._in_thread(write_sheet, identity, found["images"])
+                        content = await self._in_thread(client, size, write_sheet, identity, found["images"])
                     else:
-                        content = await self._in_thread(write_json, identity, found, pictures)
+                        content = await self._in_thread(client, size, write_json, identity, found, pictures)
         return Response(content, media_type=kind, headers=name_headers(identity))
 
     async def show_input(self, request: Request) -> Response:
         """A picture as the model gets it, as a PNG. Raises RefusalError."""
-        client = self._admit(request)
+        client = await self._admit(request)
         choose_kind(request.headers.get("accept", ""), (PNG,))
         async with self._body(request, client) as body:
             with self._at_work(client):
-                async with self._in_time():
+                async with self._in_time(), self._place(client, len(body)):
                     served = self._served()
-                    images = await self._parse(read_one_picture, request, body, served.model.image)
-                    content = await self._in_thread(write_sheet, served.identity, images)
+                    images = await self._parse(read_one_picture, request, client, body, served.model.image)
+                    content = await self._in_thread(client, images.nbytes, write_sheet, served.identity, images)
         return Response(content, media_type=PNG, headers=name_headers(served.identity))
 
     def state(self, situation: Situation) -> dict[str, Any]:
@@ -123,19 +131,26 @@ class Service:
         about = {**self.state(situation), "limits": limits}
         return about | describe_served(situation.served) if situation.served else about
 
-    def _admit(self, request: Request) -> str:
-        """The client of a request, if its rate allows the request."""
+    async def _admit(self, request: Request) -> str:
+        """The client of a request, if its rate allows the request. A refusal is delayed: it costs more than waiting."""
         client = client_name(request.client.host if request.client else None)
-        self._rate_limit.take(client)
+        try:
+            self._rate_limit.take(client)
+        except RefusalError:
+            await asyncio.sleep(DELAY)
+            raise
         return client
 
-    def _check_wait(self, client: str, request: ModelRequest | None = None) -> None:
+    def _check_wait(self, seconds: float) -> None:
         """Refuse a request whose answer is not expected in time."""
-        seconds = self.batcher.expect(client, request)
         late = seconds - LIKELY * self.settings.timeout
         if late > 0:
             sentence = f"the answer is expected in {seconds:.0f} seconds, later than the time-out; try again later"
             raise RefusalError(503, sentence, retry_after=math.ceil(late))
+
+    def _place(self, client: str, size: int) -> AbstractAsyncContextManager[None]:
+        """A place among the large requests, for a request that is large."""
+        return self._large_places.take(client, size) if size > SMALL else nullcontext()
 
     @contextmanager
     def _at_work(self, client: str) -> Generator[None]:
@@ -162,12 +177,16 @@ class Service:
     @asynccontextmanager
     async def _body(self, request: Request, client: str, has_body: bool = True) -> AsyncGenerator[bytes]:
         """The body of a request, whose bytes are held until its answer is written."""
+        self._check_wait(self.batcher.expect(client))
         if not has_body:
             yield b""
             return
         declared, settings = request.headers.get("content-length"), self.settings
-        size = read_length(declared)
-        with self._held.hold(client, settings.most_bytes if size is None else min(size, settings.most_bytes)):
+        length = read_length(declared)
+        size = settings.most_bytes if length is None else min(length, settings.most_bytes)
+        if size > SMALL:
+            self._check_wait(self._large_places.expect(client, size))
+        with self._held.hold(client, size):
             try:
                 body = await read_body(request.stream(), declared, settings.most_bytes, settings.timeout)
             except ClientDisconnect:
@@ -193,9 +212,9 @@ class Service:
         if read:
             image = self._served().model.image
             if mode == "score" and image.tile and media_type(request) in PICTURES:
-                picture = await self._parse(read_tiled, request, body, image)
+                picture = await self._parse(read_tiled, request, client, body, image)
                 return await self._score_tiles(picture, client, pictures, details)
-            details["values"] = await self._parse(read, request, body, image)
+            details["values"] = await self._parse(read, request, client, body, image)
         return await self._submit(ModelRequest(mode, **details), client)
 
     async def _score_tiles(
@@ -212,13 +231,15 @@ class Service:
             scores.add(found, part)
         if len(identities) > 1:
             raise RefusalError(503, "the model was replaced while the picture was scored; send it again", retry_after=1)
-        return identities.pop(), await self._in_thread(scores.answer)
+        return identities.pop(), await self._in_thread(client, math.prod(picture.size), scores.answer)
 
-    async def _parse(self, read: Callable[..., Result], request: Request, body: bytes, image: ImageSpec) -> Result:
-        return await self._in_thread(read, body, media_type(request), image, self.settings)
+    async def _parse(
+        self, read: Callable[..., Result], request: Request, client: str, body: bytes, image: ImageSpec
+    ) -> Result:
+        return await self._in_thread(client, len(body), read, body, media_type(request), image, self.settings)
 
     async def _submit(self, request: ModelRequest, client: str) -> tuple[Identity, Answer]:
-        self._check_wait(client, request)
+        self._check_wait(self.batcher.expect(client, request))
         try:
             answered = await self.batcher.submit(request, client)
         except DroppedError:
@@ -240,9 +261,10 @@ class Service:
             sentence = f"there was no answer within {self.settings.timeout:g} seconds"
             raise RefusalError(504, sentence, retry_after=1) from None
 
-    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Do slow work in another thread, so that this thread can take other requests."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+    async def _in_thread(self, client: str, size: int, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do slow work on so many bytes in another thread, so that this thread can take other requests."""
+        threads = self._small if size <= SMALL else self._large
+        return await threads.run(client, size, work, *arguments)
 
     def _no_model(self) -> RefusalError:
         trouble = self.follower.situation.trouble
