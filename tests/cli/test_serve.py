@@ -38,20 +38,43 @@ def test_every_option_is_heeded(serve):
         "interval": 1.5,
         "most-bytes": 10,
         "most-images": 20,
+        "most-elements": 25,
         "batch": 30,
         "wait": 0.5,
         "queue": 40,
         "timeout": 2.5,
+        "head-timeout": 3.5,
+        "connections": 45,
+        "client-connections": 5,
+        "bodies": 6,
         "rate": 0.5,
         "burst": 50,
     }
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    _, asked = serve("-m", "a.keras", "--host", "::1", "--port", "0", "--proxy", "10.0.0.1", "--proxy", "::1", *words)
-    settings = Settings("a.keras", **{name.replace("-", "_"): value for name, value in options.items()})
+    names = ["--allowed-host", "vae.example.org", "--allowed-host", "*.intern.example"]
+    _, asked = serve(
+        "-m", "a.keras", "--host", "::1", "--port", "0", "--proxy", "10.0.0.1", "--proxy", "::1", *names, *words
+    )
+    values = {name.replace("-", "_"): value for name, value in options.items()}
+    settings = Settings("a.keras", **values, allowed_hosts=("vae.example.org", "*.intern.example"))
     assert asked == (settings, "::1", 0, ["10.0.0.1", "::1"])
 
 
-@pytest.mark.parametrize("option", ["most-bytes", "most-images", "batch", "queue", "burst", "timeout", "interval"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "most-bytes",
+        "most-images",
+        "batch",
+        "queue",
+        "burst",
+        "timeout",
+        "interval",
+        "head-timeout",
+        "connections",
+        "bodies",
+    ],
+)
 def test_a_limit_of_nothing_is_refused(serve, option):
     answer, asked = serve(f"--{option}", "0")
     assert answer.exit_code == 2

@@ -92,7 +92,7 @@ class Host:
 
         async def play():
             transport = httpx.ASGITransport(self.app, client=(address, 1))
-            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
                 return await scenario(client)
 
         return self._runner.run(play())

@@ -158,7 +158,7 @@ BOMB = png(np.zeros((4001, 4001), "uint8"))
         ("/encode", {"json": {"images": [[None]]}}, 422, "images must be numbers"),
         ("/encode", {"json": {"images": [[True, 0.5]]}}, 422, "images must be numbers"),
         ("/encode", {"json": {"images": [10**30]}}, 422, r"got \(1,\)"),
-        ("/encode", {"json": {"images": [10**400]}}, 422, "images must be numbers"),
+        ("/encode", {"json": {"images": [10**400]}}, 422, r"got \(1,\)"),
         ("/encode", {"json": {"images": []}}, 422, r"shape \(n, 28, 28, 1\), got \(0,\)"),
         ("/encode", {"json": {"images": [[[0.5] * 27] * 28]}}, 422, r"got \(1, 28, 27\)"),
         ("/encode", {"json": {"images": [[[1e300] * 28] * 28]}}, 422, "pixels must be between 0 and 1, got inf"),
@@ -338,8 +338,8 @@ def test_openapi_has_an_example_and_every_refusal_for_each_path(host):
     assert set(content["paths"]) == {*MODEL_PATHS, "/fit", "/healthz", "/readyz", "/version", "/metrics"}
     for path in MODEL_PATHS:
         (operation,) = content["paths"][path].values()
-        own = {"406", "422", "429", "500", "503", "504"}
-        own |= {"400", "408", "413", "415"} if path != "/sample" else set()
+        own = {"400", "406", "422", "429", "500", "503", "504"}
+        own |= {"408", "413", "415"} if path != "/sample" else set()
         assert set(operation["responses"]) == {"200", *own}
         for status, response in operation["responses"].items():
             example = response["content"]["application/json"]["example"]

@@ -184,3 +184,69 @@ def test_a_batch_that_does_not_end_is_noticed(make_desk, greys):
         return stalled, batcher.stalls(0)
 
     assert desk.run(scenario) == ((True, False), False)
+
+
+def test_a_client_with_much_does_not_delay_one_with_little(make_desk, greys):
+    desk = make_desk(batch=2, wait=0.0)
+    desk.may_end.clear()
+    order = []
+
+    async def scenario(batcher):
+        async def ask(client):
+            await batcher.submit(ModelRequest("encode", greys[:2]), client)
+            order.append(client)
+
+        asked = [asyncio.create_task(ask("busy")) for _ in range(6)]
+        await asyncio.to_thread(desk.began.wait, 10)
+        asked.append(asyncio.create_task(ask("rare")))
+        await asyncio.sleep(0)
+        desk.may_end.set()
+        await asyncio.gather(*asked)
+
+    desk.run(scenario)
+    assert order.index("rare") <= 2, order
+
+
+def test_what_is_ahead_is_expected_to_take_what_it_took_before(make_desk, greys):
+    desk = make_desk(batch=2, wait=0.0)
+    slow = ModelRequest("encode", greys[:2])
+
+    async def scenario(batcher):
+        assert batcher.expect("a", slow) == 0, "nobody is ahead"
+        desk.may_end.clear()
+        first = asyncio.create_task(batcher.submit(slow, "a"))
+        await asyncio.to_thread(desk.began.wait, 10)
+        assert batcher.expect("a", slow) == 0, "nothing is known yet"
+        await asyncio.sleep(0.3)
+        desk.may_end.set()
+        await first
+        desk.began.clear()
+        desk.may_end.clear()
+        more = [asyncio.create_task(batcher.submit(slow, "a")) for _ in range(5)]
+        await asyncio.to_thread(desk.began.wait, 10)
+        found = [batcher.expect("a", slow), batcher.expect("a"), batcher.expect("b", slow)]
+        desk.may_end.set()
+        await asyncio.gather(*more)
+        return found, batcher.expect("a", slow)
+
+    (mine, before_mine, others), after = desk.run(scenario)
+    assert mine > 5 * 0.3, "four wait, and one more"
+    assert 4 * 0.3 < before_mine < mine
+    assert 0.3 < others < before_mine, "another client waits for at most one of them"
+    assert after == 0
+
+
+def test_the_last_request_of_a_client_can_be_dropped(make_desk, greys):
+    desk = make_desk(batch=1, wait=0.0)
+    desk.may_end.clear()
+
+    async def scenario(batcher):
+        asked = [asyncio.create_task(batcher.submit(ModelRequest("encode", greys[:1]), client)) for client in "aaab"]
+        await asyncio.to_thread(desk.began.wait, 10)
+        dropped = [batcher.drop_from(client) for client in ("a", "c")]
+        desk.may_end.set()
+        return dropped, await asyncio.gather(*asked, return_exceptions=True)
+
+    dropped, found = desk.run(scenario)
+    assert dropped == [True, False]
+    assert [isinstance(answered, batching.DroppedError) for answered in found] == [False, False, True, False]

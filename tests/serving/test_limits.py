@@ -1,13 +1,14 @@
 import asyncio
 import threading
 
+import httpx
 import numpy as np
 import pytest
 from serving.conftest import Host
 
 from vaeline.errors import VaelineError
-from vaeline.serving import batching, limits
-from vaeline.serving.limits import RateLimit, client_name, read_body
+from vaeline.serving import batching, limits, service
+from vaeline.serving.limits import HeldBytes, RateLimit, client_name, read_body
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.settings import Settings
 
@@ -122,7 +123,8 @@ def test_a_body_that_dawdles_is_refused():
     assert error.value.status == 408
 
 
-def test_the_rate_is_that_of_a_client_and_spares_what_is_watched(shelf):
+def test_the_rate_is_that_of_a_client_and_spares_what_is_watched(shelf, monkeypatch):
+    monkeypatch.setattr(service, "DELAY", 0.0)
     with Host(shelf, rate=0.001, burst=3) as host:
         statuses = [host.ask("GET", "/sample").status_code for _ in range(5)]
         assert statuses == [200, 200, 200, 429, 429]
@@ -174,6 +176,90 @@ def test_a_full_queue_refuses_and_serves_those_in_it(shelf, slow):
         assert refused.json()["error"] == "3 requests are waiting already; try again later"
         assert [response.status_code for response in served] == [200] * 3
         assert host.service.in_work == 0
+
+
+def test_a_full_queue_makes_place_for_a_client_with_fewer_requests(shelf, slow):
+    with Host(shelf, queue=3, wait=0.0) as host:
+
+        async def scenario(client):
+            ask = {address: httpx.ASGITransport(host.app, client=(address, 1)) for address in ("10.0.0.1", "10.0.0.2")}
+            asked = []
+            for address, in_work in (("10.0.0.1", 1), ("10.0.0.1", 2), ("10.0.0.1", 3), ("10.0.0.2", 3)):
+                other = httpx.AsyncClient(transport=ask[address], base_url="http://127.0.0.1")
+                asked.append(asyncio.create_task(other.get(f"/sample?seed={len(asked)}")))
+                while host.service.in_work < in_work or (len(asked) == 4 and not asked[2].done()):
+                    await asyncio.sleep(0.01)
+            slow.set()
+            return [response.status_code for response in await asyncio.gather(*asked)]
+
+        assert host.run(scenario) == [200, 200, 503, 200]
+
+
+@pytest.mark.parametrize("size", [8, 1000])
+def test_what_cannot_be_answered_in_time_is_refused_at_once(shelf, slow, monkeypatch, size):
+    with Host(shelf, timeout=10.0) as host:
+        monkeypatch.setattr(host.service.batcher, "expect", lambda client, request=None: 12.3)
+        refused = host.ask("POST", "/encode", content=b"x" * size, headers={"content-type": "application/json"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        expected = "the answer is expected in 12 seconds, later than the time-out; try again later"
+        assert refused.json()["error"] == expected
+        assert host.service.in_work == 0
+        monkeypatch.setattr(host.service.batcher, "expect", lambda client, request=None: 7.9)
+        slow.set()
+        assert host.ask("GET", "/sample").status_code == 200
+
+
+def test_large_requests_that_wait_for_others_are_refused_at_once(shelf, monkeypatch):
+    with Host(shelf, timeout=10.0) as host:
+        monkeypatch.setattr(host.service._large_places, "expect", lambda client, size: size / 10_000)
+        for size, status in ((10_000, 400), (200_000, 503)):
+            response = host.ask("POST", "/encode", content=b"[" * size, headers={"content-type": "application/json"})
+            assert response.status_code == status, response.text
+
+
+def test_the_time_for_the_model_is_looked_at_again_when_the_images_are_known(shelf, monkeypatch, greys):
+    with Host(shelf, timeout=10.0) as host:
+        monkeypatch.setattr(host.service.batcher, "expect", lambda client, request=None: request.size if request else 0)
+        statuses = [host.ask("POST", "/encode", json={"images": greys[:size].tolist()}).status_code for size in (8, 9)]
+    assert statuses == [200, 503]
+
+
+def test_a_client_may_hold_half_of_the_bytes_of_bodies():
+    held = HeldBytes(100)
+    with held.hold("a", 50):
+        with pytest.raises(RefusalError, match=r"\(--bodies\)$") as error, held.hold("a", 1):
+            pass
+        assert (error.value.status, error.value.retry_after) == (503, 1)
+        with held.hold("b", 30), pytest.raises(RefusalError), held.hold("c", 21):
+            pass
+        with held.hold("b", 50):
+            pass
+    with held.hold("a", 50):
+        pass
+
+
+def test_bodies_beyond_their_number_are_refused_before_they_are_read(shelf):
+    with Host(shelf, bodies=2, most_bytes=1000) as host:
+
+        async def slowly():
+            while not refused.is_set():
+                yield b" "
+                await asyncio.sleep(0.01)
+
+        async def scenario(client):
+            json = {"content-type": "application/json"}
+            first = asyncio.create_task(client.post("/encode", content=slowly(), headers=json))
+            while not host.service._held._held:
+                await asyncio.sleep(0.01)
+            assert host.service.in_work == 0, "a body that is being read takes no place in the queue"
+            second = await client.post("/encode", content=b"{}", headers=json)
+            refused.set()
+            return second, await first, await client.post("/encode", content=b"{}", headers=json)
+
+        refused = asyncio.Event()
+        second, first, third = host.run(scenario)
+    assert (second.status_code, second.headers["retry-after"]) == (503, "1")
+    assert (first.status_code, third.status_code) == (400, 422)
 
 
 def test_an_answer_that_takes_too_long_is_given_up_and_the_next_is_not(shelf, slow):

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from vaeline.errors import VaelineError
-from vaeline.serving.server import listening, serve
+from vaeline.serving.server import fit_connections, listening, serve
 from vaeline.serving.settings import Settings
 
 
@@ -24,3 +24,12 @@ def test_a_small_answer_does_not_wait_for_the_acknowledgement_of_its_head():
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_limit_of_connections_leaves_files_for_the_rest(caplog):
+    assert fit_connections(1000, 20_000) == 1000
+    assert not caplog.text
+    assert fit_connections(1000, 200) == 72
+    assert "at most 72 connections, because the process may open 200 files (`ulimit -n`)" in caplog.text
+    with pytest.raises(VaelineError, match=r"may open 128 files, and needs 128; raise `ulimit -n`$"):
+        fit_connections(1000, 128)

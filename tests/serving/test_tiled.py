@@ -94,8 +94,8 @@ def test_a_broken_picture_is_refused_with_its_reason(tiled):
 def test_a_picture_whose_tiles_two_models_scored_is_refused(tiled, picture, monkeypatch):
     submit, versions = tiled.service._submit, iter(range(1, 99))
 
-    async def replaced(request):
-        _, found = await submit(request)
+    async def replaced(request, client):
+        _, found = await submit(request, client)
         return identity(next(versions)), found
 
     monkeypatch.setattr(tiled.service, "_submit", replaced)

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vaeline.pyfunc.answers import ANY_LABEL, MOST_SEED, MOST_TEMPERATURE
 from vaeline.serving import schema
 from vaeline.serving.follower import Follower
+from vaeline.serving.hosts import is_allowed
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.payloads import JSON, PNG, describe, read_images, read_latents
 from vaeline.serving.refusal import RefusalError
@@ -223,8 +224,25 @@ def build_app(settings: Settings, follower: Follower, metrics: Metrics) -> FastA
     app.exception_handler(RefusalError)(_refuse)
     app.exception_handler(RequestValidationError)(_refuse_parameters)
     app.exception_handler(HTTPException)(_refuse_path)
+    app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
     app.add_middleware(Observer, metrics=metrics)
     return app
+
+
+class HostCheck:
+    """Refuses a request whose Host header names another host than this one."""
+
+    def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
+        self._app = app
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        named = [value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"]
+        if scope["type"] != "http" or all(is_allowed(host, self._allowed) for host in named):
+            await self._app(scope, receive, send)
+            return
+        sentence = "this service does not answer under the host name of the request; see `vaeline serve --allowed-host`"
+        await _failure(400, sentence)(scope, receive, send)
 
 
 class Observer:

@@ -4,8 +4,9 @@ import asyncio
 import ipaddress
 import math
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 
 from vaeline.serving.refusal import RefusalError
 
@@ -42,6 +43,28 @@ class RateLimit:
             raise RefusalError(429, sentence, retry_after=math.ceil((1 - tokens) / self._rate))
 
 
+class HeldBytes:
+    """The bytes of bodies that are held at once, in all and by client. One client may hold half of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self, client: str, size: int) -> Generator[None]:
+        """Hold `size` bytes. Raises RefusalError (503) if they are too many."""
+        if self._held.total() + size > self._most or self._held[client] + size > self._most / 2:
+            sentence = "too many large bodies are being read; try again later (--bodies)"
+            raise RefusalError(503, sentence, retry_after=1)
+        self._held[client] += size
+        try:
+            yield
+        finally:
+            self._held[client] -= size
+            if not self._held[client]:
+                del self._held[client]
+
+
 def client_name(host: str | None) -> str:
     """The name under which a client is counted: its IPv4 address, or the /64 network of its IPv6 address.
 
@@ -56,6 +79,11 @@ def client_name(host: str | None) -> str:
     return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))
 
 
+def read_length(declared: str | None) -> int | None:
+    """The bytes that a Content-Length header declares; None if there is none, or if it is not a number."""
+    return int(declared) if declared and declared.isdecimal() and len(declared) < 20 else None
+
+
 async def read_body(chunks: AsyncIterator[bytes], declared: str | None, most: int, timeout: float) -> bytes:
     """Read a request's body of at most `most` bytes. `declared` is its Content-Length header.
 
@@ -65,7 +93,7 @@ async def read_body(chunks: AsyncIterator[bytes], declared: str | None, most: in
         RefusalError: the body is larger (413), or took more than `timeout` seconds (408).
     """
     body, seen = bytearray(), 0
-    declared_size = int(declared) if declared and declared.isdecimal() and len(declared) < 20 else 0
+    declared_size = read_length(declared) or 0
     try:
         async with asyncio.timeout(timeout):
             if declared_size <= DRAINED * most:

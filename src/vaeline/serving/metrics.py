@@ -30,6 +30,10 @@ class Metrics:
         self.in_work = Gauge(
             "vaeline_requests_in_work", "Requests in progress, waiting or computed.", registry=registry
         )
+        self.connections = Gauge("vaeline_connections", "Open connections.", registry=registry)
+        self.refused_connections = Counter(
+            "vaeline_refused_connections", "Connections beyond a limit.", registry=registry
+        )
         self.model = Gauge(
             "vaeline_model_info", "The model that answers.", ["uri", "name", "version", "digest"], registry=registry
         )

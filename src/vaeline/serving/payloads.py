@@ -4,8 +4,8 @@ import base64
 import binascii
 import io
 import math
+import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pydantic_core
@@ -22,6 +22,7 @@ from vaeline.images.spec import ImageSpec
 from vaeline.images.types import Images
 from vaeline.pyfunc.answers import Answer, as_lists
 from vaeline.serving.heat_maps import MAPS, THRESHOLD
+from vaeline.serving.json_numbers import NotNumbersError, TooLargeError, read_numbers
 from vaeline.serving.refusal import RefusalError
 from vaeline.serving.resolved import Identity
 from vaeline.serving.settings import Settings
@@ -30,6 +31,10 @@ JSON, PNG = "application/json", "image/png"
 PICTURES = {PNG: "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
 """The media types of pictures that a request may have, and their formats."""
 SHOWN = 80
+OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([a-z]*)"[ \t\r\n]*:')
+NAMES = re.compile(rb'"(images|latents|png)"[ \t\r\n]*:')
+MOST_EXAMINED = 131_072
+"""The bytes of a refused body that are parsed only for a better sentence."""
 
 
 def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) -> Float32[np.ndarray, "count ..."]:
@@ -43,15 +48,12 @@ def read_images(body: bytes, kind: str, image: ImageSpec, settings: Settings) ->
     """
     if kind in PICTURES:
         return _read_pictures([body], image, settings, PICTURES[kind])
-    content = _read_object(body, kind, (JSON, *PICTURES), ("images", "png"))
-    if "images" in content:
-        images = _as_stack(_read_numbers(content["images"], "images"), image)
+    name, text = _read_member(body, kind, (JSON, *PICTURES), ("images", "png"))
+    if name == "images":
+        images = _as_stack(_read_array(body, name, text, settings), image)
         _check_count(len(images), settings.most_images)
         return images
-    given = content["png"]
-    texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise RefusalError(422, "png must be a picture as base64 text, or a list of them")
+    texts = _read_texts(body, text, settings.most_images)
     _check_count(len(texts), settings.most_images)
     return _read_pictures([_from_base64(text, row) for row, text in enumerate(texts)], image, settings)
 
@@ -71,8 +73,8 @@ def read_latents(body: bytes, kind: str, image: ImageSpec, settings: Settings) -
     Raises:
         RefusalError: the body cannot be read, has too many latents, or has values that are not numbers.
     """
-    content = _read_object(body, kind, (JSON,), ("latents",))
-    numbers = _read_numbers(content["latents"], "latents")
+    name, text = _read_member(body, kind, (JSON,), ("latents",))
+    numbers = _read_array(body, name, text, settings)
     latents = numbers[None] if numbers.ndim == 1 else numbers
     _check_count(len(latents), settings.most_images)
     return latents
@@ -129,17 +131,59 @@ def choose_kind(accept: str, offered: Sequence[str]) -> str:
     return best
 
 
-def _read_object(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """A JSON object with exactly one of `names`."""
+def _read_member(body: bytes, kind: str, kinds: Sequence[str], names: Sequence[str]) -> tuple[str, bytes]:
+    """The name and the value of the only member of a JSON object, as text. The name is one of `names`."""
     if kind != JSON:
         raise RefusalError(415, f"send {' or '.join(kinds)}, and name it in the Content-Type header")
+    found, end = OPENING.match(body), len(body.rstrip(b" \t\r\n")) - 1
+    name = found[1].decode() if found else ""
+    if not found or name not in names or body[end : end + 1] != b"}":
+        raise _examine(body, names)
+    return name, body[found.end() : end]
+
+
+def _examine(body: bytes, names: Sequence[str], otherwise: str = "") -> RefusalError:
+    """Why a body is not a JSON object with exactly one of `names`; `otherwise` is the sentence if it is one."""
+    named = NAMES.findall(body) if body.count(b'"') < MOST_EXAMINED else []
+    if len(set(named)) < len(named):
+        return RefusalError(422, f"the body has {named[0].decode()} twice; a name must be given once")
+    expected = f"the body must be a JSON object with {' or '.join(names)}, and nothing else"
+    if len(body) > MOST_EXAMINED:
+        return RefusalError(422, otherwise or expected)
     try:
         content = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
+        return RefusalError(400, f"the body is not JSON: {short(str(error))}")
+    only = isinstance(content, dict) and len(content) == 1 and content.keys() <= set(names)
+    return RefusalError(422, otherwise if otherwise and only else expected)
+
+
+def _read_array(body: bytes, name: str, text: bytes, settings: Settings) -> Float32[np.ndarray, "..."]:
+    """The numbers of a member of a body."""
+    try:
+        return read_numbers(text, settings.most_elements)
+    except TooLargeError as error:
+        raise RefusalError(413, f"{name} has {error}") from None
+    except NotNumbersError as error:
+        raise _examine(body, (name,), f"{name} must be {error}") from None
+    except ValueError as error:
         raise RefusalError(400, f"the body is not JSON: {short(str(error))}") from None
-    if not isinstance(content, dict) or len(content) != 1 or not content.keys() <= set(names):
-        raise RefusalError(422, f"the body must be a JSON object with {' or '.join(names)}, and nothing else")
-    return content
+
+
+def _read_texts(body: bytes, text: bytes, most: int) -> list[str]:
+    """The texts of the member `png`. Base64 has no quotes, brackets or colons: their number bounds what is parsed."""
+    sentence = "png must be a picture as base64 text, or a list of them"
+    _check_count(text.count(b'"') // 2, most)
+    if text.count(b"[") > 1 or text.count(b",") >= most or b"{" in text or b":" in text:
+        raise _examine(body, ("png",), sentence)
+    try:
+        given = pydantic_core.from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise RefusalError(400, f"the body is not JSON: {short(str(error))}") from None
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise RefusalError(422, sentence)
+    return texts
 
 
 def _as_stack(numbers: Float32[np.ndarray, "..."], image: ImageSpec) -> Float32[np.ndarray, "count ..."]:
@@ -155,20 +199,6 @@ def _without_grey_axis(found: Answer) -> Answer:
     return {
         name: values[..., 0] if name == "images" and values.shape[-1] == 1 else values for name, values in found.items()
     }
-
-
-def _read_numbers(values: Any, name: str) -> Float32[np.ndarray, "count ..."]:
-    """A list of numbers, which may be nested, as an array."""
-    if not isinstance(values, list):
-        raise RefusalError(422, f"{name} must be a list of numbers")
-    try:
-        array = np.asarray(values, dtype=object)  # else one long string takes memory for its length in each place
-        if not set(map(type, array.ravel().tolist())) <= {int, float}:
-            raise TypeError
-        with np.errstate(over="ignore"):  # a number that is too large becomes infinite, which the model refuses
-            return array.astype("float32")
-    except (ValueError, TypeError, OverflowError):
-        raise RefusalError(422, f"{name} must be numbers, in lists of equal lengths") from None
 
 
 def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings, form: str = "PNG") -> Images:

@@ -23,19 +23,25 @@ one picture: its images are in a square, row by row.
 DIGEST = "9f2b6c0d4e1a87530b6c1df0e2a94c57d8b3f6a1c0e5d4972b8a6f13c5e7d901"
 NAMED = {"uri": "models:/vae-mnist/3", "name": "vae-mnist", "version": "3", "digest": DIGEST}
 REFUSALS = {
-    400: ("The body cannot be read.", "the body is not JSON: EOF while parsing a value at line 1 column 0"),
+    400: (
+        "The body cannot be read, or the host name is foreign.",
+        "the body is not JSON: EOF while parsing a value at line 1 column 0",
+    ),
     406: ("The Accept header does not accept the answer.", "this path answers application/json, and the Accept …"),
     408: ("The body did not arrive in time.", "the body did not arrive within 10 seconds"),
-    413: ("Too many bytes, or too many images.", "300 images in one request; at most 256 are allowed"),
+    413: ("Too many bytes, images or numbers.", "300 images in one request; at most 256 are allowed"),
     415: ("The body has another media type.", "send application/json or image/png or image/jpeg …"),
     422: ("The request does not fit the model.", "images must have shape (n, 28, 28, 1), got (1, 28, 27)"),
     429: ("Too many requests from this client.", "too many requests: 100 a second are allowed, after a burst of 200"),
     500: ("The model failed.", "the model failed on this request; the server's log says why"),
-    503: ("There is no model yet, or the queue is full.", "256 requests are waiting already; try again later"),
+    503: (
+        "There is no model yet, too much is waiting, or the answer would come too late.",
+        "256 requests are waiting already; try again later",
+    ),
     504: ("There was no answer in time.", "there was no answer within 10 seconds"),
 }
 BINARY = {"type": "string", "format": "binary"}
-WITHOUT_BODY = {400, 408, 413, 415}
+WITH_BODY = {408, 413, 415}
 
 
 class Model(BaseModel):
@@ -210,6 +216,6 @@ def _responses(schema: type[BaseModel], example: dict[str, Any], body: bool, pic
             "content": {JSON: {"example": {"error": sentence, "status": status}}},
         }
         for status, (text, sentence) in REFUSALS.items()
-        if body or status not in WITHOUT_BODY
+        if body or status not in WITH_BODY
     }
     return {200: answer, **refusals}

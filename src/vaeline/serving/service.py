@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,9 +18,9 @@ from starlette.responses import Response
 from vaeline.evaluation.inference import batches
 from vaeline.images.spec import ImageSpec
 from vaeline.pyfunc.answers import Answer, ModelRequest, UnanswerableError
-from vaeline.serving.batching import Batcher, NoModelError
+from vaeline.serving.batching import Batcher, DroppedError, NoModelError
 from vaeline.serving.follower import Follower, Situation
-from vaeline.serving.limits import RateLimit, client_name, read_body
+from vaeline.serving.limits import HeldBytes, RateLimit, client_name, read_body, read_length
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.payloads import PICTURES, PNG, choose_kind, describe, read_one_picture, write_json, write_sheet
 from vaeline.serving.refusal import RefusalError
@@ -27,10 +28,20 @@ from vaeline.serving.resolved import Identity
 from vaeline.serving.served import Served
 from vaeline.serving.settings import Settings
 from vaeline.serving.tiled import TiledPicture, TileScores, read_tiled
+from vaeline.serving.turns import FairThreads, Places
 
-READERS = 2
+SMALL_THREADS, SMALL = 2, 131_072
+LARGE_AT_ONCE = max(1, (os.cpu_count() or 1) - 1)
+"""Requests with more than SMALL bytes are worked on at once. They leave one core to the others, which do not wait."""
 STALLED = 3
-LIMITS = ("most_bytes", "most_images", "most_pixels", "timeout", "rate", "burst")
+DELAY = 1.0
+"""The seconds before a refusal because of the rate, so that a client that comes back at once cannot fill the time."""
+LIKELY = 0.8
+"""The part of the time-out within which an answer must be expected: expectations are rough."""
+LIMITS = (
+    *("most_bytes", "most_images", "most_pixels", "most_elements", "timeout", "head_timeout", "rate", "burst"),
+    *("connections", "client_connections"),
+)
 MOST_MAP_NUMBERS = 2**20  # of a heat map in JSON
 Result = TypeVar("Result")
 Reader = Callable[[bytes, str, ImageSpec, Settings], Float32[np.ndarray, "count ..."]]
@@ -43,17 +54,26 @@ class Service:
         self.settings = settings
         self.follower = follower
         self.metrics = metrics
-        self.in_work = 0
+        self._working: Counter[str] = Counter()
+        self._held = HeldBytes(settings.bodies * settings.most_bytes)
         self.batcher = Batcher(
             lambda: follower.situation.served, lambda: self.in_work, settings.batch, settings.wait, metrics
         )
         self._rate_limit = RateLimit(settings.rate, settings.burst)
-        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._small = FairThreads(SMALL_THREADS, "small")
+        self._large = FairThreads(LARGE_AT_ONCE, "large")
+        self._large_places = Places(LARGE_AT_ONCE)
+
+    @property
+    def in_work(self) -> int:
+        """The number of requests in progress whose body is complete."""
+        return self._working.total()
 
     def close(self) -> None:
         """End the threads."""
         self.batcher.close()
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._small.close()
+        self._large.close()
 
     async def answer(
         self, request: Request, mode: str, read: Reader | None, offered: Sequence[str], pictures: bool, **details: Any
@@ -68,28 +88,29 @@ class Service:
         Raises:
             RefusalError: the request gets no answer.
         """
-        self._rate_limit.take(client_name(request.client.host if request.client else None))
+        client = await self._admit(request)
         kind = choose_kind(request.headers.get("accept", ""), offered)
-        with self._working():
-            body = await self._read(request) if read else b""
-            async with self._in_time():
-                identity, found = await self._find(request, body, mode, read, pictures, details)
-                if kind == PNG:
-                    content = await self._in_thread(write_sheet, identity, found["images"])
-                else:
-                    content = await self._in_thread(write_json, identity, found, pictures)
+        async with self._body(request, client, read is not None) as body:
+            with self._at_work(client):
+                async with self._in_time(), self._place(client, len(body)):
+                    identity, found = await self._find(request, client, body, mode, read, pictures, details)
+                    size = sum(values.nbytes for values in found.values())
+                    if kind == PNG:
+                        content = await self._in_thread(client, size, write_sheet, identity, found["images"])
+                    else:
+                        content = await self._in_thread(client, size, write_json, identity, found, pictures)
         return Response(content, media_type=kind, headers=name_headers(identity))
 
     async def show_input(self, request: Request) -> Response:
         """A picture as the model gets it, as a PNG. Raises RefusalError."""
-        self._rate_limit.take(client_name(request.client.host if request.client else None))
+        client = await self._admit(request)
         choose_kind(request.headers.get("accept", ""), (PNG,))
-        with self._working():
-            body = await self._read(request)
-            async with self._in_time():
-                served = self._served()
-                images = await self._parse(read_one_picture, request, body, served.model.image)
-                content = await self._in_thread(write_sheet, served.identity, images)
+        async with self._body(request, client) as body:
+            with self._at_work(client):
+                async with self._in_time(), self._place(client, len(body)):
+                    served = self._served()
+                    images = await self._parse(read_one_picture, request, client, body, served.model.image)
+                    content = await self._in_thread(client, images.nbytes, write_sheet, served.identity, images)
         return Response(content, media_type=PNG, headers=name_headers(served.identity))
 
     def state(self, situation: Situation) -> dict[str, Any]:
@@ -110,24 +131,67 @@ class Service:
         about = {**self.state(situation), "limits": limits}
         return about | describe_served(situation.served) if situation.served else about
 
+    async def _admit(self, request: Request) -> str:
+        """The client of a request, if its rate allows the request. A refusal is delayed: it costs more than waiting."""
+        client = client_name(request.client.host if request.client else None)
+        try:
+            self._rate_limit.take(client)
+        except RefusalError:
+            await asyncio.sleep(DELAY)
+            raise
+        return client
+
+    def _check_wait(self, seconds: float) -> None:
+        """Refuse a request whose answer is not expected in time."""
+        late = seconds - LIKELY * self.settings.timeout
+        if late > 0:
+            sentence = f"the answer is expected in {seconds:.0f} seconds, later than the time-out; try again later"
+            raise RefusalError(503, sentence, retry_after=math.ceil(late))
+
+    def _place(self, client: str, size: int) -> AbstractAsyncContextManager[None]:
+        """A place among the large requests, for a request that is large."""
+        return self._large_places.take(client, size) if size > SMALL else nullcontext()
+
     @contextmanager
-    def _working(self) -> Generator[None]:
-        if self.in_work >= self.settings.queue:
-            raise RefusalError(503, f"{self.in_work} requests are waiting already; try again later", retry_after=1)
-        self.in_work += 1
+    def _at_work(self, client: str) -> Generator[None]:
+        """Count a request. A full queue drops the last request of the client that has most, if it has more."""
+        if self.in_work >= self.settings.queue and not self._make_place(client):
+            raise self._queue_full()
+        self._working[client] += 1
         self.metrics.in_work.set(self.in_work)
         try:
             yield
         finally:
-            self.in_work -= 1
+            self._working[client] -= 1
+            if not self._working[client]:
+                del self._working[client]
             self.metrics.in_work.set(self.in_work)
 
-    async def _read(self, request: Request) -> bytes:
+    def _make_place(self, client: str) -> bool:
+        ((busiest, requests),) = self._working.most_common(1)
+        return requests > self._working[client] + 1 and self.batcher.drop_from(busiest)
+
+    def _queue_full(self) -> RefusalError:
+        return RefusalError(503, f"{self.in_work} requests are waiting already; try again later", retry_after=1)
+
+    @asynccontextmanager
+    async def _body(self, request: Request, client: str, has_body: bool = True) -> AsyncGenerator[bytes]:
+        """The body of a request, whose bytes are held until its answer is written."""
+        self._check_wait(self.batcher.expect(client))
+        if not has_body:
+            yield b""
+            return
         declared, settings = request.headers.get("content-length"), self.settings
-        try:
-            return await read_body(request.stream(), declared, settings.most_bytes, settings.timeout)
-        except ClientDisconnect:
-            raise RefusalError(400, "the connection was closed before the body was complete") from None
+        length = read_length(declared)
+        size = settings.most_bytes if length is None else min(length, settings.most_bytes)
+        if size > SMALL:
+            self._check_wait(self._large_places.expect(client, size))
+        with self._held.hold(client, size):
+            try:
+                body = await read_body(request.stream(), declared, settings.most_bytes, settings.timeout)
+            except ClientDisconnect:
+                raise RefusalError(400, "the connection was closed before the body was complete") from None
+            yield body
 
     def _served(self) -> Served:
         served = self.follower.situation.served
@@ -136,18 +200,25 @@ class Service:
         return served
 
     async def _find(
-        self, request: Request, body: bytes, mode: str, read: Reader | None, pictures: bool, details: dict[str, Any]
+        self,
+        request: Request,
+        client: str,
+        body: bytes,
+        mode: str,
+        read: Reader | None,
+        pictures: bool,
+        details: dict[str, Any],
     ) -> tuple[Identity, Answer]:
         if read:
             image = self._served().model.image
             if mode == "score" and image.tile and media_type(request) in PICTURES:
-                picture = await self._parse(read_tiled, request, body, image)
-                return await self._score_tiles(picture, pictures, details)
-            details["values"] = await self._parse(read, request, body, image)
-        return await self._submit(ModelRequest(mode, **details))
+                picture = await self._parse(read_tiled, request, client, body, image)
+                return await self._score_tiles(picture, client, pictures, details)
+            details["values"] = await self._parse(read, request, client, body, image)
+        return await self._submit(ModelRequest(mode, **details), client)
 
     async def _score_tiles(
-        self, picture: TiledPicture, pictures: bool, details: dict[str, Any]
+        self, picture: TiledPicture, client: str, pictures: bool, details: dict[str, Any]
     ) -> tuple[Identity, Answer]:
         """The scores of a whole picture, whose tiles are submitted one batch after the other."""
         if details["maps"] and not pictures and math.prod(picture.size) > MOST_MAP_NUMBERS:
@@ -155,19 +226,24 @@ class Service:
             raise RefusalError(422, f"the heat map has {numbers}, at most {MOST_MAP_NUMBERS:,} are sent; use map=png")
         scores, identities = TileScores(picture), set()
         for part in batches(len(picture.places), self.settings.batch):
-            identity, found = await self._submit(ModelRequest("score", picture.tiles(part), **details))
+            identity, found = await self._submit(ModelRequest("score", picture.tiles(part), **details), client)
             identities.add(identity)
             scores.add(found, part)
         if len(identities) > 1:
             raise RefusalError(503, "the model was replaced while the picture was scored; send it again", retry_after=1)
-        return identities.pop(), await self._in_thread(scores.answer)
+        return identities.pop(), await self._in_thread(client, math.prod(picture.size), scores.answer)
 
-    async def _parse(self, read: Callable[..., Result], request: Request, body: bytes, image: ImageSpec) -> Result:
-        return await self._in_thread(read, body, media_type(request), image, self.settings)
+    async def _parse(
+        self, read: Callable[..., Result], request: Request, client: str, body: bytes, image: ImageSpec
+    ) -> Result:
+        return await self._in_thread(client, len(body), read, body, media_type(request), image, self.settings)
 
-    async def _submit(self, request: ModelRequest) -> tuple[Identity, Answer]:
+    async def _submit(self, request: ModelRequest, client: str) -> tuple[Identity, Answer]:
+        self._check_wait(self.batcher.expect(client, request))
         try:
-            answered = await self.batcher.submit(request)
+            answered = await self.batcher.submit(request, client)
+        except DroppedError:
+            raise self._queue_full() from None
         except NoModelError:
             raise self._no_model() from None
         if isinstance(answered.found, UnanswerableError):
@@ -185,9 +261,10 @@ class Service:
             sentence = f"there was no answer within {self.settings.timeout:g} seconds"
             raise RefusalError(504, sentence, retry_after=1) from None
 
-    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Do slow work in another thread, so that this thread can take other requests."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+    async def _in_thread(self, client: str, size: int, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do slow work on so many bytes in another thread, so that this thread can take other requests."""
+        threads = self._small if size <= SMALL else self._large
+        return await threads.run(client, size, work, *arguments)
 
     def _no_model(self) -> RefusalError:
         trouble = self.follower.situation.trouble
