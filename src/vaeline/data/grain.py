@@ -11,7 +11,7 @@ from vaeline.images.types import AnyImages
 SPECK = 64  # levels
 LEAST_ROWS = 300
 """In fewer images a pixel can be constant by chance."""
-DEAD, LIVELY = 0.1, 0.25
+DEAD, LIVELY = 0.1, 0.5
 
 Places: TypeAlias = Bool[np.ndarray, "height width channels"]
 
@@ -34,7 +34,7 @@ def find_dead_pixels(images: AnySource) -> Places:
     """The pixels (height, width, channels) that hardly change from image to image, though pixels beside them do.
 
     The deviation of a dead pixel over the images is less than a tenth of that of at least two of its four neighbours,
-    and these have at least a quarter of the highest deviation of all pixels. A constant margin is therefore not dead.
+    and these have at least half of the highest deviation of all pixels. A constant margin is therefore not dead.
     Of fewer than 300 images, none is dead.
     """
     shape = images.shape[1:]
