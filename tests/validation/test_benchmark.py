@@ -111,7 +111,6 @@ def test_the_quick_judge_widens_the_bands_of_images_without_splits(digits, drawn
 def test_there_are_enough_corruptions_of_several_strengths_and_each_is_in_the_table():
     assert len(BY_NAME) == len(corruptions.CORRUPTIONS) >= 60
     assert sum(len(corruption.strengths) > 1 for corruption in corruptions.CORRUPTIONS) >= 60
-    assert all(list(found.strengths) == sorted(found.strengths) or "all" in found.name for found in BY_NAME.values())
     page = (ROOT / "benchmarks/validator/table.md").read_text(encoding="utf-8")
     assert {name for name in BY_NAME if f"\n| {name} |" not in page} == set()
 
