@@ -9,6 +9,7 @@ from vaeline.data.statistics import (
     FAMILIES,
     GREY,
     INK,
+    JUDGED,
     family_of,
     image_statistics,
     read_statistics,
@@ -132,7 +133,7 @@ def test_images_of_another_kind_have_all_columns_too(family):
     splits = {"train": colours(*np.zeros((2, 8, 8, 3))), "test": Split(noise, np.zeros(3, "uint8"), np.arange(3))}
     table = image_statistics(splits, family)
     assert list(table.columns) == list(family.columns)
-    assert not table.drop(columns=list(family.of_source)).isna().any(axis=None)
+    assert not table.drop(columns=[*family.of_source, *JUDGED]).isna().any(axis=None)
 
 
 def test_parts_give_the_same_table(monkeypatch):

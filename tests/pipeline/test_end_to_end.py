@@ -229,4 +229,4 @@ def test_real_mnist_through_the_mirror_setting(tmp_path):
     assert (workspace.root / "reports/validation/contact_sheet.png").is_file()
     assert workspace.json("reports/validation.json")["status"] == "failed"
     assert "fails" in workspace.run("vaeline", "validate", "data/raw", "--profile", "mnist", check=False)
-    assert "meets 9" in workspace.run("vaeline", "validate", str(MIRROR), "--profile", "mnist")
+    assert "meets 118" in workspace.run("vaeline", "validate", str(MIRROR), "--profile", "mnist")

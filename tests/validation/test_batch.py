@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from vaeline.data.prepared import Split
 from vaeline.data.statistics import image_statistics
-from vaeline.validation.batch import BATCH, batch_expectations
+from vaeline.validation.batch import BATCH, batch_expectations, split_expectations
 from vaeline.validation.checkpoint import validate
 from vaeline.validation.profile import class_shares, make_profile, read_profile, rows_added, with_rows
 
@@ -114,6 +114,21 @@ def test_planted_faults_are_found_in_a_small_batch(digits, profile, tmp_path, pl
     found = validate(table, profile, tmp_path / "docs", about_them)
     assert all(any(name in failure.name for failure in found.failures) for name in names)
     assert found.expectations == len(about_them)
+
+
+def test_images_without_splits_are_judged_as_few_and_splits_as_the_profile_says(profile):
+    few = {item.name: item for item in split_expectations(profile, {"all": 300}, equally(300))}
+    assert few["average ink"].arguments["max_value"] > profile.average["ink"][1] + 0.003
+    assert few["rows in all"].arguments["max_value"] == 1797
+    assert few["no images that look alike in two splits"].arguments["mostly"] == 1 - profile.alike_leaks
+    rows = {"train": 1372, "validation": 125, "test": 300}
+    whole = {item.name: item for item in split_expectations(profile, rows, equally(1797))}
+    assert whole["average ink"].arguments["max_value"] == profile.average["ink"][1]
+    assert {"share of class 3", "plausible labels in all"} <= set(few)
+    assert "the classes of train occur" in whole
+    unlabelled = {item.name for item in split_expectations(profile, {"all": 300}, None)}
+    assert unlabelled
+    assert not [name for name in unlabelled if "class" in name or "label" in name.replace("label is never null", "")]
 
 
 def test_rows_of_batches_and_rows_held_back_shift_what_is_expected_of_a_split(prepared, profile):

@@ -21,12 +21,43 @@ from vaeline.validation.profile import class_shares, read_profile
 
 RNG = np.random.default_rng(0)
 INVERTED = [3, 77, 500]
+ROWS = {"test": 300, "train": 1372, "validation": 125}
 
 
 def copy(splits):
     return {
         name: Split(np.array(split.images[:]), np.array(split.labels), split.indices) for name, split in splits.items()
     }
+
+
+def dead_pixel(splits):
+    for split in splits.values():
+        split.images[:, 14, 14] = 0
+
+
+def flip_bits(splits):
+    pixels = splits["train"].images.reshape(-1)
+    flipped = RNG.integers(0, pixels.size, round(1e-4 * 8 * pixels.size))
+    pixels[flipped] ^= (1 << RNG.integers(0, 8, len(flipped))).astype("uint8")
+
+
+def near_copies(splits):
+    """Five test images in train, each with one pixel of another level."""
+    splits["train"].images[:5] = splits["test"].images[:5]
+    splits["train"].images[:5, 12, 12] ^= 1
+
+
+def exchange_labels(splits):
+    """A fifth of the twos are sevens, and a fifth of the sevens are twos."""
+    labels = splits["train"].labels
+    twos, sevens = (RNG.permutation(np.flatnonzero(labels == label)) for label in (2, 7))
+    labels[twos[: len(twos) // 5]], labels[sevens[: len(sevens) // 5]] = 7, 2
+
+
+def wrong_labels(splits):
+    labels = splits["train"].labels
+    rows = RNG.choice(len(labels), len(labels) // 20, replace=False)
+    labels[rows] = (labels[rows] + RNG.integers(1, 10, len(rows))) % 10
 
 
 def some(images, share=0.01):
@@ -98,6 +129,12 @@ FAULTS_OF_ALL = {
         {"class balance"},
     ),
     "labels shuffled": (shuffle_labels, {"average elongation of class 1"}),
+    "a class in the test split alone": (keep(lambda train: train.labels != 4), {"the classes of train occur"}),
+    "a dead pixel": (dead_pixel, {"no dead pixels", "average specks"}),
+    "bits flipped here and there": (flip_bits, {"average specks", "specks of every image"}),
+    "near copies of test images in train": (near_copies, {"no images that look alike in two splits"}),
+    "5 % of labels wrong": (wrong_labels, {"plausible labels in train"}),
+    "20 % of two classes exchanged": (exchange_labels, {"plausible labels in train"}),
 }
 
 
@@ -126,7 +163,7 @@ def verdict_on(profile, tmp_path):
     """The verdict of the named expectations alone: Great Expectations takes a second for all of them."""
 
     def check(table, *names):
-        expected = [item for item in build_expectations(profile, ["test", "train", "validation"]) if item.name in names]
+        expected = [item for item in build_expectations(profile, ROWS) if item.name in names]
         assert len(expected) == len(names)
         return validate(table, profile, tmp_path / "docs", expected)
 
@@ -232,6 +269,42 @@ def test_images_that_are_wrong_by_themselves_stand_before_those_that_pull_an_ave
     assert all(reason.startswith("average") for _, reason in rest)
 
 
+def test_doubtful_labels_are_named_with_likelier_ones_the_worst_first(prepared, profile, verdict_on, tmp_path):
+    splits = copy(prepared.splits)
+    exchange_labels(splits)
+    table = image_statistics(splits)
+    table.loc[table["split"].eq("train") & (table.index % 7 == 0), ["doubt", "likely_label"]] = np.nan
+    verdict = verdict_on(table, "plausible labels in train", "plausible labels in test")
+    (failure,) = verdict.failures
+    assert (np.diff(table.set_index("image_id").loc[failure.image_ids, "doubt"]) <= 0).all()
+    named = {
+        int(image_id.removeprefix("train/")): note
+        for image_id, note in zip(failure.image_ids, failure.notes, strict=True)
+    }
+    right = prepared.splits["train"].labels
+    exchanged = np.flatnonzero(right != splits["train"].labels)
+    assert len(exchanged) > 50
+    assert np.isin(exchanged, list(named)).mean() > 0.6
+    assert np.isin(list(named)[:20], exchanged).mean() >= 0.9
+    assert np.mean([named[row] == f"likely label {right[row]}" for row in list(named)[:20]]) >= 0.9
+    judged = int(table.loc[table["split"] == "train", "doubt"].notna().sum())
+    assert f"{failure.images_counted} of {judged} images" in failure.observed
+    assert f"{failure.image_ids[0]} ({failure.notes[0]})" in failure.line()
+    assert set(offenders(verdict).values()) <= {
+        f"plausible labels in train\nlikely label {label}" for label in range(10)
+    }
+
+
+def test_the_place_of_a_dead_pixel_is_named(prepared, verdict_on):
+    splits = copy(prepared.splits)
+    splits["test"].images[:, 14, 14] = 0
+    (failure,) = verdict_on(image_statistics(splits), "no dead pixels").failures
+    assert failure.images_counted == 300
+    assert failure.line().startswith(
+        "FAILED no dead pixels: 300 of 1797 images, such as dead = 1, 1, 1; images test/0 (dead at row 14 column 14)"
+    )
+
+
 def test_nulls_in_the_table_and_missing_columns_are_failures(table, verdict_on):
     with_null = table.assign(std=table["std"].where(table.index != 3))
     (failure,) = verdict_on(with_null, "std is never null", "mean is never null").failures
@@ -241,7 +314,7 @@ def test_nulls_in_the_table_and_missing_columns_are_failures(table, verdict_on):
 
 
 def test_an_expectation_that_is_misspelt_or_dropped_is_no_pass(table, profile, tmp_path, monkeypatch):
-    expected = build_expectations(profile, ["train"])[:5]
+    expected = build_expectations(profile, {"train": 1372})[:5]
     monkeypatch.setattr(
         checkpoint, "build_expectations", lambda *_: [*expected, checkpoint.Expected("odd", "ExpectMagic", {})]
     )
@@ -257,10 +330,11 @@ def test_an_expectation_that_is_misspelt_or_dropped_is_no_pass(table, profile, t
 
 
 def test_there_are_enough_expectations_and_every_column_is_checked(profile):
-    expected = build_expectations(profile, ["test", "train", "validation"])
+    expected = build_expectations(profile, ROWS)
     assert len(expected) >= 18
     assert len({item.name for item in expected}) == len(expected)
-    assert {item.arguments.get("column") for item in expected} >= set(columns_of(profile.family))
+    checked = {column for item in expected for column in (item.arguments.get("column"), item.note)}
+    assert checked >= set(columns_of(profile.family))
 
 
 def test_class_shares_are_within_the_split():
@@ -278,5 +352,7 @@ def test_the_mnist_profile_finds_one_per_cent_of_transposed_images(tmp_path):
     rows = some(images)
     transposed = Split(np.asarray(images[rows]).transpose(0, 2, 1, 3), found.test_labels[rows], rows)
     faulty = pd.concat([table.drop(index=rows), image_statistics({"test": transposed})])
-    expected = [item for item in build_expectations(profile, ["test"]) if item.name == "elongation of every image"]
+    expected = [
+        item for item in build_expectations(profile, {"test": 10_000}) if item.name == "elongation of every image"
+    ]
     assert not validate(faulty, profile, tmp_path / "docs", expected).passed

@@ -13,7 +13,16 @@ from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
 from vaeline.validation.checkpoint import validate
 from vaeline.validation.expectations import build_expectations
-from vaeline.validation.profile import Profile, make_profile, profile_path, read_profile, share_band, write_profile
+from vaeline.validation.profile import (
+    Profile,
+    _class_shares,
+    class_shares,
+    make_profile,
+    profile_path,
+    read_profile,
+    share_band,
+    write_profile,
+)
 
 
 @pytest.mark.parametrize("name", [*SOURCES, "digits"])
@@ -41,6 +50,8 @@ def test_a_missing_profile_says_how_to_make_one(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
+        ("class_shares", {0: [0.1, 0.2]}, "class_shares needs one band for each of 10 classes"),
+        ("doubts", {300: 1.5}, "doubts"),
         ("every_image", {"mean": [0, 1]}, "bands of min, max"),
         ("class_share", [0.1], "class_share"),
         ("leeks", 0.0, "leeks"),
@@ -123,15 +134,65 @@ def test_a_profile_without_its_shares_of_look_alikes_is_refused(pictures, prepar
     made = profile_of(pictures).model_dump()
     with pytest.raises(ValueError, match="the shares alike and alike_leaks are required"):
         Profile.model_validate(made | {"alike_leaks": None})
-    of_ink = make_profile(image_statistics(prepared.splits), "ink").model_dump(exclude_none=True)
-    assert "alike" not in of_ink
-    with pytest.raises(ValueError, match="need statistics of pictures"):
-        Profile.model_validate(of_ink | {"alike": 0.1, "alike_leaks": 0.0})
-    assert Profile.model_validate(of_ink).family == INK
+    of_ink = make_profile(image_statistics(prepared.splits), "ink").model_dump()
+    with pytest.raises(ValueError, match="the shares alike and alike_leaks are required"):
+        Profile.model_validate(of_ink | {"alike": None})
+    assert Profile.model_validate(of_ink | {"alike": None, "alike_leaks": None}).family == INK
     without = {
         name: band for name, band in made["every_image"].items() if "source" not in name and name != "proportions"
     }
     assert Profile.model_validate(made | {"every_image": without}).family == COLOUR
+
+
+NEW = ("split_classes", "class_shares", "dead", "doubts")
+
+
+def test_a_profile_from_before_stays_valid_and_asks_for_what_it_names(prepared, tmp_path):
+    table = image_statistics(prepared.splits)
+    before = make_profile(table, "mine", doubtful={1797: 0.01}).model_dump(exclude=set(NEW))
+    before |= {"alike": None, "alike_leaks": None}
+    for part in ("every_image", "average", "deviation"):
+        del before[part]["specks"]
+    write_profile(Profile.model_validate(before), tmp_path / "mine.yaml")
+    profile = read_profile(tmp_path / "mine.yaml")
+    rows = {name: len(split.labels) for name, split in prepared.splits.items()}
+    asked = {item.name for item in build_expectations(profile, rows)}
+    now = {item.name for item in build_expectations(make_profile(table, "mine", doubtful={1797: 0.01}), rows)}
+    assert not {name for name in asked if "look alike" in name or "specks of" in name or "plausible" in name}
+    assert {"plausible labels in test", "no dead pixels", "specks of every image", "share of class 3"} <= now - asked
+    assert asked < now
+
+
+def test_limits_of_doubtful_labels_have_room_and_fall_with_the_number_of_images(prepared):
+    doubtful = {300: 0.1, 1000: 0.02}
+    profile = make_profile(image_statistics(prepared.splits), "mine", doubtful=doubtful)
+    assert profile.doubts == {300: 0.115, 1000: 0.023}
+    limits = {}
+    for rows in (299, 300, 550, 1000, 5000):
+        asked = [item for item in build_expectations(profile, {"all": rows}) if item.name == "plausible labels in all"]
+        limits[rows] = 1 - asked[0].arguments["mostly"] if asked else None
+    assert limits[299] is None
+    assert 0.115 < limits[300] < 0.2
+    assert limits[300] > limits[550] > limits[1000] > limits[5000] > 0.023
+
+
+def test_a_class_that_a_split_lacks_may_lack_there_alone(pictures, tmp_path):
+    good = {name: replace(split, labels=np.zeros_like(split.labels)) for name, split in pictures.items()}
+    made = profile_of(good | {"test": pictures["test"]})
+    assert made.split_classes == {"source": 1, "test": 2, "train": 1, "validation": 1}
+    assert (
+        validate(
+            image_statistics(good | {"test": pictures["test"]}, COLOUR),
+            made,
+            tmp_path / "docs",
+            [
+                item
+                for item in build_expectations(made, {name: len(split.labels) for name, split in good.items()})
+                if "class" in item.name or "label" in item.name
+            ],
+        ).failures
+        == []
+    )
 
 
 def test_many_classes_have_no_bands_of_their_own(pictures, tmp_path):
@@ -141,7 +202,11 @@ def test_many_classes_have_no_bands_of_their_own(pictures, tmp_path):
     table = image_statistics(many, COLOUR)
     assert {failure.name for failure in validate(table, made, tmp_path / "docs").failures} == {"every label occurs"}
     table.loc[4, "label"] = 1476
-    expected = [item for item in build_expectations(made, list(many)) if item.name == "label is known"]
+    expected = [
+        item
+        for item in build_expectations(made, {name: len(split.labels) for name, split in many.items()})
+        if item.name == "label is known"
+    ]
     (failure,) = validate(table, made, tmp_path / "docs", expected).failures
     assert failure.image_ids == ["train/4"]
 
@@ -155,3 +220,15 @@ def test_the_band_of_class_shares_has_room_for_chance_in_a_small_split():
     assert outside < 0.02
     assert 0.15 < high < 0.25
     assert share_band(pd.DataFrame({"split": ["train"] * 5, "label": [0] * 5}))[1] == 1
+
+
+def test_each_class_has_a_band_around_its_own_share():
+    labels = np.repeat([0, 1, 2], [60_000, 30_000, 10_000])
+    table = pd.DataFrame({"split": np.where(np.arange(100_000) % 10, "train", "test"), "label": labels})
+    bands = _class_shares(table)
+    for label, share in enumerate((0.6, 0.3, 0.1)):
+        low, high = bands[label]
+        assert 0.7 * share < low < 0.85 * share
+        assert 1.15 * share < high < 1.3 * share
+    lost = table[(table["label"] != 2) | (table.index % 2 == 0)]
+    assert class_shares(lost)[lost["label"] == 2].min() < bands[2][0]

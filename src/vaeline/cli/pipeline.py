@@ -84,9 +84,9 @@ def validate(
     """
     from vaeline.data.statistics import image_statistics
     from vaeline.params.whole import read_params
+    from vaeline.validation.batch import split_expectations
     from vaeline.validation.checkpoint import validate as check
     from vaeline.validation.contact_sheet import write_result
-    from vaeline.validation.expectations import build_expectations
     from vaeline.validation.profile import profile_path, read_profile, rows_added, with_rows
     from vaeline.validation.splits import read_splits
 
@@ -95,7 +95,7 @@ def validate(
         thresholds = read_profile(profile_path(profile, dataset))
         found = read_splits(path, lambda: thresholds.image)
         thresholds = with_rows(thresholds, rows_added(found.manifest))
-        expected = build_expectations(thresholds, sorted(found.splits), found.labelled)
+        expected = split_expectations(thresholds, found.rows, found.rows_of_class)
         verdict = check(image_statistics(found.splits, thresholds.family), thresholds, out / "docs", expected)
         write_result(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
     if not found.labelled:
@@ -119,6 +119,7 @@ def profile(
 
     Example: vaeline profile data/prepared --name shapes
     """
+    from vaeline.data.label_noise import doubtful_shares
     from vaeline.data.own_images import Reading, source_spec
     from vaeline.data.statistics import family_of, image_statistics
     from vaeline.errors import VaelineError
@@ -135,6 +136,8 @@ def profile(
         found = read_splits(path, lambda: source_spec(path, reading))
         added = {split: -count for split, count in rows_added(found.manifest).items()}
         family = family_of(found.image)
-        made = make_profile(image_statistics(found.splits, family), name, found.image, family)
+        splits = found.splits.values()
+        doubtful = doubtful_shares([split.images for split in splits], [split.labels for split in splits])
+        made = make_profile(image_statistics(found.splits, family), name, found.image, family, doubtful)
         write_profile(with_rows(made, added), target)
     typer.echo(f"{target} is written. Check its limits, correct them if needed, and commit it.")

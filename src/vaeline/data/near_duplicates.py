@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from vaeline.images.arrays import luminance
 from vaeline.images.digests import image_digest
 from vaeline.images.lazy import ByteParts, LazyImages
-from vaeline.images.types import ByteImages
+from vaeline.images.types import AnyImages, ByteImages
 
 USUAL_DISTANCE = 6  # of 64 bits
 SIDE = 32  # of thumbnails; smaller images are not enlarged
@@ -89,9 +89,11 @@ def join(groups: Groups, left: Integer[np.ndarray, " pairs"], right: Integer[np.
     return connected_components(graph, directed=False)[1][groups]
 
 
-def make_thumbnails(images: ByteImages) -> Thumbnails:
-    """The luminance of images (count, height, width, channels), averaged over cells; at most 32 × 32."""
-    rows, columns = (_cell_means(side) for side in images.shape[1:3])
+def make_thumbnails(images: AnyImages, most: int = SIDE) -> Thumbnails:
+    """The luminance of images (count, height, width, channels), averaged over cells; at most `most` × `most`."""
+    if max(images.shape[1:3]) <= most:
+        return luminance(images)
+    rows, columns = (_cell_means(side, most) for side in images.shape[1:3])
     return rows @ luminance(images) @ columns.T
 
 
@@ -122,9 +124,9 @@ def look_alike(left: ByteImages, right: ByteImages) -> Bool[np.ndarray, " count"
     return (one * other).sum(axis=(1, 2)) > least * np.sqrt((one**2).sum(axis=(1, 2)) * (other**2).sum(axis=(1, 2)))
 
 
-def _cell_means(side: int) -> Float64[np.ndarray, "cells side"]:
+def _cell_means(side: int, most: int) -> Float64[np.ndarray, "cells side"]:
     """The matrix (cells, side) that averages `side` numbers over equal cells, which can begin between two numbers."""
-    cells = min(side, SIDE)
+    cells = min(side, most)
     starts, numbers = np.arange(cells)[:, None] * side / cells, np.arange(side)
     overlap = np.minimum(starts + side / cells, numbers + 1) - np.maximum(starts, numbers)
     return np.maximum(overlap, 0) * cells / side

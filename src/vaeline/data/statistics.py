@@ -1,6 +1,6 @@
 """A table of statistics of each image, with its duplicates."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float64, Integer, Shaped
+from jaxtyping import Float64, Integer
 from scipy.stats import entropy
 
+from vaeline.data.grain import count_specks, find_dead_pixels
+from vaeline.data.label_noise import judge_labels
 from vaeline.data.near_duplicates import Groups, find_duplicates
+from vaeline.data.neighbours import AnyParts, are_comparable, find_near_copies
 from vaeline.data.prepared import Split
 from vaeline.images.arrays import luminance, round_levels
 from vaeline.images.digests import image_digest
-from vaeline.images.lazy import LazyImages
 from vaeline.images.spec import ImageSpec
 
 NUMBERS_AT_A_TIME = 4096 * 28 * 28
@@ -26,6 +28,15 @@ ROWS_OF_A_GROUP, ROWS_OF_A_READING = 2**17, 2**15
 INK_LEVEL = 127
 BORDER = 2
 LEVELS = 256
+DEAD_SHOWN = 5
+GRAIN = ("specks",)
+JUDGED = ("doubt", "likely_label")
+OF_ALL = ("copies", "leaks", "alike", "alike_leaks", *JUDGED)
+OF_SPLIT = ("dead", "dead_at")
+"""Statistics of all families: GRAIN of an image, OF_ALL of an image among all, OF_SPLIT of a whole split.
+
+JUDGED are NaN where a label was not judged.
+"""
 COLOURS = ("red", "green", "blue")
 
 Luminances: TypeAlias = Float64[np.ndarray, "count height width"]
@@ -38,21 +49,21 @@ class Family:
 
     every_image: each image has these. average: those whose mean over images describes the data. by_class: those whose
     mean describes a class. of_source: those of the picture that an image was made from; NaN where it is unknown.
-    alike: whether images that look alike are counted, not only equal ones.
+    pictures: whether images that look alike are found as pictures are (`find_duplicates`), else as drawings
+    (`find_near_copies`).
     """
 
     every_image: tuple[str, ...]
     average: tuple[str, ...]
     by_class: tuple[str, ...]
     of_source: tuple[str, ...] = ()
-    alike: bool = False
+    pictures: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the table."""
         about = ("image_id", "split", "source_index", "label", "height", "width", "channels", "dtype", "nulls")
-        alike = ("alike", "alike_leaks") if self.alike else ()
-        return (*about, *self.every_image, *self.of_source, "content", "copies", "leaks", *alike)
+        return (*about, *self.every_image, *GRAIN, *self.of_source, "content", *OF_ALL, *OF_SPLIT)
 
 
 _INK_AVERAGES = ("mean", "std", "ink", "border", "roughness", "elongation")
@@ -65,13 +76,13 @@ INK = Family(
     _INK_AVERAGES,
     ("mean", "std", "ink", "elongation"),
 )
-GREY = Family(("min", "max", *_GREY_AVERAGES), _GREY_AVERAGES, ("mean", "std", "entropy"), _OF_SOURCE, alike=True)
+GREY = Family(("min", "max", *_GREY_AVERAGES), _GREY_AVERAGES, ("mean", "std", "entropy"), _OF_SOURCE, pictures=True)
 COLOUR = Family(
     ("min", "max", *_GREY_AVERAGES, "saturation", *_OF_CHANNELS),
     (*_GREY_AVERAGES, "saturation", *_OF_CHANNELS),
     ("mean", "std", "entropy", "saturation"),
     _OF_SOURCE,
-    alike=True,
+    pictures=True,
 )
 FAMILIES = (INK, GREY, COLOUR)
 
@@ -88,8 +99,11 @@ def image_statistics(splits: Mapping[str, Split], family: Family = INK) -> pd.Da
 
     Columns of all families: image_id ("train/7"), split, source_index, label, height, width, channels, dtype, nulls
     (number of NaN values), content (hash), copies (number of rows with this content in the same split, this row
-    included) and leaks (number of other splits with this content). Of the luminance: min, max, mean, std, border (mean
-    of the outer two rows and columns on each side).
+    included), leaks (number of other splits with this content), alike (number of rows in the same split that look like
+    this one, this row included; see `find_duplicates` and, for INK, `find_near_copies`), alike_leaks (number of other
+    splits with such rows), specks (see `count_specks`), doubt and likely_label (see `judge_labels`), dead (number of
+    dead pixels of the split, see `find_dead_pixels`) and dead_at (where some of them are). Of the luminance: min, max,
+    mean, std, border (mean of the outer two rows and columns on each side).
 
     Only INK: ink (share of pixels above half), roughness (mean difference of neighbours, divided by the mean), center_x
     and center_y (centre of mass of the ink, in pixels from the middle), elongation (log of vertical over horizontal
@@ -97,9 +111,7 @@ def image_statistics(splits: Mapping[str, Split], family: Family = INK) -> pd.Da
 
     GREY and COLOUR: contrast (difference of the 95 % and 5 % quantiles), sharpness (standard deviation of the
     Laplacian; Pech-Pacheco et al. 2000 use its square), entropy (of the levels, in bits), source_height and
-    source_width (of the picture that was read, in pixels), proportions (width divided by height), alike (number of rows
-    in the same split that look like this one, this row included; see `find_duplicates`), alike_leaks (number of other
-    splits with such rows).
+    source_width (of the picture that was read, in pixels), proportions (width divided by height).
 
     Only COLOUR: saturation (mean of (max − min) / max over the colours of a pixel), and the mean and std of red, green
     and blue.
@@ -108,16 +120,21 @@ def image_statistics(splits: Mapping[str, Split], family: Family = INK) -> pd.Da
 
 
 def statistics_parts(splits: Mapping[str, Split], family: Family) -> Iterator[pd.DataFrame]:
-    """The table of `image_statistics` in parts, so that memory grows by about 100 bytes an image only."""
-    images = [split.images for split in splits.values()]
-    repeats = _count_repeats(images, family.alike)
+    """The table of `image_statistics` in parts, so that memory grows by about 300 bytes an image only."""
+    images, labels = [split.images for split in splits.values()], [split.labels for split in splits.values()]
+    contents = np.fromiter((int.from_bytes(image_digest(image)[:8], "big") for part in images for image in part), "u8")
+    columns = _count_repeats(images, contents, family) | dict(zip(JUDGED, judge_labels(images, labels), strict=True))
     first = 0
     for name, split in splits.items():
+        dead = np.argwhere(find_dead_pixels(split.images))
+        of_split = dict(zip(OF_SPLIT, (len(dead), _places(dead)), strict=True))
         step = min(MOST_ROWS_AT_A_TIME, max(1, NUMBERS_AT_A_TIME // int(np.prod(split.images.shape[1:]))))
         for start in range(0, len(split.images), step):
             part = _statistics(name, split, slice(start, start + step), family)
-            counts = {column: values[first : first + len(part)] for column, values in repeats.items()}
-            yield part.assign(**counts)[list(family.columns)]
+            taken = slice(first, first + len(part))
+            of_all = {column: values[taken] for column, values in columns.items()}
+            content = [f"{number:016x}" for number in contents[taken]]
+            yield part.assign(content=content, **of_all, **of_split)[list(family.columns)]
             first += len(part)
 
 
@@ -150,17 +167,17 @@ def _gathered(parts: Iterable[pd.DataFrame]) -> Iterator[pa.Table]:
 
 
 def _count_repeats(
-    images: Sequence[Shaped[np.ndarray | LazyImages, "_ _ _ _"]], alike: bool
+    images: AnyParts, contents: Integer[np.ndarray, " _"], family: Family
 ) -> dict[str, Integer[np.ndarray, " _"]]:
-    """For each row of all splits, the columns copies, leaks and, if they are wanted, alike and alike_leaks."""
+    """For each row of all splits, the columns copies, leaks, alike and alike_leaks."""
     splits = np.repeat(np.arange(len(images)), [len(part) for part in images])
-    if alike and len({(part.shape[1:], part.dtype) for part in images}) == 1 and images[0].dtype == np.uint8:
-        found = find_duplicates(images, np.arange(len(splits)))
-        equal, like = found.equal, found.alike
-    else:  # images of several sizes or of another type, which the profile refuses, are compared only exactly
-        equal = like = np.unique([image_digest(image)[:8] for part in images for image in part], return_inverse=True)[1]
-    columns = dict(zip(("copies", "leaks"), _repeats(splits, equal), strict=True))
-    return columns | (dict(zip(("alike", "alike_leaks"), _repeats(splits, like), strict=True)) if alike else {})
+    equal = np.unique(contents, return_inverse=True)[1]
+    alike = equal  # images of several sizes or of another type, which the profile refuses, are compared only exactly
+    if are_comparable(images):
+        rows = np.arange(len(splits))
+        alike = find_duplicates(images, rows).alike if family.pictures else find_near_copies(images, equal)
+    found = (*_repeats(splits, equal), *_repeats(splits, alike))
+    return dict(zip(("copies", "leaks", "alike", "alike_leaks"), found, strict=True))
 
 
 def _repeats(splits: Groups, groups: Groups) -> tuple[Groups, Groups]:
@@ -172,7 +189,9 @@ def _repeats(splits: Groups, groups: Groups) -> tuple[Groups, Groups]:
 
 def _statistics(name: str, split: Split, rows: slice, family: Family) -> pd.DataFrame:
     images = np.asarray(split.images[rows])
-    pixels = np.nan_to_num(images.astype("float64"))
+    pixels = images.astype("float64")
+    if images.dtype.kind == "f":
+        pixels = np.nan_to_num(pixels)
     greys = luminance(pixels)
     columns = {
         "image_id": [f"{name}/{row}" for row in range(rows.start, rows.start + len(images))],
@@ -187,7 +206,7 @@ def _statistics(name: str, split: Split, rows: slice, family: Family) -> pd.Data
         "mean": greys.mean(axis=(1, 2)),
         "std": greys.std(axis=(1, 2)),
         "border": _border(greys),
-        "content": [image_digest(image).hex()[:16] for image in images],
+        "specks": count_specks(images if images.dtype == np.uint8 else pixels),
     }
     columns |= _of_ink(greys) if family == INK else _of_pictures(greys) | _of_sources(split, rows)
     return pd.DataFrame(columns | (_of_colours(pixels) if family == COLOUR else {}))
@@ -199,15 +218,20 @@ def _border(greys: Luminances) -> Means:
     return (greys.sum(axis=(1, 2)) - inner.sum(axis=(1, 2))) / border_pixels
 
 
+def _places(pixels: Integer[np.ndarray, "number 3"]) -> str:
+    """Where pixels are, as rows and columns; the first few of many."""
+    shown = ", ".join(f"row {row} column {column}" for row, column, _ in pixels[:DEAD_SHOWN].tolist())
+    return f"{shown} …" if len(pixels) > DEAD_SHOWN else shown
+
+
 def _of_ink(greys: Luminances) -> dict[str, Means]:
     mean = greys.mean(axis=(1, 2))
     mass = greys / np.maximum(greys.sum(axis=(1, 2), keepdims=True), 1e-9)
     height, width = greys.shape[1:]
     y, x = np.indices((height, width)) - (np.array([height, width]) - 1).reshape(2, 1, 1) / 2
-    center_y, center_x = (mass * y).sum(axis=(1, 2)), (mass * x).sum(axis=(1, 2))
-    spread_y = (mass * y**2).sum(axis=(1, 2)) - center_y**2
-    spread_x = (mass * x**2).sum(axis=(1, 2)) - center_x**2
-    neighbours = np.abs(np.diff(greys, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(greys, axis=2)).mean(axis=(1, 2))
+    center_y, center_x, square_y, square_x = (np.einsum("nij,ij->n", mass, place) for place in (y, x, y**2, x**2))
+    spread_y, spread_x = square_y - center_y**2, square_x - center_x**2
+    neighbours = _mean_step(greys, 1) + _mean_step(greys, 2)
     return {
         "ink": (greys > INK_LEVEL).mean(axis=(1, 2)),
         "roughness": neighbours / np.maximum(mean, 1e-9),
@@ -215,6 +239,11 @@ def _of_ink(greys: Luminances) -> dict[str, Means]:
         "center_y": center_y,
         "elongation": np.log((spread_y + 1e-3) / (spread_x + 1e-3)),
     }
+
+
+def _mean_step(greys: Luminances, axis: int) -> Means:
+    steps = np.diff(greys, axis=axis)
+    return np.abs(steps, out=steps).mean(axis=(1, 2))
 
 
 def _of_pictures(greys: Luminances) -> dict[str, Means]:

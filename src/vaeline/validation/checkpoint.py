@@ -24,6 +24,7 @@ class FailedExpectation:
     """An expectation that does not hold: its name, what was found, and the images that show it.
 
     by_itself: whether each of these images violates it alone. If not, they are the images that change an average most.
+    notes: what is wrong with each of these images, where the table says it.
     """
 
     name: str
@@ -32,10 +33,14 @@ class FailedExpectation:
     images_counted: int
     image_ids: list[str] = field(default_factory=list)
     by_itself: bool = True
+    notes: list[str] = field(default_factory=list)
 
     def line(self) -> str:
         """One line for a terminal."""
-        shown = f"; images {', '.join(self.image_ids[:5])}" + (" …" if self.images_counted > 5 else "")
+        named = [*self.image_ids[:5]]
+        if self.notes:
+            named = [f"{image_id} ({note})" for image_id, note in zip(named, self.notes, strict=False)]
+        shown = f"; images {', '.join(named)}" + (" …" if self.images_counted > 5 else "")
         return f"FAILED {self.name}: {self.observed}{shown if self.image_ids else ''}"
 
 
@@ -84,7 +89,7 @@ def validate_parts(
             part.to_sql(TABLE, database, index=False, if_exists="append")
         _add_class_shares(database)
         rows = _rows_by_split(database)
-        expected = build_expectations(profile, sorted(rows)) if expected is None else expected
+        expected = build_expectations(profile, rows) if expected is None else expected
         by_name = _evaluate(Path(folder) / "statistics.db", profile, docs, expected)
         if set(by_name) != {item.name for item in expected}:
             raise RuntimeError(f"only {len(by_name)} of {len(expected)} expectations were evaluated")
@@ -154,13 +159,17 @@ def _add_docs_site(context, docs: Path) -> None:
 
 
 def _failure(item: Expected, result, database: sqlite3.Connection) -> FailedExpectation:
-    found = result.result
+    found, notes = result.result, []
     by_itself = "partial_unexpected_index_list" in found
     if by_itself:
-        image_ids = [row["image_id"] for row in found["partial_unexpected_index_list"]]
-        counted = found["unexpected_count"]
+        counted, of = found["unexpected_count"], found["element_count"]
+        if item.note:
+            image_ids, notes = _worst(item, database)
+            of -= found["missing_count"]
+        else:
+            image_ids = [row["image_id"] for row in found["partial_unexpected_index_list"]]
         worst = ", ".join(_short(value) for value in found["partial_unexpected_list"][:3])
-        observed = f"{counted} of {found['element_count']} images, such as {item.arguments['column']} = {worst}"
+        observed = f"{counted} of {of} images, such as {item.arguments['column']} = {worst}"
     elif "observed_value" in found:
         image_ids = _most_unusual(item, database)
         counted = len(image_ids)
@@ -175,7 +184,19 @@ def _failure(item: Expected, result, database: sqlite3.Connection) -> FailedExpe
             f"could not be evaluated: {next(filter(None, messages), 'no reason given')}",
         )
     expected = {**item.arguments, **({"where": "{} = {}".format(*item.where)} if item.where else {})}
-    return FailedExpectation(item.name, observed, expected, counted, image_ids, by_itself)
+    return FailedExpectation(item.name, observed, expected, counted, image_ids, by_itself, notes)
+
+
+def _worst(item: Expected, database: sqlite3.Connection) -> tuple[list[str], list[str]]:
+    """The images above a limit, the highest first, and the note of each."""
+    (column, value), measured = item.where or ("rowid", None), item.arguments["column"]
+    query = f"""
+        SELECT image_id, "{item.note}" FROM {TABLE} WHERE (? IS NULL OR "{column}" = ?) AND "{measured}" > ?
+        ORDER BY "{measured}" DESC, rowid LIMIT {OFFENDERS_SHOWN}
+    """
+    found = database.execute(query, (value, value, item.arguments["max_value"])).fetchall()
+    name = str(item.note).replace("_", " ")
+    return [image_id for image_id, _ in found], [f"{name} {_short(note)}" for _, note in found]
 
 
 def _short(value: object) -> str:

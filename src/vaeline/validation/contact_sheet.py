@@ -30,7 +30,7 @@ def offenders(verdict: Verdict) -> dict[str, str]:
     """The ids of up to 100 images that failed, each with an expectation that it violates.
 
     The failed expectations take turns, so that each has images. Images that violate an expectation alone come first;
-    images that only change an average follow.
+    images that only change an average follow. A second line says what is wrong, where the failure says it.
     """
     with_images = [failure for failure in verdict.failures if failure.image_ids]
     broken = {
@@ -39,13 +39,19 @@ def offenders(verdict: Verdict) -> dict[str, str]:
         if failure.by_itself
         for image_id in failure.image_ids
     }
+    notes = {
+        image_id: note
+        for failure in with_images
+        for image_id, note in zip(failure.image_ids, failure.notes, strict=False)
+    }
     reasons: dict[str, str] = {}
     for rank in range(ON_THE_SHEET):
         for failure in with_images:
             if rank < len(failure.image_ids) and len(reasons) < ON_THE_SHEET:
                 image_id = failure.image_ids[rank]
                 reasons.setdefault(image_id, failure.name if failure.by_itself else broken.get(image_id, failure.name))
-    return dict(sorted(reasons.items(), key=lambda item: item[0] not in broken))
+    noted = {image_id: "\n".join(filter(None, (why, notes.get(image_id)))) for image_id, why in reasons.items()}
+    return dict(sorted(noted.items(), key=lambda item: item[0] not in broken))
 
 
 def draw_contact_sheet(reasons: Mapping[str, str], splits: Mapping[str, Split], profile: str) -> Figure:

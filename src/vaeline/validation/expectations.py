@@ -1,14 +1,19 @@
 """The thresholds of a profile as expectations of the table of image statistics."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vaeline.data.statistics import Family
+import numpy as np
+
+from vaeline.data.label_noise import judged_rows
+from vaeline.data.statistics import JUDGED, Family
 from vaeline.validation.profile import Profile
 
 MOST_LISTED_CLASSES = 1000
-ABOUT_LABELS = {"label", "class_share"}
+ABOUT_LABELS = {"label", "class_share", "doubt"}
+DOUBT_ERRORS = 4  # in standard errors
 
 
 @dataclass(frozen=True)
@@ -16,12 +21,14 @@ class Expected:
     """One expectation: its name in reports, its type in Great Expectations, and its arguments.
 
     where: a column and a value; the expectation is then only about rows with this value.
+    note: a column that says what is wrong with an image that fails.
     """
 
     name: str
     type: str
     arguments: dict[str, Any]
     where: tuple[str, Any] | None = None
+    note: str | None = None
 
     @property
     def about_labels(self) -> bool:
@@ -34,8 +41,8 @@ def columns_of(family: Family) -> tuple[str, ...]:
     return (*family.columns, "class_share")
 
 
-def build_expectations(profile: Profile, splits: list[str], labelled: bool = True) -> list[Expected]:
-    """The expectations of `profile` for a table of these splits: all, or only those that need no labels."""
+def build_expectations(profile: Profile, rows: Mapping[str, int], labelled: bool = True) -> list[Expected]:
+    """The expectations of `profile` for a table with so many rows in each split: all, or those that need no labels."""
     values, bands = "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToBeBetween"
     columns = columns_of(profile.family)
     expected = [
@@ -43,7 +50,7 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
         *(
             Expected(f"{column} is never null", "ExpectColumnValuesToNotBeNull", {"column": column})
             for column in columns
-            if column not in profile.family.of_source
+            if column not in (*profile.family.of_source, *JUDGED)
         ),
         Expected("image_id is unique", "ExpectColumnValuesToBeUnique", {"column": "image_id"}),
         Expected("split is known", values, {"column": "split", "value_set": list(profile.rows)}),
@@ -54,7 +61,7 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
                 _between(profile.rows.get(split, [0, 0])),
                 where=("split", split),
             )
-            for split in splits
+            for split in rows
         ),
         Expected("height", values, {"column": "height", "value_set": [profile.height]}),
         Expected("width", values, {"column": "width", "value_set": [profile.width]}),
@@ -67,12 +74,33 @@ def build_expectations(profile: Profile, splits: list[str], labelled: bool = Tru
             "ExpectColumnUniqueValueCountToBeBetween",
             {"column": "label", "min_value": profile.classes, "max_value": profile.classes},
         ),
+        *(
+            Expected(
+                f"the classes of {split} occur",
+                "ExpectColumnUniqueValueCountToBeBetween",
+                {"column": "label", **_between((profile.split_classes[split], profile.classes))},
+                where=("split", split),
+            )
+            for split in rows
+            if profile.split_classes and split in profile.split_classes
+        ),
         Expected("class balance", bands, {"column": "class_share", **_between(profile.class_share)}),
+        *(
+            Expected(
+                f"share of class {label}",
+                bands,
+                {"column": "class_share", **_between(band)},
+                where=("label", label),
+            )
+            for label, band in (profile.class_shares or {}).items()
+        ),
+        *_doubts(profile, rows),
         Expected("no exact duplicates", bands, {"column": "copies", "max_value": 1, "mostly": 1 - profile.duplicates}),
         Expected(
             "no leakage between splits", values, {"column": "leaks", "value_set": [0], "mostly": 1 - profile.leaks}
         ),
         *_alike(profile),
+        *_dead(profile),
         *(
             Expected(f"{column} of every image", bands, {"column": column, **_between(band)})
             for column, band in profile.every_image.items()
@@ -114,6 +142,38 @@ def _alike(profile: Profile) -> list[Expected]:
         Expected("no images that look alike", "ExpectColumnValuesToBeBetween", copies),
         Expected("no images that look alike in two splits", "ExpectColumnValuesToBeInSet", leaks),
     ]
+
+
+def _dead(profile: Profile) -> list[Expected]:
+    if profile.dead is None:
+        return []
+    most = {"column": "dead", "max_value": profile.dead}
+    return [Expected("no dead pixels", "ExpectColumnValuesToBeBetween", most, note="dead_at")]
+
+
+def _doubts(profile: Profile, rows: Mapping[str, int]) -> list[Expected]:
+    """The expectations of doubtful labels, with room of four standard errors for the labels of each split."""
+    judged = judged_rows(rows)
+    total = sum(judged.values())
+    if not profile.doubts or not total:
+        return []
+    sizes = sorted(profile.doubts)
+    share = float(np.interp(math.log(total), np.log(sizes), [profile.doubts[size] for size in sizes]))
+    return [
+        Expected(
+            f"plausible labels in {split}",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "doubt", "max_value": 0.0, "mostly": max(0.0, 1 - share - _room(share, count))},
+            where=("split", split),
+            note="likely_label",
+        )
+        for split, count in judged.items()
+        if count
+    ]
+
+
+def _room(share: float, rows: int) -> float:
+    return DOUBT_ERRORS * math.sqrt(max(share * (1 - share), 1 / rows) / rows)
 
 
 def _between(band: Sequence[float]) -> dict[str, float]:

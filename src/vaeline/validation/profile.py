@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file
-from vaeline.data.statistics import FAMILIES, INK, Family
+from vaeline.data.statistics import FAMILIES, GRAIN, INK, Family
 from vaeline.errors import VaelineError
 from vaeline.images.spec import BLACK, HEX_COLOUR, Fit, ImageSpec
 from vaeline.params.base import Section
@@ -37,8 +37,12 @@ class Profile(Section):
     """Thresholds for one kind of images.
 
     The names in `every_image` say which family of statistics is asked for: those of ink, of grey or of colour pictures.
-    `alike` and `alike_leaks` are shares of images like `duplicates` and `leaks`, for images that only look alike. Bands
-    of the pictures' own sizes may be left out.
+    `alike` and `alike_leaks` are shares of images like `duplicates` and `leaks`, for images that only look alike.
+    `split_classes` are the numbers of classes in each split, `class_shares` bands of single classes, `dead` is the
+    number of dead pixels, and `doubts` are shares of doubtful labels by the number of judged ones.
+
+    What a profile leaves out is not checked: bands of the pictures' own sizes and of specks, and these last fields,
+    which older profiles lack. Only those of pictures need `alike` and `alike_leaks`.
     """
 
     name: str
@@ -50,11 +54,15 @@ class Profile(Section):
     dtype: str
     rows: dict[str, CountBand]
     classes: int = Field(ge=1)
+    split_classes: dict[str, int] | None = None
     class_share: Band
+    class_shares: dict[int, Band] | None = None
     duplicates: float = Field(ge=0, le=1)
     leaks: float = Field(ge=0, le=1)
     alike: float | None = Field(None, ge=0, le=1)
     alike_leaks: float | None = Field(None, ge=0, le=1)
+    dead: int | None = Field(None, ge=0)
+    doubts: dict[int, Annotated[float, Field(ge=0, le=1)]] | None = Field(None, min_length=1)
     every_image: dict[str, Band]
     average: dict[str, Band]
     class_average: dict[str, dict[int, Band]]
@@ -70,8 +78,11 @@ class Profile(Section):
     @property
     def family(self) -> Family:
         """The statistics that the profile asks for."""
+        free = set(GRAIN)
         fitting = (
-            family for family in FAMILIES if set(self.every_image) - set(family.of_source) == set(family.every_image)
+            family
+            for family in FAMILIES
+            if set(self.every_image) - set(family.of_source) - free == set(family.every_image)
         )
         return next(fitting, INK)
 
@@ -80,19 +91,20 @@ class Profile(Section):
         family = self.family
         by_class, free = (family.by_class, ()) if self.classes <= MOST_CLASS_BANDS else ((), family.by_class)
         for given, wanted, others in (
-            (self.every_image, family.every_image, family.of_source),
-            (self.average, family.average, ()),
+            (self.every_image, family.every_image, (*family.of_source, *GRAIN)),
+            (self.average, family.average, GRAIN),
             (self.class_average, by_class, free),
-            (self.deviation, family.average, ()),
+            (self.deviation, self.average, ()),
         ):
             if set(given) - set(others) != set(wanted):
                 raise ValueError(f"bands of {', '.join(wanted)} are required, found {', '.join(given)}")
-        if {self.alike is None, self.alike_leaks is None} != {not family.alike}:
-            needed = "are required" if family.alike else "need statistics of pictures"
-            raise ValueError(f"the shares alike and alike_leaks {needed}")
-        for column, bands in self.class_average.items():
-            if set(bands) != set(range(self.classes)):
-                raise ValueError(f"class_average.{column} needs one band for each of {self.classes} classes")
+        left_out = {self.alike is None, self.alike_leaks is None}
+        if len(left_out) > 1 or (family.pictures and left_out == {True}):
+            raise ValueError("the shares alike and alike_leaks are required")
+        by_class = {f"class_average.{column}": bands for column, bands in self.class_average.items()}
+        for name, bands in (by_class | {"class_shares": self.class_shares}).items():
+            if bands is not None and set(bands) != set(range(self.classes)):
+                raise ValueError(f"{name} needs one band for each of {self.classes} classes")
         return self
 
 
@@ -120,13 +132,20 @@ def read_profile(path: Path) -> Profile:
         raise VaelineError(f"{path}: {problems}") from None
 
 
-def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None, family: Family = INK) -> Profile:
+def make_profile(
+    table: pd.DataFrame,
+    name: str,
+    fitted: ImageSpec | None = None,
+    family: Family = INK,
+    doubtful: Mapping[int, float] | None = None,
+) -> Profile:
     """Thresholds from the statistics of trusted data.
 
     A band for every image is the range found, widened by a tenth on each side. A band for the average of all images is
-    the mean ± 0.1 standard deviations, for the average of a class ± 0.25. `deviation` holds the standard deviations
-    of single images, by which `validation.batch` widens the bands for a small batch. `fitted` is how pictures were
-    fitted; the size is the one that most images have. `family` is that of the table.
+    the mean ± 0.1 standard deviations, for the average of a class ± 0.25. `deviation`
+    holds the standard deviations of single images, by which `validation.batch` widens the bands for few images.
+    `fitted` is how pictures were fitted; the size is the one that most images have. `family` is that of the table.
+    `doubtful` are the shares of `doubtful_shares`; the limits have room of 15 %.
     """
     of_source = [column for column in family.of_source if table[column].notna().any()]
     classes = int(table["label"].max()) + 1
@@ -142,22 +161,27 @@ def make_profile(table: pd.DataFrame, name: str, fitted: ImageSpec | None = None
         dtype=str(table["dtype"].mode()[0]),
         rows=_row_bands(table),
         classes=classes,
+        split_classes=_split_classes(table),
         class_share=share_band(table),
+        class_shares=_class_shares(table) if 1 < classes <= MOST_CLASS_BANDS else None,
         duplicates=_round_up((table["copies"] > 1).mean()),
         leaks=_round_up((table["leaks"] > 0).mean()),
-        alike=_alike_share(table["alike"]) if family.alike else None,
-        alike_leaks=_round_up((table["alike_leaks"] > 0).mean()) if family.alike else None,
+        alike=_alike_share(table["alike"]),
+        alike_leaks=_round_up((table["alike_leaks"] > 0).mean()),
+        dead=int(table["dead"].max()),
+        doubts={number: _round_up((1 + SHARE_ROOM) * share) for number, share in (doubtful or {}).items()} or None,
         every_image={
-            column: _range_band(table[column], CEILINGS.get(column)) for column in (*family.every_image, *of_source)
+            column: _range_band(table[column], CEILINGS.get(column))
+            for column in (*family.every_image, *GRAIN, *of_source)
         },
-        average={column: _mean_band(table[column], 0.1) for column in family.average},
+        average={column: _mean_band(table[column], 0.1) for column in (*family.average, *GRAIN)},
         class_average={
             column: {
                 int(cast(int, label)): _mean_band(cast(pd.Series, values), 0.25) for label, values in by_class[column]
             }
             for column in (family.by_class if classes <= MOST_CLASS_BANDS else ())
         },
-        deviation={column: _round_up(table[column].std(ddof=0)) for column in family.average},
+        deviation={column: _round_up(table[column].std(ddof=0)) for column in (*family.average, *GRAIN)},
     )
 
 
@@ -202,10 +226,30 @@ def share_band(table: pd.DataFrame) -> Band:
 
     A small split gets other shares by chance when new data joins it.
     """
+    low, high = _share_limits(table)
+    return _rounded(low.min(), high.max())
+
+
+def _share_limits(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """For each row, the share of its label in its split, with room below and above."""
     shares = class_shares(table)
     rows = table.groupby("split")["split"].transform("size")
     room = SHARE_ROOM * shares + SHARE_ERRORS * np.sqrt(shares * (1 - shares) / rows)
-    return _rounded(max(0.0, (shares - room).min()), min(1.0, (shares + room).max()))
+    return (shares - room).clip(lower=0), (shares + room).clip(upper=1)
+
+
+def _class_shares(table: pd.DataFrame) -> dict[int, Band]:
+    """As `share_band`, from the lowest to the highest share of each class. A split may lack a class."""
+    low, high = (limits.groupby(table["label"]) for limits in _share_limits(table))
+    return {int(cast(int, label)): _rounded(lowest, high.max()[label]) for label, lowest in low.min().items()}
+
+
+def _split_classes(table: pd.DataFrame) -> dict[str, int]:
+    """The number of classes in each split, and in both that come from the source."""
+    labels = {str(split): set(part["label"]) for split, part in table.groupby("split")}
+    if {"train", "validation"} <= set(labels):
+        labels["source"] = labels["train"] | labels["validation"]
+    return {split: len(found) for split, found in sorted(labels.items())}
 
 
 def _row_bands(table: pd.DataFrame) -> dict[str, CountBand]:

@@ -26,6 +26,21 @@ class FoundSplits:
     image: ImageSpec
     manifest: dict[str, Any]
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """The number of images in each split."""
+        return {name: len(self.splits[name].labels) for name in sorted(self.splits)}
+
+    @property
+    def rows_of_class(self) -> dict[int, int] | None:
+        """The number of images of each label; None if there are no labels."""
+        labels = np.concatenate([split.labels for split in self.splits.values()])
+        return (
+            dict(zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True))
+            if self.labelled
+            else None
+        )
+
 
 def read_splits(path: Path, choose_spec: Callable[[], ImageSpec]) -> FoundSplits:
     """The images at `path` as splits.
