@@ -3,13 +3,19 @@
 import sys
 from collections.abc import Callable
 
+from vaeline.redaction import redact, redact_output
+
 
 class VaelineError(Exception):
-    """Bad input or a failed check. The message is one sentence: what, where, what to do."""
+    """Bad input or a failed check. The message is one sentence: what, where, what to do. It is without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage. A `VaelineError` prints one sentence on stderr and exits with 1; Ctrl-C exits with 130."""
+    redact_output()
     try:
         main()
     except VaelineError as error:

@@ -1,9 +1,12 @@
-"""End processes that this process started."""
+"""Processes of this machine: end those that this process started, and see whether a port is free for another."""
 
 import os
 import signal
+import socket
 import subprocess
 from contextlib import suppress
+
+from vaeline.errors import VaelineError
 
 
 def end_group(
@@ -23,3 +26,13 @@ def end_group(
             process.wait(seconds)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def require_free(port: int) -> None:
+    """Raise VaelineError if nothing can listen on this port of the loopback."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None

@@ -5,7 +5,14 @@ from contextlib import contextmanager
 
 import typer
 
+from vaeline.redaction import redact_output
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, check, version and serve VAEs.")
+
+
+@app.callback()
+def prepare_output() -> None:
+    redact_output()
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def _show(item: "Restoration") -> None:
 
 
 @track.command()
-def ui(port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1.")] = 5000) -> None:
     """Serve the MLflow UI of the project's store.
 
     Reads the MLflow store. Runs until Ctrl-C.
@@ -72,11 +72,18 @@ def ui(port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 5000)
     import subprocess
     import sys
 
-    from vaeline.tracking.store import open_store, run_pages, tracking_uri
+    from vaeline.processes import require_free
+    from vaeline.tracking.store import STORE_ERRORS, open_store, run_pages, tracking_uri, unreachable
 
     address = f"http://127.0.0.1:{port}"
+    with sentences():
+        require_free(port)
+        try:
+            pages = run_pages(open_store(), address)
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
     typer.echo(f"MLflow on {address}; Ctrl-C ends it")
-    for name, page in run_pages(open_store(), address).items():
+    for name, page in pages.items():
         typer.echo(f"runs of {name}: {page}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     settings = {"MLFLOW_BACKEND_STORE_URI": tracking_uri(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

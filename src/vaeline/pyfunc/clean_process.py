@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line
 from vaeline.tracking.store import tracking_uri
 
 SCRIPT = """
@@ -51,7 +52,7 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
             raise VaelineError(f"{name} gave no answer in a clean process within {TIMEOUT} seconds") from None
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise VaelineError(f"{name} does not load and answer in a clean process: {last[0][:300]}")
+            raise VaelineError(f"{name} does not load and answer in a clean process: {one_line(last[0], 300)}")
         return json.loads(answers_file.read_text(encoding="utf-8"))
 
 

@@ -25,6 +25,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import redact
 from vaeline.registry.chain import Entry, entry_digest, from_line, to_line
 from vaeline.tracking.ci import ci_tags
 from vaeline.tracking.git import git
@@ -73,6 +74,7 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
         "who": who(),
         "model": name,
         **move,
+        "reason": redact(move.get("reason", "")),
         "commit": git("rev-parse", "HEAD"),
         "ci_url": ci_tags().get("vaeline.ci_url", ""),
         "previous_sha256": entry_digest(entries[-1]) if entries else "",

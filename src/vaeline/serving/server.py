@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import public_uri
 from vaeline.serving.app import build_app
 from vaeline.serving.follower import Follower, log
 from vaeline.serving.metrics import Metrics
@@ -43,7 +44,7 @@ def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
     with listening(host, port) as listener, _ended_by_signals():
         address, number = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        log.info("following %s on http://%s:%s", settings.reference, shown, number)
+        log.info("following %s on http://%s:%s", public_uri(settings.reference), shown, number)
         uvicorn.Server(config).run(sockets=[listener])
     log.info("the service has ended; all requests were answered")
 

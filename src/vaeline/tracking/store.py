@@ -1,7 +1,6 @@
 """The MLflow store: SQLite at the repository's root unless `MLFLOW_TRACKING_URI` names another."""
 
 import os
-import re
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import public_uri, redact
 from vaeline.tracking.repository import repository_root
 
 EXPERIMENT_PREFIX = "vae-"
@@ -23,7 +23,6 @@ SWEEPS = "sweeps"  # this experiment holds sweeps and their trials, which the pi
 TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # otherwise MLflow shows pages for language models
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 FORBIDDEN = 403
-LOGIN = re.compile(r"//[^/\s]*@")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -84,18 +83,18 @@ def unreachable(error: Exception) -> VaelineError:
     answer = getattr(error, "response", None)  # a failed transfer of files has the server's response
     if code == "PERMISSION_DENIED" or (answer is not None and answer.status_code == FORBIDDEN):
         return VaelineError(
-            f"{user} may not do this in the tracking store {public_uri()}; its administrator gives rights (`vaeline "
+            f"{user} may not do this in the tracking store {store_address()}; its administrator gives rights (`vaeline "
             "server grant` and `vaeline server user`)"
         )
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    reason = redact(str(error)).partition("\n")[0][:200] or type(error).__name__
     if code == "UNAUTHENTICATED":
         reason = f"it refuses {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
-    return VaelineError(f"the tracking store {public_uri()} cannot be used: {LOGIN.sub('//', reason)}")
+    return VaelineError(f"the tracking store {store_address()} cannot be used: {reason}")
 
 
 def ui_address() -> str:
     """The address of the MLflow UI: the tracking server, or else the address of `make ui`."""
-    uri = public_uri()
+    uri = store_address()
     return uri.rstrip("/") if uri.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
 
 
@@ -108,10 +107,9 @@ def run_pages(client: MlflowClient, server: str) -> dict[str, str]:
     }
 
 
-def public_uri() -> str:
-    """The store's address without a user or a password."""
-    scheme, separator, rest = tracking_uri().partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+def store_address() -> str:
+    """The store's address without secrets."""
+    return public_uri(tracking_uri())
 
 
 def holds_trainings(experiment: str) -> bool:
