@@ -80,6 +80,7 @@ ARGUMENTS = WITH_MODEL | {
     "server user": ("somebody",),
     "track sync": (),
     "track ui": (),
+    "track relocate": (),
 }
 NOT_RUN = {"serve", "server start", "thresholds"}  # the first has a test of its own, the others take no address
 

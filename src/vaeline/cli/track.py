@@ -25,6 +25,7 @@ def sync() -> None:
     """
     from vaeline.errors import VaelineError
     from vaeline.outputs import MODEL
+    from vaeline.tracking.git import is_shallow
     from vaeline.tracking.restore import restore_runs
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
     from vaeline.tracking.sync import sync_run
@@ -46,10 +47,32 @@ def sync() -> None:
         f"{len(found)} models in the history of dvc.lock: {counts['rebuilt']} runs rebuilt, {counts['completed']} "
         f"completed, {counts['known']} already in the store, {counts['deleted']} deleted in the store and not rebuilt"
     )
+    if is_shallow():
+        typer.echo("this clone is shallow; `git fetch --unshallow` brings earlier commits")
     for commit in unreadable:
         typer.echo(f"dvc.lock of the commit {commit[:7]} cannot be read")
     if run is not None:
         typer.echo(f"the run {run.info.run_name} ({run.info.run_id}) is up to date")
+
+
+@track.command()
+def relocate() -> None:
+    """Let the stored places of files follow a repository that was moved.
+
+    vaeline does this whenever it opens the store. Run it before you use MLflow's own commands after a move. Reads and
+    writes the MLflow store.
+
+    Example: vaeline track relocate
+    """
+    from vaeline.tracking.store import STORE_ERRORS, repository_root, unreachable
+    from vaeline.tracking.store import relocate as follow
+
+    with sentences():
+        try:
+            moved = follow()
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
+    typer.echo(f"{moved} stored places now lead to {repository_root()}" if moved else "the store is where it was made")
 
 
 def _show(item: "Restoration") -> None:

@@ -17,4 +17,12 @@ def who() -> str:
     """
     user = read_mlflow_creds().username or user_of(tracking_uri()) or os.environ.get("GITHUB_ACTOR")
     name, mail = git("config", "user.name"), git("config", "user.email")
-    return user or (f"{name} <{mail}>" if name and mail else name) or getpass.getuser()
+    return user or (f"{name} <{mail}>" if name and mail else name) or _machine_user()
+
+
+def _machine_user() -> str:
+    """The name of the user of this machine. In a container, a user may have only a number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

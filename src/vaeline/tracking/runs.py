@@ -18,6 +18,8 @@ from vaeline.tracking.store import holds_trainings
 
 DIGEST_TAG = "vaeline.model_digest"
 KEY_TAG = "vaeline.train_key"
+FILES_TAG = "vaeline.files_sha256"  # the digest of the list of a registered model's files
+FILE_TAG = "vaeline.file_sha256."  # the digest of another file that is loaded with the model, by its artifact path
 RESTORED = "vaeline.restored"
 QUOTES = re.compile(r"['\"\\]")
 PART_OF_AN_ID = re.compile(r"[0-9a-f]{6,32}")
