@@ -14,6 +14,7 @@ from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
 from vaeline.params.base import flatten, nest
 from vaeline.params.whole import Params, change_params, read_params
+from vaeline.processes import run_redacted
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
@@ -82,7 +83,7 @@ def run_pipeline() -> bool:
 
 def run_dvc(*arguments: str) -> None:
     """Run a DVC command, which prints to the terminal. Raises VaelineError if it fails."""
-    if _dvc(*arguments):
+    if run_redacted([sys.executable, "-m", "dvc", *arguments]):
         raise VaelineError(f"`dvc {' '.join(arguments)}` failed; its output above says why")
 
 

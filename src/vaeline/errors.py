@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable
 
-from vaeline.redaction import redact, redact_output
+from vaeline.process_start import prepare_process
+from vaeline.redaction import redact
 
 
 class VaelineError(Exception):
@@ -15,7 +16,7 @@ class VaelineError(Exception):
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage. A `VaelineError` prints one sentence on stderr and exits with 1; Ctrl-C exits with 130."""
-    redact_output()
+    prepare_process()
     try:
         main()
     except VaelineError as error:

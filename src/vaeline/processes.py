@@ -1,12 +1,15 @@
-"""Processes of this machine: end those that this process started, and see whether a port is free for another."""
+"""Processes of this machine: run and end them, and see whether a port is free for one."""
 
 import os
 import signal
 import socket
 import subprocess
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import redact
 
 
 def end_group(
@@ -36,3 +39,16 @@ def require_free(port: int) -> None:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
             raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
+
+
+def run_redacted(command: Sequence[str]) -> int:
+    """Run a command and return its exit status. Secrets are removed from what it prints into a log.
+
+    A terminal gets what it prints as it is, because progress bars need the terminal itself.
+    """
+    if sys.stderr.isatty():
+        return subprocess.run(command, check=False).returncode
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1) as process:
+        for line in process.stdout or ():
+            print(redact(line), end="", flush=True)
+    return process.returncode

@@ -5,14 +5,12 @@ from contextlib import contextmanager
 
 import typer
 
-from vaeline.redaction import redact_output
+from vaeline.process_start import prepare_process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, check, version and serve VAEs.")
 
 
-@app.callback()
-def prepare_output() -> None:
-    redact_output()
+app.callback()(prepare_process)
 
 
 @contextmanager
