@@ -56,11 +56,17 @@ def test_a_secret_is_found_in_what_libraries_make_of_it():
     assert redact(said) == "http://host: HTTPConnectionPool(host='user', port=12): url: /***"
 
 
-def test_secrets_of_the_environment_are_known(monkeypatch):
+def test_secrets_of_the_environment_are_known(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:two words@host/db")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc123")
-    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "tokens")
-    assert redact("postgresql://user:two words@host/db, abc123, tokens") == "postgresql://host/db, ***, tokens"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "/begins/like a path")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path))
+    monkeypatch.setenv("PWD", "here")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    assert (
+        redact("postgresql://user:two words@host/db, abc123, /begins/like a path") == "postgresql://host/db, ***, ***"
+    )
+    assert redact(f"{tmp_path} is here: false") == f"{tmp_path} is here: false"
 
 
 def test_errors_log_records_and_tracebacks_are_redacted(monkeypatch, capsys, caplog):

@@ -13,7 +13,7 @@ HIDDEN = "***"
 SHORTEST = 4  # a shorter secret is removed from URIs, but not from other words
 LONG = 8  # a query value of this length may be a secret, whatever its name
 SECRET_NAMES = re.compile(r"password|passwd|pwd|secret|token|api_?key|credential|signature|^sig$", re.IGNORECASE)
-FILES = re.compile(r"_(FILE|PATH|DIR)$")
+SECRET_VARIABLES = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|CREDENTIAL)S?(_|$)", re.IGNORECASE)
 # Everything to the last @ may belong to a password, which may hold /, ?, # and quotes.
 # A path that was a URI has one slash behind its scheme.
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+(?:\S*@)?[^\s\"'<>`]*")
@@ -50,7 +50,9 @@ def redact(text: str) -> str:
     """
     given = [value for value in os.environ.values() if _split(value)[1]]
     secrets = {secret for uri in (*URI.findall(text), *given) for secret in _secrets_of(uri)}
-    secrets |= {value for name, value in os.environ.items() if SECRET_NAMES.search(name) and not FILES.search(name)}
+    secrets |= {
+        value for name, value in os.environ.items() if SECRET_VARIABLES.search(name) and not os.path.exists(value)
+    }
     for uri in given:  # their passwords may hold spaces
         text = text.replace(uri, public_uri(uri))
     text = URI.sub(lambda match: public_uri(match[0]), text)
