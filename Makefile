@@ -8,7 +8,7 @@ export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 unexport PYTHONDONTWRITEBYTECODE  # stages and tests start many processes, and each would compile all code anew
 
-.PHONY: help setup run evaluate-full check test test-jax test-spark browser postgres lint deps lock serve ui server clean
+.PHONY: help setup run evaluate-full check test test-jax test-spark browser postgres lint deps lock sbom audit serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
 
@@ -27,6 +27,10 @@ $(VENV)/.scale: scale.lock $(VENV)/.locked scripts/add_lock.sh
 
 $(VENV)/.spark: spark.lock $(VENV)/.locked scripts/add_lock.sh
 	@scripts/add_lock.sh spark.lock --no-build-isolation --no-binary pyspark
+	@touch $@
+
+$(VENV)/.audit: audit.lock $(VENV)/.locked scripts/add_lock.sh
+	@scripts/add_lock.sh audit.lock
 	@touch $@
 
 $(VENV)/.gpu: gpu.lock $(VENV)/.locked scripts/add_lock.sh
@@ -90,6 +94,15 @@ lock: ## resolve pyproject.toml into the seven locks again (needs uv)
 	  -c requirements.lock --custom-compile-command "make lock" -o audit.lock
 	@uv pip compile --quiet --group spark --universal --generate-hashes --python-version 3.11 \
 	  -c requirements.lock --custom-compile-command "make lock" -o spark.lock
+
+sbom: $(VENV)/.audit ## write the packages of requirements.lock as a bill of materials (CycloneDX): reports/sbom.json
+	@mkdir -p reports
+	@python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file reports/sbom.json requirements.lock
+	@echo "reports/sbom.json: the bill of materials of requirements.lock"
+
+audit: $(VENV)/.audit ## look up the packages of all locks among known vulnerabilities; off the network, it says so
+	@python scripts/audit.py *.lock
 
 serve: $(VENV)/.locked ## serve the champion over HTTP, with a page to try it: http://127.0.0.1:8000
 	@vaeline serve

@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from vaeline.processes import end_group
+from vaeline.processes import end_group, run_redacted
 
 pytestmark = pytest.mark.usefixtures("processes")
 
@@ -47,3 +47,13 @@ def test_children_of_a_process_that_died_are_ended(leader_only):
     end_group(process, 60, leader_only=leader_only)
     gone, _ = psutil.wait_procs(children, timeout=60)
     assert gone == children
+
+
+@pytest.mark.usefixtures("processes")
+def test_what_a_command_prints_into_a_log_is_redacted(capfd):
+    uri = "s3://key:planted/secret@bucket/x"
+    script = f"import sys; print({uri!r}); print('no answer from', {uri!r}, file=sys.stderr); sys.exit(3)"
+    assert run_redacted([sys.executable, "-c", script]) == 3
+    said = capfd.readouterr()
+    assert sorted(said.out.splitlines()) == ["no answer from s3://bucket/x", "s3://bucket/x"]
+    assert said.err == ""

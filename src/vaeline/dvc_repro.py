@@ -18,7 +18,7 @@ from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
 from vaeline.params.base import flatten, nest
 from vaeline.params.whole import Params, change_params, read_params
-from vaeline.processes import end_work, raising
+from vaeline.processes import end_work, raising, redacted
 from vaeline.tracking.checkpoints import drop_recorded_checkpoints
 
 PRESETS = Path("presets")
@@ -128,8 +128,8 @@ def _read_preset(file: Path) -> dict[str, Any]:
 def _dvc(*arguments: str) -> int:
     """Run DVC to its end, also where this process is asked to end: a DVC that is killed may leave torn files."""
     mend_dvc_files()
-    process = subprocess.Popen([sys.executable, "-m", "dvc", *arguments])
-    with raising(signal.SIGTERM, signal.SIGHUP):
+    command = [sys.executable, "-m", "dvc", *arguments]
+    with raising(signal.SIGTERM, signal.SIGHUP), redacted(command) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

@@ -5,6 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from vaeline.process_start import prepare_process
+from vaeline.redaction import redact
+
 DISK = {
     errno.ENOSPC: ("the disk is full", "free some space"),
     errno.EDQUOT: ("the quota of this disk is used up", "free some space"),
@@ -20,7 +23,10 @@ IN_WORDS = {
 
 
 class VaelineError(Exception):
-    """Bad input or a failed check. The message is one sentence: what, where, what to do."""
+    """Bad input or a failed check. The message is one sentence: what, where, what to do. It is without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -29,6 +35,7 @@ def run_stage(main: Callable[[], None]) -> None:
     A `VaelineError` and a disk that cannot be written print one sentence on stderr and exit with 1; Ctrl-C exits with
     130.
     """
+    prepare_process()
     try:
         main()
     except KeyboardInterrupt:

@@ -1,16 +1,22 @@
-"""Signals that end this process, and the end of processes that it started."""
+"""Processes of this machine: signals that end this one, run and end others, and see whether a port is free."""
 
 import os
 import signal
+import socket
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 import psutil
 
-ASKED_EVERY = 0.2  # seconds
+from vaeline.errors import VaelineError
+from vaeline.redaction import redact
+
+ASKED_EVERY, LAST_LINES = 0.2, 5.0  # seconds
 
 
 class Terminated(SystemExit):
@@ -75,3 +81,43 @@ def _children(process: subprocess.Popen) -> list[psutil.Process]:
 
 def _terminate(signal_number: int, frame: FrameType | None) -> None:
     raise Terminated(128 + signal_number)
+
+
+def require_free(port: int) -> None:
+    """Raise VaelineError if nothing can listen on this port of the loopback."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
+
+
+def run_redacted(command: Sequence[str]) -> int:
+    """Run a command as `redacted` and return its exit status."""
+    with redacted(command) as process:
+        return process.wait()
+
+
+@contextmanager
+def redacted(command: Sequence[str]) -> Generator[subprocess.Popen]:
+    """Start a command. Secrets are removed from what it prints into a log.
+
+    A terminal gets what it prints as it is, because progress bars need the terminal itself.
+    """
+    if sys.stderr.isatty():
+        with subprocess.Popen(command) as process:
+            yield process
+        return
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1) as process:
+        printing = threading.Thread(target=_print_redacted, args=(process.stdout,), daemon=True)
+        printing.start()
+        try:
+            yield process
+        finally:
+            printing.join(LAST_LINES if process.poll() is None else None)
+
+
+def _print_redacted(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(redact(line), end="", flush=True)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -173,3 +174,13 @@ def test_copies_share_a_group_and_sizes_of_pictures_are_kept(folder, settings, t
     assert found.groups[rows["01.png"]] == found.groups[rows["01 again.bmp"]]
     assert found.source_sizes[rows["02 large.png"]].tolist() == [36, 30]
     assert found.about["duplicates"]["equal"] == 1
+
+
+def test_images_that_an_experiment_lacks_are_explained(settings, tmp_path, monkeypatch):
+    (tmp_path / "data/own").mkdir(parents=True)
+    (tmp_path / "experiment").mkdir()
+    monkeypatch.chdir(tmp_path / "experiment")
+    for root, sentence in ((str(tmp_path), "add `--copy-paths data/own`"), ("", "data/own: no such file or folder")):
+        monkeypatch.setenv("DVC_ROOT", root)
+        with pytest.raises(VaelineError, match=sentence):
+            read_own_images(Path("data/own"), settings, tmp_path / "cache")

@@ -10,6 +10,7 @@ from shared import made_once
 from stores import forget_artifacts
 
 from vaeline.server.folder import Folder
+from vaeline.tracking.sqlite import sqlite_uri
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     One worker runs it for all, and each has a copy.
     """
-    name = "repository with a space"
+    name = "répo 50%25 a?b #1"  # what a URI reads in another way
 
     def make(folder: Path) -> None:
         workspace = make_workspace(folder / name)
@@ -54,7 +55,7 @@ def promoted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> s
     """The address of a copy of the finished workspace's store, in which its model is version 1 of `vae-digits`, too."""
     database = tmp_path_factory.mktemp("promoted") / "mlflow.db"
     shutil.copy(finished.root / "mlflow.db", database)
-    store = f"sqlite:///{database}"
+    store = sqlite_uri(database)
     client = finished.client(store)
     (candidate,) = client.search_model_versions()
     client.copy_model_version(f"models:/{candidate.name}/{candidate.version}", "vae-digits")

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from shared import made_once
 
 from vaeline.params.base import flatten
+from vaeline.tracking.sqlite import sqlite_uri
 
 LARGE_DATA = {"train.epochs": 1, "train.batch_size": 500, "classify.epochs": 1, "classify.batch_size": 500}
 NOTHING = "Data and pipelines are up to date."
@@ -164,7 +165,7 @@ def test_an_experiment_in_a_temporary_workspace_writes_to_the_same_store(experim
         "from vaeline.tracking.store import tracking_uri; print(tracking_uri())",
         cwd=experimented.root.parent / "worktree",
     )
-    assert root.strip().endswith(f"sqlite:///{experimented.root}/mlflow.db")
+    assert root.strip().endswith(sqlite_uri(experimented.root / "mlflow.db"))
 
 
 def test_a_restored_stage_loses_no_run_and_doubles_none(experimented):
@@ -176,7 +177,7 @@ def test_a_restored_stage_loses_no_run_and_doubles_none(experimented):
     assert {run.info.run_id for run in experimented.runs()} == runs
     assert len(experimented.client().search_model_versions()) == 2
     (experimented.root / "reports/registration.json").unlink()
-    empty = f"sqlite:///{experimented.root}/empty.db"
+    empty = sqlite_uri(experimented.root / "empty.db")
     experimented.repro(MLFLOW_TRACKING_URI=empty)
     assert "is up to date" in experimented.run("vaeline", "track", "sync", MLFLOW_TRACKING_URI=empty)
     by_seed = {run.data.params["train.seed"]: run for run in experimented.runs(empty)}

@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from stores import move_artifacts
 
 from vaeline.params.whole import change_params
+from vaeline.tracking.sqlite import sqlite_uri
 
 # The 1,372 digits for training make whole batches: a last one that is smaller would trace the networks again.
 SMALL = {
@@ -101,7 +102,7 @@ class Workspace:
 
     def client(self, store: str = "") -> MlflowClient:
         """A client of the workspace's own store, or of another."""
-        return MlflowClient(store or f"sqlite:///{self.root}/mlflow.db")
+        return MlflowClient(store or sqlite_uri(self.root / "mlflow.db"))
 
     def runs(self, store: str = "") -> list[Run]:
         """All runs, the newest first."""

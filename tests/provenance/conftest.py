@@ -12,8 +12,9 @@ from tracking.project import Project, copy_with_store, enter, make_project
 from typer.testing import CliRunner
 
 from vaeline.cli import app
+from vaeline.pyfunc.contents import write_list
 from vaeline.tracking.restore import restore_runs
-from vaeline.tracking.runs import every_run
+from vaeline.tracking.runs import FILES_TAG, every_run, set_tags
 from vaeline.tracking.store import open_store
 
 CANDIDATES, SERVED = "vae-digits-candidates", "vae-digits"
@@ -39,7 +40,10 @@ def register_all(client: MlflowClient) -> None:
     """Restore the runs of all commits, register their models as candidates, and make the first the champion."""
     restore_runs(client)
     client.create_registered_model(CANDIDATES)
-    for run in sorted(every_run(client), key=lambda run: run.data.params["train.seed"]):
+    for trained in sorted(every_run(client), key=lambda run: run.data.params["train.seed"]):
+        folder = Path(trained.info.artifact_uri.removeprefix("file://")) / "model"
+        set_tags(client, trained.info.run_id, {FILES_TAG: write_list(folder)})
+        run = client.get_run(trained.info.run_id)
         own = {tag: value for tag, value in run.data.tags.items() if tag.startswith(("vaeline.", "mlflow.source"))}
         client.create_model_version(CANDIDATES, f"{run.info.artifact_uri}/model", run.info.run_id, tags=own)
     client.copy_model_version(f"models:/{CANDIDATES}/1", SERVED)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tracking.project import Project
@@ -33,7 +34,7 @@ def named(checks: list[LineageCheck], verdict: str) -> set[str]:
 
 
 def artifact(project: Project, run, path: str):
-    return project.root / "mlruns" / run.info.experiment_id / run.info.run_id / "artifacts" / path
+    return Path(run.info.artifact_uri.removeprefix("file://")) / path
 
 
 def store(project: Project, statement: str, *values: str) -> None:
@@ -50,6 +51,7 @@ def test_an_honest_version_agrees_in_everything(check, name):
         "model digest of the version",
         "archive in the store",
         "archive in dvc.lock",
+        "files of the registered model",
         "dvc.lock",
         "dvc.lock in git",
         "parameters in dvc.lock",
@@ -147,7 +149,15 @@ PLANTS = {
         change_run_tag("vaeline.model_digest"),
         {"model digest of the version", "tags of the version", "archive in the store"},
     ),
-    "archive": (change_artifact("model/artifacts/vae.keras"), {"archive in the store", "archive in dvc.lock"}),
+    "archive": (
+        change_artifact("model/artifacts/vae.keras"),
+        {"archive in the store", "archive in dvc.lock", "files of the registered model"},
+    ),
+    "code that was added": (change_artifact("model/sitecustomize.py"), {"files of the registered model"}),
+    "list of the files": (
+        change_run_tag("vaeline.files_sha256"),
+        {"files of the registered model", "tags of the version"},
+    ),
     "archive that is gone": (remove_artifact("model/artifacts/vae.keras"), {"archive in the store"}),
     "lock of the run": (change_run_tag("vaeline.dvc_lock_sha256"), {"dvc.lock"}),
     "kept lock": (
@@ -211,7 +221,7 @@ def test_a_commit_of_another_repository_is_not_checked(project, client, two_mode
     set_tags(client, two_models[1].info.run_id, {"mlflow.source.git.commit": "1" * 40})
     checks = check(two_models[1].info.run_name)
     assert {item.name: item.note for item in checks if item.verdict == UNCHECKED} == {
-        "commit": "this repository does not have it"
+        "commit": "this repository lacks it"
     }
 
 

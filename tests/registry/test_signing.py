@@ -9,13 +9,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from registry.vault import CANDIDATES, SERVED
 
 from vaeline.errors import VaelineError
+from vaeline.pyfunc.contents import SIGNATURE, write_list
 from vaeline.pyfunc.package import package_pyfunc
 from vaeline.registry.candidates import register_candidate
 from vaeline.registry.promotion import promote
 from vaeline.registry.rollback import roll_back
-from vaeline.registry.signing import SIGNATURE, sign_folder, verify_folder
+from vaeline.registry.signing import sign_folder, verify_folder
 from vaeline.registry.stored import load_stored, sign_stored, stored_version
-from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.runs import DIGEST_TAG, FILES_TAG
 
 PEM, PLAIN = serialization.Encoding.PEM, serialization.NoEncryption()
 
@@ -103,6 +104,8 @@ def test_with_a_public_key_nothing_unsigned_is_promoted_loaded_or_rolled_back_to
     with pytest.raises(VaelineError, match=rf"^models:/{SERVED}/1 is not signed"):
         roll_back(crowned.client, SERVED, "a reason")
     crowned.file(crowned.served(2), "model/code/vaeline/errors.py").write_text("# changed")
+    listed = write_list(crowned.file(crowned.served(2), "model"))  # by somebody who may change tags, too
+    crowned.client.set_model_version_tag(SERVED, "2", FILES_TAG, listed)
     with pytest.raises(VaelineError, match=r"its signature is not valid: .*code/vaeline/errors\.py"):
         load_stored(stored_version(crowned.client, crowned.served(2)))
     assert crowned.champion() == "2"

@@ -143,6 +143,8 @@ def without_typing(file: Path) -> str:
 
 def test_imports_run_downwards_only():
     layers = [
+        "redaction",
+        "process_start",
         "errors",
         "processes",
         "artifacts",

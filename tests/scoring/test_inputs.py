@@ -74,7 +74,7 @@ def test_a_source_elsewhere_is_read_as_one_on_this_machine(source, levels):
 
 def test_a_listing_comes_back_from_its_file(source):
     inputs = find_inputs(str(source))
-    again = read_inputs(inputs.as_bytes())
+    again = read_inputs(inputs.as_bytes(), *inputs.place)
     assert (again.source, again.root, again.files) == (inputs.source, inputs.root, inputs.files)
     np.testing.assert_array_equal(again.ends, inputs.ends)
 

@@ -5,7 +5,12 @@ from contextlib import contextmanager
 
 import typer
 
+from vaeline.process_start import prepare_process
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, check, version and serve VAEs.")
+
+
+app.callback()(prepare_process)
 
 
 @contextmanager

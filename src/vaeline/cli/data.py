@@ -41,6 +41,7 @@ def ingest(
     from vaeline.ingestion.ingest import ingest as take_in
     from vaeline.ingestion.run import as_report, open_rules
     from vaeline.params.whole import read_params
+    from vaeline.redaction import public_uri
     from vaeline.reports import INGEST
 
     with sentences():
@@ -54,7 +55,8 @@ def ingest(
                 typer.echo(f"{outcomes[-1].status:<12} {arrival.name}: {outcomes[-1].why}")
             write_json(INGEST, as_report(source, outcomes))
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("accepted", "quarantined")}
-    typer.echo(f"{source}: {len(outcomes)} batches, {counts['accepted']} accepted, {counts['quarantined']} quarantined")
+    judged = f"{counts['accepted']} accepted, {counts['quarantined']} quarantined"
+    typer.echo(f"{public_uri(source)}: {len(outcomes)} batches, {judged}")
     if counts["accepted"]:
         typer.echo("Next: git add data/accepted data/batches, dvc push, dvc repro")
 

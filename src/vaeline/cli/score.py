@@ -64,6 +64,7 @@ def score(
 
         compute = compute.model_copy(update={"device": "gpu" if drive(compute.device) else "cpu"})
         found = open_model(model)
+        from vaeline.redaction import public_uri
         from vaeline.scoring.outputs import Outputs
         from vaeline.scoring.run import Places, score_source
         from vaeline.scoring.score import Rules, Scorer
@@ -78,4 +79,6 @@ def score(
         about = {"model": found.name, "model_sha256": found.model_sha256}
         summary = score_source(scorer, inputs, Outputs(target), rows, Places(workers, compute, address), about)
     anomalous = "" if threshold is None else f", {summary['anomalous']:,} anomalous ({score} above {threshold:.4g})"
-    typer.echo(f"{target}: {counted(summary['written'], 'image')}{anomalous}, {summary['unreadable']:,} unreadable")
+    typer.echo(
+        f"{public_uri(target)}: {counted(summary['written'], 'image')}{anomalous}, {summary['unreadable']:,} unreadable"
+    )

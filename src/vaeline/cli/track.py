@@ -25,6 +25,7 @@ def sync() -> None:
     """
     from vaeline.errors import VaelineError
     from vaeline.outputs import MODEL
+    from vaeline.tracking.git import is_shallow
     from vaeline.tracking.restore import restore_runs
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
     from vaeline.tracking.sync import sync_run
@@ -46,10 +47,32 @@ def sync() -> None:
         f"{len(found)} models in the history of dvc.lock: {counts['rebuilt']} runs rebuilt, {counts['completed']} "
         f"completed, {counts['known']} already in the store, {counts['deleted']} deleted in the store and not rebuilt"
     )
+    if is_shallow():
+        typer.echo("this clone is shallow; `git fetch --unshallow` brings earlier commits")
     for commit in unreadable:
         typer.echo(f"dvc.lock of the commit {commit[:7]} cannot be read")
     if run is not None:
         typer.echo(f"the run {run.info.run_name} ({run.info.run_id}) is up to date")
+
+
+@track.command()
+def relocate() -> None:
+    """Let the stored places of files follow a repository that was moved.
+
+    vaeline does this whenever it opens the store. Run it before you use MLflow's own commands after a move. Reads and
+    writes the MLflow store.
+
+    Example: vaeline track relocate
+    """
+    from vaeline.tracking.store import STORE_ERRORS, repository_root, unreachable
+    from vaeline.tracking.store import relocate as follow
+
+    with sentences():
+        try:
+            moved = follow()
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
+    typer.echo(f"{moved} stored places now lead to {repository_root()}" if moved else "the store is where it was made")
 
 
 def _show(item: "Restoration") -> None:
@@ -61,7 +84,7 @@ def _show(item: "Restoration") -> None:
 
 
 @track.command()
-def ui(port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1.")] = 5000) -> None:
     """Serve the MLflow UI of the project's store.
 
     Reads the MLflow store. Runs until Ctrl-C.
@@ -72,11 +95,18 @@ def ui(port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 5000)
     import subprocess
     import sys
 
-    from vaeline.tracking.store import open_store, run_pages, tracking_uri
+    from vaeline.processes import require_free
+    from vaeline.tracking.store import STORE_ERRORS, open_store, run_pages, tracking_uri, unreachable
 
     address = f"http://127.0.0.1:{port}"
+    with sentences():
+        require_free(port)
+        try:
+            pages = run_pages(open_store(), address)
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
     typer.echo(f"MLflow on {address}; Ctrl-C ends it")
-    for name, page in run_pages(open_store(), address).items():
+    for name, page in pages.items():
         typer.echo(f"runs of {name}: {page}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     settings = {"MLFLOW_BACKEND_STORE_URI": tracking_uri(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

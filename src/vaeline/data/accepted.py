@@ -6,7 +6,6 @@ DVC tracks it by `<id>.npz.dvc`. Every clone has all records, so the records alo
 
 import hashlib
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.lazy import ByteSource, LazyImages, first_rows, read_parts
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import AnyImages, Labels
+from vaeline.processes import run_redacted
 
 ACCEPTED = Path("data/accepted")
 BATCHES = Path("data/batches")
@@ -128,8 +128,8 @@ def fetch_rows(records: Iterable[Mapping[str, Any]]) -> None:
     missing = [str(path) for record in records if not (path := rows_file(record["id"])).is_file()]
     if not missing:
         return
-    done = subprocess.run([sys.executable, "-m", "dvc", "pull", *missing], check=False)
-    if done.returncode or not all(Path(path).is_file() for path in missing):
+    failed = run_redacted([sys.executable, "-m", "dvc", "pull", *missing])
+    if failed or not all(Path(path).is_file() for path in missing):
         raise VaelineError(
             f"{', '.join(missing)}: accepted, but neither here nor in DVC's remote; run `dvc push` in the repository "
             "that accepted it"

@@ -1,5 +1,6 @@
 """A user's own images, read into one array on disk: their size chosen, every unusable file named."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from vaeline.images.tiles import count_tiles, read_tiles
 from vaeline.images.types import Masks
 from vaeline.params.data import AUTO, ImageParams, NearDuplicates
 
+DVC_ROOT = "DVC_ROOT"  # DVC tells its stages the repository, also in the temporary folder of an experiment
 TILED_AT_ONCE = 1  # pictures that a reading process holds, because they may be large
 HALF = 127
 USUAL_GOOD = "good"
@@ -95,6 +97,11 @@ def read_own_images(path: Path, settings: Reading, cache: Path, spec: ImageSpec 
         UnusableFilesError: more files cannot be used than settings.unreadable allows.
         VaelineError: there are no images, or labels do not fit them.
     """
+    if not path.exists() and (Path(os.environ.get(DVC_ROOT, ".")) / path).exists():
+        raise VaelineError(
+            f"{path}: git ignores it, so DVC's temporary folder of an experiment lacks it; add `--copy-paths {path}` "
+            "to `dvc exp run`"
+        )
     found = _picture_files(path, settings.groups)
     return _read_arrays(path, settings, spec) if found is None else _read_files(path, found, settings, cache, spec)
 

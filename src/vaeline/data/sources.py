@@ -17,6 +17,7 @@ import requests
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
 from vaeline.images.spec import ImageSpec
+from vaeline.redaction import one_line, public_uri
 
 MIRROR_VARIABLE = "VAELINE_MIRROR"
 UNREACHABLE = Path(".vaeline/unreachable")  # the stage `fetch` writes this file if no mirror can be reached
@@ -124,12 +125,12 @@ def download(name: str, directory: Path, cache: Path) -> None:
         refusals = []
         for mirror in _mirrors(name):
             if refusals and time.monotonic() - began > GIVE_UP_AFTER_SECONDS:
-                refusals.append(f"{mirror}: not tried, {GIVE_UP_AFTER_SECONDS} s had passed")
+                refusals.append(f"{public_uri(mirror)}: not tried, {GIVE_UP_AFTER_SECONDS} s had passed")
                 continue
             try:
                 content = _obtain(mirror, name, file, cache)
             except (OSError, VaelineError) as error:
-                refusals.append(f"{mirror}: {_reason(error)}")
+                refusals.append(f"{public_uri(mirror)}: {_reason(error)}")
                 continue
             with atomic_file(directory / file) as temporary:
                 temporary.write_bytes(content)
@@ -198,7 +199,7 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    return " ".join(str(error).split())[:160] or type(error).__name__
+    return one_line(error, 160) or type(error).__name__
 
 
 def _ways_out(name: str, file: str, refusals: list[str]) -> str:

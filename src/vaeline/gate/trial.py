@@ -16,6 +16,7 @@ import requests
 from vaeline.processes import end_group
 from vaeline.pyfunc.clean_process import clean_environment
 from vaeline.pyfunc.model import MODES
+from vaeline.redaction import one_line
 
 LOCAL = "127.0.0.1"
 START_SECONDS = 300
@@ -109,7 +110,7 @@ def _wait(process: subprocess.Popen, address: str, log: Path) -> None:
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "its log is empty"
+    return one_line(lines[-1], 300) if lines else "its log is empty"
 
 
 def _free_port() -> int:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import redact
 
 
 class UnreadableImagesError(VaelineError):
@@ -12,7 +13,7 @@ class UnreadableImagesError(VaelineError):
 
     def __init__(self, reason: str, file: Path | None = None) -> None:
         super().__init__(reason if file is None else f"{file}: {reason}")
-        self.reason = reason
+        self.reason = redact(reason)
         self.file = file
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.data.accepted import ACCEPTED, BATCHES, Rows, rows_digest, rows_file, write_rows
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line
 
 DIGITS = 12
 
@@ -43,5 +44,5 @@ def track(batch: str) -> None:
     command = [sys.executable, "-m", "dvc", "add", "--quiet", str(rows_file(batch))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = " ".join(done.stderr.split())[:300]
+        reason = one_line(done.stderr, 300)
         raise VaelineError(f"`dvc add {rows_file(batch)}` failed ({reason}); correct this, then ingest again")

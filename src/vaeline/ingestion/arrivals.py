@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line, public_uri
 
 INCOMING = Path("data/incoming")
 MOST_BYTES = 2**32
@@ -16,7 +18,7 @@ NOT_BATCHES = {"README.md"}
 
 @dataclass(frozen=True)
 class Arrival:
-    """A batch that arrived: its `name`, and its `origin` for the record.
+    """A batch that arrived: its `name`, and its `origin` for the record, without secrets.
 
     fetch: copies the batch into a folder and returns the path of the copy. path: the batch in `data/incoming`, which is
     moved if it is refused; None for a batch from elsewhere, which is only read.
@@ -74,11 +76,11 @@ def _remote(source: str) -> list[Arrival]:
     with in_a_sentence(f"{source}: cannot be read"):
         filesystem, root = open_uri(source)
         if filesystem.isfile(root):
-            return [Arrival(PurePosixPath(root).name, source, _fetcher(filesystem, root))]
+            return [Arrival(_name_of(root), public_uri(source), _fetcher(filesystem, root))]
         children = [entry["name"].rstrip("/") for entry in filesystem.ls(root, detail=True)]
-    names = {PurePosixPath(child).name: child for child in children}
+    names = {_name_of(child): child for child in children}
     return [
-        Arrival(name, f"{source.rstrip('/')}/{name}", _fetcher(filesystem, names[name]))
+        Arrival(name, f"{public_uri(source).rstrip('/')}/{name}", _fetcher(filesystem, names[name]))
         for name in sorted(names)
         if _is_batch(name)
     ]
@@ -86,19 +88,19 @@ def _remote(source: str) -> list[Arrival]:
 
 def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
     def fetch(folder: Path) -> Path:
-        name = PurePosixPath(child).name
+        name = _name_of(child)
         with in_a_sentence(f"{name}: cannot be fetched"):
-            files = [child]
-            if filesystem.isdir(child):
+            is_folder = filesystem.isdir(child)
+            files = filesystem.find(child) if is_folder else [child]
+            if is_folder:
                 (folder / name).mkdir()
-                files = filesystem.find(child)
             if (size := filesystem.du(child)) > MOST_BYTES:
                 raise VaelineError(f"{name}: {size:,} bytes, at most {MOST_BYTES:,} are fetched")
             for file in files:
-                relative = PurePosixPath(file).relative_to(PurePosixPath(child).parent)
+                relative = PurePosixPath(file).relative_to(PurePosixPath(child))
                 if ".." in relative.parts:
                     raise VaelineError(f"{name}: the file {relative} lies outside the batch")
-                target = folder / relative
+                target = folder / name / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 filesystem.get_file(file, str(target))
         return folder / name
@@ -139,7 +141,12 @@ def in_a_sentence(failure: str) -> Generator[None]:
     except VaelineError:
         raise
     except Exception as error:
-        raise VaelineError(f"{failure} ({' '.join(str(error).split())[:200]})") from None
+        raise VaelineError(f"{failure} ({one_line(error, 200)})") from None
+
+
+def _name_of(path: str) -> str:
+    """The last part of a path. The path of a file system over http is a whole URL, whose query is no part of it."""
+    return PurePosixPath(unquote(urlsplit(path).path) if "://" in path else path).name
 
 
 def _is_batch(name: str) -> bool:

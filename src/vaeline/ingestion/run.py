@@ -11,6 +11,7 @@ from vaeline.errors import VaelineError
 from vaeline.ingestion.ingest import ACCEPTED, QUARANTINED, UNCHANGED, Outcome, Rules
 from vaeline.outputs import PREPARED
 from vaeline.params.whole import Params
+from vaeline.redaction import public_uri
 from vaeline.tracking.origin import who
 from vaeline.validation.profile import profile_path, read_profile
 
@@ -37,7 +38,7 @@ def open_rules(params: Params) -> Rules:
 
 def as_report(source: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The outcomes by status, each with the batch's name, the reason and the facts."""
-    return {"source": source} | {
+    return {"source": public_uri(source)} | {
         status: [{**item.facts, "name": item.name, "why": item.why} for item in outcomes if item.status == status]
         for status in (ACCEPTED, QUARANTINED, UNCHANGED)
     }

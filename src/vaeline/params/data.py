@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from vaeline.params.base import Section
 
@@ -41,6 +41,13 @@ class DataParams(Section):
     seed: int = Field(ge=0)
     hold_back: int = Field(ge=0)
     anomalies: list[str]
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_no_address(cls, dataset: str) -> str:
+        if "://" in dataset:
+            raise ValueError("is an address, but images are read from this machine; copy them into data/own")
+        return dataset
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from vaeline.registry.names import SCHEME
 from vaeline.registry.versions import artifact_copy, registered_version, run_id_of, uri_of
-from vaeline.tracking.git import git
+from vaeline.tracking.git import git, is_shallow
 from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.locks import LOCK_FILE, Stages, lock_digest, read_lock
 from vaeline.tracking.restore import LOCK_TAG, is_run_of
@@ -89,6 +89,11 @@ def about_commit(commit: str) -> dict[str, str]:
         return {}
     branches = git("for-each-ref", "--contains", commit, "--format=%(refname:short)", "refs/heads", "refs/remotes")
     return {**dict(zip(("author", "date", "subject"), parts, strict=True)), "branches": ", ".join(branches.split())}
+
+
+def why_missing() -> str:
+    """The reason why a commit is not here, in words."""
+    return "this clone is shallow; `git fetch --unshallow` brings it" if is_shallow() else "this repository lacks it"
 
 
 def home_commit(run: Run, lock: KeptLock | None, recorded: Sequence[RecordedLock]) -> str:

@@ -22,6 +22,7 @@ from vaeline.provenance.evidence import (
     lock_of,
     run_of,
     versions_of,
+    why_missing,
 )
 from vaeline.provenance.graph import Edge, Graph, Node, make_graph
 from vaeline.provenance.nodes import (
@@ -166,9 +167,7 @@ def _circumstances(run: Run, lock: KeptLock | None) -> Parts:
     if commit := tags.get(COMMIT_TAG):
         tree = {"true": "with uncommitted changes", "false": "clean"}.get(tags.get(DIRTY_TAG, ""), "unknown")
         about = {"tree": tree, **about_commit(commit)}
-        into_run.append(
-            (Node("commit", "commit", about.get("subject", "not in this repository"), commit, about), "code of")
-        )
+        into_run.append((Node("commit", "commit", about.get("subject") or why_missing(), commit, about), "code of"))
     if digest := tags.get(LOCK_TAG):
         about = {"found in": lock.where, "first commit": lock.commit, "stages": dict(lock.stages)} if lock else {}
         into_run.append((Node("lock", "lock", "dvc.lock", digest, known(about)), "records"))

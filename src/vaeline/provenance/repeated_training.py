@@ -30,6 +30,8 @@ from vaeline.tracking.history import RecordedLock
 from vaeline.tracking.lineage import ENVIRONMENT_LOCK, machine_tags
 from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
 from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.sqlite import sqlite_uri
+from vaeline.tracking.store import DATABASE
 from vaeline.tracking.sync import grouped_metrics
 from vaeline.tracking.trees import recorded_tree, write_tree
 
@@ -207,7 +209,7 @@ def _environment(folder: Path) -> dict[str, str]:
     """This process's environment with a store of its own, and without variables that name things outside the folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.parent}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    own = {"MLFLOW_TRACKING_URI": sqlite_uri(folder.parent / DATABASE), "MLFLOW_DISABLE_TELEMETRY": "true"}
     code = {"PATH": binaries, "PYTHONPATH": str(folder / "src")}  # the code of the checkout, not of this process
     return kept | own | code | {"DVC_NO_ANALYTICS": "1"}
 

@@ -25,8 +25,10 @@ from vaeline.provenance.evidence import (
     home_commit,
     lock_of,
     run_of,
+    why_missing,
 )
-from vaeline.registry.versions import ARCHIVE, artifact_copy, uri_of
+from vaeline.pyfunc.contents import changes
+from vaeline.registry.versions import ARCHIVE, FOLDER, artifact_copy, uri_of
 from vaeline.stages import maker, read_stages
 from vaeline.tracking.git import commit_trees
 from vaeline.tracking.history import RecordedLock, differing_code, environment_digest, recorded_key
@@ -43,7 +45,7 @@ from vaeline.tracking.locks import (
     read_lock,
 )
 from vaeline.tracking.restore import LOCK_TAG, NOT_AVAILABLE
-from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
+from vaeline.tracking.runs import DIGEST_TAG, FILES_TAG, KEY_TAG
 from vaeline.tracking.sync import LOCKS, grouped_metrics, kept_lock
 from vaeline.tracking.trees import cached_tree, disk_tree, dvc_md5, read_file
 
@@ -51,6 +53,7 @@ AGREES, DIFFERS, UNCHECKED = "agrees", "differs", "unchecked"
 PACKAGE = "model/MLmodel"
 TAGS_OF_THE_RUN = (  # a version has the same values as its run
     "vaeline.model_digest",
+    "vaeline.files_sha256",
     "vaeline.train_key",
     "vaeline.environment_sha256",
     "vaeline.dataset",
@@ -129,11 +132,26 @@ def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registe
         if lock:
             recorded = outs(lock.stages, "train").get(MODEL, "")
             yield compare("archive in dvc.lock", recorded, digest(file, "md5"), f"md5, {lock.where}")
+    with artifact_copy(client, run.info.run_id, FOLDER) as folder:
+        listed = run.data.tags.get(FILES_TAG, "")
+        if folder is not None and (listed or registered):
+            yield _check_files(folder, listed)
     with artifact_copy(client, run.info.run_id, PACKAGE) as file:
         if file is not None:
             flavor = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["flavors"]["python_function"]
             demanded = flavor.get("config", {}).get("model_digest", "")
             yield compare("archive that the package loads", claimed, demanded, PACKAGE)
+
+
+def _check_files(folder: Path, listed: str) -> LineageCheck:
+    """Compare all files of the registered folder, code and environment included, with the list of its registration."""
+    name, signed = "files of the registered model", "an earlier vaeline registered it; a signature can cover them"
+    if not listed:
+        return LineageCheck(name, UNCHECKED, note=signed)
+    wrong = changes(folder, listed)
+    more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    found = f"{', '.join(wrong[:SHOWN])}{more}" if wrong else listed
+    return LineageCheck(name, DIFFERS if wrong else AGREES, listed, found)
 
 
 def check_lock(run: Run, lock: KeptLock) -> Iterable[LineageCheck]:
@@ -159,7 +177,7 @@ def check_commit(run: Run, lock: KeptLock, home: str) -> Iterable[LineageCheck]:
         yield LineageCheck("commit", UNCHECKED, "", "", "the training was not in a git repository")
         return
     if not about_commit(claimed):
-        yield LineageCheck("commit", UNCHECKED, claimed, "", "this repository does not have it")
+        yield LineageCheck("commit", UNCHECKED, claimed, "", why_missing())
         return
     note = "clean" if tags.get(DIRTY_TAG) == "false" else "with uncommitted changes"
     if home and home != claimed:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line
+from vaeline.tracking.sqlite import sqlite_file, sqlite_uri
 from vaeline.tracking.store import tracking_uri
 
 SCRIPT = """
@@ -21,7 +23,6 @@ questions = json.load(open(questions))
 json.dump({mode: model.predict(np.asarray(question["inputs"], "float32"), question["params"])
            for mode, question in questions.items()}, open(answers, "w"))
 """
-SQLITE = "sqlite:///"
 TIMEOUT = 300  # seconds
 
 
@@ -51,15 +52,15 @@ def answers_of(folder: Path, questions: Mapping[str, Any], name: str) -> dict[st
             raise VaelineError(f"{name} gave no answer in a clean process within {TIMEOUT} seconds") from None
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise VaelineError(f"{name} does not load and answer in a clean process: {last[0][:300]}")
+            raise VaelineError(f"{name} does not load and answer in a clean process: {one_line(last[0], 300)}")
         return json.loads(answers_file.read_text(encoding="utf-8"))
 
 
 def clean_environment() -> dict[str, str]:
     """The environment of this process, without its code, with the same store, and with pickle forbidden."""
     uri = tracking_uri()
-    if uri.startswith(SQLITE):
-        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
+    if file := sqlite_file(uri):
+        uri = sqlite_uri(file.resolve())
     left_out = {"PYTHONPATH", "PYTHONHOME", "DVC_ROOT"}
     return {name: value for name, value in os.environ.items() if name not in left_out} | {
         "MLFLOW_TRACKING_URI": uri,

@@ -17,6 +17,7 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 import vaeline
 from vaeline.artifacts import digest
 from vaeline.images.spec import ImageSpec, parse_spec, with_image
+from vaeline.pyfunc.contents import write_list
 from vaeline.pyfunc.golden import GOLDEN, write_golden
 
 PACKAGE = Path(vaeline.__file__).parent
@@ -44,10 +45,10 @@ PARAMS = ParamSchema(
 )
 
 
-def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> None:
+def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = None) -> str:
     """Write a self-contained MLflow model without pickle: the archive, the code of this package, pinned requirements.
 
-    `golden` are golden outputs for the folder, if there are any.
+    `golden` are golden outputs for the folder, if there are any. Returns the SHA-256 of the list of its files.
     """
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -63,6 +64,7 @@ def package_pyfunc(archive: Path, folder: Path, golden: dict[str, Any] | None = 
         )
     if golden is not None:
         write_golden(golden, folder / GOLDEN)
+    return write_list(folder)
 
 
 def signature_of(image: ImageSpec) -> ModelSignature:

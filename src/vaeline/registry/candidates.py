@@ -2,23 +2,25 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from vaeline.artifacts import digest
 from vaeline.images.types import Images
+from vaeline.pyfunc.contents import changes, relative_files
 from vaeline.pyfunc.golden import make_golden
 from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
 from vaeline.registry.names import version_uri
 from vaeline.registry.signing import sign_folder, signing_key
-from vaeline.registry.versions import versions_named
+from vaeline.registry.versions import FOLDER, artifact_copy, every_version, versions_named
 from vaeline.scores import HEADLINES, metric_of
-from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.runs import DIGEST_TAG, FILE_TAG, FILES_TAG, set_tags
 from vaeline.tracking.store import state_directory
 
 if TYPE_CHECKING:
@@ -44,18 +46,17 @@ def register_candidate(
     with FileLock(state_directory() / "registry.lock"):
         if known := find_version(client, name, model_digest):
             return known
+        run_id = run.info.run_id
         make_model(client, name, "Trained models; none of them is promoted here.")
-        golden = None if images is None else make_golden(_load(archive), images)
-        with tempfile.TemporaryDirectory() as scratch:
-            package_pyfunc(archive, Path(scratch) / "model", golden)
-            if key := signing_key():
-                sign_folder(Path(scratch) / "model", key)
-            client.log_artifacts(run.info.run_id, str(Path(scratch) / "model"), "model")
+        listed = _files_of_another_version(client, run)
+        if not listed:
+            golden = None if images is None else make_golden(_load(archive), images)
+            listed = _log_package(client, run, archive, golden)
         return client.create_model_version(
             name,
-            source=f"{run.info.artifact_uri}/model",
-            run_id=run.info.run_id,
-            tags={**version_tags(run), DIGEST_TAG: model_digest},
+            source=f"{run.info.artifact_uri}/{FOLDER}",
+            run_id=run_id,
+            tags={**version_tags(run), DIGEST_TAG: model_digest, FILES_TAG: listed},
         )
 
 
@@ -88,6 +89,7 @@ def copy_version(client: MlflowClient, version: ModelVersion, name: str) -> Mode
 def version_tags(run: Run) -> dict[str, str]:
     """Tags of a version about its origin: the run's lineage tags, its headline metrics, and the seed."""
     lineage = {key: value for key, value in run.data.tags.items() if key.startswith(("vaeline.", "mlflow.source.git"))}
+    lineage = {key: value for key, value in lineage.items() if not key.startswith(FILE_TAG)}
     process = {"vaeline.host", "vaeline.pid", "vaeline.pid_started"}
     figures = {
         name.replace("/", "."): f"{run.data.metrics[name]:.4f}"
@@ -101,6 +103,30 @@ def version_tags(run: Run) -> dict[str, str]:
         "seed": run.data.params["train.seed"],
         "keras": packages["keras"],
     }
+
+
+def _files_of_another_version(client: MlflowClient, run: Run) -> str:
+    """The digest of the run's registered files, if another version has them and they are whole; else ""."""
+    listed = run.data.tags.get(FILES_TAG, "")
+    if not listed or not every_version(client, f"run_id = '{run.info.run_id}'"):
+        return ""
+    with artifact_copy(client, run.info.run_id, FOLDER) as folder:
+        return listed if folder and not changes(folder, listed) else ""
+
+
+def _log_package(client: MlflowClient, run: Run, archive: Path, golden: dict[str, Any] | None) -> str:
+    """Log the packaged model to its run, in the place of what an earlier registration left. Returns its digest."""
+    run_id = run.info.run_id
+    with tempfile.TemporaryDirectory() as scratch:
+        listed = package_pyfunc(archive, Path(scratch) / FOLDER, golden)
+        if key := signing_key():
+            sign_folder(Path(scratch) / FOLDER, key)
+        with artifact_copy(client, run_id, FOLDER) as left:
+            if left and relative_files(left) - relative_files(Path(scratch) / FOLDER):
+                get_artifact_repository(str(run.info.artifact_uri)).delete_artifacts(FOLDER)
+        client.log_artifacts(run_id, str(Path(scratch) / FOLDER), FOLDER)
+    set_tags(client, run_id, {FILES_TAG: listed})
+    return listed
 
 
 def _load(archive: Path) -> "GenerativeModel":

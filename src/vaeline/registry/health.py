@@ -19,7 +19,7 @@ from vaeline.registry.promotion import SOURCE_TAG
 from vaeline.registry.stored import stored_version
 from vaeline.registry.terms import GATE_TAGS, read_report
 from vaeline.registry.versions import FOLDER, REGISTRY_URI, aliases_of, known_run, known_version, uri_of, versions_named
-from vaeline.tracking.runs import DIGEST_TAG, KEY_TAG
+from vaeline.tracking.runs import DIGEST_TAG, FILES_TAG, KEY_TAG
 
 ERROR: Literal["error"] = "error"
 WARNING: Literal["warning"] = "warning"
@@ -138,6 +138,7 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
         what = f"MLflow serves it from {place}, but its run has it elsewhere"
         yield Finding(ERROR, where, what, _replacement(version))
     facts = {DIGEST_TAG: run.data.tags.get(DIGEST_TAG), KEY_TAG: run.data.tags.get(KEY_TAG)}
+    facts |= {FILES_TAG: run.data.tags.get(FILES_TAG)}
     for key, value in (facts | {"seed": run.data.params.get("train.seed")}).items():
         if version.tags.get(key) != value:
             yield _tampered(where, key, version.tags.get(key), value, f"its run {version.run_id}")
@@ -147,6 +148,9 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
     except VaelineError as error:
         yield Finding(ERROR, where, str(error), _replacement(version))
     else:
+        if FILES_TAG not in version.tags:
+            what = "an earlier vaeline registered it: its archive has a digest, but its code and environment have none"
+            yield Finding(WARNING, where, what, f"`vaeline registry sign {where}` lets a signature cover them")
         if version.tags.get(MD5_TAG, md5) != md5:
             yield _tampered(where, MD5_TAG, version.tags[MD5_TAG], md5, "its file")
 

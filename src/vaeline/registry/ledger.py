@@ -25,11 +25,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import redact
 from vaeline.registry.chain import Entry, entry_digest, from_line, to_line
 from vaeline.tracking.ci import ci_tags
 from vaeline.tracking.git import git
 from vaeline.tracking.origin import who
-from vaeline.tracking.store import LEDGER_SUFFIX
+from vaeline.tracking.store import LEDGER_SUFFIX, artifacts_place
 
 RUN_TAG = "vaeline.ledger_run"
 DONE = "done."
@@ -73,6 +74,7 @@ def append(client: MlflowClient, name: str, entries: Sequence[Entry], move: Entr
         "who": who(),
         "model": name,
         **move,
+        "reason": redact(move.get("reason", "")),
         "commit": git("rev-parse", "HEAD"),
         "ci_url": ci_tags().get("vaeline.ci_url", ""),
         "previous_sha256": entry_digest(entries[-1]) if entries else "",
@@ -103,7 +105,9 @@ def make_ledger(client: MlflowClient, name: str) -> str:
     """
     if known := _find_run(client, name):
         return known
-    experiment = client.create_experiment(ledger_name(f"{name}-{uuid.uuid4().hex}"))
+    experiment = client.create_experiment(
+        ledger_name(f"{name}-{uuid.uuid4().hex}"), artifacts_place(client, ledger_name(name))
+    )
     run_id = client.create_run(experiment, run_name=ledger_name(name)).info.run_id
     client.update_run(run_id, status="FINISHED")
     client.set_experiment_tag(experiment, RUN_TAG, run_id)

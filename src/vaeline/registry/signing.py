@@ -5,7 +5,7 @@ If `VAELINE_SIGNING_KEY` names a private key (PEM, P-256, P-384 or P-521), every
 a model without a valid signature is not promoted, rolled back to or loaded from the store.
 
 The signature covers every file of the registered folder, including the code that MLflow runs when it serves the model.
-The digest covers only the archive.
+So does the digest in the version's tags, but whoever may write tags can change both.
 """
 
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 from vaeline.errors import VaelineError
+from vaeline.pyfunc.contents import SIGNATURE
 from vaeline.tracking.repository import repository_root
 
-SIGNATURE = "model.sig"
 PUBLIC_KEY = "signing.pub"
 
 

@@ -16,8 +16,9 @@ from mlflow.entities.model_registry import ModelVersion
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.pyfunc.clean_process import answers_of
+from vaeline.pyfunc.contents import BYTE_CODE, SIGNATURE, check_files
 from vaeline.pyfunc.golden import GOLDEN, answer_differences, read_golden
-from vaeline.registry.signing import SIGNATURE, public_key, sign_folder, verify_folder
+from vaeline.registry.signing import public_key, sign_folder, verify_folder
 from vaeline.registry.versions import (
     ARCHIVE,
     FOLDER,
@@ -27,7 +28,7 @@ from vaeline.registry.versions import (
     registered_version,
     uri_of,
 )
-from vaeline.tracking.runs import DIGEST_TAG, runs_called
+from vaeline.tracking.runs import DIGEST_TAG, FILE_TAG, FILES_TAG, runs_called
 
 if TYPE_CHECKING:
     from vaeline.defects.reference import HeatMapReference
@@ -44,7 +45,8 @@ NO_FILE = "no such model file, and "
 class StoredModel:
     """A run with a model, the SHA-256 that its archive must have, and its name in messages.
 
-    version: the registered version, if the model was found by one.
+    version: the registered version, if the model was found by one. files_sha256: the digest of the list of all its
+    files; empty if an earlier vaeline registered it, and then only the archive is checked.
     """
 
     client: MlflowClient
@@ -52,6 +54,7 @@ class StoredModel:
     model_sha256: str
     name: str
     version: ModelVersion | None = None
+    files_sha256: str = ""
 
     def read_reference(self) -> "Reference":
         """The run's latent reference. Raises VaelineError."""
@@ -60,6 +63,7 @@ class StoredModel:
         with self.artifact(REFERENCE) as file:
             if file is None:
                 raise VaelineError(f"{self.name} has no {REFERENCE}; run `dvc repro evaluate` with this model")
+            self._check_other(file, REFERENCE)
             return read_reference(file)
 
     def read_heat_maps(self) -> "HeatMapReference | None":
@@ -67,7 +71,10 @@ class StoredModel:
         from vaeline.defects.reference import read_heat_map_reference
 
         with self.artifact(HEAT_MAPS) as file:
-            return None if file is None else read_heat_map_reference(file)
+            if file is None:
+                return None
+            self._check_other(file, HEAT_MAPS)
+            return read_heat_map_reference(file)
 
     def read_golden(self) -> dict[str, Any]:
         """The golden outputs that were stored when the model was registered. Raises VaelineError."""
@@ -78,12 +85,15 @@ class StoredModel:
 
     @contextmanager
     def archive(self) -> Generator[Path]:
-        """A temporary copy of the archive. Its digest and, if a public key is set, its signature are checked first.
+        """A temporary copy of the archive.
+
+        The digest of all files that were registered with it and, if a public key is set, their signature are checked
+        first.
 
         Raises:
-            VaelineError: the archive is missing or was changed, or its signature is missing or not valid.
+            VaelineError: a file is missing, was changed or added, or the signature is missing or not valid.
         """
-        if public_key():
+        if self.files_sha256 or public_key():
             with self.package() as folder:
                 yield folder.parent / ARCHIVE
             return
@@ -98,12 +108,14 @@ class StoredModel:
         not checked.
 
         Raises:
-            VaelineError: the archive is missing or was changed, or the signature is missing or not valid.
+            VaelineError: a file is missing, was changed or added, or the signature is missing or not valid.
         """
         with self.artifact(FOLDER) as copy:
             folder = self._check(copy.parent / ARCHIVE if copy else None).parents[1]
-            for cache in list(folder.rglob("__pycache__")):
+            for cache in list(folder.rglob(BYTE_CODE)):
                 shutil.rmtree(cache)
+            if self.files_sha256:
+                check_files(folder, self.files_sha256, self.name)
             if not unsigned and (key := public_key()):
                 verify_folder(folder, key, self.name)
             yield folder
@@ -116,6 +128,12 @@ class StoredModel:
                 yield copy
             except VaelineError as error:
                 raise VaelineError(str(error).replace(str(copy), f"{path} of {self.name}")) from error
+
+    def _check_other(self, file: Path, path: str) -> None:
+        """Raise VaelineError if a file outside the registered folder is not the one that the run recorded."""
+        recorded = self.client.get_run(self.run_id).data.tags.get(f"{FILE_TAG}{path}")
+        if recorded and digest(file) != recorded:
+            raise VaelineError(f"{file} was changed; `vaeline track sync` or `dvc repro evaluate` logs it again")
 
     def _check(self, archive: Path | None) -> Path:
         """The archive. Raises VaelineError if it is missing or has another digest."""
@@ -154,7 +172,13 @@ def find_run_model(reference: str) -> StoredModel:
     if len({run.data.tags[DIGEST_TAG] for run in trained}) > 1:
         ids = ", ".join(run.info.run_id for run in trained)
         raise VaelineError(f"{len(trained)} runs with different models are called {reference}; use an id: {ids}")
-    return StoredModel(client, trained[0].info.run_id, trained[0].data.tags[DIGEST_TAG], f"the run {reference}")
+    return StoredModel(
+        client,
+        trained[0].info.run_id,
+        trained[0].data.tags[DIGEST_TAG],
+        f"the run {reference}",
+        files_sha256=trained[0].data.tags.get(FILES_TAG, ""),
+    )
 
 
 def find_registered(uri: str) -> StoredModel:
@@ -172,7 +196,7 @@ def stored_version(client: MlflowClient, version: ModelVersion, uri: str = "") -
     uri = uri or uri_of(version)
     if DIGEST_TAG not in version.tags or not version.run_id:
         raise VaelineError(f"{uri}: vaeline did not register it: it has no tag {DIGEST_TAG} or no run")
-    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version)
+    return StoredModel(client, version.run_id, version.tags[DIGEST_TAG], uri, version, version.tags.get(FILES_TAG, ""))
 
 
 def load_stored(stored: StoredModel) -> "GenerativeModel":

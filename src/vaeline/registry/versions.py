@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from vaeline.errors import VaelineError
 from vaeline.registry.names import SCHEME, version_uri
 from vaeline.tracking.runs import DIGEST_TAG, with_tags
+from vaeline.tracking.sqlite import sqlite_file
 from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unreachable
 
 Found = TypeVar("Found")
@@ -23,7 +24,6 @@ FOLDER = "model"
 ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
 REGISTRY_URI = re.compile(SCHEME + r"(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
-SQLITE = "sqlite:///"
 
 
 def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
@@ -107,9 +107,9 @@ def present_store(prefix: str = "") -> Generator[MlflowClient]:
     Raises:
         VaelineError: there is no store (the message begins with `prefix`), or it cannot be used.
     """
-    uri = tracking_uri()
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise VaelineError(f"{prefix}no store of runs in {uri.removeprefix(SQLITE)}")
+    file = sqlite_file(tracking_uri())
+    if file is not None and not file.is_file():
+        raise VaelineError(f"{prefix}no store of runs in {file}")
     with reachable():
         yield open_store()
 

@@ -31,6 +31,7 @@ from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import Images
 from vaeline.ingestion.arrivals import in_a_sentence, open_uri
+from vaeline.redaction import one_line
 
 ARRAY, TABLE = ".npy", ".parquet"
 
@@ -70,11 +71,15 @@ class Inputs:
         content = {"files": self.files.to_pylist(), "ends": self.ends}
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The source and the root, for `read_inputs`."""
+        return self.source, self.root
+
     def as_bytes(self) -> bytes:
-        """The listing as a Parquet file."""
+        """The listing as a Parquet file. It does not say where the files are: an address may hold a password."""
         stream = io.BytesIO()
-        table = pa.table({"file": self.files, "end": self.ends})
-        pq.write_table(table.replace_schema_metadata({"source": self.source, "root": self.root}), stream)
+        pq.write_table(pa.table({"file": self.files, "end": self.ends}), stream)
         return stream.getvalue()
 
     @cached_property
@@ -102,17 +107,15 @@ class Inputs:
             try:
                 images = _READERS.get(_ending(span.file), _read_picture)(self.filesystem, path, span, spec, invert)
             except (OSError, pa.ArrowException) as error:
-                raise UnreadableImagesError(f"cannot be read ({' '.join(str(error).split())[:200]})") from None
+                raise UnreadableImagesError(f"cannot be read ({one_line(error, 200)})") from None
             fitted = fit_images(images, spec)
         return to_unit(fitted) if fitted.dtype == np.uint8 else fitted
 
 
-def read_inputs(content: bytes) -> Inputs:
-    """The inputs that `Inputs.as_bytes` wrote."""
+def read_inputs(content: bytes, source: str, root: str) -> Inputs:
+    """The inputs that `Inputs.as_bytes` wrote, of the same source and root."""
     table = pq.read_table(io.BytesIO(content))
-    about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
-    files = table["file"].combine_chunks()
-    return Inputs(about["source"], about["root"], files, table["end"].to_numpy())
+    return Inputs(source, root, table["file"].combine_chunks(), table["end"].to_numpy())
 
 
 def find_inputs(source: str) -> Inputs:
@@ -151,7 +154,7 @@ def _count_rows(filesystem: Any, path: str, name: str) -> int:
         with filesystem.open(path, "rb") as stream:
             return _read_header(stream)[0][0] if _ending(path) == ARRAY else pq.ParquetFile(stream).metadata.num_rows
     except (OSError, ValueError, IndexError, pa.ArrowException) as error:
-        raise VaelineError(f"{name}: no readable images ({' '.join(str(error).split())[:200]})") from None
+        raise VaelineError(f"{name}: no readable images ({one_line(error, 200)})") from None
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:

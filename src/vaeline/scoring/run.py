@@ -71,7 +71,7 @@ def score_source(
     missing = outputs.missing(pieces)
     with tqdm(desc="scoring", unit="row", total=len(inputs), disable=None) as bar:
         bar.update(len(inputs) - sum(_size(piece, rows_a_piece, len(inputs)) for piece in missing))
-        for found in _score_pieces(scorer.rules, outputs, rows_a_piece, missing, places):
+        for found in _score_pieces(scorer.rules, inputs, outputs, rows_a_piece, missing, places):
             bar.update(_size(found, rows_a_piece, len(inputs)))
     if left := outputs.missing(pieces):
         raise VaelineError(f"{len(left)} of {pieces} pieces are missing; the same command does them")
@@ -91,7 +91,7 @@ def _archived(model: GenerativeModel) -> bytes:
 
 
 def _score_pieces(
-    rules: Rules, outputs: Outputs, rows_a_piece: int, missing: list[int], places: Places
+    rules: Rules, inputs: Inputs, outputs: Outputs, rows_a_piece: int, missing: list[int], places: Places
 ) -> Iterator[int]:
     """The pieces, each when its file is written. What processes need is small, or in files beside the results."""
     if not missing:
@@ -101,7 +101,7 @@ def _score_pieces(
         DataContext.get_current().enable_progress_bars = False
         work = ray.data.from_items([{PIECE: piece} for piece in missing], override_num_blocks=len(missing)).map(
             _Worker,
-            fn_constructor_args=(rules, outputs, rows_a_piece, places.compute),
+            fn_constructor_args=(rules, inputs.place, outputs, rows_a_piece, places.compute),
             compute=ActorPoolStrategy(size=places.workers),
             num_cpus=places.compute.threads,
             num_gpus=int(places.compute.device == "gpu"),
@@ -117,13 +117,15 @@ def _score_pieces(
 class _Worker:
     """A process that scores pieces; it reads the model once."""
 
-    def __init__(self, rules: Rules, outputs: Outputs, rows_a_piece: int, compute: ComputeParams):
+    def __init__(
+        self, rules: Rules, place: tuple[str, str], outputs: Outputs, rows_a_piece: int, compute: ComputeParams
+    ):
         use_device(compute)
         with TemporaryDirectory() as scratch:
             archive = Path(scratch) / MODEL
             archive.write_bytes(outputs.read(MODEL))
             self.scorer = Scorer(load_model(archive), rules)
-        self.inputs = read_inputs(outputs.read(LISTING))
+        self.inputs = read_inputs(outputs.read(LISTING), *place)
         self.outputs, self.rows_a_piece = outputs, rows_a_piece
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line
 from vaeline.registry.ledger import RUN_TAG, ledger_name
 from vaeline.registry.names import candidate_name, served_name
 from vaeline.server.folder import (
@@ -187,5 +188,7 @@ def _accepts(caller: Caller) -> bool:
 
 def _content(answer: requests.Response) -> dict[str, Any]:
     if not answer.ok:
-        raise VaelineError(f"{answer.request.path_url}: the server answers {answer.status_code}, {answer.text[:200]}")
+        raise VaelineError(
+            f"{answer.request.path_url}: the server answers {answer.status_code}, {one_line(answer.text, 200)}"
+        )
     return answer.json() if answer.content else {}

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from vaeline.errors import VaelineError
-from vaeline.processes import end_group
+from vaeline.processes import end_group, require_free
 from vaeline.server.accounts import RIGHTS, add_user, admin_of, grant
 from vaeline.server.folder import (
     ADMIN,
@@ -71,7 +71,7 @@ def serve(
         raise VaelineError(f"a server needs {' and '.join(missing)}: pip install 'vaeline[server]'")
     _make_folders(folder)
     with until_stopped(), _only_one(folder):
-        _require_free(port)
+        require_free(port)
         address = Address(port, f"https://{name}" if name else f"http://{LOOPBACK}:{port}", free_port())
         programs = find_programs(folder.cluster)
         if not folder.cluster.is_dir():
@@ -197,12 +197,3 @@ def _only_one(folder: Folder) -> Generator[None]:
             yield
     except Timeout:
         raise VaelineError(f"a server already runs or starts in {folder.root}; stop it first") from None
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((LOOPBACK, port))
-        except OSError as error:
-            raise VaelineError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None

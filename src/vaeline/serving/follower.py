@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import redact
 from vaeline.serving.metrics import Metrics
 from vaeline.serving.resolved import Identity, ResolvedModel, resolve
 from vaeline.serving.served import Served, admit
@@ -124,7 +125,7 @@ class Follower:
 
 
 def _sentence(error: Exception) -> str:
-    text = str(error).strip().splitlines()[0][:500] if str(error).strip() else ""
+    text = redact(str(error)).strip().partition("\n")[0][:500]
     return text if isinstance(error, VaelineError) else f"{type(error).__name__}: {text}"
 
 

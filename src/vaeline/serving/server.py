@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from vaeline.errors import VaelineError
+from vaeline.redaction import public_uri
 from vaeline.serving.app import build_app
 from vaeline.serving.connections import Connection, Connections, Times
 from vaeline.serving.follower import Follower, log
@@ -100,7 +101,7 @@ def serve(settings: Settings, host: str, port: int, proxies: list[str]) -> None:
         address, number = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         keep_modules()
-        log.info("following %s on http://%s:%s", settings.reference, shown, number)
+        log.info("following %s on http://%s:%s", public_uri(settings.reference), shown, number)
         Server(config, connections).run(sockets=[listener])
     log.info("the service has ended; all requests were answered")
 

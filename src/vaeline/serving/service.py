@@ -18,6 +18,7 @@ from starlette.responses import Response
 from vaeline.evaluation.inference import batches
 from vaeline.images.spec import ImageSpec
 from vaeline.pyfunc.answers import Answer, ModelRequest, UnanswerableError
+from vaeline.redaction import public_uri
 from vaeline.serving.batching import Batcher, DroppedError, NoModelError
 from vaeline.serving.follower import Follower, Situation
 from vaeline.serving.limits import HeldBytes, RateLimit, client_name, read_body, read_length
@@ -119,7 +120,7 @@ class Service:
         return {
             "ready": served is not None and not self.batcher.stalls(STALLED * self.settings.timeout),
             "model": describe(served.identity) if served else None,
-            "following": self.follower.reference,
+            "following": public_uri(self.follower.reference),
             "up_to_date": served is not None and trouble is None,
             "trouble": trouble.sentence if trouble else None,
             "refused": describe(trouble.refused) if trouble and trouble.refused else None,
@@ -268,7 +269,7 @@ class Service:
 
     def _no_model(self) -> RefusalError:
         trouble = self.follower.situation.trouble
-        why = trouble.sentence if trouble else f"{self.follower.reference} is being loaded"
+        why = trouble.sentence if trouble else f"{public_uri(self.follower.reference)} is being loaded"
         return RefusalError(503, f"there is no model yet: {why}", retry_after=1)
 
 

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from vaeline.redaction import redact
 from vaeline.sweeps.trials import FAILED, Trial
 from vaeline.tracking.runs import (
     close_stale_runs,
@@ -71,7 +72,9 @@ class SweepRun:
             if trial.history:
                 metrics = {f"sweep/{self.metric}": trial.value(self.metric), "sweep/epochs": len(trial.history)}
                 log_metrics(self.client, run, metrics)
-            set_tags(self.client, run.info.run_id, {STATE_TAG: trial.state, "vaeline.ended_by": trial.reason[:500]})
+            set_tags(
+                self.client, run.info.run_id, {STATE_TAG: trial.state, "vaeline.ended_by": redact(trial.reason)[:500]}
+            )
             self.client.set_terminated(run.info.run_id, "FAILED" if trial.state == FAILED else "FINISHED")
 
         self._attempt(end)

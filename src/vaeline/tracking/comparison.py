@@ -19,7 +19,7 @@ from vaeline.outputs import METRICS, PER_CLASS, SCORES
 from vaeline.scores import KEYS
 from vaeline.tracking.locks import is_current
 from vaeline.tracking.runs import name_of, runs_called, search_all
-from vaeline.tracking.store import TRAINING_VIEW, public_uri
+from vaeline.tracking.store import TRAINING_VIEW, store_address
 from vaeline.tracking.sync import NOT_IN_NAMES, sync_run
 
 ON_DISK = (".", "local")
@@ -49,7 +49,7 @@ def resolve_run(client: MlflowClient, text: str) -> tuple[Run, str]:
     if not called:
         newest = search_all(client, "attributes.status = 'FINISHED'", NAMES_SHOWN)
         known = ", ".join(dict.fromkeys(map(name_of, newest))) or "none"
-        raise VaelineError(f"there is no run {text!r} in {public_uri()}; the newest finished runs are: {known}")
+        raise VaelineError(f"there is no run {text!r} in {store_address()}; the newest finished runs are: {known}")
     return called[0], ""
 
 

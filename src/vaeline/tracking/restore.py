@@ -39,7 +39,7 @@ from vaeline.tracking.runs import (
     set_tags,
 )
 from vaeline.tracking.store import experiment_id, state_directory
-from vaeline.tracking.sync import grouped_metrics, log_lock
+from vaeline.tracking.sync import LOADED_WITH_A_MODEL, grouped_metrics, log_lock, record_file
 from vaeline.tracking.trees import Tree, is_file, read_file, recorded_tree, tree_digest, write_tree
 
 RESTORED_FROM = "vaeline.restored_from"
@@ -219,4 +219,6 @@ def _add_artifact(client: MlflowClient, run_id: str, tree: Tree, name: str, fold
         copy = write_tree(tree, Path(scratch) / name)
         log = client.log_artifact if is_file(tree) else client.log_artifacts
         log(run_id, str(copy), folder)
+        if copy.name in {Path(path).name for path in LOADED_WITH_A_MODEL}:
+            record_file(client, run_id, f"{folder}/{name}", copy)
     return True

@@ -13,10 +13,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from vaeline.artifacts import canonical_json
 from vaeline.outputs import PREPARED
+from vaeline.redaction import redact
 from vaeline.tracking.store import holds_trainings
 
 DIGEST_TAG = "vaeline.model_digest"
 KEY_TAG = "vaeline.train_key"
+FILES_TAG = "vaeline.files_sha256"  # the digest of the list of a registered model's files
+FILE_TAG = "vaeline.file_sha256."  # the digest of another file that is loaded with the model, by its artifact path
 RESTORED = "vaeline.restored"
 QUOTES = re.compile(r"['\"\\]")
 PART_OF_AN_ID = re.compile(r"[0-9a-f]{6,32}")
@@ -104,8 +107,8 @@ def close_stale_runs(client: MlflowClient, experiment: str) -> list[str]:
 
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set all tags in one call."""
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    """Set all tags in one call, without the secrets in their values."""
+    client.log_batch(run_id, tags=[RunTag(key, redact(value)) for key, value in tags.items()])
 
 
 def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> None:
@@ -114,7 +117,7 @@ def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> Non
     MLflow never changes a parameter. If a later evaluation used another value, the tag `vaeline.now.<key>` has it.
     """
     known = run.data.params
-    missing = [Param(key, str(value)) for key, value in params.items() if key not in known]
+    missing = [Param(key, redact(str(value))) for key, value in params.items() if key not in known]
     for start in range(0, len(missing), PARAMS_A_CALL):
         client.log_batch(run.info.run_id, params=missing[start : start + PARAMS_A_CALL])
     changed = {

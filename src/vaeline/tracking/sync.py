@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
-from vaeline.outputs import HISTORY, METRICS, MODEL, PREPARED, VALIDATION
+from vaeline.outputs import HEAT_MAPS, HISTORY, METRICS, MODEL, PREPARED, REFERENCE, VALIDATION
 from vaeline.params.base import flatten
 from vaeline.stages import Stage, read_stages
 from vaeline.tracking.lineage import code_tags, data_tags, declared_params, image_tags, read_validation
@@ -21,6 +21,7 @@ from vaeline.tracking.locks import LOCK_FILE, data_md5, is_current, lock_digest,
 from vaeline.tracking.programs import program_tags
 from vaeline.tracking.runs import (
     DIGEST_TAG,
+    FILE_TAG,
     KEY_TAG,
     RESTORED,
     close_stale_runs,
@@ -36,6 +37,7 @@ from vaeline.tracking.store import STORE_ERRORS, experiment_id, open_store, unre
 
 MANIFEST = Path(PREPARED) / "manifest.json"
 LOCKS = "locks"
+LOADED_WITH_A_MODEL = (REFERENCE, HEAT_MAPS)
 DATA_DOCS = Path("reports/validation/docs")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_. -]")
 
@@ -85,6 +87,13 @@ def _log_outputs(client: MlflowClient, run: Run, stage: Stage) -> None:
     for path in stage.outs:
         log = client.log_artifacts if Path(path).is_dir() else client.log_artifact
         log(run.info.run_id, path, stage.run_folder)
+        if path in LOADED_WITH_A_MODEL:
+            record_file(client, run.info.run_id, f"{stage.run_folder}/{Path(path).name}", Path(path))
+
+
+def record_file(client: MlflowClient, run_id: str, artifact: str, file: Path) -> None:
+    """Set the tag with the digest of an artifact that commands load with the model."""
+    set_tags(client, run_id, {f"{FILE_TAG}{artifact}": digest(file)})
 
 
 def log_lock(client: MlflowClient, run_id: str, content: bytes) -> None:

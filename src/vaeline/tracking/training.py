@@ -14,6 +14,7 @@ from mlflow.entities import Run
 
 from vaeline.errors import VaelineError
 from vaeline.processes import Terminated, raising
+from vaeline.redaction import redact
 from vaeline.tracking.lineage import data_tags, declared_params, image_tags, read_validation, training_tags
 from vaeline.tracking.locks import data_md5
 from vaeline.tracking.programs import program_tags
@@ -70,7 +71,7 @@ class TrainingObserver:
         """Close the run as FINISHED, FAILED or KILLED. This is tried even if the store failed before."""
         self.lost = self.run is None
         if reason:
-            self._attempt_on_run(lambda client, run_id: set_tags(client, run_id, {ENDED_BY: reason[:500]}))
+            self._attempt_on_run(lambda client, run_id: set_tags(client, run_id, {ENDED_BY: redact(reason)[:500]}))
         self._attempt_on_run(lambda client, run_id: client.set_terminated(run_id, status))
 
     def _attempt_on_run(self, action: Callable[[MlflowClient, str], None]) -> None:

@@ -121,7 +121,8 @@ def _evaluate(database: Path, profile: Profile, docs: Path, expected: Sequence[E
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    address = f"sqlite:///file:{quote(str(database.resolve()))}?uri=true"  # a folder may have a space in its name
+    # SQLAlchemy decodes the path, and SQLite then reads it as a URI; Great Expectations takes no space in an address.
+    address = f"sqlite:///file:{quote(quote(str(database.resolve())))}?uri=true"
     source = context.data_sources.add_sqlite("images", connection_string=address)
     suite = context.suites.add(gx.ExpectationSuite(profile.name, expectations=[_build(item) for item in expected]))
     batch = source.add_table_asset(TABLE, table_name=TABLE).add_batch_definition_whole_table("all")
