@@ -8,7 +8,7 @@ export GX_ANALYTICS_ENABLED := false
 export PRESET ?=
 unexport PYTHONDONTWRITEBYTECODE  # stages and tests start many processes, and each would compile all code anew
 
-.PHONY: help setup run evaluate-full check test test-jax test-spark browser postgres lint deps lock sbom audit serve ui server clean
+.PHONY: help setup run evaluate-full check test faults test-jax test-spark browser postgres lint deps lock sbom audit serve ui server clean
 .PHONY: remote push verify-pipeline resolve-lock ingest retrain overdue proposal take-proposal
 .PHONY: plan-promotion promote plan-rollback rollback ledger report comment
 
@@ -60,6 +60,9 @@ test-jax: $(VENV)/.jax ## add JAX to .venv, and run the tests of models and of t
 
 test-spark: $(VENV)/.spark ## add Spark to .venv, and run the packaged model in it; needs Java 17
 	@python -m pytest tests/pyfunc/test_spark.py
+
+faults: $(VENV)/.locked ## try every fault of the catalogue, many times: benchmarks/faults/table.md
+	@python benchmarks/faults
 
 browser: ## provide a Chromium for the tests of the MLflow UI; installs Debian's as root if there is none
 	@scripts/provide.sh chromium "the tests of the MLflow UI" \
