@@ -46,7 +46,7 @@ def two_candidates() -> Workspace:
         place = copy_workspace(undisturbed()[0], folder, "shop")
         place.change(**{key.replace(".", "__"): value for key, value in LENIENT.items()})
         place.run("vaeline", "gate", "1")
-        place.run("vaeline", "promote", "1", "--replaces", "none")
+        place.run("vaeline", "promote", "1", "--replaces", "none", "--reason", "a test")
         place.change(train__seed=2)
         place.run("vaeline", "run")
         place.run("vaeline", "gate", "2")
@@ -59,7 +59,7 @@ def two_champions() -> Workspace:
 
     def make(folder: Path) -> None:
         place = copy_workspace(two_candidates(), folder, "shop")
-        place.run("vaeline", "promote", "2", "--replaces", "1")
+        place.run("vaeline", "promote", "2", "--replaces", "1", "--reason", "a test")
 
     return Workspace(made_once("two-champions", make) / "shop")
 
@@ -116,7 +116,7 @@ def one_run(place: Workspace) -> object:
 
 COMMANDS = {
     "gate": Command(two_candidates, ("vaeline", "gate", "2"), verdict),
-    "promote": Command(two_candidates, ("vaeline", "promote", "2", "--replaces", "1"), moves),
+    "promote": Command(two_candidates, ("vaeline", "promote", "2", "--replaces", "1", "--reason", "a test"), moves),
     "rollback": Command(two_champions, ("vaeline", "rollback", "--reason", "a test"), moves),
     "ingest": Command(with_batches, ("vaeline", "ingest"), accepted),
     "track sync": Command(without_store, ("vaeline", "track", "sync"), one_run),

@@ -14,6 +14,7 @@ from vaeline.errors import VaelineError
 LIST = "files.sha256"
 SIGNATURE = "model.sig"
 BYTE_CODE = "__pycache__"
+MLFLOW_NOTE = "registered_model_meta"  # MLflow writes it where it loads a version: its name and number
 LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 SHOWN = 3
 
@@ -53,9 +54,9 @@ def check_files(folder: Path, expected: str, name: str) -> None:
 
 
 def relative_files(folder: Path) -> set[str]:
-    """The paths of the files and links below `folder`, without byte code."""
+    """The paths of the files and links below `folder`, without byte code and the note of MLflow."""
     files = [file.relative_to(folder) for file in folder.rglob("*") if file.is_file() or file.is_symlink()]
-    return {file.as_posix() for file in files if BYTE_CODE not in file.parts}
+    return {file.as_posix() for file in files if BYTE_CODE not in file.parts} - {MLFLOW_NOTE}
 
 
 def _digests(folder: Path) -> dict[str, str]:

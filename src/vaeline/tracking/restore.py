@@ -99,9 +99,12 @@ def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[Recorded
     key = recorded_key(lock.stages, lock.commit)
     run = _find(runs, locks, tree_digest(model) if model else "", key)
     outcome = "known" if run else "rebuilt"
+    began = locks[0].time * 1000
     if run is None:
-        name, began = run_name(params(lock.stages), key or lock.model_md5), locks[0].time * 1000
-        run = client.create_run(experiment_id(client, lock.experiment), start_time=began, run_name=name)
+        name, known_by = run_name(params(lock.stages), key or lock.model_md5), {MODEL_TAG: lock.model_md5}
+        experiment = experiment_id(client, lock.experiment)
+        run = client.create_run(experiment, start_time=began, tags=known_by | {RESTORED: "true"}, run_name=name)
+    if RESTORED in run.data.tags and run.info.status == "RUNNING":  # this restoration or one that was killed
         client.set_terminated(run.info.run_id, end_time=began)
     found = Restoration(name_of(run), run.info.run_id, lock.commit, outcome)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
