@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Generator
@@ -89,11 +88,7 @@ def test_a_torn_lock_is_mended(done, torn, seed):
         output = done.run("vaeline", "run")
         assert "dvc.lock was torn" in output
         assert "epoch 1/" not in output
-        assert result_without_runs(done) == result_without_runs(undisturbed()[0])
-
-
-def result_without_runs(place: Workspace) -> str:
-    return (place.root / "dvc.lock").read_text(encoding="utf-8")
+        assert lock.read_bytes() == whole
 
 
 def test_a_lock_with_a_conflict_is_left_alone(done):
@@ -147,19 +142,3 @@ def test_a_store_that_cannot_be_used_is_one_sentence(done, state, seed):
         done.run("vaeline", "run")
         (run,) = done.runs()
         assert run.info.status == "FINISHED"
-
-
-@times(1)
-@pytest.mark.parametrize("gone", ["mlflow.db", "mlruns", "both"])
-def test_a_store_that_was_deleted_comes_back(done, gone, seed):
-    with tried(f"{gone} deleted", seed, "a named command brings it back"):
-        for name in ("mlflow.db", "mlruns"):
-            if gone in (name, "both"):
-                path = done.root / name
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        check = done.run("vaeline", "registry", "check", check=gone != "mlruns")
-        print(check)
-        assert "Traceback" not in check
-        output = done.run("vaeline", "run")
-        print(output)
-        assert_as_undisturbed(done, output + "epoch 1/1")
