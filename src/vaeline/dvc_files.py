@@ -35,7 +35,7 @@ def mend_dvc_files() -> None:
     """
     if LOCK_FILE.is_file() and CONFLICT in LOCK_FILE.read_text(encoding="utf-8", errors="replace"):
         raise VaelineError(f"{LOCK_FILE} has the marks of a merge conflict; run `make resolve-lock`")
-    if not _torn_files():
+    if not (Path(".dvc").is_dir() and _torn_files()):
         return
     from dvc.lock import LockError
     from dvc.repo import Repo

@@ -35,7 +35,7 @@ from vaeline.registry.ledger import read_ledger
 from vaeline.registry.lookup import find_candidate, find_champion
 from vaeline.registry.names import candidate_name, served_name
 from vaeline.registry.stored import GOLDEN_OUTPUTS
-from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.runs import DIGEST_TAG, FILES_TAG
 from vaeline.tracking.store import open_store
 
 DATASET = "digits"
@@ -256,6 +256,7 @@ def hold(client, *names: str, gate: GateParams | None = None) -> Decision:
 
 def test_a_version_without_golden_outputs_fails_by_name_and_a_gate_finds_the_same_again(told, own_client):
     version = own_client.get_model_version(CANDIDATES, "2")
+    own_client.delete_model_version_tag(CANDIDATES, "2", FILES_TAG)  # an older vaeline had none
     run = own_client.get_run(version.run_id)
     (Path(run.info.artifact_uri.removeprefix("file://")) / GOLDEN_OUTPUTS).unlink()
     decision = hold(own_client, "2")

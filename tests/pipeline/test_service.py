@@ -173,7 +173,8 @@ def wait_for_a_champion(server, client):
 def end_while_in_work(server, images):
     """SIGTERM in the middle of a request: no other is taken, this one is answered, and the process ends well."""
     body = json.dumps({"images": images.tolist()}).encode()
-    head = f"POST /encode HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /encode HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
         connection.sendall(head.encode() + body[:100])
         time.sleep(0.3)
@@ -352,7 +353,7 @@ def test_the_api_has_a_page_of_its_own(page, server):
 
 
 def test_what_is_no_request_is_survived(server):
-    head = b"POST /encode HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /encode HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     for sent in (
         b"\0" * 1000,
         b"GET / HTTP/9.9\r\n\r\n",

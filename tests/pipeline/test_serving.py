@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from vaeline.models.archive import load_model
 
@@ -32,7 +33,7 @@ json.dump(answers, open("answers.json", "w"))
 @pytest.fixture(scope="module")
 def source(finished):
     (version,) = finished.client().search_model_versions()
-    return version.source
+    return local_file_uri_to_path(version.source)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from vaeline.registry.ledger import read_ledger
 from vaeline.registry.rollback import plan_rollback, roll_back
 from vaeline.registry.stored import stored_version, try_stored
 from vaeline.registry.versions import ARCHIVE
-from vaeline.tracking.runs import DIGEST_TAG
+from vaeline.tracking.runs import DIGEST_TAG, FILES_TAG
 
 
 @pytest.fixture
@@ -75,7 +75,14 @@ def lose_archive(vault):
     vault.file(vault.served(1), ARCHIVE).unlink()
 
 
+def forget_files(vault, version):
+    """The version as an older vaeline registered it: without a digest of its files."""
+    vault.client.delete_model_version_tag(version.name, version.version, FILES_TAG)
+    return vault.client.get_model_version(version.name, version.version)
+
+
 def lose_golden(vault):
+    forget_files(vault, vault.served(1))
     vault.file(vault.served(1), f"model/{GOLDEN}").unlink()
 
 
@@ -126,7 +133,7 @@ def test_a_model_that_answers_as_it_did_when_it_was_registered_passes_its_trial(
 
 
 def test_the_trial_runs_the_packaged_code(vault):
-    version = vault.candidate(1)
+    version = forget_files(vault, vault.candidate(1))
     vault.file(version, "model/code/vaeline/__init__.py").write_text("raise RuntimeError('moths')\n")
     with pytest.raises(VaelineError, match=r"candidates/1 does not load and answer in a clean process: .*moths"):
         try_stored(stored_version(vault.client, version))
