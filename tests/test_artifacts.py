@@ -1,7 +1,21 @@
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from vaeline.artifacts import atomic_directory, atomic_file, canonical_json, digest, write_json
+
+WRITING = """
+import sys, time
+from vaeline.artifacts import *
+with atomic_file(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print(flush=True)
+    time.sleep(600)
+"""
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -23,6 +37,28 @@ def test_a_failed_directory_leaves_the_old_one_and_nothing_else(tmp_path):
         raise RuntimeError
     assert (target / "a").read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("processes")
+def test_what_a_killed_process_left_is_removed_and_what_another_process_writes_is_not(tmp_path):
+    command = [sys.executable, "-c", WRITING, tmp_path / "file.txt"]
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": ""}
+    alive, killed = (subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2))
+    for process in (alive, killed):
+        process.stdout.readline()
+    assert len(list(tmp_path.iterdir())) == 2
+    killed.kill()
+    killed.wait()
+    (tmp_path / ".file.txt-").mkdir()
+    with atomic_file(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    alive.kill()
+    alive.wait()
+    assert sorted(path.name.rpartition("-")[0] for path in tmp_path.iterdir()) == [
+        "",
+        ".file.txt",
+        f".file.txt-{socket.gethostname()}-{alive.pid}",
+    ]
 
 
 def test_json_does_not_depend_on_order_or_on_noise_behind_the_sixth_place(tmp_path):

@@ -3,20 +3,22 @@
 import hashlib
 import json
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 
 @contextmanager
 def atomic_file(path: Path) -> Generator[Path]:
     """Yield a temporary path beside `path`. It replaces `path` if the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
-        temporary = Path(scratch) / path.name
+    with _scratch(path) as scratch:
+        temporary = scratch / path.name
         yield temporary
         os.replace(temporary, path)
 
@@ -24,14 +26,26 @@ def atomic_file(path: Path) -> Generator[Path]:
 @contextmanager
 def atomic_directory(path: Path) -> Generator[Path]:
     """Yield an empty temporary directory. It replaces `path` if the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
-        temporary = Path(scratch) / path.name
+    with _scratch(path) as scratch:
+        temporary = scratch / path.name
         temporary.mkdir()
         yield temporary
         if path.exists():  # a rename is atomic; a removal could be interrupted
-            os.replace(path, Path(scratch) / "before")
+            os.replace(path, scratch / "before")
         os.replace(temporary, path)
+
+
+@contextmanager
+def _scratch(path: Path) -> Generator[Path]:
+    """A temporary folder beside `path`. Those of processes of this machine that were killed are removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ours = f".{path.name}-{socket.gethostname()}-"
+    for left in path.parent.iterdir():
+        process = left.name.removeprefix(ours).partition("-")[0]
+        if left.name.startswith(ours) and process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=f"{ours}{os.getpid()}-", dir=path.parent) as scratch:
+        yield Path(scratch)
 
 
 def canonical_json(content: object, decimals: int = 6) -> str:

@@ -4,8 +4,10 @@ import pytest
 import requests
 from conftest import ROOT
 from forking.programs import forked_python
+from mlflow import MlflowClient
 from mlflow.exceptions import RestException
 
+from vaeline.tracking.sqlite import make_database, sqlite_uri
 from vaeline.tracking.store import tracking_uri, ui_address, unreachable
 
 FIRST_USE = "from vaeline.tracking.store import *; experiment_id(open_store(), 'digits')"
@@ -61,3 +63,19 @@ def test_three_processes_at_once_create_one_store(tmp_path):
         _, error = process.communicate(timeout=600)
         assert process.returncode == 0, error
     assert (tmp_path / "mlflow.db").is_file()
+
+
+def test_a_store_whose_making_was_stopped_is_made_by_the_next_one(tmp_path, monkeypatch):
+    class Stopped(BaseException): ...
+
+    def stop(*_):
+        raise Stopped
+
+    file = tmp_path / "mlflow.db"
+    with monkeypatch.context() as stopped:
+        stopped.setattr("mlflow.store.db.utils._upgrade_db", stop)  # the first tables are there
+        with pytest.raises(Stopped):
+            make_database(file)
+    make_database(file)
+    assert MlflowClient(sqlite_uri(file)).search_experiments()
+    assert list(tmp_path.iterdir()) == [file]

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from mlflow import MlflowClient
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+
+from vaeline.artifacts import atomic_file
 
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlruns"
@@ -31,6 +34,17 @@ def sqlite_uri(file: Path) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file of a SQLite URI; None for another store."""
     return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])) if uri.startswith(SQLITE) else None
+
+
+def make_database(file: Path) -> None:
+    """Make MLflow's database, unless it is there.
+
+    A process that is killed leaves none. MLflow itself would leave a part of its tables, and could not use them.
+    """
+    if file.is_file() and file.stat().st_size:
+        return
+    with atomic_file(file) as temporary:
+        MlflowClient(sqlite_uri(temporary)).search_experiments(max_results=1)
 
 
 def follow_repository(database: Path, root: Path) -> int:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from vaeline.errors import VaelineError
 from vaeline.redaction import public_uri, redact
 from vaeline.tracking.repository import repository_root
-from vaeline.tracking.sqlite import ARTIFACTS, follow_repository, sqlite_file, sqlite_uri
+from vaeline.tracking.sqlite import ARTIFACTS, follow_repository, make_database, sqlite_file, sqlite_uri
 
 DATABASE = "mlflow.db"
 EXPERIMENT_PREFIX = "vae-"
@@ -49,6 +49,8 @@ def open_store() -> MlflowClient:
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
     with _one_at_a_time():
+        if file := sqlite_file(tracking_uri()):
+            make_database(file)
         client = MlflowClient()
         client.search_experiments(max_results=1)
         relocate()
