@@ -5,10 +5,10 @@ Accepted batches of the same data set are added to train and validation. The tes
 
 import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from vaeline.artifacts import scratch_beside
 from vaeline.data.accepted import fetch_rows, merge, read_records, unpack_rows
 from vaeline.data.annotations import read_groups, read_pictures, read_source_sizes
 from vaeline.data.groups import search_distance
@@ -54,11 +54,10 @@ def main() -> None:
     if len(rows["held_back"]):
         about["held_back"] = len(rows["held_back"])
     labelled = [record for record in read_records(about["dataset"]) if record["labelled"]]
-    STATE.mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix="batches-", dir=STATE) as folder:
+    with scratch_beside(STATE / "batches") as folder:
         if labelled:
             fetch_rows(labelled)
-            batches = [(record["id"], unpack_rows(record, Path(folder))) for record in labelled]
+            batches = [(record["id"], unpack_rows(record, folder)) for record in labelled]
             distance = search_distance(data.near_duplicates, is_own="duplicates" in about)
             splits, about["batches"] = merge(splits, batches, data.validation_one_in, good, distance)
         taken = {name: rows for name, (_, _, rows) in splits.items()}

@@ -17,7 +17,7 @@ import psutil
 @contextmanager
 def atomic_file(path: Path) -> Generator[Path]:
     """Yield a temporary path beside `path`. It replaces `path` if the block ends without an exception."""
-    with _scratch(path) as scratch:
+    with scratch_beside(path) as scratch:
         temporary = scratch / path.name
         yield temporary
         os.replace(temporary, path)
@@ -26,7 +26,7 @@ def atomic_file(path: Path) -> Generator[Path]:
 @contextmanager
 def atomic_directory(path: Path) -> Generator[Path]:
     """Yield an empty temporary directory. It replaces `path` if the block ends without an exception."""
-    with _scratch(path) as scratch:
+    with scratch_beside(path) as scratch:
         temporary = scratch / path.name
         temporary.mkdir()
         yield temporary
@@ -36,7 +36,7 @@ def atomic_directory(path: Path) -> Generator[Path]:
 
 
 @contextmanager
-def _scratch(path: Path) -> Generator[Path]:
+def scratch_beside(path: Path) -> Generator[Path]:
     """A temporary folder beside `path`. Those of processes of this machine that were killed are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ours = f".{path.name}-{socket.gethostname()}-"

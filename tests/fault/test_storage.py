@@ -146,3 +146,36 @@ def test_a_store_that_cannot_be_used_is_one_sentence(done, state, seed):
         done.run("vaeline", "run")
         (run,) = done.runs()
         assert run.info.status == "FINISHED"
+
+
+@times(2)
+@pytest.mark.parametrize("deleted", [("mlflow.db", "mlruns"), ("mlflow.db",), ("mlruns",)], ids=" ".join)
+def test_a_deleted_store_is_made_again_by_a_run(done, deleted, seed):
+    with tried(f"{' and '.join(deleted)} deleted", seed, "the next `vaeline run` ends as an undisturbed one"):
+        done.run("rm", "-rf", *deleted)
+        output = done.run("vaeline", "run")
+        assert "the store has lost this model" in output
+        assert_as_undisturbed(done, output + "epoch 1/1")
+        done.run("vaeline", "registry", "check")
+
+
+@times(1)
+@pytest.mark.parametrize("damage", ["deleted", "changed", "added"])
+def test_files_of_versions_come_back_from_the_cache(done, damage, seed):
+    with tried(f"files of registered models {damage}", seed, "`vaeline registry restore` brings them back"):
+        (model,) = (done.root / "mlruns").glob("*/*/artifacts/model")
+        if damage == "deleted":
+            shutil.rmtree(done.root / "mlruns")
+        elif damage == "changed":
+            (model / "MLmodel").write_text("changed")
+        else:
+            (model / "code/vaeline/sitecustomize.py").write_text("")
+        assert "`vaeline registry restore`" in done.run("vaeline", "registry", "check", check=False)
+        assert "1 version restored, 0 left" in done.run("vaeline", "registry", "restore")
+        assert "0 errors" in done.run("vaeline", "registry", "check")
+        assert (model / "golden.json").is_file()
+        assert "0 versions restored, 0 left" in done.run("vaeline", "registry", "restore")
+        (done.root / "models/vae.keras").unlink()
+        shutil.rmtree(done.root / ".dvc/cache")
+        shutil.rmtree(model)
+        assert "`dvc fetch --all-commits`" in done.run("vaeline", "registry", "restore", check=False)

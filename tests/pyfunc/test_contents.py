@@ -42,7 +42,10 @@ def test_every_change_is_found_and_named(listed, spoil, found):
     folder, sha256 = listed
     spoil(folder)
     assert changes(folder, sha256) == found
-    with pytest.raises(VaelineError, match=rf"^it: {found[0]}.* since it was registered, so it is not loaded; restore"):
+    with pytest.raises(
+        VaelineError,
+        match=rf"^it: {found[0]}.* since it was registered, so it is not loaded; `vaeline registry restore",
+    ):
         check_files(folder, sha256, "it")
 
 

@@ -12,17 +12,31 @@ from vaeline.cli.app import app, sentences
 def run(preset: Annotated[str, typer.Option(help="Write this preset into params.yaml first.")] = "") -> None:
     """Run the whole pipeline, as `dvc repro` does, and print its metrics.
 
+    If the MLflow store has lost the model on disk, the model is registered again.
+
     Reads params.yaml and the inputs of the stages. Writes the outputs of the stages.
 
     Example: vaeline run --preset mlp-20d
     """
-    from vaeline.dvc_repro import apply_preset, run_pipeline
+    from vaeline.dvc_repro import apply_preset, run_dvc, run_pipeline
+    from vaeline.outputs import REGISTRATION
+    from vaeline.registry.candidates import is_registered
+    from vaeline.tracking.store import STORE_ERRORS, unreachable
 
     with sentences():
         if preset:
             apply_preset(preset)
-        if not run_pipeline():
+        if run_pipeline():
+            return
+        try:
+            registered = is_registered(Path(REGISTRATION))
+        except STORE_ERRORS as error:
+            raise unreachable(error) from error
+        if registered:
             summary()
+        else:
+            typer.echo("vaeline: the store has lost this model. It is registered again")
+            run_dvc("repro", "--single-item", "--force", "register")
 
 
 @app.command()

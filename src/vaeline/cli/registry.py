@@ -149,6 +149,27 @@ def check() -> None:
 
 
 @registry.command()
+def restore() -> None:
+    """Bring back files of registered models that the store has lost.
+
+    Reads the models from DVC's cache, and packages them with the code of today.
+    Writes the files, and the tag with their digest. Exit status 1: a version
+    still lacks its files.
+
+    Example: vaeline registry restore
+    """
+    with sentences(), _registry() as (client, params):
+        from vaeline.registry.lost_files import restore_files
+
+        found = restore_files(client, params.data.name)
+    for item in found:
+        typer.echo(f"{item.uri}: {f'not restored: {item.problem}' if item.problem else 'its files are back'}")
+    left = sum(bool(item.problem) for item in found)
+    typer.echo(f"{counted(len(found) - left, 'version')} restored, {left} left")
+    raise typer.Exit(1 if left else 0)
+
+
+@registry.command()
 def gc(dry_run: DryRunOption = False) -> None:
     """Delete versions that are no longer needed, with their files.
 

@@ -48,8 +48,8 @@ def check_files(folder: Path, expected: str, name: str) -> None:
     if found := changes(folder, expected):
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise VaelineError(
-            f"{name}: {', '.join(found[:SHOWN])}{more} since it was registered, so it is not loaded; restore its files "
-            "from a backup, or register the model again with `dvc repro`"
+            f"{name}: {', '.join(found[:SHOWN])}{more} since it was registered, so it is not loaded; `vaeline registry "
+            "restore` brings its files back from DVC's cache"
         )
 
 

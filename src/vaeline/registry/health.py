@@ -146,7 +146,7 @@ def _version(client: MlflowClient, version: ModelVersion) -> Iterator[Finding]:
         with stored_version(client, version).archive() as file:
             md5 = digest(file, "md5")
     except VaelineError as error:
-        yield Finding(ERROR, where, str(error), _replacement(version))
+        yield Finding(ERROR, where, str(error), "`vaeline registry restore` brings its files back from DVC's cache")
     else:
         if FILES_TAG not in version.tags:
             what = "an earlier vaeline registered it: its archive has a digest, but its code and environment have none"
@@ -198,4 +198,4 @@ def _tampered(where: str, key: str, value: str | None, wanted: str | None, witne
 def _replacement(version: ModelVersion) -> str:
     if version.name.endswith("-candidates"):
         return "`dvc repro` with its parameters makes it again; `vaeline registry gc` removes the rest"
-    return "if it is the champion, `vaeline rollback --reason ...`; restore its files from a backup"
+    return "if it is the champion, `vaeline rollback --reason ...`; a backup has its files"

@@ -139,8 +139,8 @@ class StoredModel:
         """The archive. Raises VaelineError if it is missing or has another digest."""
         if archive is None or not archive.is_file():
             raise VaelineError(
-                f"{self.name} has no file {ARCHIVE} in the store; it was never registered, or the store was moved; "
-                "run `dvc repro` with its parameters"
+                f"{self.name} has no file {ARCHIVE} in the store; it was never registered, or its files were deleted; "
+                "`vaeline registry restore` brings back those of a version, from DVC's cache"
             )
         if (found := digest(archive)) != self.model_sha256:
             raise VaelineError(

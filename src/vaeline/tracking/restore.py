@@ -109,7 +109,7 @@ def _restore(client: MlflowClient, runs: Sequence[Run], locks: Sequence[Recorded
     found = Restoration(name_of(run), run.info.run_id, lock.commit, outcome)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         found.outcome = "deleted"
-    elif outcome == "rebuilt" or RESTORED in run.data.tags or _was_stopped(run):
+    elif outcome == "rebuilt" or RESTORED in run.data.tags or _was_stopped(run) or _lost_its_files(client, run):
         _fill(client, run, lock, found, key)
         found.outcome = "completed" if outcome == "known" and found.added else outcome
     return found
@@ -136,6 +136,11 @@ def _find(runs: Sequence[Run], locks: Sequence[RecordedLock], model_digest: str,
 def _was_stopped(run: Run) -> bool:
     """Whether the run of this training never recorded its end."""
     return DIGEST_TAG not in run.data.tags and run.info.status != "RUNNING"
+
+
+def _lost_its_files(client: MlflowClient, run: Run) -> bool:
+    """Whether the artifacts of this training were deleted. Each training has some: its lock, its curves."""
+    return not client.list_artifacts(run.info.run_id)
 
 
 def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration, key: str) -> None:

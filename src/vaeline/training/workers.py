@@ -20,6 +20,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.queue import Queue
 
+from vaeline.artifacts import scratch_beside
 from vaeline.cluster import connected
 from vaeline.compute import use_precision
 from vaeline.data.prepared import read_prepared
@@ -61,18 +62,16 @@ def train_on_workers(job: Job, gpu: bool, address: str, watch: Callable[[Epoch],
         raise VaelineError(
             f"train.batch_size is {train.batch_size}; make it a multiple of compute.workers, which is {compute.workers}"
         )
-    folder = job.checkpoint.parent
-    folder.mkdir(parents=True, exist_ok=True)
     with (
         connected(address, compute.workers * compute.threads),
         ThreadPoolExecutor(1) as listener,
-        TemporaryDirectory(prefix="ray-", dir=folder) as scratch,
+        scratch_beside(job.checkpoint.with_name("ray")) as scratch,
     ):
         rows = Queue(actor_options=ON_HEAD)
         failure = listener.submit(_listen, rows, job, watch)
         try:
             try:
-                _trainer(job, rows, gpu, Path(scratch)).fit()
+                _trainer(job, rows, gpu, scratch).fit()
             finally:
                 rows.put(None)
             if reason := failure.result():

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
+from vaeline.artifacts import scratch_beside
 from vaeline.validation.expectations import Expected, build_expectations
 from vaeline.validation.profile import Profile
 
@@ -80,17 +80,16 @@ def validate_parts(
 
     Errors of Great Expectations are not caught: a validation that cannot run does not pass.
     """
-    docs.parent.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(prefix=".statistics-", dir=docs.parent) as folder,
-        closing(sqlite3.connect(Path(folder) / "statistics.db")) as database,
+        scratch_beside(docs.parent / "statistics") as folder,
+        closing(sqlite3.connect(folder / "statistics.db")) as database,
     ):
         for part in parts:
             part.to_sql(TABLE, database, index=False, if_exists="append")
         _add_class_shares(database)
         rows = _rows_by_split(database)
         expected = build_expectations(profile, rows) if expected is None else expected
-        by_name = _evaluate(Path(folder) / "statistics.db", profile, docs, expected)
+        by_name = _evaluate(folder / "statistics.db", profile, docs, expected)
         if set(by_name) != {item.name for item in expected}:
             raise RuntimeError(f"only {len(by_name)} of {len(expected)} expectations were evaluated")
         failures = [_failure(item, by_name[item.name], database) for item in expected if not by_name[item.name].success]
