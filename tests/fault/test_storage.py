@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fault.catalogue import times, tried
+from fault.commands import COMMANDS, ended
 from fault.place import assert_as_undisturbed, fresh, undisturbed
 from pipeline.workspace import Workspace, copy_workspace
 from ruamel.yaml import YAML
@@ -76,6 +77,24 @@ def test_a_stage_on_a_read_only_disk_is_one_sentence(tmp_path, stage, seed):
         assert "read-only" in output.lower()
 
 
+@needs_root
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("state", ["read-only", "full"])
+@times(1)
+def test_a_command_on_a_bad_disk_is_one_sentence_and_the_next_one_ends(tmp_path, state, name, seed):
+    command, (expected, _) = COMMANDS[name], ended(name)
+    fault, room = f"a disk that is {state} in `vaeline {name}`", 3 * written(command.place().root)
+    with tried(fault, seed, "one sentence; the same command then ends"), small_disk(tmp_path / "disk", room) as disk:
+        place = command.prepare(disk)
+        remount(disk, "ro" if state == "read-only" else f"size={shutil.disk_usage(disk).used + 2**16}")
+        process = place.start(*command.words)
+        output, _ = process.communicate(timeout=600)
+        assert "Traceback" not in output, output
+        assert process.returncode == 0 or "vaeline: " in output, output
+        remount(disk, f"rw,size={room}")
+        command.ends_as(place, expected)
+
+
 @times(1)
 @pytest.mark.parametrize("torn", ["empty", "cut", "bytes"])
 def test_a_torn_lock_is_mended(done, torn, seed):
@@ -105,13 +124,13 @@ def test_a_lock_with_a_conflict_is_left_alone(done):
 
 @times(1)
 @pytest.mark.parametrize("damage", ["corrupt", "missing"])
-@pytest.mark.parametrize("output", ["models/vae.keras", "reports/scores.parquet", "models/classifier.keras"])
+@pytest.mark.parametrize("output", ["models/vae.keras", "reports/scores.parquet", "data/prepared"])
 def test_a_bad_object_of_the_cache_is_made_again(done, output, damage, seed):
     with tried(f"an object of DVC's cache that is {damage} ({output})", seed, "`vaeline run` makes it again"):
         entries = YAML(typ="safe").load((done.root / "dvc.lock").read_text())["stages"]
         (md5,) = [out["md5"] for stage in entries.values() for out in stage.get("outs", []) if out["path"] == output]
         cached = done.root / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
-        (done.root / output).unlink()
+        shutil.rmtree(done.root / output) if md5.endswith(".dir") else (done.root / output).unlink()
         cached.chmod(0o644)
         cached.unlink() if damage == "missing" else cached.write_bytes(cached.read_bytes()[:-9] + b"corrupted")
         cached.parent.chmod(0o755)

@@ -1,5 +1,6 @@
 """The MLflow store: SQLite at the repository's root unless `MLFLOW_TRACKING_URI` names another."""
 
+import logging
 import os
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ SWEEPS = "sweeps"  # this experiment holds sweeps and their trials, which the pi
 TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # otherwise MLflow shows pages for language models
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 FORBIDDEN = 403
+LOG_OF_ERRORS = logging.getLogger("mlflow.store.db.utils")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -48,6 +50,7 @@ def open_store() -> MlflowClient:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
+    LOG_OF_ERRORS.setLevel(logging.CRITICAL)  # else it prints a traceback of each error, which becomes a sentence here
     with _one_at_a_time():
         if file := sqlite_file(tracking_uri()):
             make_database(file)
