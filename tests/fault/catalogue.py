@@ -28,6 +28,11 @@ def times(count: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("seed", range(1, count + 1) if os.environ.get(RECORDS) else [1])
 
 
+def several(name: str, first: object, *others: object) -> pytest.MarkDecorator:
+    """Run a test with all these values for the catalogue, else with the first."""
+    return pytest.mark.parametrize(name, [first, *others] if os.environ.get(RECORDS) else [first])
+
+
 @contextmanager
 def tried(fault: str, seed: int, outcome: str) -> Generator[Try]:
     """Record a try. If the block ends without an error, its outcome is `outcome`."""

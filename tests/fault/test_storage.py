@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from fault.catalogue import times, tried
+from fault.catalogue import several, times, tried
 from fault.commands import COMMANDS, ended
 from fault.place import assert_as_undisturbed, fresh, undisturbed
 from pipeline.workspace import Workspace, copy_workspace
@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 SAME = "one sentence; the next `vaeline run` ends as an undisturbed one"
 STAGES = ("fetch", "prepare", "validate", "classify", "train", "evaluate", "plot", "register")
+DELETED = several("deleted", ("mlflow.db", "mlruns"), ("mlflow.db",), ("mlruns",))
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 
 
@@ -64,7 +65,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, seed):
 
 
 @needs_root
-@pytest.mark.parametrize("stage", STAGES)
+@several("stage", *STAGES)
 @times(1)
 def test_a_stage_on_a_read_only_disk_is_one_sentence(tmp_path, stage, seed):
     made, fault = undisturbed()[0], f"a disk that is read-only in the stage {stage}"
@@ -78,7 +79,7 @@ def test_a_stage_on_a_read_only_disk_is_one_sentence(tmp_path, stage, seed):
 
 
 @needs_root
-@pytest.mark.parametrize("name", COMMANDS)
+@several("name", "promote", *(name for name in COMMANDS if name != "promote"))
 @pytest.mark.parametrize("state", ["read-only", "full"])
 @times(1)
 def test_a_command_on_a_bad_disk_is_one_sentence_and_the_next_one_ends(tmp_path, state, name, seed):
@@ -167,8 +168,8 @@ def test_a_store_that_cannot_be_used_is_one_sentence(done, state, seed):
         assert run.info.status == "FINISHED"
 
 
-@times(2)
-@pytest.mark.parametrize("deleted", [("mlflow.db", "mlruns"), ("mlflow.db",), ("mlruns",)], ids=" ".join)
+@times(1)
+@DELETED
 def test_a_deleted_store_is_made_again_by_a_run(done, deleted, seed):
     with tried(f"{' and '.join(deleted)} deleted", seed, "the next `vaeline run` ends as an undisturbed one"):
         done.run("rm", "-rf", *deleted)
@@ -176,6 +177,17 @@ def test_a_deleted_store_is_made_again_by_a_run(done, deleted, seed):
         assert "the store has lost this model" in output
         assert_as_undisturbed(done, output + "epoch 1/1")
         done.run("vaeline", "registry", "check")
+
+
+@times(1)
+@DELETED
+def test_a_store_that_is_deleted_in_the_middle_of_a_run_is_made_again(tmp_path, deleted, seed):
+    fault = f"{' and '.join(deleted)} deleted between training and evaluation"
+    with tried(fault, seed, "the next `vaeline run` ends as an undisturbed one"):
+        place = copy_workspace(fresh(), tmp_path)
+        output = place.run("dvc", "repro", "classify", "train")
+        place.run("rm", "-rf", *deleted)
+        assert_as_undisturbed(place, output, place.run("vaeline", "run"))
 
 
 @times(1)

@@ -1,7 +1,8 @@
 """Two of everything at once in one folder: one works, the other waits or says so, and the result is that of one."""
 
 import pytest
-from fault.catalogue import times, tried
+from fault.catalogue import several, times, tried
+from fault.commands import COMMANDS, ended
 from fault.place import assert_as_undisturbed, fresh
 from pipeline.workspace import copy_workspace
 
@@ -15,3 +16,16 @@ def test_two_runs_at_once_end_as_one(tmp_path, second, seed):
         outputs = [process.communicate(timeout=600)[0] for process in started]
         assert "Traceback" not in "".join(outputs)
         assert_as_undisturbed(place, *outputs, place.run("vaeline", "run"))
+
+
+@several("name", *COMMANDS)
+@times(1)
+def test_the_same_command_twice_at_once_ends_as_one(tmp_path, name, seed):
+    with tried(f"`vaeline {name}` twice at once", seed, "the result is that of one"):
+        command, (expected, _) = COMMANDS[name], ended(name)
+        place = command.prepare(tmp_path)
+        for process in [place.start(*command.words) for _ in range(2)]:
+            output, _ = process.communicate(timeout=600)
+            assert "Traceback" not in output, output
+            assert process.returncode == 0 or "vaeline: " in output, output
+        command.ends_as(place, expected)
