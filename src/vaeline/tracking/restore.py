@@ -31,6 +31,7 @@ from vaeline.tracking.runs import (
     close_stale_runs,
     every_run,
     log_dataset,
+    log_files,
     log_history,
     log_metrics,
     log_params,
@@ -220,8 +221,7 @@ def _add_artifact(client: MlflowClient, run_id: str, tree: Tree, name: str, fold
         return False
     with tempfile.TemporaryDirectory() as scratch:
         copy = write_tree(tree, Path(scratch) / name)
-        log = client.log_artifact if is_file(tree) else client.log_artifacts
-        log(run_id, str(copy), folder)
+        log_files(client, run_id, copy, folder)
         if copy.name in {Path(path).name for path in LOADED_WITH_A_MODEL}:
             record_file(client, run_id, f"{folder}/{name}", copy)
     return True

@@ -1,5 +1,6 @@
 """The MLflow store: SQLite at the repository's root unless `MLFLOW_TRACKING_URI` names another."""
 
+import logging
 import os
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from vaeline.errors import VaelineError
+from vaeline.errors import VaelineError, disk_fault
 from vaeline.redaction import public_uri, redact
 from vaeline.tracking.repository import repository_root
 from vaeline.tracking.sqlite import ARTIFACTS, follow_repository, sqlite_file, sqlite_uri
@@ -48,7 +49,10 @@ def open_store() -> MlflowClient:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints a traceback of what it raises
     with _one_at_a_time():
+        if _is_own(tracking_uri()) and not (database := repository_root() / DATABASE).exists():
+            database.touch()  # with the rights of the umask; SQLite would let only its owner write
         client = MlflowClient()
         client.search_experiments(max_results=1)
         relocate()
@@ -103,7 +107,7 @@ def unreachable(error: Exception) -> VaelineError:
             f"{user} may not do this in the tracking store {store_address()}; its administrator gives rights (`vaeline "
             "server grant` and `vaeline server user`)"
         )
-    reason = redact(str(error)).partition("\n")[0][:200] or type(error).__name__
+    reason = disk_fault(error) or redact(str(error)).partition("\n")[0][:200] or type(error).__name__
     if code == "UNAUTHENTICATED":
         reason = f"it refuses {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
     return VaelineError(f"the tracking store {store_address()} cannot be used: {reason}")
