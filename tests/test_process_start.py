@@ -1,5 +1,7 @@
 import io
 import logging
+import os
+import subprocess
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -7,6 +9,7 @@ from threading import Thread
 
 import pytest
 import requests
+from conftest import ROOT
 
 from vaeline.process_start import prepare_process
 
@@ -53,3 +56,23 @@ def test_every_character_can_be_printed_in_any_locale(monkeypatch):
     prepare_process()
     print("−ELBO", flush=True)
     assert written.getvalue() == b"?ELBO\n"
+
+
+@pytest.mark.usefixtures("processes")
+def test_names_of_files_are_utf8_in_any_locale(tmp_path):
+    (tmp_path / "ü").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, subprocess, sys\n"
+        "from vaeline.process_start import prepare_process\n"
+        "prepare_process()\n"
+        "os.mkdir(sys.argv[1] + '/數')\n"
+        "print(ascii(sys.argv[1]), '數', flush=True)\n"
+        "subprocess.run([sys.executable, '-c', 'import sys; print(sys.getfilesystemencoding())'], check=True)\n",
+        encoding="utf-8",
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT / "src"), "PATH": os.environ["PATH"]}
+    command = [sys.executable, str(script), str(tmp_path / "ü")]
+    said = subprocess.run(command, env=ascii_only, capture_output=True, check=True).stdout
+    assert said.decode("ascii").splitlines() == [ascii(str(tmp_path / "ü")) + " ?", "utf-8"]
+    assert (tmp_path / "ü/數").is_dir()

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,10 +21,14 @@ from vaeline.params.base import flatten, nest
 from vaeline.params.whole import Params, change_params, read_params
 from vaeline.processes import end_work, raising, redacted
 from vaeline.tracking.checkpoints import drop_recorded_checkpoints
+from vaeline.tracking.locks import LOCK_FILE
+from vaeline.tracking.repository import repository_root
 
 PRESETS = Path("presets")
 DEFAULT = "default.yaml"
 FALLBACK = "digits"
+WRITTEN_BY_DVC = (Path(".dvc/tmp"), Path(".dvc/cache/files/md5"))
+DVC_LOCKS = (Path(".dvc/tmp/lock"), Path(".dvc/tmp/rwlock"))
 CTRL_C, TO_END = 10, 30  # seconds for DVC and its stages to end by themselves
 
 
@@ -127,6 +132,7 @@ def _read_preset(file: Path) -> dict[str, Any]:
 
 def _dvc(*arguments: str) -> int:
     """Run DVC to its end, also where this process is asked to end: a DVC that is killed may leave torn files."""
+    _require_rights()
     mend_dvc_files()
     command = [sys.executable, "-m", "dvc", *arguments]
     with raising(signal.SIGTERM, signal.SIGHUP), redacted(command) as process:
@@ -138,6 +144,21 @@ def _dvc(*arguments: str) -> int:
             raise
         finally:
             end_work(process, TO_END)
+
+
+def _require_rights() -> None:
+    """Raise VaelineError or OSError where git does not read the repository, or DVC's own files cannot be written.
+
+    DVC itself calls the latter an unexpected error, and a stage finds the former late.
+    """
+    repository_root()
+    for folder in (Path(), *WRITTEN_BY_DVC):
+        if folder.is_dir():
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    for file in (LOCK_FILE, *DVC_LOCKS):
+        if file.is_file():
+            file.open("ab").close()
 
 
 def _written(file: Path) -> int:

@@ -8,17 +8,24 @@ from collections.abc import Callable
 from vaeline.process_start import prepare_process
 from vaeline.redaction import redact
 
+RIGHTS = "this user may not write or read here"
+WITH_RIGHTS = (
+    "let its owner change the rights (`chmod -R g+rwX .` for users of one group), or work in a clone of your own"
+)
 DISK = {
     errno.ENOSPC: ("the disk is full", "free some space"),
     errno.EDQUOT: ("the quota of this disk is used up", "free some space"),
     errno.EROFS: ("the disk is read-only", "make it writable"),
-    errno.EACCES: ("this user may not write or read here", "change the owner or the rights"),
-    errno.EPERM: ("this user may not write or read here", "change the owner or the rights"),
+    errno.EACCES: (RIGHTS, WITH_RIGHTS),
+    errno.EPERM: (RIGHTS, WITH_RIGHTS),
 }
 IN_WORDS = {
-    "database or disk is full": errno.ENOSPC,
-    "attempt to write a readonly database": errno.EROFS,
-    **{os.strerror(number): number for number in DISK},
+    "database or disk is full": DISK[errno.ENOSPC],
+    "attempt to write a readonly database": (
+        "the database is read-only",
+        "make its disk, its folder and its file writable for this user",
+    ),
+    **{os.strerror(number): fault for number, fault in DISK.items()},
 }
 
 
@@ -53,13 +60,19 @@ def in_a_sentence(error: Exception) -> str:
     """
     if isinstance(error, VaelineError):
         return str(error)
-    cause: BaseException | None = error
-    while cause is not None:
-        number = cause.errno if isinstance(cause, OSError) and cause.errno in DISK else None
-        number = number or next((number for words, number in IN_WORDS.items() if words in str(cause)), None)
-        if number is not None:
-            where = f" ({cause.filename})" if isinstance(cause, OSError) and cause.filename else ""
-            what, remedy = DISK[number]
-            return f"{what}{where}; {remedy}, and run the same command again"
-        cause = cause.__cause__ or cause.__context__
+    if said := disk_fault(error):
+        return said
     raise error
+
+
+def disk_fault(error: BaseException | None) -> str:
+    """A sentence about the disk, file or right that an error, or what caused it, is about; empty for another error."""
+    while error is not None:
+        fault = DISK.get(error.errno) if isinstance(error, OSError) and error.errno is not None else None
+        fault = fault or next((fault for words, fault in IN_WORDS.items() if words in str(error)), None)
+        if fault is not None:
+            where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+            what, remedy = fault
+            return f"{what}{where}; {remedy}, and run the same command again"
+        error = error.__cause__ or error.__context__
+    return ""

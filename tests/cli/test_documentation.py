@@ -50,3 +50,20 @@ def test_the_examples_of_a_page_use_options_that_exist(page):
         }
         used = {word.partition("=")[0] for word in words if re.match(r"-{1,2}[a-z]", word)}
         assert used <= known, words
+
+
+@pytest.mark.parametrize("page", ["faults.md", "security.md"])
+def test_every_test_that_a_page_names_exists(page):
+    """A page names a file or a folder of tests, or `file.py::function`."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text)
+    assert len(named) == len(re.findall("`tests/", text)) > 10
+    for file, function in named:
+        assert (ROOT / file).exists(), file
+        assert not function or f"\ndef {function}(" in (ROOT / file).read_text(encoding="utf-8"), (file, function)
+
+
+def test_the_page_of_faults_has_each_numbered_kind_with_a_test():
+    rows = re.findall(r"^\| (\d+) \|.*\|(.*)\|$", (ROOT / "docs/faults.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 29))
+    assert all("`tests/" in tests for _, tests in rows)

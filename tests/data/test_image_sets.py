@@ -127,7 +127,7 @@ def test_words_in_a_table_are_classes(tmp_path):
 
 
 def test_hidden_files_and_those_of_an_archiver_are_passed_over(tmp_path):
-    for name in ("a/1.png", "__MACOSX/a/._1.png", ".cache/2.png", "a/.3.png"):
+    for name in ("a/1.png", "__MACOSX/a/._1.png", "__MACOSX/b/1.png", ".cache/2.png", "a/.3.png"):
         picture(tmp_path / name)
     found = read_image_set(tmp_path, MNIST_IMAGE)
     assert found.classes == ("a",)

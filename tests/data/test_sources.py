@@ -4,6 +4,7 @@ import http.server
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pooch
@@ -66,6 +67,21 @@ def serve_all(server, change=lambda packed: packed) -> None:
 
 def fetched(directory) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "write", [str, Path.as_uri, "file://{}".format, lambda folder: folder.as_uri().replace("//", "//localhost")]
+)
+def test_a_mirror_may_be_a_path_or_a_uri_of_a_folder_of_any_name(small_source, monkeypatch, tmp_path, write):
+    mirror = tmp_path / "100 %20 of ü? #1"
+    mirror.mkdir()
+    for name, content in CONTENT.items():
+        (mirror / name).write_bytes(content)
+    monkeypatch.setenv(MIRROR_VARIABLE, write(mirror))
+    if write == "file://{}".format:  # what is not encoded is taken as it is, but for what looks encoded
+        mirror.rename(tmp_path / "100   of ü? #1")
+    download("mnist", tmp_path / "out", tmp_path / "cache")
+    assert fetched(tmp_path / "out") == CONTENT
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gz", "plain"])

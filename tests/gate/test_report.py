@@ -172,10 +172,9 @@ class Store:
         self._maybe_fail("delete")
         del self.tags[key]
 
-    def log_artifacts(self, run_id, folder, path):
+    def log_artifact(self, run_id, file, path):
         self._maybe_fail("log")
-
-        self.files = sorted(f"{path}/{file.name}" for file in Path(folder).iterdir())
+        self.files = sorted([*self.files, f"{path}/{Path(file).name}"])
 
     def set_model_version_tag(self, name, version, key, value):
         self._maybe_fail(key)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -5,7 +7,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.ingestion import arrivals as module
-from vaeline.ingestion.arrivals import INCOMING, arrivals, at_hand
+from vaeline.ingestion.arrivals import INCOMING, arrivals, at_hand, open_uri
 
 
 @pytest.fixture
@@ -39,9 +41,10 @@ def in_memory(place):
     return f"memory://{place.parent.name}"
 
 
-def dvc_remote(place):
+def dvc_remote(place, name="place"):
     (place.parent / ".dvc").mkdir()
-    (place.parent / ".dvc/config").write_text("[core]\nno_scm = true\n['remote \"depot\"']\n    url = ../place\n")
+    settings = f'[core]\nno_scm = true\n[\'remote "depot"\']\n    url = "../{name}"\n'
+    (place.parent / ".dvc/config").write_text(settings, encoding="utf-8")
     return "remote://depot"
 
 
@@ -54,6 +57,16 @@ def test_children_of_folders_and_uris_are_batches(place, tmp_path, source):
     expected = {name: digest(place / name) for name in ("pictures", "week.npz")}
     assert fetched(found, tmp_path) == expected
     assert {file.name for file in place.iterdir()} == {"pictures", "week.npz", "README.md", ".week-2.npz"}
+
+
+@pytest.mark.parametrize("name", ["50%", "a%20b", "who?", "#1", "ä ö 數", "a::b", "[x]*"])
+@pytest.mark.parametrize("write", [str, Path.as_uri, dvc_remote])
+def test_a_folder_of_any_name_is_read_by_its_path_and_by_its_uri(place, tmp_path, name, write):
+    odd = place.rename(tmp_path / name)
+    uri = dvc_remote(odd, odd.name) if write is dvc_remote else write(odd)
+    assert fetched(arrivals(uri), tmp_path) == {name: digest(odd / name) for name in ("pictures", "week.npz")}
+    filesystem, path = open_uri(uri)
+    assert filesystem.isfile(f"{path}/week.npz")
 
 
 def test_a_path_below_a_dvc_remote_is_found(place, tmp_path):

@@ -1,11 +1,13 @@
 """What becomes of batches, and that a killed ingestion loses nothing, leaves nothing and can be repeated."""
 
+import errno
 import json
 import os
 import shutil
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,6 +285,30 @@ def test_a_killed_ingestion_is_repeated_and_loses_nothing(place, rules, digits, 
                 f"week.npz/{name}" for name in ("batch/week.npz", "contact_sheet.png", "report.json")
             ]
             assert files(INCOMING) == []
+
+
+@pytest.mark.parametrize("found", [PASSES, FAILS], ids=["accepted", "quarantined"])
+def test_each_folder_of_data_may_be_on_a_device_of_its_own(place, rules, digits, verdict, monkeypatch, found):
+    verdict(found)
+    monkeypatch.setattr(quarantine, "draw_contact_sheet", lambda *_: Figure(figsize=(1, 1)))
+    in_one_step = os.replace
+
+    def within_a_device(path, target):
+        if Path(path).parts[:2] != Path(target).parts[:2]:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        in_one_step(path, target)
+
+    monkeypatch.setattr(os, "replace", within_a_device)
+    send("week.npz", digits.images[1200:1260], digits.labels[1200:1260])
+    came = digest(INCOMING / "week.npz")
+    take_in(rules)
+    if found is PASSES:
+        (record,) = read_records("digits")
+        assert sorted(path.name for path in ACCEPTED.iterdir()) == [f"{record['id']}.json", "README.md"]
+        assert files(BATCHES) == [f"{record['id']}.npz", f"{record['id']}.npz.dvc"]
+    else:
+        assert digest(QUARANTINE / "week.npz/batch/week.npz") == came
+        assert files(INCOMING) == ["README.md"]
 
 
 @pytest.mark.usefixtures("processes")

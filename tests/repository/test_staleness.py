@@ -152,6 +152,15 @@ def test_a_change_of_code_reaches_the_stages_that_import_it(copy, file, stages):
     assert is_due(tags) == bool(stages)
 
 
+def test_a_comment_in_the_parameters_makes_nothing_stale_and_no_retraining_due(copy):
+    tags, values = run_tags(), Path("params.yaml")
+    values.write_text("# ours\n\n" + re.sub(r"(?m)^(\w+):(.*)$", r"\1:\2  # a section", values.read_text()))
+    assert stale() == set()
+    assert not is_due(tags)
+    add_to("params.yaml", "# an end\n")
+    assert stale() == set()
+
+
 def test_another_kind_is_another_training(copy):
     tags = run_tags()
     values = Path("params.yaml")

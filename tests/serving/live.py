@@ -53,7 +53,7 @@ class Live:
             ws="none",
             log_config=None,
             lifespan="off",
-            timeout_keep_alive=round(PATIENCE),
+            timeout_keep_alive=round(10 * PATIENCE),
             backlog=ACCEPTED_AT_ONCE,
         )
         self.server = Server(config, self.connections)

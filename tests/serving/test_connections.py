@@ -1,11 +1,13 @@
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections import Counter
 
 import pytest
-from serving.live import LONG, Live, head, is_closed, receive, wait_until
+import uvicorn
+from serving.live import LONG, PATIENCE, Live, head, is_closed, receive, wait_until
 
 from vaeline.serving import connections as connections_module
 from vaeline.serving import server as server_module
@@ -17,9 +19,18 @@ LARGE = 30_000_000
 
 
 async def application(scope, receive, send):
-    """Answers `ok`; /slow after a moment, /large with many bytes, /deaf before the body has come, /body after it."""
+    """Answers `ok`; /slow after a moment, /large with many bytes, /deaf before the body has come, /body after it.
+
+    /early sends the head of its answer before the body has come, and `ok` after it.
+    """
     if scope["path"] == "/slow":
         await asyncio.sleep(0.2)
+    if scope["path"] == "/early":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        while (await receive()).get("more_body"):
+            continue
+        await send({"type": "http.response.body", "body": b"ok"})
+        return
     while scope["path"] == "/body" and (await receive()).get("more_body"):
         continue
     body = b"x" * LARGE if scope["path"] == "/large" else b"ok"
@@ -217,6 +228,54 @@ def test_at_the_end_idle_connections_do_not_hold_it_up(monkeypatch):
         live.end()
         assert is_closed(idle)
         assert is_closed(silent)
+
+
+def test_at_the_end_a_connection_is_closed_after_its_answer_also_if_the_head_was_sent_before(monkeypatch):
+    monkeypatch.setattr(connections_module, "LAST_CALL", 10 * PATIENCE)
+    with Live(application) as live:
+        begun = live.connect()
+        begun.sendall(head("/early", "POST", content_length=2) + b"o")
+        assert begun.recv(8, socket.MSG_PEEK) == b"HTTP/1.1"
+        live.end()
+        wait_until(lambda: live.connections.ending)
+        begun.sendall(b"k")
+        assert receive(begun).body == b"ok"
+        assert is_closed(begun)
+
+
+def test_a_request_that_arrives_just_as_the_time_of_an_idle_connection_ends_is_answered():
+    with Live(application) as live:
+        connection = live.connect()
+        connection.sendall(head())
+        assert receive(connection).status == 200
+        (served,) = live.connections._open
+        wait_until(lambda: served._state == "idle")
+
+        def send_and_expire():
+            """The request is in the kernel, and the loop has not read it yet."""
+            connection.sendall(head())
+            served._expire()
+
+        served.loop.call_soon_threadsafe(send_and_expire)
+        assert receive(connection).status == 200
+
+
+def test_at_the_end_no_connection_is_completed_before_the_listener_is_closed(monkeypatch):
+    found = []
+
+    async def close(self, sockets):
+        for listener in sockets:
+            with socket.socket() as late:
+                late.settimeout(0.1)
+                found.append(late.connect_ex(listener.getsockname()))
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", close)
+    connections = connections_module.Connections(1, 1, LONG, lambda _: False, Metrics())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = server_module.Server(uvicorn.Config(application, log_config=None), connections)
+        asyncio.run(server.shutdown([listener]))
+    assert connections.ending
+    assert found == [errno.EAGAIN], "the handshake of a late client must get no answer"
 
 
 def test_the_end_under_load_loses_no_request(monkeypatch):

@@ -1,5 +1,6 @@
 import platform
 import shutil
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -10,6 +11,7 @@ from vaeline.tracking.runs import (
     epoch_metric,
     find_run,
     log_dataset,
+    log_files,
     log_history,
     log_metrics,
     log_params,
@@ -50,6 +52,26 @@ def test_parameters_are_written_once_and_a_later_value_becomes_a_tag(client, run
     data = client.get_run(run.info.run_id).data
     assert (data.params["x"], data.params["y"], len(data.params)) == ("1", "True", 152)
     assert data.tags["vaeline.now.x"] == "2"
+
+
+def test_files_replace_earlier_ones_in_one_step(client, run, tmp_path):
+    folder = tmp_path / "written"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_text("first")
+    (folder / "deep/b.txt").write_text("first")
+    log_files(client, run.info.run_id, folder, "kept")
+    stored = Path(run.info.artifact_uri.removeprefix("file://")) / "kept/deep/b.txt"
+    before = stored.stat().st_ino
+    (folder / "deep/b.txt").write_text("second")
+    log_files(client, run.info.run_id, folder, "kept")
+    assert stored.stat().st_ino != before, "to overwrite a file of another user fails"
+    log_files(client, run.info.run_id, folder / "a.txt", "kept/deep")
+    got = Path(client.download_artifacts(run.info.run_id, "kept", str(tmp_path)))
+    assert {file.relative_to(got).as_posix(): file.read_text() for file in got.rglob("*.txt")} == {
+        "a.txt": "first",
+        "deep/a.txt": "first",
+        "deep/b.txt": "second",
+    }
 
 
 def test_final_metrics_are_logged_once_and_again_only_when_they_change(client, run):

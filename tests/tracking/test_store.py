@@ -1,3 +1,4 @@
+import errno
 import subprocess
 
 import pytest
@@ -5,12 +6,12 @@ import requests
 from conftest import ROOT
 from forking.programs import forked_python
 from mlflow import MlflowClient
-from mlflow.exceptions import RestException
+from mlflow.exceptions import MlflowException, RestException
 
 from vaeline.tracking.sqlite import make_database, sqlite_uri
 from vaeline.tracking.store import tracking_uri, ui_address, unreachable
 
-FIRST_USE = "from vaeline.tracking.store import *; experiment_id(open_store(), 'digits')"
+FIRST_USE = "import os; os.umask(0o002); from vaeline.tracking.store import *; experiment_id(open_store(), 'digits')"
 
 
 @pytest.mark.usefixtures("processes")
@@ -39,6 +40,29 @@ def test_a_refusal_names_the_user_and_who_can_help(monkeypatch):
         assert str(unreachable(error)).startswith("trainer may not do this in the tracking store https://host; its adm")
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/a/.vaeline/store.lock"),
+            "not write or read here (/a/.v",
+        ),
+        (
+            MlflowException("(sqlite3.OperationalError) attempt to write a readonly database [SQL: …]"),
+            "is read-only; ",
+        ),
+        (MlflowException("(sqlite3.OperationalError) database or disk is full"), "the disk is full; free some space"),
+    ],
+)
+def test_a_disk_or_a_right_is_named_with_the_way_out(monkeypatch, error, words):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////a/mlflow.db")
+    said = str(unreachable(error))
+    assert said.startswith("the tracking store sqlite:////a/mlflow.db cannot be used: ")
+    assert words in said
+    assert said.endswith(", and run the same command again")
+    assert "Error" not in said
+
+
 def test_the_ui_is_at_the_server_or_at_the_local_port(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host/mlflow/")
     assert ui_address() == "https://host/mlflow"
@@ -62,7 +86,7 @@ def test_three_processes_at_once_create_one_store(tmp_path):
     for process in started:
         _, error = process.communicate(timeout=600)
         assert process.returncode == 0, error
-    assert (tmp_path / "mlflow.db").is_file()
+    assert (tmp_path / "mlflow.db").stat().st_mode & 0o777 == 0o664, "users of one group share it"
 
 
 def test_a_store_whose_making_was_stopped_is_made_by_the_next_one(tmp_path, monkeypatch):

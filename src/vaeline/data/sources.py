@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import pooch
 import requests
@@ -20,6 +21,7 @@ from vaeline.images.spec import ImageSpec
 from vaeline.redaction import one_line, public_uri
 
 MIRROR_VARIABLE = "VAELINE_MIRROR"
+FILE = "file://"
 UNREACHABLE = Path(".vaeline/unreachable")  # the stage `fetch` writes this file if no mirror can be reached
 CONNECT_AND_READ_SECONDS = (4, 20)
 GIVE_UP_AFTER_SECONDS = 30
@@ -140,6 +142,11 @@ def download(name: str, directory: Path, cache: Path) -> None:
             raise SourceUnreachableError(_ways_out(name, file, refusals))
 
 
+def path_of(uri: str) -> Path:
+    """The path of a `file://` URI, in which `%20` and others stand for the characters that they encode."""
+    return Path(unquote(uri.removeprefix(FILE).removeprefix("localhost")))
+
+
 def _mirrors(name: str) -> Iterator[str]:
     if own := os.environ.get(MIRROR_VARIABLE):
         yield own
@@ -150,7 +157,7 @@ def _container(mirror: str, name: str, file: str, cache: Path) -> Path:
     """The mirror's file, compressed or not, on this machine's disk."""
     if mirror.startswith(("http://", "https://")):
         return _fetch(mirror, f"{file}.gz", cache / name / hashlib.sha256(mirror.encode()).hexdigest()[:8])
-    folder = Path(mirror).expanduser()
+    folder = path_of(mirror) if mirror.startswith(FILE) else Path(mirror).expanduser()
     for candidate in (folder / name / f"{file}.gz", folder / name / file, folder / f"{file}.gz", folder / file):
         if candidate.is_file():
             return candidate

@@ -15,6 +15,7 @@ from vaeline.gate.report import PICTURES, gate_digest, page_blocks
 from vaeline.pages import write_markdown
 from vaeline.registry.stored import StoredModel, version_of
 from vaeline.reports import GATE
+from vaeline.tracking.runs import log_files
 
 FOLDER = "gate"
 REPORT, PAGE = GATE.name, "gate.md"
@@ -60,7 +61,7 @@ def _write_to_store(stored: StoredModel, report: Mapping[str, Any], folder: Path
     client, version = stored.client, version_of(stored)
     if VERDICT_TAG in client.get_model_version(version.name, version.version).tags:
         client.delete_model_version_tag(version.name, version.version, VERDICT_TAG)
-    client.log_artifacts(stored.run_id, str(folder), FOLDER)
+    log_files(client, stored.run_id, folder, FOLDER)
     for key, value in gate_tags(report).items():
         client.set_model_version_tag(version.name, version.version, key, value)
 

@@ -4,7 +4,6 @@ Each step can be repeated. The batch is accepted once its record is in `data/acc
 that, the next ingestion of the same rows continues.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from vaeline.artifacts import atomic_file, write_json
 from vaeline.data.accepted import ACCEPTED, BATCHES, Rows, rows_digest, rows_file, write_rows
 from vaeline.errors import VaelineError
+from vaeline.ingestion.quarantine import move
 from vaeline.redaction import one_line
 
 DIGITS = 12
@@ -36,7 +36,7 @@ def accept(batch: str, rows: Rows, about: Mapping[str, Any]) -> None:
     record = BATCHES / f"{batch}.json"  # not in data/accepted yet, so that prepare never sees half a record
     write_json(record, {"id": batch, **about, "kept_sha256": rows_digest(rows.images, rows.labels)})
     ACCEPTED.mkdir(parents=True, exist_ok=True)
-    os.replace(record, ACCEPTED / record.name)
+    move(record, ACCEPTED / record.name)
 
 
 def track(batch: str) -> None:

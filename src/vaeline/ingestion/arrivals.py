@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from vaeline.data.sources import FILE, path_of
 from vaeline.errors import VaelineError
 from vaeline.redaction import one_line, public_uri
 
@@ -126,8 +127,12 @@ def open_uri(source: str) -> tuple[Any, str]:
             raise VaelineError(f"{source}: {error}") from None
         return filesystem.fs, path
     from fsspec.core import url_to_fs
+    from fsspec.implementations.local import LocalFileSystem
 
-    return url_to_fs(source)
+    if "://" in source and not source.startswith(FILE):
+        return url_to_fs(source)
+    path = path_of(source) if source.startswith(FILE) else Path(source).expanduser()
+    return LocalFileSystem(), str(path.absolute())  # fsspec does not decode such a URI, and reads `::` in a path
 
 
 @contextmanager

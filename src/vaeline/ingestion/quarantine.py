@@ -63,13 +63,14 @@ def put(
     validation = verdict.as_dict() if verdict else None
     write_json(folder / REPORT, {**about, "name": path.name, "reasons": reasons, "validation": validation})
     (folder / CONTENT).mkdir(exist_ok=True)
-    _move(path, folder / CONTENT / path.name)
+    move(path, folder / CONTENT / path.name)
 
 
-def _move(path: Path, target: Path) -> None:
+def move(path: Path, target: Path) -> None:
+    """Move a file or a folder in one step. In another file system, its copy has a hidden name until it is complete."""
     try:
         os.replace(path, target)
-    except OSError:  # another file system: copy under a hidden name first, so that half a copy never has the final name
+    except OSError:
         partial = target.with_name(f".{target.name}.partial")
         remove(partial)
         if path.is_dir() and not path.is_symlink():

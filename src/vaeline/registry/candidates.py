@@ -24,7 +24,7 @@ from vaeline.registry.signing import sign_folder, signing_key
 from vaeline.registry.stored import stored_version
 from vaeline.registry.versions import FOLDER, artifact_copy, every_version, run_id_of, versions_named
 from vaeline.scores import HEADLINES, metric_of
-from vaeline.tracking.runs import DIGEST_TAG, FILE_TAG, FILES_TAG, set_tags
+from vaeline.tracking.runs import DIGEST_TAG, FILE_TAG, FILES_TAG, log_files, set_tags
 from vaeline.tracking.store import open_store, state_directory
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _log_package(client: MlflowClient, run: Run, archive: Path, images: Images |
         with artifact_copy(client, run_id, FOLDER) as left:
             if left and relative_files(left) - relative_files(Path(scratch) / FOLDER):
                 get_artifact_repository(str(run.info.artifact_uri)).delete_artifacts(FOLDER)
-        client.log_artifacts(run_id, str(Path(scratch) / FOLDER), FOLDER)
+        log_files(client, run_id, Path(scratch) / FOLDER, FOLDER)
     set_tags(client, run_id, {FILES_TAG: listed})
     return listed
 

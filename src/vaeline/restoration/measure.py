@@ -33,7 +33,9 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
     protocol = {
         "images": f"{len(rows)} test images, {COLOURS[subject.model.image.channels]}",
         "noise": "Gaussian, standard deviation in greys 0 to 1, cut off",
-        "box": f"{settings.box} x {settings.box} pixels near the middle, grey; where it is, is told",
+        "box": f"{settings.box} x {settings.box} pixels near the middle, grey; where it is, is told"
+        if _leaves_a_part(settings.box, clean)
+        else f"left out: {settings.box} x {settings.box} pixels (evaluate.box) cover the whole image",
         "median": "3 x 3",
         "unit": "psnr in dB for a peak of 1, ssim 0 to 1, means over images",
     }
@@ -49,11 +51,17 @@ def damaged_and_restored(
         yield (f"noise_{sigma:g}", "damaged"), noisy
         yield (f"noise_{sigma:g}", "median"), median_filtered(noisy)
         yield (f"noise_{sigma:g}", "restored"), denoise(model, noisy)
+    if not _leaves_a_part(settings.box, clean):
+        return
     missing = box_mask(clean, settings.box, seed)
     holed = cut_out(clean, missing)
     yield ("box", "damaged"), holed
     yield ("box", "median"), median_filtered(holed)
     yield ("box", "restored"), inpaint(model, holed, missing)
+
+
+def _leaves_a_part(box: int, images: Images) -> bool:
+    return box < min(images.shape[1:3])
 
 
 def psnr(clean: DrawnImages, images: DrawnImages) -> Float[np.ndarray, " count"]:

@@ -31,6 +31,7 @@ from vaeline.tracking.runs import (
     close_stale_runs,
     every_run,
     log_dataset,
+    log_files,
     log_history,
     log_metrics,
     log_params,
@@ -139,8 +140,8 @@ def _was_stopped(run: Run) -> bool:
 
 
 def _lost_its_files(client: MlflowClient, run: Run) -> bool:
-    """Whether the artifacts of this training were deleted. Each training has some: its lock, its curves."""
-    return not client.list_artifacts(run.info.run_id)
+    """Whether the artifacts of a run were deleted: it has a lock among its tags, and no files."""
+    return LOCK_TAG in run.data.tags and not client.list_artifacts(run.info.run_id)
 
 
 def _fill(client: MlflowClient, run: Run, lock: RecordedLock, found: Restoration, key: str) -> None:
@@ -225,8 +226,7 @@ def _add_artifact(client: MlflowClient, run_id: str, tree: Tree, name: str, fold
         return False
     with tempfile.TemporaryDirectory() as scratch:
         copy = write_tree(tree, Path(scratch) / name)
-        log = client.log_artifact if is_file(tree) else client.log_artifacts
-        log(run_id, str(copy), folder)
+        log_files(client, run_id, copy, folder)
         if copy.name in {Path(path).name for path in LOADED_WITH_A_MODEL}:
             record_file(client, run_id, f"{folder}/{name}", copy)
     return True

@@ -4,6 +4,7 @@ import platform
 import re
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
@@ -148,6 +149,19 @@ def log_history(client: MlflowClient, run_id: str, history: Sequence[Mapping[str
     ]
     for start in range(0, len(metrics), METRICS_A_CALL):
         client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+
+
+def log_files(client: MlflowClient, run_id: str, path: Path, folder: str) -> None:
+    """Log a file into `folder` of a run, or the files of a folder as `folder` itself.
+
+    Each replaces an earlier file in one step. `log_artifacts` overwrites, which fails for a file of another user.
+    """
+    if path.is_file():
+        client.log_artifact(run_id, str(path), folder)
+        return
+    for file in sorted(found for found in path.rglob("*") if found.is_file()):
+        place = PurePosixPath(folder) / file.parent.relative_to(path).as_posix()
+        client.log_artifact(run_id, str(file), str(place))
 
 
 def epoch_metric(name: str) -> str:

@@ -44,6 +44,7 @@ def make_database(file: Path) -> None:
     if file.is_file() and file.stat().st_size:
         return
     with atomic_file(file) as temporary:
+        temporary.touch()  # with the rights of the umask; SQLite would let only its owner write
         MlflowClient(sqlite_uri(temporary)).search_experiments(max_results=1)
 
 

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from vaeline.errors import VaelineError
+from vaeline.errors import VaelineError, disk_fault
 from vaeline.redaction import public_uri, redact
 from vaeline.tracking.repository import repository_root
 from vaeline.tracking.sqlite import ARTIFACTS, follow_repository, make_database, sqlite_file, sqlite_uri
@@ -26,7 +26,6 @@ SWEEPS = "sweeps"  # this experiment holds sweeps and their trials, which the pi
 TRAINING_VIEW = "workflowType=machine_learning&workspace=default"  # otherwise MLflow shows pages for language models
 ADVISORY_LOCK = int.from_bytes(b"vaeline")
 FORBIDDEN = 403
-LOG_OF_ERRORS = logging.getLogger("mlflow.store.db.utils")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -50,7 +49,7 @@ def open_store() -> MlflowClient:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(tracking_uri())
-    LOG_OF_ERRORS.setLevel(logging.CRITICAL)  # else it prints a traceback of each error, which becomes a sentence here
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints a traceback of what it raises
     with _one_at_a_time():
         if file := sqlite_file(tracking_uri()):
             make_database(file)
@@ -108,7 +107,7 @@ def unreachable(error: Exception) -> VaelineError:
             f"{user} may not do this in the tracking store {store_address()}; its administrator gives rights (`vaeline "
             "server grant` and `vaeline server user`)"
         )
-    reason = redact(str(error)).partition("\n")[0][:200] or type(error).__name__
+    reason = disk_fault(error) or redact(str(error)).partition("\n")[0][:200] or type(error).__name__
     if code == "UNAUTHENTICATED":
         reason = f"it refuses {user} with this password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
     return VaelineError(f"the tracking store {store_address()} cannot be used: {reason}")

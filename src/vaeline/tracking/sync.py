@@ -27,6 +27,7 @@ from vaeline.tracking.runs import (
     close_stale_runs,
     find_run,
     log_dataset,
+    log_files,
     log_history,
     log_metrics,
     log_params,
@@ -85,8 +86,7 @@ def _log_outputs(client: MlflowClient, run: Run, stage: Stage) -> None:
     if METRICS in stage.outs:
         log_metrics(client, run, grouped_metrics(json.loads(Path(METRICS).read_text(encoding="utf-8"))))
     for path in stage.outs:
-        log = client.log_artifacts if Path(path).is_dir() else client.log_artifact
-        log(run.info.run_id, path, stage.run_folder)
+        log_files(client, run.info.run_id, Path(path), stage.run_folder)
         if path in LOADED_WITH_A_MODEL:
             record_file(client, run.info.run_id, f"{stage.run_folder}/{Path(path).name}", Path(path))
 
@@ -154,5 +154,5 @@ def _log_validation(client: MlflowClient, run_id: str) -> None:
     if Path(VALIDATION).is_file():
         client.log_artifact(run_id, VALIDATION, "validation")
     if (DATA_DOCS / "index.html").is_file():
-        client.log_artifacts(run_id, str(DATA_DOCS), "validation/docs")
+        log_files(client, run_id, DATA_DOCS, "validation/docs")
         set_tags(client, run_id, {"vaeline.data_docs": "validation/docs/index.html"})
