@@ -16,7 +16,7 @@ from vaeline.data.sources import UNREACHABLE
 from vaeline.dvc_files import drop_corrupt_outputs, mend_dvc_files
 from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
-from vaeline.params.base import flatten, nest
+from vaeline.params.base import flatten, load, nest
 from vaeline.params.whole import Params, change_params, read_params
 from vaeline.processes import end_work, raising, redacted
 from vaeline.tracking.checkpoints import drop_recorded_checkpoints
@@ -67,8 +67,9 @@ def run_pipeline() -> bool:
     Returns whether the last stage ran. If so, it has printed the summary.
 
     Raises:
-        VaelineError: a stage failed. It has printed the reason.
+        VaelineError: params.yaml is wrong, or a stage failed. The stage has printed the reason.
     """
+    read_params()  # DVC has no limit for what the aliases of its files stand for
     before = _written(Path(REGISTRATION))
     UNREACHABLE.unlink(missing_ok=True)
     began = time.time()
@@ -122,7 +123,7 @@ def push() -> None:
 
 
 def _read_preset(file: Path) -> dict[str, Any]:
-    return flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
+    return flatten(load(file))
 
 
 def _dvc(*arguments: str) -> int:

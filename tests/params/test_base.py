@@ -12,8 +12,8 @@ def test_a_section_is_read_whatever_the_others_hold(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text(
         "data: {dataset: x.npz, image: {height: auto, width: 8, channels: 1, fit: pad, background: auto, ink: auto}, "
-        "good: good, unreadable: 0, most_pixels: 9, groups: '', near_duplicates: 3, "
-        "validation_one_in: 2, test_one_in: 2, seed: 1, hold_back: 0, anomalies: []}"
+        "good: good, unreadable: 0, limits: {pixels: 9, bytes: 9, images: 9, files: 9}, groups: '', "
+        "near_duplicates: 3, validation_one_in: 2, test_one_in: 2, seed: 1, hold_back: 0, anomalies: []}"
     )
     assert read_section("data", DataParams, file).name == "x"
     with pytest.raises(VaelineError, match="key 'train' is missing"):

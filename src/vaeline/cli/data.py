@@ -36,7 +36,8 @@ def ingest(
     Example: vaeline ingest data/incoming
     """
     from vaeline.artifacts import write_json
-    from vaeline.ingestion.arrivals import arrivals
+    from vaeline.images.limits import Limit
+    from vaeline.ingestion.arrivals import FETCHED, arrivals
     from vaeline.ingestion.ingest import alone
     from vaeline.ingestion.ingest import ingest as take_in
     from vaeline.ingestion.run import as_report, open_rules
@@ -49,8 +50,9 @@ def ingest(
         source = source or params.ingest.source
         with alone():
             rules = open_rules(params)
+            fetched = Limit(params.ingest.limits.fetched, FETCHED.key)
             outcomes = []
-            for arrival in arrivals(source):
+            for arrival in arrivals(source, fetched, rules.limits.files):
                 outcomes.append(take_in(arrival, rules))
                 typer.echo(f"{outcomes[-1].status:<12} {arrival.name}: {outcomes[-1].why}")
             write_json(INGEST, as_report(source, outcomes))

@@ -83,6 +83,7 @@ def validate(
     Example: vaeline validate scans/ --profile mnist
     """
     from vaeline.data.statistics import image_statistics
+    from vaeline.params.data import own_limits
     from vaeline.params.whole import read_params
     from vaeline.validation.batch import split_expectations
     from vaeline.validation.checkpoint import validate as check
@@ -93,7 +94,7 @@ def validate(
     with sentences():
         dataset = read_params().data.name if profile == "auto" else ""
         thresholds = read_profile(profile_path(profile, dataset))
-        found = read_splits(path, lambda: thresholds.image)
+        found = read_splits(path, lambda: thresholds.image, own_limits())
         thresholds = with_rows(thresholds, rows_added(found.manifest))
         expected = split_expectations(thresholds, found.rows, found.rows_of_class)
         verdict = check(image_statistics(found.splits, thresholds.family), thresholds, out / "docs", expected)
@@ -132,8 +133,8 @@ def profile(
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
         data = read_params().data
-        reading = Reading(data.image, data.good, data.unreadable, data.most_pixels)
-        found = read_splits(path, lambda: source_spec(path, reading))
+        reading = Reading(data.image, data.good, data.unreadable, data.limits.named("data.limits"))
+        found = read_splits(path, lambda: source_spec(path, reading), reading.limits)
         added = {split: -count for split, count in rows_added(found.manifest).items()}
         family = family_of(found.image)
         splits = found.splits.values()

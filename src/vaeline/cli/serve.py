@@ -23,6 +23,7 @@ def serve(
     interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks for a new model.")] = 5.0,
     most_bytes: Annotated[int, typer.Option(min=1, help="Limit of a request's body.")] = 4_000_000,
     most_images: Annotated[int, typer.Option(min=1, max=10_000, help="Limit of images in a request.")] = 256,
+    most_pixels: Annotated[int, typer.Option(min=1, help="Limit of pixels of all pictures in a request.")] = 16_000_000,
     most_elements: Annotated[
         int, typer.Option(min=1, help="Limit of numbers and lists in a body of JSON.")
     ] = 1_000_000,
@@ -85,6 +86,7 @@ def serve(
             interval=interval,
             most_bytes=most_bytes,
             most_images=most_images,
+            most_pixels=most_pixels,
             most_elements=most_elements,
             batch=batch,
             wait=wait,

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 
 from vaeline.errors import VaelineError
+from vaeline.params.yaml_text import parse_yaml
+from vaeline.redaction import one_line
 
 PARAMS_FILE = Path("params.yaml")
 
 
 class Section(BaseModel):
-    """A section: strict types, no unknown keys, no change after reading."""
+    """A section: strict types, no unknown keys, no NaN or infinity, no change after reading."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 Read = TypeVar("Read", bound=BaseModel)
@@ -28,7 +30,7 @@ def read_section(name: str, section: type[Read], path: Path = PARAMS_FILE) -> Re
     Raises:
         VaelineError: the file is missing, is no YAML, or a key of the section is unknown, missing or out of range.
     """
-    content = load(path, YAML(typ="safe"))
+    content = load(path)
     if not isinstance(content, dict) or name not in content:
         raise VaelineError(f"{path}: key {name!r} is missing")
     return check(section, content[name], str(path), (name,))
@@ -47,14 +49,16 @@ def check(section: type[Read], values: object, where: str, parents: tuple[str, .
         raise VaelineError(f"{where}: {'; '.join(sentences)}") from None
 
 
-def load(path: Path, yaml: YAML) -> Any:
-    """The content of a YAML file. Raises VaelineError where it is missing or no YAML."""
+def load(path: Path, yaml: YAML | None = None) -> Any:
+    """The content of a YAML file, as `parse_yaml` reads it. Raises VaelineError where it is missing or no YAML."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path), yaml)
     except FileNotFoundError:
         raise VaelineError(f"{path}: not found; run from the repository's root") from None
-    except YAMLError as error:
-        raise VaelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (IsADirectoryError, NotADirectoryError):
+        raise VaelineError(f"{path}: a folder lies where the file should be; restore it with `git checkout`") from None
+    except UnicodeDecodeError:
+        raise VaelineError(f"{path}: not text in UTF-8; save it so") from None
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -95,7 +99,7 @@ def _explain(error: Any, section: type[BaseModel], parents: tuple[str, ...]) -> 
         return f"unknown key {key!r}{_nearest_key(section, error['loc'])}"
     if error["type"] == "missing":
         return f"key {key!r} is missing"
-    got = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    got = "" if isinstance(error["input"], dict) else f" (got {one_line(repr(error['input']), 100)})"
     said = f"{error['msg'].removeprefix('Value error, ')}{got}"
     return f"{key}: {said}"
 

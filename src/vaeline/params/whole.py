@@ -47,7 +47,7 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
     Raises:
         VaelineError: the file is missing, is no YAML, or a key is unknown, missing or out of range.
     """
-    return parse_params(load(path, YAML(typ="safe")), str(path))
+    return parse_params(load(path), str(path))
 
 
 def parse_params(values: object, where: str = "params.yaml") -> Params:

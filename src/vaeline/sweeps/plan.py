@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from ruamel.yaml import YAML
 
 from vaeline.artifacts import canonical_json
 from vaeline.errors import VaelineError
@@ -113,7 +112,7 @@ def read_plan(path: Path, params: Params) -> SweepPlan:
     Raises:
         VaelineError: the file is missing, is no YAML, or a key or value is not valid.
     """
-    content = load(path, YAML(typ="safe"))
+    content = load(path)
     if isinstance(content, dict) and isinstance(space := content.get("space"), dict):
         content["space"] = {key: _read_values(values, key, str(path)) for key, values in space.items()}
     plan = check(SweepPlan, content, str(path))
