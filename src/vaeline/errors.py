@@ -15,6 +15,13 @@ DISK = {
     errno.EACCES: ("this user may not write or read here", "change the owner or the rights"),
     errno.EPERM: ("this user may not write or read here", "change the owner or the rights"),
 }
+PLACES = {
+    errno.ENOTDIR: ("a file lies where a folder should be", "choose another place, or move the file"),
+    errno.EEXIST: ("a file lies where a folder should be", "choose another place, or move the file"),
+    errno.EISDIR: ("a folder lies where a file should be", "choose another place, or move the folder"),
+    errno.ENAMETOOLONG: ("this name is too long", "choose a shorter one"),
+    errno.ELOOP: ("this link leads to itself", "choose another place, or remove the link"),
+}
 IN_WORDS = {
     "database or disk is full": errno.ENOSPC,
     "attempt to write a readonly database": errno.EROFS,
@@ -46,7 +53,7 @@ def run_stage(main: Callable[[], None]) -> None:
 
 
 def in_a_sentence(error: Exception) -> str:
-    """The message of a `VaelineError`, or a sentence about a disk that cannot be written or read.
+    """The message of a `VaelineError`, or a sentence about a disk or a place that cannot be written or read.
 
     Raises:
         Exception: the error itself, if it is of another kind.
@@ -55,11 +62,11 @@ def in_a_sentence(error: Exception) -> str:
         return str(error)
     cause: BaseException | None = error
     while cause is not None:
-        number = cause.errno if isinstance(cause, OSError) and cause.errno in DISK else None
+        number = cause.errno if isinstance(cause, OSError) and cause.errno in DISK | PLACES else None
         number = number or next((number for words, number in IN_WORDS.items() if words in str(cause)), None)
         if number is not None:
             where = f" ({cause.filename})" if isinstance(cause, OSError) and cause.filename else ""
-            what, remedy = DISK[number]
+            what, remedy = (DISK | PLACES)[number]
             return f"{what}{where}; {remedy}, and run the same command again"
         cause = cause.__cause__ or cause.__context__
     raise error

@@ -33,9 +33,9 @@ def test_a_distance_of_duplicates_is_auto_true_false_or_a_number_of_bits(tmp_pat
     [
         ("data: {datset: x}", "unknown key 'data.datset'; did you mean 'dataset'?"),
         ("data: {seed: -1}", "data.seed: Input should be greater than or equal to 0"),
-        ("data: [1]", "data: Input should be a valid dictionary"),
+        ("data: [1]", "data: expected a section of keys and values"),
         ("data: {dataset: x, dataset: y}", "not YAML: .*duplicate key"),
-        ("", "key 'data' is missing"),
+        ("", "expected sections of keys and values"),
     ],
 )
 def test_an_error_names_the_section(tmp_path, line, sentence):

@@ -12,7 +12,7 @@ import pandas as pd
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.outputs import FIGURES, METRICS, MODEL
-from vaeline.params.base import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten, require_sections
 from vaeline.params.yaml_text import parse_yaml
 from vaeline.tracking.git import commit_trees, git
 from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
@@ -86,9 +86,10 @@ def present_state() -> PipelineState:
 
 
 def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] | None) -> PipelineState:
+    where = f"{name}: {PARAMS_FILE}"
     try:
         stages = read_lock(held[str(LOCK_FILE)])
-        params = flatten(parse_yaml(held[str(PARAMS_FILE)], f"{name}: {PARAMS_FILE}"))
+        params = flatten(require_sections(parse_yaml(held[str(PARAMS_FILE)], where), where))
         metrics = json.loads(held[METRICS])
     except ValueError as error:
         raise VaelineError(f"{name}: dvc.lock, params.yaml or {METRICS} cannot be read ({error})") from None

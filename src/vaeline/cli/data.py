@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import finite
 
 PANEL = "New data"
 
@@ -70,7 +71,9 @@ def simulate(
     rows: Annotated[int, typer.Option(min=1, help="The number of images.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The random seed of the choice of images and of the noise.")] = 1,
     offset: Annotated[int, typer.Option(min=0, help="The number of images to skip in the order of this seed.")] = 0,
-    strength: Annotated[float | None, typer.Option(help="The strength of the change, in the unit of its kind.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(callback=finite, help="The strength of the change, in the unit of its kind.")
+    ] = None,
     labels: Annotated[bool, typer.Option(help="Whether the batch has labels.")] = True,
 ) -> None:
     """Write a batch of images that data.hold_back kept out of training.

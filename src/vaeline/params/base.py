@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
 from vaeline.errors import VaelineError
@@ -13,6 +13,7 @@ from vaeline.params.yaml_text import parse_yaml
 from vaeline.redaction import one_line
 
 PARAMS_FILE = Path("params.yaml")
+SHOWN = 5  # of the wrong keys
 
 
 class Section(BaseModel):
@@ -20,6 +21,9 @@ class Section(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""A random seed: NumPy and Keras take no larger ones."""
 
 Read = TypeVar("Read", bound=BaseModel)
 
@@ -30,8 +34,8 @@ def read_section(name: str, section: type[Read], path: Path = PARAMS_FILE) -> Re
     Raises:
         VaelineError: the file is missing, is no YAML, or a key of the section is unknown, missing or out of range.
     """
-    content = load(path)
-    if not isinstance(content, dict) or name not in content:
+    content = load_sections(path)
+    if name not in content:
         raise VaelineError(f"{path}: key {name!r} is missing")
     return check(section, content[name], str(path), (name,))
 
@@ -45,8 +49,10 @@ def check(section: type[Read], values: object, where: str, parents: tuple[str, .
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        sentences = (_explain(item, section, parents) for item in error.errors())
-        raise VaelineError(f"{where}: {'; '.join(sentences)}") from None
+        wrong_first = sorted(error.errors(), key=lambda item: item["type"] == "missing")
+        sentences = [_explain(item, section, parents) for item in wrong_first]
+        more = f"; and {len(sentences) - SHOWN} more" if len(sentences) > SHOWN else ""
+        raise VaelineError(f"{where}: {'; '.join(sentences[:SHOWN])}{more}") from None
 
 
 def load(path: Path, yaml: YAML | None = None) -> Any:
@@ -59,6 +65,18 @@ def load(path: Path, yaml: YAML | None = None) -> Any:
         raise VaelineError(f"{path}: a folder lies where the file should be; restore it with `git checkout`") from None
     except UnicodeDecodeError:
         raise VaelineError(f"{path}: not text in UTF-8; save it so") from None
+
+
+def load_sections(path: Path, yaml: YAML | None = None) -> Any:
+    """The content of a YAML file of sections: a dictionary. Raises VaelineError as `load`, or if it is none."""
+    return require_sections(load(path, yaml), str(path))
+
+
+def require_sections(content: Any, where: str) -> Any:
+    """The same content of a YAML file. Raises VaelineError if it is no dictionary."""
+    if not isinstance(content, dict):
+        raise VaelineError(f"{where}: expected sections of keys and values (got {one_line(repr(content), 100)})")
+    return content
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -94,7 +112,10 @@ def keys_of(section: type[BaseModel]) -> dict[str, Any]:
 
 
 def _explain(error: Any, section: type[BaseModel], parents: tuple[str, ...]) -> str:
-    key = ".".join(str(part) for part in (*parents, *error["loc"]))
+    key = one_line(".".join(str(part) for part in (*parents, *error["loc"])), 100)
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        name = f"{key}: " if key else ""
+        return f"{name}expected a section of keys and values (got {one_line(repr(error['input']), 100)})"
     if error["type"] == "extra_forbidden":
         return f"unknown key {key!r}{_nearest_key(section, error['loc'])}"
     if error["type"] == "missing":

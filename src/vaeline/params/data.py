@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from vaeline.images.limits import OWN, Limits
-from vaeline.params.base import PARAMS_FILE, Section, read_section
+from vaeline.params.base import PARAMS_FILE, Section, Seed, read_section
 from vaeline.params.limits import LimitsParams
 
 AUTO = "auto"
@@ -40,7 +40,7 @@ class DataParams(Section):
     near_duplicates: NearDuplicates
     validation_one_in: int = Field(ge=2)
     test_one_in: int = Field(ge=2)
-    seed: int = Field(ge=0)
+    seed: Seed
     hold_back: int = Field(ge=0)
     anomalies: list[str]
 

@@ -7,12 +7,13 @@ import pandas as pd
 from jaxtyping import Float
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from vaeline.errors import VaelineError
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.images.arrays import drawable
-from vaeline.images.spec import COLOURS
+from vaeline.images.spec import COLOURS, ImageSpec
 from vaeline.images.types import DrawnImages, Images
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
@@ -38,6 +39,13 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
         "unit": "psnr in dB for a peak of 1, ssim 0 to 1, means over images",
     }
     return Measured(nested(table, ["damage", "method"]), protocol, table=table)
+
+
+def require_box(settings: EvaluateParams, image: ImageSpec) -> None:
+    """Raise VaelineError if the hole to fill leaves nothing of an image."""
+    most = min(image.height, image.width) - 1
+    if settings.box > most:
+        raise VaelineError(f"evaluate.box: {settings.box} pixels, but the images are {image}; choose at most {most}")
 
 
 def damaged_and_restored(

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vaeline.artifacts import canonical_json
 from vaeline.errors import VaelineError
-from vaeline.params.base import Section, check, flatten, load, nearest, nest
+from vaeline.params.base import Section, Seed, check, flatten, load, nearest, nest
 from vaeline.params.whole import Params, parse_params
 
 SEARCHED = ("model.", "train.")
@@ -91,7 +91,7 @@ class SweepPlan(Section):
     metric: str
     trials: int = Field(ge=1)
     at_once: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    seed: Seed
     search: Literal["optuna", "random"]
     early_stopping: EarlyStopping | None
     space: dict[str, Choice | Range] = Field(min_length=1)

@@ -1,5 +1,6 @@
 """Reference profiles: thresholds for image statistics, kept as reviewed YAML files in `data/profiles/`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -17,6 +18,7 @@ from vaeline.images.spec import BLACK, HEX_COLOUR, Fit, ImageSpec
 from vaeline.params.base import Section, check, load
 
 PROFILES = Path("data/profiles")
+NAME = re.compile(r"\w[\w.-]*")
 HEADER = """\
 Thresholds that images must meet before a model is trained on them. `vaeline profile` writes this file; review it.
 The thresholds are fixed from then on; they are never computed from the data that they check.
