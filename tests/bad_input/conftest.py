@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from registry.conftest import built_vault, crowned_vault, succeeded_vault  # noqa: F401
+from registry.vault import copy_vault
+from serving.conftest import host  # noqa: F401
 
 from vaeline.params.whole import change_params
 
@@ -29,3 +32,12 @@ def some_yaml() -> str:
     """Eleven lines of YAML whose aliases stand for 10^11 values."""
     lines = [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 11)]
     return "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x, x]", *lines]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose registry has three candidates and two champions, one after the other."""
+    folder = tmp_path_factory.mktemp("registry")
+    copy_vault(request.getfixturevalue("succeeded_vault"), folder)
+    (folder / "a-file").write_text("a file\n")
+    return folder

@@ -100,9 +100,9 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
+def nearest(word: object, valid: Iterable[str]) -> str:
     """The end of an error sentence: the valid word that is most like `word`, or else all valid words."""
-    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(word), valid, n=1, cutoff=0.4)
     return f"; did you mean {close[0]!r}?" if close else f"; valid: {', '.join(valid)}"
 
 

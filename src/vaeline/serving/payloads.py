@@ -31,7 +31,7 @@ from vaeline.serving.settings import Settings
 JSON, PNG = "application/json", "image/png"
 PICTURES = {PNG: "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
 """The media types of pictures that a request may have, and their formats."""
-SHOWN = 80
+SHOWN = 120
 OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([a-z]*)"[ \t\r\n]*:')
 NAMES = re.compile(rb'"(images|latents|png)"[ \t\r\n]*:')
 MOST_EXAMINED = 131_072
