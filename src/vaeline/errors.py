@@ -2,12 +2,14 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 
 from vaeline.process_start import prepare_process
 from vaeline.redaction import redact
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 DISK = {
     errno.ENOSPC: ("the disk is full", "free some space"),
     errno.EDQUOT: ("the quota of this disk is used up", "free some space"),
@@ -29,11 +31,19 @@ IN_WORDS = {
 }
 
 
+def printable(text: str) -> str:
+    """Text without secrets, with a space in the place of line ends and of other control characters."""
+    return CONTROL.sub(" ", redact(text))
+
+
 class VaelineError(Exception):
-    """Bad input or a failed check. The message is one sentence: what, where, what to do. It is without secrets."""
+    """Bad input or a failed check. The message is one sentence: what, where, what to do.
+
+    It is one line without secrets. What it repeats of the input may hold line ends, or codes that change a terminal.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(printable(message))
 
 
 def run_stage(main: Callable[[], None]) -> None:

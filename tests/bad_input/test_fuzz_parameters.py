@@ -80,6 +80,8 @@ def test_any_value_in_a_preset_is_taken_or_refused(preset, changes):
 @given(plain)
 @example({1: 2})
 @example({None: {}})
+@example({"\n": {}})
+@example({"\x1b[2J": 1})
 @example({"model": {"kind": []}})
 @example({"model": {"kind": None, "likelihood": {}}})
 def test_any_values_are_taken_or_refused(values):
