@@ -36,10 +36,12 @@ def check_archive(path: Path, expected_digest: str | None = None) -> None:
     """Raise VaelineError if the file is missing, is no archive, or its SHA-256 is not `expected_digest`."""
     if not path.is_file():
         raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
-    if not zipfile.is_zipfile(path):
-        raise VaelineError(f"{path}: cut off, or no .keras archive; copy it again, or train one with `dvc repro`")
     if expected_digest is not None and digest(path) != expected_digest:
         raise VaelineError(f"{path}: SHA-256 is {digest(path)}, expected {expected_digest}; the file was changed")
+    if not zipfile.is_zipfile(path):
+        raise VaelineError(
+            f"{path}: not a vaeline model archive: cut off, or no .keras file; copy it again, or run `dvc repro`"
+        )
 
 
 def load_archive(path: Path, kind: type[Model]) -> Model:

@@ -9,7 +9,7 @@ from vaeline.params.whole import change_params
 PICTURE = "pictures/1.png"
 NOT_WRITTEN = ("cannot be written",)
 NO_STORE = ("no store of runs",)
-CUT = ("cut off, or no .keras archive", "dvc repro")
+CUT = ("not a vaeline model archive: cut off, or no .keras file", "dvc repro")
 
 ROWS = [
     # profiles, presets, reports
