@@ -3,6 +3,7 @@
 import json
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,9 +11,12 @@ import keras
 
 from vaeline.artifacts import atomic_file, digest
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line
 
 Model = TypeVar("Model", bound=keras.Model)
 EARLIEST = (1980, 1, 1, 0, 0, 0)
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, zlib.error, zipfile.BadZipFile)
+"""What Keras and HDF5 raise where a part of an archive is missing or was changed."""
 VOLATILE_KEYS = {"date_saved", "shared_object_id"}
 
 
@@ -53,8 +57,8 @@ def load_archive(path: Path, kind: type[Model]) -> Model:
     check_archive(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
-        raise VaelineError(f"{path}: not a vaeline model archive: {str(error).splitlines()[0]}") from error
+    except BROKEN as error:
+        raise VaelineError(f"{path}: not a vaeline model archive: {one_line(error, 200)}") from error
     if not isinstance(model, kind):
         raise VaelineError(f"{path}: holds a {type(model).__name__}, not a {kind.__name__}")
     return model

@@ -1,5 +1,8 @@
 """Command lines with missing, unknown, unwritable or senseless arguments."""
 
+import shutil
+import zipfile
+
 import numpy as np
 import pytest
 from bad_input.refusal import check_refused
@@ -45,6 +48,8 @@ ROWS = [
     ("sample --model empty.keras", ("empty.keras: ", *CUT)),
     ("sample --model a-file", ("a-file: ", *CUT)),
     ("sample --model other.keras", ("other.keras: not a vaeline model archive",)),
+    ("sample --model no-config.keras", ("no-config.keras: not a vaeline model archive",)),
+    ("sample --model no-weights.keras", ("no-weights.keras: not a vaeline model archive",)),
     ("sample --model nowhere.keras", ("nowhere.keras: no such model",)),
     ("sample --model models", ("models: no such model file", *NO_STORE)),
     ("sample --model models:/nope/1", ("models:/nope/1: no such model file", *NO_STORE)),
@@ -157,9 +162,6 @@ ROWS = [
 @pytest.fixture(scope="module")
 def desktop(bench, prepared_directory, some_yaml):
     """The bench with prepared data and with files that are wrong in themselves."""
-    import shutil
-    import zipfile
-
     shutil.copytree(prepared_directory, bench / "data/prepared")
     change_params({"gate.measured_on": "digits", "monitor.measured_on": "digits"}, bench / "params.yaml")
     (bench / "folder.png").mkdir()
@@ -170,6 +172,11 @@ def desktop(bench, prepared_directory, some_yaml):
     np.save(bench / "nan.npy", np.full((2, 4), np.nan))
     with zipfile.ZipFile(bench / "other.keras", "w") as archive:
         archive.writestr("config.json", "{}")
+    for missing in ("config.json", "model.weights.h5"):
+        name = f"no-{missing.removeprefix('model.').partition('.')[0]}.keras"
+        with zipfile.ZipFile(bench / "models/vae.keras") as whole, zipfile.ZipFile(bench / name, "w") as archive:
+            for member in whole.namelist():
+                archive.writestr(member, b"" if member == missing else whole.read(member))
     return bench
 
 
