@@ -162,7 +162,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def desktop(bench, prepared_directory, some_yaml):
     """The bench with prepared data and with files that are wrong in themselves."""
-    shutil.copytree(prepared_directory, bench / "data/prepared")
+    shutil.copytree(prepared_directory, bench / "data/prepared", dirs_exist_ok=True)
     change_params({"gate.measured_on": "digits", "monitor.measured_on": "digits"}, bench / "params.yaml")
     (bench / "folder.png").mkdir()
     for place in ("bomb.yaml", "presets/bomb.yaml"):

@@ -7,8 +7,10 @@ import pytest
 from bad_input.refusal import check_raises, check_refused, tree
 from conftest import ROOT
 
+from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.params.whole import change_params, read_params
+from vaeline.restoration.measure import require_box
 
 CHANGES = [
     ("data.datset", "digits", ("unknown key 'data.datset'", "did you mean 'dataset'")),
@@ -137,3 +139,16 @@ def test_what_is_no_text_and_no_file_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     check_raises(lambda: read_params(tmp_path / "folder"), ("a folder lies where the file should be",), VaelineError)
     check_raises(lambda: read_params(tmp_path / "none"), ("not found; run from the repository's root",), VaelineError)
+
+
+def test_a_hole_as_large_as_an_image_is_refused_before_anything_is_scored(params):
+    asked = params.evaluate.model_copy(update={"box": 28})
+    check_raises(lambda: require_box(asked, MNIST_IMAGE), ("evaluate.box: 28 pixels", "at most 27"), VaelineError)
+    require_box(params.evaluate, MNIST_IMAGE)
+
+
+def test_a_misspelt_alteration_is_refused_before_a_candidate_is_looked_for(bench, prepared_directory, monkeypatch):
+    shutil.copytree(prepared_directory, bench / "data/prepared", dirs_exist_ok=True)
+    change_params({"gate.measured_on": "digits", "gate.ood_kind": "hflp"}, bench / "params.yaml")
+    check_refused(bench, ["gate", "1"], ("gate.ood_kind: no such alteration", "did you mean 'hflip'"), monkeypatch)
+    change_params({"gate.ood_kind": "hflip"}, bench / "params.yaml")
