@@ -26,13 +26,14 @@ from PIL import Image, ImageOps
 
 from vaeline.artifacts import atomic_file
 from vaeline.data.picture_files import find_picture_files
+from vaeline.images.limits import OWN
 from vaeline.images.picture_array import read_into
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
 
 TABLE = Path(__file__).resolve().parents[1] / "benchmarks/reading.md"
 SPEC = ImageSpec(height=64, width=64, channels=3, background="#808080")
-MOST_PIXELS = 50_000_000
+MOST_PIXELS = OWN.pixels
 MADE = 12_000
 TIMES_AS_MANY = 4
 HEAD = """\

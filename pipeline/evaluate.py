@@ -26,6 +26,7 @@ from vaeline.params.base import read_section
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.compute import ComputeParams
 from vaeline.params.evaluate import EvaluateParams
+from vaeline.restoration.measure import require_box
 from vaeline.scores import HEADLINES
 from vaeline.tracking.sync import record
 
@@ -48,6 +49,7 @@ def main() -> None:
     use_device(compute)
     classifier = load_archive(CLASSIFIER, Classifier)
     subject = Subject(load_model(MODEL), read_prepared(PREPARED), settings.seed)
+    require_box(settings, subject.model.image)
     write_reference_of(subject, digest(MODEL), settings.reference_images, REFERENCE)
     densities = read_reference(REFERENCE).densities
     write_heat_map_reference_of(subject, densities, digest(MODEL), settings, HEAT_MAPS)

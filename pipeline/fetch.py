@@ -29,7 +29,8 @@ UNUSABLE = Path("reports/unusable")
 
 def main() -> None:
     data = read_section("data", DataParams)
-    reading = Reading(data.image, data.good, data.unreadable, data.most_pixels, data.groups, data.near_duplicates)
+    limits = data.limits.named("data.limits")
+    reading = Reading(data.image, data.good, data.unreadable, limits, data.groups, data.near_duplicates)
     shutil.rmtree(UNUSABLE, ignore_errors=True)
     try:
         title, spec = fetch(data.dataset, RAW, reading)
@@ -49,7 +50,7 @@ def fetch(dataset: str, directory: Path, reading: Reading, spec: ImageSpec | Non
     with atomic_directory(directory) as target:
         if dataset in SOURCES:
             source = SOURCES[dataset]
-            download(dataset, target, DOWNLOADS)
+            download(dataset, target, DOWNLOADS, reading.limits.bytes)
             about |= {"title": source.title, "licence": source.licence, "classes": source.classes}
         elif dataset == "digits":
             found = read_digits()

@@ -3,6 +3,7 @@
 import json
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,9 +11,12 @@ import keras
 
 from vaeline.artifacts import atomic_file, digest
 from vaeline.errors import VaelineError
+from vaeline.redaction import one_line
 
 Model = TypeVar("Model", bound=keras.Model)
 EARLIEST = (1980, 1, 1, 0, 0, 0)
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, zlib.error, zipfile.BadZipFile)
+"""What Keras and HDF5 raise where a part of an archive is missing or was changed."""
 VOLATILE_KEYS = {"date_saved", "shared_object_id"}
 
 
@@ -33,11 +37,15 @@ def save_archive(model: keras.Model, path: Path) -> str:
 
 
 def check_archive(path: Path, expected_digest: str | None = None) -> None:
-    """Raise VaelineError if the file is missing or its SHA-256 is not `expected_digest`."""
+    """Raise VaelineError if the file is missing, is no archive, or its SHA-256 is not `expected_digest`."""
     if not path.is_file():
         raise VaelineError(f"{path}: no such model; train one with `dvc repro`")
     if expected_digest is not None and digest(path) != expected_digest:
         raise VaelineError(f"{path}: SHA-256 is {digest(path)}, expected {expected_digest}; the file was changed")
+    if not zipfile.is_zipfile(path):
+        raise VaelineError(
+            f"{path}: not a vaeline model archive: cut off, or no .keras file; copy it again, or run `dvc repro`"
+        )
 
 
 def load_archive(path: Path, kind: type[Model]) -> Model:
@@ -49,8 +57,8 @@ def load_archive(path: Path, kind: type[Model]) -> Model:
     check_archive(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
-        raise VaelineError(f"{path}: not a vaeline model archive: {str(error).splitlines()[0]}") from error
+    except BROKEN as error:
+        raise VaelineError(f"{path}: not a vaeline model archive: {one_line(error, 200)}") from error
     if not isinstance(model, kind):
         raise VaelineError(f"{path}: holds a {type(model).__name__}, not a {kind.__name__}")
     return model

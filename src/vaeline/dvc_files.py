@@ -4,14 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import atomic_file, digest
 from vaeline.data.accepted import BATCHES
 from vaeline.errors import VaelineError
+from vaeline.params.yaml_text import parse_yaml
 from vaeline.tracking.git import read_objects
 from vaeline.tracking.locks import LOCK_FILE, locked_stages, outs
 from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5
@@ -82,7 +82,7 @@ def _torn_files() -> list[Path]:
     """The files of DVC that it cannot read."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_SINGLE_STAGE_SCHEMA
 
-    parse = YAML(typ="safe").load
+    parse = partial(parse_yaml, where="a file of DVC")
     forms: dict[Path, tuple[Parse, Form]] = {
         LOCK_FILE: (parse, COMPILED_LOCKFILE_SCHEMA),
         PROCESSES: (json.loads, dict),
@@ -96,7 +96,7 @@ def _is_whole(file: Path, parse: Parse, form: Form) -> bool:
 
     try:
         form(parse(file.read_text(encoding="utf-8")))
-    except (YAMLError, ValueError, TypeError, Invalid):
+    except (VaelineError, ValueError, TypeError, Invalid):
         return False
     return True
 

@@ -17,7 +17,7 @@ from vaeline.data.sources import UNREACHABLE
 from vaeline.dvc_files import drop_corrupt_outputs, mend_dvc_files
 from vaeline.errors import VaelineError
 from vaeline.outputs import REGISTRATION
-from vaeline.params.base import flatten, nest
+from vaeline.params.base import flatten, load_sections, nest
 from vaeline.params.whole import Params, change_params, read_params
 from vaeline.processes import end_work, raising, redacted
 from vaeline.tracking.checkpoints import drop_recorded_checkpoints
@@ -40,13 +40,10 @@ def apply_preset(name: str) -> None:
     Raises:
         VaelineError: there is no such preset.
     """
-    file = PRESETS / f"{name}.yaml"
-    if not file.is_file():
-        known = ", ".join(
-            sorted(str(preset.relative_to(PRESETS).with_suffix("")) for preset in PRESETS.rglob("*.yaml"))
-        )
-        raise VaelineError(f"there is no preset {name!r}; the presets are: {known}")
-    values = _read_preset(file)
+    presets = {str(preset.relative_to(PRESETS).with_suffix("")): preset for preset in PRESETS.rglob("*.yaml")}
+    if name not in presets:
+        raise VaelineError(f"there is no preset {name!r}; the presets are: {', '.join(sorted(presets))}")
+    values = _read_preset(presets[name])
     about_the_model = any(key.startswith(("model.", "train.")) for key in values)
     change_params((_read_preset(PRESETS / DEFAULT) if about_the_model else {}) | values)
     print(f"vaeline: params.yaml now holds the preset {name}", flush=True)
@@ -72,8 +69,9 @@ def run_pipeline() -> bool:
     Returns whether the last stage ran. If so, it has printed the summary.
 
     Raises:
-        VaelineError: a stage failed. It has printed the reason.
+        VaelineError: params.yaml is wrong, or a stage failed. The stage has printed the reason.
     """
+    read_params()  # DVC has no limit for what the aliases of its files stand for
     before = _written(Path(REGISTRATION))
     UNREACHABLE.unlink(missing_ok=True)
     began = time.time()
@@ -127,7 +125,7 @@ def push() -> None:
 
 
 def _read_preset(file: Path) -> dict[str, Any]:
-    return flatten(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
+    return flatten(load_sections(file))
 
 
 def _dvc(*arguments: str) -> int:

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 
 from vaeline.process_start import prepare_process
 from vaeline.redaction import redact
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 RIGHTS = "this user may not write or read here"
 WITH_RIGHTS = (
     "let its owner change the rights (`chmod -R g+rwX .` for users of one group), or work in a clone of your own"
@@ -19,6 +21,13 @@ DISK = {
     errno.EACCES: (RIGHTS, WITH_RIGHTS),
     errno.EPERM: (RIGHTS, WITH_RIGHTS),
 }
+PLACES = {
+    errno.ENOTDIR: ("a file lies where a folder should be", "choose another place, or move the file"),
+    errno.EEXIST: ("a file lies where a folder should be", "choose another place, or move the file"),
+    errno.EISDIR: ("a folder lies where a file should be", "choose another place, or move the folder"),
+    errno.ENAMETOOLONG: ("this name is too long", "choose a shorter one"),
+    errno.ELOOP: ("this link leads to itself", "choose another place, or remove the link"),
+}
 IN_WORDS = {
     "database or disk is full": DISK[errno.ENOSPC],
     "attempt to write a readonly database": (
@@ -27,13 +36,22 @@ IN_WORDS = {
     ),
     **{os.strerror(number): fault for number, fault in DISK.items()},
 }
+FAULTS = DISK | PLACES
+
+
+def printable(text: str) -> str:
+    """Text without secrets, with a space in the place of line ends and of other control characters."""
+    return CONTROL.sub(" ", redact(text))
 
 
 class VaelineError(Exception):
-    """Bad input or a failed check. The message is one sentence: what, where, what to do. It is without secrets."""
+    """Bad input or a failed check. The message is one sentence: what, where, what to do.
+
+    It is one line without secrets. What it repeats of the input may hold line ends, or codes that change a terminal.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(printable(message))
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -53,7 +71,7 @@ def run_stage(main: Callable[[], None]) -> None:
 
 
 def in_a_sentence(error: Exception) -> str:
-    """The message of a `VaelineError`, or a sentence about a disk that cannot be written or read.
+    """The message of a `VaelineError`, or a sentence about a disk or a place that cannot be written or read.
 
     Raises:
         Exception: the error itself, if it is of another kind.
@@ -68,7 +86,7 @@ def in_a_sentence(error: Exception) -> str:
 def disk_fault(error: BaseException | None) -> str:
     """A sentence about the disk, file or right that an error, or what caused it, is about; empty for another error."""
     while error is not None:
-        fault = DISK.get(error.errno) if isinstance(error, OSError) and error.errno is not None else None
+        fault = FAULTS.get(error.errno) if isinstance(error, OSError) and error.errno is not None else None
         fault = fault or next((fault for words, fault in IN_WORDS.items() if words in str(error)), None)
         if fault is not None:
             where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""

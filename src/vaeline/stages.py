@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from vaeline.errors import VaelineError
-from vaeline.params.base import PARAMS_FILE, flatten, load
+from vaeline.params.base import PARAMS_FILE, flatten, load_sections, require_sections
 
 DVC_FILE = Path("dvc.yaml")
 PARAMETER = re.compile(r"\$\{([\w.]+)\}")
@@ -46,13 +44,14 @@ def read_stages(root: Path = Path()) -> dict[str, Stage]:
     Raises:
         VaelineError: dvc.yaml or params.yaml is missing or not YAML, or dvc.yaml names an unknown parameter.
     """
-    declared, flat = load(root / DVC_FILE, YAML(typ="safe"))["stages"], read_values(root)
-    return {name: _stage(entry, flat, root / DVC_FILE) for name, entry in declared.items()}
+    where, flat = root / DVC_FILE, read_values(root)
+    declared = require_sections(load_sections(where).get("stages"), f"{where}: stages")
+    return {name: _stage(require_sections(entry, f"{where}: {name}"), flat, where) for name, entry in declared.items()}
 
 
 def read_values(root: Path = Path()) -> dict[str, Any]:
     """The values of the params.yaml in `root` by dotted key, unchecked. Raises VaelineError."""
-    return flatten(load(root / PARAMS_FILE, YAML(typ="safe")))
+    return flatten(load_sections(root / PARAMS_FILE))
 
 
 def makers(stages: Stages) -> dict[str, str]:

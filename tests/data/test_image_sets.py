@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +11,7 @@ from vaeline.data.sources import MNIST_IMAGE
 from vaeline.errors import VaelineError
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.idx import write_idx
-from vaeline.images.limits import Limits
+from vaeline.images.limits import OWN
 from vaeline.images.spec import ImageSpec
 
 RNG = np.random.default_rng(0)
@@ -104,10 +106,10 @@ def test_arrays_larger_than_the_limits_are_refused(tmp_path, name):
         "own-images-idx3-ubyte": lambda: write_idx(tmp_path / name, images),
         "folder": lambda: [picture(tmp_path / name / f"{row}.png") for row in range(3)],
     }[name]()
-    with pytest.raises(VaelineError, match="too large"):
-        read_image_set(tmp_path / name, MNIST_IMAGE, Limits(pixels=100, bytes=10**6, rows=10))
-    with pytest.raises(VaelineError, match="at most 2 are read"):
-        read_image_set(tmp_path / name, MNIST_IMAGE, Limits(pixels=10**6, bytes=10**6, rows=2))
+    with pytest.raises(VaelineError, match=r"too large.*\(data\.limits\.pixels\)"):
+        read_image_set(tmp_path / name, MNIST_IMAGE, replace(OWN, pixels=replace(OWN.pixels, most=100)))
+    with pytest.raises(VaelineError, match=r"at most 2 are read \(data\.limits\.images\)"):
+        read_image_set(tmp_path / name, MNIST_IMAGE, replace(OWN, images=replace(OWN.images, most=2)))
 
 
 def test_the_digits_are_drawn_like_mnist(digits):

@@ -11,6 +11,7 @@ from PIL import Image
 from vaeline.data.own_images import Reading, UnusableFilesError, read_own_images, source_spec
 from vaeline.errors import VaelineError
 from vaeline.images import parallel, picture_array
+from vaeline.images.limits import OWN
 from vaeline.images.picture_array import read_into
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
@@ -22,7 +23,7 @@ SPEC = ImageSpec(height=12, width=10, channels=3, background="#808080", ink=Fals
 
 @pytest.fixture
 def settings():
-    return Reading(read_params(ROOT / "params.yaml").data.image, good="good", unreadable=0, most_pixels=10**6)
+    return Reading(read_params(ROOT / "params.yaml").data.image, good="good", unreadable=0, limits=OWN)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_pictures_become_one_array_in_the_size_that_all_have(folder, settings, t
     assert found.spec == SPEC == source_spec(folder, settings)
     assert (found.classes, np.bincount(found.labels).tolist()) == (("fine", "scratch"), [8, 4])
     files = sorted(folder.rglob("*.png"))
-    np.testing.assert_array_equal(found.images[3], read_picture(files[3], SPEC, 10**6))
+    np.testing.assert_array_equal(found.images[3], read_picture(files[3], SPEC, OWN.pixels))
     assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 12}
 
 
@@ -109,7 +110,7 @@ def test_a_reading_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
     files = tuple(sorted(folder.rglob("*.png")))
     monkeypatch.setattr(picture_array, "FILES_BETWEEN_SAVES", 5)
     monkeypatch.setattr(parallel, "CHUNK", 2)
-    whole, _ = read_into(files, SPEC, 10**6, tmp_path / "whole")
+    whole, _ = read_into(files, SPEC, OWN.pixels, tmp_path / "whole")
     read = []
 
     def stop(file, **arguments):
@@ -120,13 +121,13 @@ def test_a_reading_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(picture_array, "read_tiles", stop)
     with pytest.raises(KeyboardInterrupt):
-        read_into(files, SPEC, 10**6, tmp_path / "cache")
-    resumed, _ = read_into(files, SPEC, 10**6, tmp_path / "cache")
+        read_into(files, SPEC, OWN.pixels, tmp_path / "cache")
+    resumed, _ = read_into(files, SPEC, OWN.pixels, tmp_path / "cache")
     np.testing.assert_array_equal(resumed, whole)
     assert read[8:] == list(files[6:])
     (folder / "good/01.png").touch()
     os_times = tuple(sorted(folder.rglob("*.png")))
-    read_into(os_times, SPEC, 10**6, tmp_path / "cache")
+    read_into(os_times, SPEC, OWN.pixels, tmp_path / "cache")
     assert len(read) == 8 + 6 + 12, "a changed file is read again"
 
 

@@ -16,6 +16,7 @@ from vaeline.errors import VaelineError
 from vaeline.images import lazy
 from vaeline.images.fitting import fit_bytes
 from vaeline.images.idx import write_idx_images
+from vaeline.images.limits import OWN
 from vaeline.images.spec import ImageSpec
 from vaeline.params.whole import read_params
 
@@ -26,7 +27,7 @@ SPEC = ImageSpec(height=8, width=8, channels=3, ink=False)
 
 @pytest.fixture
 def reading():
-    return Reading(read_params(ROOT / "params.yaml").data.image, good="good", unreadable=0, most_pixels=10**6)
+    return Reading(read_params(ROOT / "params.yaml").data.image, good="good", unreadable=0, limits=OWN)
 
 
 def test_groups_and_sizes_follow_their_images_into_the_splits(tmp_path):

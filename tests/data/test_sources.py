@@ -14,6 +14,7 @@ from conftest import MIRROR, needs_mnist
 from vaeline.data import sources
 from vaeline.data.sources import MIRROR_VARIABLE, SOURCES, SourceUnreachableError, download, verified_content
 from vaeline.errors import VaelineError
+from vaeline.images.limits import Limit
 
 CONTENT = {name: f"content of {name}".encode() for name in SOURCES["mnist"].digests}
 
@@ -139,12 +140,16 @@ def test_a_mirror_that_does_not_answer_is_given_up(small_source, server, monkeyp
         download("mnist", tmp_path / "out", tmp_path / "cache")
 
 
-def test_a_publishers_digest_is_that_of_the_container():
-    packed = gzip.compress(b"x", mtime=0)
-    wanted = f"md5:{hashlib.md5(packed).hexdigest()}"
+def test_a_publishers_digest_is_that_of_the_container(tmp_path):
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(gzip.compress(b"x", mtime=0))
+    wanted = f"md5:{hashlib.md5(packed.read_bytes()).hexdigest()}"
     assert verified_content(packed, wanted, of_container=True) == b"x"
     with pytest.raises(VaelineError, match="wrong content"):
         verified_content(packed, wanted, of_container=False)
+    packed.write_bytes(gzip.compress(bytes(100)))
+    with pytest.raises(VaelineError, match=r"when unpacked, at most 99 are read \(data\.limits\.bytes\)"):
+        verified_content(packed, wanted, True, Limit(99, "data.limits.bytes"))
 
 
 @pytest.mark.parametrize("name", SOURCES)

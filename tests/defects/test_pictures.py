@@ -20,6 +20,7 @@ from vaeline.defects.pictures import PictureSet
 from vaeline.defects.reference import fit_heat_map_reference
 from vaeline.errors import VaelineError
 from vaeline.evaluation.subject import Subject
+from vaeline.images.limits import OWN
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import tile_places
 from vaeline.models.build import build_model
@@ -55,7 +56,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def own(folder, tmp_path_factory):
-    reading = Reading(ImageParams.model_validate(IMAGE), "good", 0, 10**6)
+    reading = Reading(ImageParams.model_validate(IMAGE), "good", 0, OWN)
     return read_own_images(folder, reading, tmp_path_factory.mktemp("cache"))
 
 
@@ -164,7 +165,7 @@ def test_three_defects_of_12_pixels_are_found_by_their_places_in_a_picture_of_80
     [("mask", "this mask and its picture have different sizes"), ("arrays", "only pictures are cut into tiles")],
 )
 def test_what_cannot_be_cut_is_said_in_a_sentence(folder, what, sentence, tmp_path):
-    reading = Reading(ImageParams.model_validate(IMAGE), "good", 0, 10**6)
+    reading = Reading(ImageParams.model_validate(IMAGE), "good", 0, OWN)
     source = tmp_path / "own"
     if what == "mask":
         shutil.copytree(folder, source)

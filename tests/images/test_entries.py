@@ -16,6 +16,7 @@ from vaeline.data.sources import TRAIN_IMAGES
 from vaeline.errors import VaelineError
 from vaeline.images.arrays import to_uint8
 from vaeline.images.idx import read_idx_images, write_idx_images
+from vaeline.images.limits import OWN
 from vaeline.images.named import read_named_images
 from vaeline.images.parquet import write_parquet
 from vaeline.images.spec import ImageSpec
@@ -52,7 +53,7 @@ def entries(stage, tmp_path, monkeypatch) -> dict[str, Callable[[Path], np.ndarr
         stage.fetch(
             str(path),
             tmp_path / "raw",
-            Reading(read_params(ROOT / "params.yaml").data.image, "good", 0, 50_000_000),
+            Reading(read_params(ROOT / "params.yaml").data.image, "good", 0, OWN),
             SPEC,
         )
         return np.asarray(read_idx_images(tmp_path / "raw" / TRAIN_IMAGES))

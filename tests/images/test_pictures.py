@@ -6,6 +6,7 @@ from PIL import Image, ImageCms
 
 from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import OWN
 from vaeline.images.pictures import Header, fit_picture, read_header, read_picture
 from vaeline.images.png import encode_png, save_picture
 from vaeline.images.spec import ImageSpec
@@ -13,7 +14,7 @@ from vaeline.images.spec import ImageSpec
 RNG = np.random.default_rng(0)
 GREY = ImageSpec(height=28, width=28, channels=1)
 COLOUR = ImageSpec(height=20, width=24, channels=3)
-MOST = 10**6
+MOST = OWN.pixels
 
 
 def test_proportions_are_kept_and_the_rest_is_black():

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from vaeline.images.limits import OWN
 from vaeline.images.png import encode_png
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import Stitched, count_tiles, cut, read_tiles, starts_of, tile_places, tiles_of
 
 SPEC = ImageSpec(height=16, width=24, channels=1, background="#404040", tile=True)
-MOST = 10**6
+MOST = OWN.pixels
 
 
 @pytest.mark.parametrize(("side", "tile"), [(16, 16), (17, 16), (28, 16), (29, 16), (1000, 64), (8000, 64), (257, 256)])

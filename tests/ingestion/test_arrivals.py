@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
+from vaeline.images.limits import FOREIGN, Limit
 from vaeline.ingestion import arrivals as module
-from vaeline.ingestion.arrivals import INCOMING, arrivals, at_hand, open_uri
+from vaeline.ingestion.arrivals import FETCHED, INCOMING, arrivals, at_hand, open_uri
 
 
 @pytest.fixture
@@ -115,11 +117,13 @@ def test_an_error_of_the_library_of_a_store_is_told_in_a_sentence(monkeypatch):
         arrivals("memory://store")
 
 
-def test_a_batch_that_leads_out_of_its_folder_or_is_too_large_is_not_fetched(place, tmp_path, monkeypatch):
-    (arrival,) = arrivals(f"file://{place}/week.npz")
-    monkeypatch.setattr(module, "MOST_BYTES", 10)
-    with pytest.raises(VaelineError, match="bytes, at most 10 are fetched"), at_hand(arrival, tmp_path / "scratch"):
-        pass
+def test_a_batch_that_leads_out_of_its_folder_or_is_too_large_is_not_fetched(place, tmp_path):
+    few, uri = Limit(10, "ingest.limits.some"), f"file://{place}/week.npz"
+    for limits in ((few, FOREIGN.files), (FETCHED, replace(few, most=0))):
+        (arrival,) = arrivals(uri, *limits)
+        refused = pytest.raises(VaelineError, match=r"at most \d+ are read \(ingest\.limits\.some\)")
+        with refused, at_hand(arrival, tmp_path / "scratch"):
+            pass
 
     class Hostile:
         def isdir(self, child):
@@ -132,4 +136,4 @@ def test_a_batch_that_leads_out_of_its_folder_or_is_too_large_is_not_fetched(pla
             return [f"{child}/../../out.png"]
 
     with pytest.raises(VaelineError, match="lies outside the batch"):
-        module._fetcher(Hostile(), "bucket/pictures")(tmp_path)
+        module._fetcher(Hostile(), "bucket/pictures", FETCHED, FOREIGN.files)(tmp_path)

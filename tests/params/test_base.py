@@ -12,8 +12,8 @@ def test_a_section_is_read_whatever_the_others_hold(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text(
         "data: {dataset: x.npz, image: {height: auto, width: 8, channels: 1, fit: pad, background: auto, ink: auto}, "
-        "good: good, unreadable: 0, most_pixels: 9, groups: '', near_duplicates: 3, "
-        "validation_one_in: 2, test_one_in: 2, seed: 1, hold_back: 0, anomalies: []}"
+        "good: good, unreadable: 0, limits: {pixels: 9, bytes: 9, images: 9, files: 9}, groups: '', "
+        "near_duplicates: 3, validation_one_in: 2, test_one_in: 2, seed: 1, hold_back: 0, anomalies: []}"
     )
     assert read_section("data", DataParams, file).name == "x"
     with pytest.raises(VaelineError, match="key 'train' is missing"):
@@ -33,9 +33,9 @@ def test_a_distance_of_duplicates_is_auto_true_false_or_a_number_of_bits(tmp_pat
     [
         ("data: {datset: x}", "unknown key 'data.datset'; did you mean 'dataset'?"),
         ("data: {seed: -1}", "data.seed: Input should be greater than or equal to 0"),
-        ("data: [1]", "data: Input should be a valid dictionary"),
+        ("data: [1]", "data: expected a section of keys and values"),
         ("data: {dataset: x, dataset: y}", "not YAML: .*duplicate key"),
-        ("", "key 'data' is missing"),
+        ("", "expected sections of keys and values"),
     ],
 )
 def test_an_error_names_the_section(tmp_path, line, sentence):

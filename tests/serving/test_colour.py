@@ -11,6 +11,7 @@ from screenshots import find_browser, open_page
 from service_page import show_page, wait_until_idle
 from serving.conftest import Host, Shelf, png, read_png
 
+from vaeline.images.limits import OWN
 from vaeline.images.pictures import read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.likelihood.bounds import elbo_scores
@@ -47,7 +48,7 @@ def photograph():
 
 
 def fitted(content: bytes) -> np.ndarray:
-    return read_picture(io.BytesIO(content), SPEC, 10**6)[None].astype("float32") / 255
+    return read_picture(io.BytesIO(content), SPEC, OWN.pixels)[None].astype("float32") / 255
 
 
 def test_every_path_takes_and_gives_colour(colour_host, colour_model):

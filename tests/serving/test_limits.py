@@ -142,7 +142,7 @@ def test_a_body_has_its_bytes(shelf):
     with Host(shelf, most_bytes=1000) as host:
         response = host.ask("POST", "/encode", content=b"x" * 1001, headers={"content-type": "application/json"})
     assert response.status_code == 413
-    assert response.json()["error"] == "the body is larger than 1,000 bytes"
+    assert response.json()["error"] == "the body is larger than 1,000 bytes (--most-bytes)"
 
 
 @pytest.fixture

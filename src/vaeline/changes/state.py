@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML, YAMLError
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.outputs import FIGURES, METRICS, MODEL
-from vaeline.params.base import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten, require_sections
+from vaeline.params.yaml_text import parse_yaml
 from vaeline.tracking.git import commit_trees, git
 from vaeline.tracking.locks import LOCK_FILE, Stages, outs, read_lock
 from vaeline.tracking.trees import Tree, cached_tree, disk_tree, dvc_md5, read_file
@@ -86,11 +86,12 @@ def present_state() -> PipelineState:
 
 
 def _state(name: str, held: Mapping[str, bytes], committed: Mapping[str, Tree] | None) -> PipelineState:
+    where = f"{name}: {PARAMS_FILE}"
     try:
         stages = read_lock(held[str(LOCK_FILE)])
-        params = flatten(YAML(typ="safe").load(held[str(PARAMS_FILE)]))
+        params = flatten(require_sections(parse_yaml(held[str(PARAMS_FILE)], where), where))
         metrics = json.loads(held[METRICS])
-    except (ValueError, YAMLError) as error:
+    except ValueError as error:
         raise VaelineError(f"{name}: dvc.lock, params.yaml or {METRICS} cannot be read ({error})") from None
     recorded = {path: md5 for stage in stages for path, md5 in outs(stages, stage).items()}
     found = {path: _available(path, md5, committed) for path, md5 in recorded.items()}

@@ -34,19 +34,17 @@ def compare(
     """
     from vaeline.errors import VaelineError
     from vaeline.evaluation import comparison
+    from vaeline.registry.versions import present_store
     from vaeline.tracking.comparison import attach_comparison, comparison_page, read_evaluations, resolve_run
-    from vaeline.tracking.store import STORE_ERRORS, open_store, ui_address, unreachable
+    from vaeline.tracking.store import STORE_ERRORS, ui_address, unreachable
 
     with sentences():
         if len(runs) < 2:
             raise VaelineError(f"{runs[0]} is only one run; name the baseline and at least one other run")
-        try:
-            client = open_store()
+        with present_store() as client:
             resolved = [resolve_run(client, text) for text in runs]
             found = [run for run, _ in resolved]
             evaluations = read_evaluations(client, found)
-        except STORE_ERRORS as error:
-            raise unreachable(error) from error
         result = comparison.compare(evaluations, score)
         try:
             files = _write(result, out)

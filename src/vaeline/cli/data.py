@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import finite
 
 PANEL = "New data"
 
@@ -36,7 +37,8 @@ def ingest(
     Example: vaeline ingest data/incoming
     """
     from vaeline.artifacts import write_json
-    from vaeline.ingestion.arrivals import arrivals
+    from vaeline.images.limits import Limit
+    from vaeline.ingestion.arrivals import FETCHED, arrivals
     from vaeline.ingestion.ingest import alone
     from vaeline.ingestion.ingest import ingest as take_in
     from vaeline.ingestion.run import as_report, open_rules
@@ -49,8 +51,9 @@ def ingest(
         source = source or params.ingest.source
         with alone():
             rules = open_rules(params)
+            fetched = Limit(params.ingest.limits.fetched, FETCHED.key)
             outcomes = []
-            for arrival in arrivals(source):
+            for arrival in arrivals(source, fetched, rules.limits.files):
                 outcomes.append(take_in(arrival, rules))
                 typer.echo(f"{outcomes[-1].status:<12} {arrival.name}: {outcomes[-1].why}")
             write_json(INGEST, as_report(source, outcomes))
@@ -68,7 +71,9 @@ def simulate(
     rows: Annotated[int, typer.Option(min=1, help="The number of images.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The random seed of the choice of images and of the noise.")] = 1,
     offset: Annotated[int, typer.Option(min=0, help="The number of images to skip in the order of this seed.")] = 0,
-    strength: Annotated[float | None, typer.Option(help="The strength of the change, in the unit of its kind.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(callback=finite, help="The strength of the change, in the unit of its kind.")
+    ] = None,
     labels: Annotated[bool, typer.Option(help="Whether the batch has labels.")] = True,
 ) -> None:
     """Write a batch of images that data.hold_back kept out of training.

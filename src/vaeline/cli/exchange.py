@@ -87,8 +87,9 @@ def short_name(name: str, most: int = 24) -> str:
 def pictures(paths: Sequence[Path], found: "LoadedModel", invert: bool) -> Generator["NamedImages"]:
     """The pictures at `paths`. Unreadable files are named on stderr, and the command then ends with exit status 1."""
     from vaeline.images.named import read_named_images
+    from vaeline.params.data import own_limits
 
-    read = read_named_images(paths, found.model.image, invert)
+    read = read_named_images(paths, found.model.image, invert, own_limits())
     for path, reason in read.skipped:
         typer.echo(f"vaeline: skipped {path}: {reason}", err=True)
     yield read

@@ -58,10 +58,13 @@ def gate(
         from vaeline.gate.figures import draw_figures
         from vaeline.gate.publish import publish
         from vaeline.gate.report import build_report
+        from vaeline.gate.scores import require_ood_kind
         from vaeline.registry.lookup import find_candidate, find_champion
         from vaeline.registry.versions import present_store
 
-        dataset = read_prepared(Path(PREPARED)).manifest["name"]
+        prepared = read_prepared(Path(PREPARED))
+        require_ood_kind(params.gate, prepared.image)
+        dataset = prepared.manifest["name"]
         with present_store() as client:
             found = [find_candidate(client, text, dataset) for text in candidates]
             champion = find_champion(client, dataset)

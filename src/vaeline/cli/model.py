@@ -315,8 +315,9 @@ def _find_end(text: str, found: "LoadedModel", invert: bool) -> _End:
 def _read_end(path: Path, found: "LoadedModel", invert: bool) -> _End:
     from vaeline.evaluation.inference import encode
     from vaeline.images.named import read_named_images
+    from vaeline.params.data import own_limits
 
-    images = read_named_images([path], found.model.image, invert).images
+    images = read_named_images([path], found.model.image, invert, own_limits()).images
     if len(images) != 1:
         raise VaelineError(f"{path}: holds {len(images)} images, one is needed")
     return _End(encode(found.model, images)[0][0], images[0])

@@ -55,7 +55,8 @@ def monitor(
         from vaeline.registry.versions import present_store
 
         prepared = read_prepared(Path(PREPARED))
-        window = read_window(sources, prepared.classes, prepared.image, labels, params.monitor.least_rows)
+        limits = params.data.limits.named("data.limits")
+        window = read_window(sources, prepared.classes, prepared.image, labels, params.monitor.least_rows, limits)
         with present_store() as client:
             champion = find_monitored(client, prepared)
             use_device(params.compute)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import writing
 
 
 @app.command()
@@ -97,6 +98,7 @@ def validate(
     Example: vaeline validate scans/ --profile mnist
     """
     from vaeline.data.statistics import image_statistics
+    from vaeline.params.data import own_limits
     from vaeline.params.whole import read_params
     from vaeline.validation.batch import split_expectations
     from vaeline.validation.checkpoint import validate as check
@@ -107,11 +109,13 @@ def validate(
     with sentences():
         dataset = read_params().data.name if profile == "auto" else ""
         thresholds = read_profile(profile_path(profile, dataset))
-        found = read_splits(path, lambda: thresholds.image)
+        found = read_splits(path, lambda: thresholds.image, own_limits())
         thresholds = with_rows(thresholds, rows_added(found.manifest))
         expected = split_expectations(thresholds, found.rows, found.rows_of_class)
-        verdict = check(image_statistics(found.splits, thresholds.family), thresholds, out / "docs", expected)
-        write_result(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+            verdict = check(image_statistics(found.splits, thresholds.family), thresholds, out / "docs", expected)
+            write_result(verdict, found.splits, out / "validation.json", out / "contact_sheet.png")
     if not found.labelled:
         typer.echo(f"{path} has no labels, so labels, classes and their shares were not checked")
     for failure in verdict.failures:
@@ -138,16 +142,18 @@ def profile(
     from vaeline.data.statistics import family_of, image_statistics
     from vaeline.errors import VaelineError
     from vaeline.params.whole import read_params
-    from vaeline.validation.profile import PROFILES, make_profile, rows_added, with_rows, write_profile
+    from vaeline.validation.profile import NAME, PROFILES, make_profile, rows_added, with_rows, write_profile
     from vaeline.validation.splits import read_splits
 
     with sentences():
         target = PROFILES / f"{name}.yaml"
+        if not NAME.fullmatch(name):
+            raise VaelineError(f"--name {name!r}: a name has letters, digits, _, - and ., a letter, digit or _ first")
         if target.exists() and not force:
             raise VaelineError(f"{target} exists; --force overwrites it")
         data = read_params().data
-        reading = Reading(data.image, data.good, data.unreadable, data.most_pixels)
-        found = read_splits(path, lambda: source_spec(path, reading))
+        reading = Reading(data.image, data.good, data.unreadable, data.limits.named("data.limits"))
+        found = read_splits(path, lambda: source_spec(path, reading), reading.limits)
         added = {split: -count for split, count in rows_added(found.manifest).items()}
         family = family_of(found.image)
         splits = found.splits.values()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
-from vaeline.cli.exchange import counted
+from vaeline.cli.exchange import counted, writing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -119,7 +119,8 @@ def history(
         if broken := broken_links(entries, done_digest(client, name, len(entries))):
             raise VaelineError(f"the ledger of {name} is broken: {'; '.join(broken)}")
         if export:
-            export_ledger(entries, export)
+            with writing(export):
+                export_ledger(entries, export)
             typer.echo(f"{export}: {len(entries)} lines")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import writing
 
 if TYPE_CHECKING:
     from vaeline.changes.state import PipelineState
@@ -34,7 +35,7 @@ def report(
 
         states = [committed_state(base), present_state()]
         blocks = build_report(*states, _minutes(states))
-        with atomic_directory(out) as folder:
+        with writing(out), atomic_directory(out) as folder:
             for picture in pictures_of(blocks):
                 (folder / f"{picture.name}.png").write_bytes(picture.content)
             (folder / "change.md").write_text(write_markdown(blocks), encoding="utf-8")

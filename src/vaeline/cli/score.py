@@ -56,10 +56,11 @@ def score(
             raise VaelineError("score makes no heat maps; `vaeline anomaly --score heat_map` makes them")
         from vaeline.params.base import read_section
         from vaeline.params.compute import ComputeParams
+        from vaeline.params.data import own_limits
         from vaeline.scoring.inputs import find_inputs
 
         compute = read_section("compute", ComputeParams)
-        inputs = find_inputs(source)
+        inputs = find_inputs(source, own_limits().pixels)
         from vaeline.compute import drive
 
         compute = compute.model_copy(update={"device": "gpu" if drive(compute.device) else "cpu"})

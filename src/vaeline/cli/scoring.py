@@ -110,6 +110,7 @@ def _examined(
     """
     from vaeline.defects.ranking import Picture
     from vaeline.images.named import nothing_read, read_whole_pictures
+    from vaeline.params.data import own_limits
 
     if not found.model.image.tile:
         with pictures(paths, found, invert) as given:
@@ -120,7 +121,7 @@ def _examined(
 
     def examine_all() -> Iterator[Picture]:
         count = 0
-        for name, picture in read_whole_pictures(paths, found.model.image, skipped, invert):
+        for name, picture in read_whole_pictures(paths, found.model.image, skipped, invert, own_limits()):
             count += 1
             yield Picture(name, picture, examiner.examine_tiled(picture))
         if not count:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from vaeline.cli.app import app, sentences
+from vaeline.cli.exchange import finite
 
 
 @app.command()
@@ -20,28 +21,37 @@ def serve(
     ] = "",
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8000,
-    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks for a new model.")] = 5.0,
+    interval: Annotated[
+        float, typer.Option(callback=finite, min=0.05, help="Seconds between two checks for a new model.")
+    ] = 5.0,
     most_bytes: Annotated[int, typer.Option(min=1, help="Limit of a request's body.")] = 4_000_000,
     most_images: Annotated[int, typer.Option(min=1, max=10_000, help="Limit of images in a request.")] = 256,
+    most_pixels: Annotated[int, typer.Option(min=1, help="Limit of pixels of all pictures in a request.")] = 16_000_000,
     most_elements: Annotated[
         int, typer.Option(min=1, help="Limit of numbers and lists in a body of JSON.")
     ] = 1_000_000,
     batch: Annotated[int, typer.Option(min=1, help="Limit of images that are computed together.")] = 64,
     wait: Annotated[
-        float, typer.Option(min=0, max=1, help="Seconds that a request waits for others, to be computed with them.")
+        float,
+        typer.Option(
+            callback=finite, min=0, max=1, help="Seconds that a request waits for others, to be computed with them."
+        ),
     ] = 0.002,
     queue: Annotated[int, typer.Option(min=1, help="Limit of requests in progress; others get 503.")] = 256,
     timeout: Annotated[
-        float, typer.Option(min=0.05, help="Seconds for a request's body, and again for its answer.")
+        float, typer.Option(callback=finite, min=0.05, help="Seconds for a request's body, and again for its answer.")
     ] = 10.0,
-    head_timeout: Annotated[float, typer.Option(min=0.05, help="Seconds for the head of a request.")] = 10.0,
+    head_timeout: Annotated[
+        float, typer.Option(callback=finite, min=0.05, help="Seconds for the head of a request.")
+    ] = 10.0,
     connections: Annotated[int, typer.Option(min=1, help="Limit of open connections; others get 503.")] = 1000,
     client_connections: Annotated[int, typer.Option(min=1, help="Limit of open connections of one client.")] = 100,
     bodies: Annotated[
         int, typer.Option(min=2, help="Limit of bodies of the full size that are held at once; others get 503.")
     ] = 64,
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests a second of one client; others get 429; 0: no limit.")
+        float,
+        typer.Option(callback=finite, min=0, help="Requests a second of one client; others get 429; 0: no limit."),
     ] = 100,
     burst: Annotated[int, typer.Option(min=1, help="Requests of one client before the rate applies.")] = 200,
     proxy: Annotated[
@@ -85,6 +95,7 @@ def serve(
             interval=interval,
             most_bytes=most_bytes,
             most_images=most_images,
+            most_pixels=most_pixels,
             most_elements=most_elements,
             batch=batch,
             wait=wait,

@@ -83,7 +83,7 @@ def find_images(path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
         VaelineError: there are no images, or a file cannot be read.
     """
     if path.is_dir() and is_picture_folder(path):
-        return _read_pictures(find_picture_files(path), path, spec, limits)
+        return _read_pictures(find_picture_files(path, most_files=limits.files), path, spec, limits)
     if path.is_dir():
         return _read_idx_folder(path, limits)
     return read_file(path, spec, limits)
@@ -144,10 +144,10 @@ def read_digits() -> ImageSet:
 
 
 def _read_pictures(found: PictureFiles, path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
-    if len(found.files) > limits.rows:
-        raise VaelineError(f"{path}: {len(found.files):,} pictures, at most {limits.rows:,} are read")
+    if len(found.files) > limits.images.most:
+        raise VaelineError(f"{path}: {len(found.files):,} pictures, {limits.images}")
     if spec.tile:
-        return _read_tiled(found, spec, limits)
+        return _read_tiled(found, path, spec, limits)
     images = np.empty((len(found.files), *spec.shape), "uint8")
     read = partial(read_picture, spec=spec, most_pixels=limits.pixels)
     for row, image in enumerate(read_all(read, found.files, "pictures")):
@@ -157,14 +157,17 @@ def _read_pictures(found: PictureFiles, path: Path, spec: ImageSpec, limits: Lim
     return FoundImages(images, None if found.labels is None else list(found.labels))
 
 
-def _read_tiled(found: PictureFiles, spec: ImageSpec, limits: Limits) -> FoundImages:
+def _read_tiled(found: PictureFiles, path: Path, spec: ImageSpec, limits: Limits) -> FoundImages:
     """The tiles of all pictures; each has the label of its picture."""
-    images, labels = [], []
+    images, labels, count = [], [], 0
     read = partial(read_tiles, spec=spec, most_pixels=limits.pixels)
     for row, tiles in enumerate(read_all(read, found.files, "pictures", at_once=1)):
         if isinstance(tiles, Unusable):
             raise UnreadableImagesError(tiles.reason, tiles.file)
         images.append(tiles)
+        count += len(tiles)
+        if count > limits.images.most:
+            raise UnreadableImagesError(f"more tiles than images are allowed, {limits.images}", path)
         labels += [] if found.labels is None else [found.labels[row]] * len(tiles)
     return FoundImages(np.concatenate(images), None if found.labels is None else labels)
 

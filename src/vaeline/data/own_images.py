@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import fit_in_parts
 from vaeline.images.lazy import ByteSource, LazyImages
-from vaeline.images.limits import OWN
+from vaeline.images.limits import Limit, Limits
 from vaeline.images.parallel import Unusable, read_all
 from vaeline.images.parquet import has_flat_lists, read_groups, read_parquet_headers
 from vaeline.images.picture_array import read_into
@@ -46,7 +46,7 @@ class Reading:
     image: ImageParams
     good: str
     unreadable: int
-    most_pixels: int
+    limits: Limits
     groups: str = ""
     near_duplicates: NearDuplicates = AUTO
 
@@ -102,7 +102,7 @@ def read_own_images(path: Path, settings: Reading, cache: Path, spec: ImageSpec 
             f"{path}: git ignores it, so DVC's temporary folder of an experiment lacks it; add `--copy-paths {path}` "
             "to `dvc exp run`"
         )
-    found = _picture_files(path, settings.groups)
+    found = _picture_files(path, settings)
     return _read_arrays(path, settings, spec) if found is None else _read_files(path, found, settings, cache, spec)
 
 
@@ -112,21 +112,23 @@ def source_spec(path: Path, settings: Reading) -> ImageSpec:
     Raises:
         VaelineError: there are no images.
     """
-    found = _picture_files(path, settings.groups)
+    found = _picture_files(path, settings)
     if found is None:
         return _array_spec(path, settings)[0]
     return choose_spec(_read_headers(path, found, settings)[0], settings.image)[0]
 
 
-def _picture_files(path: Path, groups: str) -> PictureFiles | None:
+def _picture_files(path: Path, settings: Reading) -> PictureFiles | None:
     """The files of pictures; None where the source is one file of images, or a folder of IDX files."""
     if path.is_dir() and is_picture_folder(path):
-        return find_picture_files(path, groups)
-    return read_picture_table(path, groups) if is_picture_table(path) else None
+        return find_picture_files(path, settings.groups, settings.limits.files)
+    return read_picture_table(path, settings.groups) if is_picture_table(path) else None
 
 
 def _read_headers(path: Path, found: PictureFiles, settings: Reading) -> tuple[list[Header], list[Unusable]]:
-    read = partial(read_header, most_pixels=settings.most_pixels)
+    if len(found.files) > settings.limits.images.most:
+        raise VaelineError(f"{path}: {len(found.files):,} pictures, {settings.limits.images}")
+    read = partial(read_header, most_pixels=settings.limits.pixels)
     results = list(read_all(read, found.files, "headers"))
     headers = [result for result in results if isinstance(result, Header)]
     unusable = [result for result in results if isinstance(result, Unusable)]
@@ -141,7 +143,9 @@ def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path,
     spec = spec or chosen
     usable = found.without({item.file for item in unusable})
     counts = [count_tiles(header.height, header.width, spec) for header in headers]
-    images, broken = read_into(usable.files, spec, settings.most_pixels, cache, counts)
+    if sum(counts) > settings.limits.images.most:
+        raise VaelineError(f"{path}: {sum(counts):,} tiles, {settings.limits.images}")
+    images, broken = read_into(usable.files, spec, settings.limits.pixels, cache, counts)
     unusable += broken
     if len(unusable) > settings.unreadable or len(broken) == len(usable.files):
         raise _too_many(path, unusable, len(found.files), settings.unreadable)
@@ -162,7 +166,7 @@ def _read_files(path: Path, found: PictureFiles, settings: Reading, cache: Path,
     label_of_row = np.zeros(len(owner), labels.dtype)
     label_of_row[kept] = labels
     sizes = np.array([(header.height, header.width) for header in headers], "int32")
-    masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.most_pixels, sizes)
+    masks = None if usable.masks is None else read_masks(usable.masks, spec, settings.limits.pixels, sizes)
     facts = (tuple(notes), about, tuple(unusable), masks, groups, sizes[owner], owner if spec.tile else None)
     return OwnImages(images, label_of_row, classes, rows, spec, *facts)
 
@@ -212,14 +216,13 @@ def _too_many(path: Path, unusable: Sequence[Unusable], count: int, allowed: int
 
 
 def _array_spec(path: Path, settings: Reading) -> tuple[ImageSpec, str]:
-    limits = replace(OWN, pixels=settings.most_pixels)
-    headers = read_parquet_headers(path, limits) if path.suffix.lower() == ".parquet" else None
+    headers = read_parquet_headers(path, settings.limits) if path.suffix.lower() == ".parquet" else None
     if headers is not None:
         return choose_spec(headers, settings.image)
     given = given_spec(settings.image)
     is_open = path.suffix.lower() == ".parquet" and given is None and has_flat_lists(path)
     try:
-        images = find_images(path, given or GREY_SQUARE, limits).images
+        images = find_images(path, given or GREY_SQUARE, settings.limits).images
     except UnreadableImagesError as error:
         raise UnreadableImagesError(f"{error.reason}; {SAY_SIZE}" if is_open else error.reason, error.file) from None
     height, width, channels = images.shape[1:]
@@ -234,7 +237,7 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
     if spec.tile:
         raise VaelineError(f"{path}: holds arrays; only pictures are cut into tiles (data.image.tile)")
     with named(path):
-        found = read_image_set(path, spec, replace(OWN, pixels=settings.most_pixels))
+        found = read_image_set(path, spec, settings.limits)
         parts, labels = [fit_in_parts(found.images, spec)], found.labels
         places = np.full(len(labels), "train")
         good = _good_class(path, found.classes, settings.good)
@@ -253,7 +256,7 @@ def _read_arrays(path: Path, settings: Reading, spec: ImageSpec | None) -> OwnIm
 
 
 def read_masks(
-    files: Sequence[Path | None], spec: ImageSpec, most_pixels: int, sizes: Integer[np.ndarray, "files 2"]
+    files: Sequence[Path | None], spec: ImageSpec, most_pixels: Limit, sizes: Integer[np.ndarray, "files 2"]
 ) -> Masks:
     """Masks (count, height, width, 1), 0 or 255, fitted or cut like their pictures; 0 where a picture has none.
 

@@ -11,6 +11,7 @@ import pandas as pd
 from vaeline.errors import VaelineError
 from vaeline.images import pictures
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import OWN, Limit
 from vaeline.images.reader import visible_files
 
 SPLIT_NAMES = {
@@ -46,7 +47,7 @@ class PictureFiles:
         )
 
 
-def find_picture_files(folder: Path, groups: str = "") -> PictureFiles:
+def find_picture_files(folder: Path, groups: str = "", most_files: Limit = OWN.files) -> PictureFiles:
     """The pictures below a folder, by their names.
 
     Folders that all pictures share say nothing. Below them, folders named train, validation and test are splits, and
@@ -58,11 +59,11 @@ def find_picture_files(folder: Path, groups: str = "") -> PictureFiles:
         folder; empty if there are no groups.
 
     Raises:
-        VaelineError: there is no picture, some pictures have a label or a split and others have none, or `groups` is
-            no such expression.
+        VaelineError: there is no picture, some pictures have a label or a split and others have none, there are too
+            many files, or `groups` is no such expression.
     """
     files, mask_files, ignored = [], [], Counter()
-    for file in visible_files(folder):
+    for file in visible_files(folder, most_files):
         if file.suffix.lower() not in pictures.ENDINGS:
             ignored[file.suffix.lower() or "no ending"] += 1
         elif any(part.lower() in MASK_FOLDERS for part in file.relative_to(folder).parent.parts):

@@ -1,12 +1,10 @@
 """Public data sets with their mirrors, and downloads that are checked by digest."""
 
-import gzip
 import hashlib
 import logging
 import os
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,9 @@ import requests
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
+from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.idx import GZIP, unpack
+from vaeline.images.limits import OWN, Limit
 from vaeline.images.spec import ImageSpec
 from vaeline.redaction import one_line, public_uri
 
@@ -113,7 +114,7 @@ SOURCES = {
 }
 
 
-def download(name: str, directory: Path, cache: Path) -> None:
+def download(name: str, directory: Path, cache: Path, most_bytes: Limit = OWN.bytes) -> None:
     """Write the decompressed IDX files of the data set `name` into `directory`.
 
     `VAELINE_MIRROR` (a folder or URL) is tried first, then the public mirrors in turn. A file is accepted only with the
@@ -130,7 +131,7 @@ def download(name: str, directory: Path, cache: Path) -> None:
                 refusals.append(f"{public_uri(mirror)}: not tried, {GIVE_UP_AFTER_SECONDS} s had passed")
                 continue
             try:
-                content = _obtain(mirror, name, file, cache)
+                content = _obtain(mirror, name, file, cache, most_bytes)
             except (OSError, VaelineError) as error:
                 refusals.append(f"{public_uri(mirror)}: {_reason(error)}")
                 continue
@@ -173,29 +174,30 @@ def _fetch(mirror: str, file: str, cache: Path) -> Path:
     return Path(shelf.fetch(file, downloader=downloader))
 
 
-def _obtain(mirror: str, name: str, file: str, cache: Path) -> bytes:
+def _obtain(mirror: str, name: str, file: str, cache: Path, most_bytes: Limit) -> bytes:
     """The decompressed file. A download with the wrong digest is removed, so that it is not used again."""
     container = _container(mirror, name, file, cache)
     try:
-        return verified_content(container.read_bytes(), SOURCES[name].digests[file], SOURCES[name].of_container)
+        return verified_content(container, SOURCES[name].digests[file], SOURCES[name].of_container, most_bytes)
     except VaelineError:
         if container.is_relative_to(cache):
             container.unlink()
         raise
 
 
-def verified_content(container: bytes, wanted: str, of_container: bool) -> bytes:
+def verified_content(container: Path, wanted: str, of_container: bool, most_bytes: Limit = OWN.bytes) -> bytes:
     """The content of a .gz or plain file, whose digest must be `wanted` ("sha256:…").
 
     Raises:
-        VaelineError: the file is cut off, or has another digest.
+        VaelineError: the file is cut off, has more than `most_bytes` when unpacked, or has another digest.
     """
     algorithm, expected = wanted.split(":")
+    plain = container.read_bytes()
     try:
-        content = gzip.decompress(container) if container.startswith(b"\x1f\x8b") else container
-    except (OSError, EOFError, zlib.error) as error:
-        raise VaelineError(f"broken gzip file ({error})") from None
-    found = hashlib.new(algorithm, container if of_container else content).hexdigest()
+        content = unpack(container, most_bytes) if plain.startswith(GZIP) else plain
+    except UnreadableImagesError as error:
+        raise VaelineError(error.reason) from None
+    found = hashlib.new(algorithm, plain if of_container else content).hexdigest()
     if found != expected:
         raise VaelineError(f"wrong content ({algorithm} {found[:12]}…, expected {expected[:12]}…)")
     return content

@@ -10,13 +10,14 @@ from PIL import Image, ImageFile, ImageOps
 
 from vaeline.artifacts import atomic_file
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import Limit
 from vaeline.images.parallel import Unusable
 from vaeline.images.pictures import open_picture
 
 ON_THE_SHEET = 40
 COLUMNS = 8
 SIDE = 96
-MOST_PIXELS = 4_000_000
+SHOWN_PIXELS = Limit(4_000_000, "for the sheet")
 
 
 def write_table(unusable: Sequence[Unusable], path: Path) -> None:
@@ -53,7 +54,7 @@ def _what_decodes(file: Path) -> Image.Image | None:
     usual = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
-        with open_picture(file, MOST_PIXELS) as picture:
+        with open_picture(file, SHOWN_PIXELS) as picture:
             return ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
     except UnreadableImagesError:
         return None

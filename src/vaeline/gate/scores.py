@@ -29,6 +29,7 @@ from vaeline.gate.contest import Contest
 from vaeline.gate.facts import TEST, ContestFacts
 from vaeline.gate.policy import evaluation_settings
 from vaeline.gate.statistics import Bound, judge_labels, mean_gain, paired_gains
+from vaeline.images.spec import ImageSpec
 from vaeline.latents.measure import measure_latents
 from vaeline.likelihood.bounds import has_grid
 from vaeline.likelihood.measure import measure_likelihood
@@ -205,6 +206,13 @@ def sample_metrics(model: ModelScores, facts: ContestFacts, params: Params) -> M
     return measure_samples(model.subject, facts.classifier, facts.classifier_sha256, settings).metrics
 
 
+def require_ood_kind(gate: GateParams, image: ImageSpec) -> None:
+    """Raise VaelineError if `gate.ood_kind` is neither `defects` nor an alteration of images of this size."""
+    known = (*alterations_of(image), DEFECTS)
+    if gate.ood_kind not in known:
+        raise VaelineError(f"gate.ood_kind: no such alteration of images of {image}{nearest(gate.ood_kind, known)}")
+
+
 def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: GateParams) -> float | None:
     """AUROC of `gate.ood_score` between test images and images of `gate.ood_kind`; None without that score.
 
@@ -213,12 +221,7 @@ def anomaly_auroc(model: ModelScores, densities: Mapping[str, OneClass], gate: G
     """
     if gate.ood_kind == DEFECTS:
         return defects_auroc(model.subject)
-    known = alterations_of(model.subject.model.image)
-    if gate.ood_kind not in known:
-        raise VaelineError(
-            f"gate.ood_kind: no such alteration of images of {model.subject.model.image}"
-            f"{nearest(gate.ood_kind, (*known, DEFECTS))}"
-        )
+    require_ood_kind(gate, model.subject.model.image)
     measured: Measured = measure_anomalies(model.subject, densities, {}, [gate.ood_kind])
     return measured.metrics[gate.ood_kind].get(gate.ood_score, {}).get("auroc")
 

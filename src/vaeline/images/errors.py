@@ -4,8 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vaeline.errors import VaelineError
-from vaeline.redaction import redact
+from vaeline.errors import VaelineError, printable
 
 
 class UnreadableImagesError(VaelineError):
@@ -13,7 +12,7 @@ class UnreadableImagesError(VaelineError):
 
     def __init__(self, reason: str, file: Path | None = None) -> None:
         super().__init__(reason if file is None else f"{file}: {reason}")
-        self.reason = redact(reason)
+        self.reason = printable(reason)
         self.file = file
 
 

@@ -14,7 +14,7 @@ from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.lazy import ByteSource, read_parts
-from vaeline.images.limits import OWN
+from vaeline.images.limits import OWN, Limit
 from vaeline.images.stacks import as_stack
 from vaeline.images.types import ByteImages
 
@@ -25,7 +25,7 @@ GZIP = b"\x1f\x8b"
 CHUNK = 2**20
 
 
-def read_idx(path: Path, most_bytes: int = OWN.bytes) -> Integer[np.ndarray, "..."]:
+def read_idx(path: Path, most_bytes: Limit = OWN.bytes) -> Integer[np.ndarray, "..."]:
     """The array in an IDX file of unsigned bytes or of 32-bit integers, read-only.
 
     It is a memory map, or in memory if the file is compressed by gzip.
@@ -39,14 +39,14 @@ def read_idx(path: Path, most_bytes: int = OWN.bytes) -> Integer[np.ndarray, "..
     with path.open("rb") as stream:
         start = stream.read(LONGEST_HEADER)
     if start.startswith(GZIP):
-        content = _unpack(path, most_bytes)
+        content = unpack(path, most_bytes)
         dtype, shape, offset = _header(path, content, len(content))
         return np.frombuffer(content, dtype, offset=offset).reshape(shape)
     dtype, shape, offset = _header(path, start, path.stat().st_size)
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
 
 
-def read_idx_images(path: Path, most_bytes: int = OWN.bytes) -> ByteImages:
+def read_idx_images(path: Path, most_bytes: Limit = OWN.bytes) -> ByteImages:
     """The images (count, height, width, channels) uint8 in an IDX file of three (grey) or four dimensions, read-only.
 
     Raises:
@@ -89,16 +89,20 @@ def _write(path: Path, dtype: np.dtype, shape: tuple[int, ...], parts: Iterable[
             stream.write(np.ascontiguousarray(part, TYPES[code]).data)
 
 
-def _unpack(path: Path, most_bytes: int) -> bytes:
-    """The content of a gzip file, read in parts, because the size that it gives for itself can be false."""
+def unpack(path: Path, most_bytes: Limit) -> bytes:
+    """The content of a gzip file, read in parts, because the size that it gives for itself can be false.
+
+    Raises:
+        UnreadableImagesError: the file is broken, or has more than `most_bytes` when unpacked.
+    """
     parts, size = [], 0
     try:
         with gzip.open(path) as stream:
             while part := stream.read(CHUNK):
                 parts.append(part)
                 size += len(part)
-                if size > most_bytes:
-                    raise UnreadableImagesError(f"more than {most_bytes:,} bytes when unpacked", path)
+                if size > most_bytes.most:
+                    raise UnreadableImagesError(f"too many bytes when unpacked, {most_bytes}", path)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableImagesError(f"broken gzip file ({error})", path) from None
     return b"".join(parts)

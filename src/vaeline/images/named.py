@@ -13,7 +13,7 @@ from vaeline.images import pictures
 from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import fit_images
-from vaeline.images.limits import OWN, Limits
+from vaeline.images.limits import OWN, Limit, Limits
 from vaeline.images.pictures import read_whole
 from vaeline.images.reader import OTHER_PICTURES, read_file, visible_files
 from vaeline.images.spec import ImageSpec
@@ -47,7 +47,7 @@ def read_named_images(
         VaelineError: no image can be read; the message has the reasons by file.
     """
     skipped: list[tuple[Path, str]] = []
-    files = list(dict.fromkeys(_files(paths, skipped)))
+    files = list(dict.fromkeys(_files(paths, skipped, limits.files)))
     names: list[str] = []
     images: list[Images] = []
     for file in tqdm(files, desc="reading images", disable=None, leave=False):
@@ -77,7 +77,7 @@ def read_whole_pictures(
 
     Paths that cannot be read are added to `skipped`, each with the reason. Only pictures are read.
     """
-    files = list(dict.fromkeys(_files(paths, skipped)))
+    files = list(dict.fromkeys(_files(paths, skipped, limits.files)))
     for file in tqdm(files, desc="pictures", disable=None, leave=False):
         try:
             if file.suffix.lower() not in pictures.ENDINGS:
@@ -96,12 +96,12 @@ def _read_unit(file: Path, spec: ImageSpec, invert: bool, limits: Limits) -> Ima
     return to_unit(images) if images.dtype == np.uint8 else images
 
 
-def _files(paths: Sequence[Path], skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+def _files(paths: Sequence[Path], skipped: list[tuple[Path, str]], most: Limit) -> Iterator[Path]:
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        files = list(visible_files(path))
+        files = list(visible_files(path, most))
         found = [file for file in files if file.suffix.lower() in IN_FOLDERS]
         others = [file for file in files if file.suffix.lower() in OTHER_PICTURES]
         skipped += [(file, f"not one of {pictures.NAMES_OF_FORMATS}; convert it") for file in others]

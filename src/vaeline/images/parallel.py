@@ -81,7 +81,7 @@ def _in_processes(work: Callable[[Sequence[Item]], Found], chunks: Sequence[Sequ
     except BrokenProcessPool:
         raise VaelineError(
             "a process that reads pictures has ended, perhaps for lack of memory; free some memory, or lower "
-            "data.most_pixels, and run the same command again: it goes on where it stopped"
+            "data.limits.pixels, and run the same command again: it goes on where it stopped"
         ) from None
     finally:
         for future in pending:  # if the caller stops early

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.fitting import inverted
-from vaeline.images.limits import Limits
+from vaeline.images.limits import Limit, Limits
 from vaeline.images.pictures import Header, read_header, read_picture
 from vaeline.images.spec import ImageSpec
 from vaeline.images.stacks import as_stack
@@ -120,12 +120,13 @@ def _check_size(path: Path, about: pq.FileMetaData, limits: Limits) -> None:
     groups = [about.row_group(group) for group in range(about.num_row_groups)]
     columns = [group.column(index) for group in groups for index in range(group.num_columns)]
     size = max(sum(part.total_uncompressed_size for part in columns), sum(part.num_values for part in columns))
-    if about.num_rows > limits.rows or size > limits.bytes:
-        most = f"at most {limits.rows:,} and {limits.bytes:,} are read"
-        raise UnreadableImagesError(f"{about.num_rows:,} rows, {size:,} bytes; {most}", path)
+    if about.num_rows > limits.images.most:
+        raise UnreadableImagesError(f"{about.num_rows:,} rows, {limits.images}", path)
+    if size > limits.bytes.most:
+        raise UnreadableImagesError(f"{size:,} bytes when unpacked, {limits.bytes}", path)
 
 
-def read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: int, invert: bool) -> AnyImages:
+def read_images(path: Path, column: pa.Array, spec: ImageSpec, most_pixels: Limit, invert: bool) -> AnyImages:
     """The images (count, height, width, channels) in a column of a table, as `read_parquet` reads them.
 
     Raises:

@@ -11,6 +11,7 @@ import numpy as np
 
 from vaeline.artifacts import write_json
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import Limit
 from vaeline.images.parallel import Unusable, work_through
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import read_tiles
@@ -19,7 +20,7 @@ FILES_BETWEEN_SAVES = 4096
 
 
 def read_into(
-    files: tuple[Path, ...], spec: ImageSpec, most_pixels: int, cache: Path, counts: Sequence[int] | None = None
+    files: tuple[Path, ...], spec: ImageSpec, most_pixels: Limit, cache: Path, counts: Sequence[int] | None = None
 ) -> tuple[np.ndarray, list[Unusable]]:
     """Pictures as one array (count, height, width, channels) uint8 on disk, and the files that cannot be used.
 
@@ -50,7 +51,7 @@ def read_into(
 
 
 def _read_rows(
-    places: Sequence[tuple[int, Path]], array: Path, spec: ImageSpec, most_pixels: int
+    places: Sequence[tuple[int, Path]], array: Path, spec: ImageSpec, most_pixels: Limit
 ) -> list[Unusable | None]:
     """Read pictures into an .npy file, from these rows on; None where that worked. Each process writes its own rows."""
     images, found = np.lib.format.open_memmap(array, mode="r+"), []
@@ -69,8 +70,8 @@ def _read_progress(record: Path) -> tuple[int, list[Unusable]]:
     return progress["done"], [Unusable(Path(file), reason) for file, reason in progress["unusable"]]
 
 
-def _key(files: Sequence[Path], spec: ImageSpec, most_pixels: int) -> str:
-    about = hashlib.sha256(f"{spec.model_dump_json()} {most_pixels}\n".encode())
+def _key(files: Sequence[Path], spec: ImageSpec, most_pixels: Limit) -> str:
+    about = hashlib.sha256(f"{spec.model_dump_json()} {most_pixels.most}\n".encode())
     for file in files:
         found = file.stat()
         about.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())

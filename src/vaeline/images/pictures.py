@@ -18,6 +18,7 @@ from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
 
 from vaeline.images.arrays import round_levels
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import Limit
 from vaeline.images.spec import ImageSpec
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -52,7 +53,7 @@ class Header:
     frames: int
 
 
-def read_header(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str] = FORMATS) -> Header:
+def read_header(source: Path | BinaryIO, most_pixels: Limit, formats: Sequence[str] = FORMATS) -> Header:
     """The header of a picture, without its pixels.
 
     Raises:
@@ -67,7 +68,7 @@ def read_header(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str
 def read_picture(
     source: Path | BinaryIO,
     spec: ImageSpec,
-    most_pixels: int,
+    most_pixels: Limit,
     invert: bool = False,
     formats: Sequence[str] = FORMATS,
 ) -> UInt8[np.ndarray, "{spec.height} {spec.width} {spec.channels}"]:
@@ -90,7 +91,7 @@ def read_picture(
 def read_whole(
     source: Path | BinaryIO,
     spec: ImageSpec,
-    most_pixels: int,
+    most_pixels: Limit,
     invert: bool = False,
     formats: Sequence[str] = FORMATS,
 ) -> UInt8[np.ndarray, "_height _width {spec.channels}"]:
@@ -119,12 +120,10 @@ def fit_picture(
     return np.asarray(fitted).reshape(spec.shape)
 
 
-def check_size(size: tuple[int, int], most_pixels: int, file: Path | None = None) -> None:
+def check_size(size: tuple[int, int], most_pixels: Limit, file: Path | None = None) -> None:
     """Refuse a picture of (height, width) with more than `most_pixels` pixels, by UnreadableImagesError."""
-    if math.prod(size) > most_pixels:
-        raise UnreadableImagesError(
-            f"too large: {size[0]} × {size[1]} pixels (height × width), at most {most_pixels:,} are read", file
-        )
+    if math.prod(size) > most_pixels.most:
+        raise UnreadableImagesError(f"too large: {size[0]} × {size[1]} pixels (height × width), {most_pixels}", file)
 
 
 def _check_content(source: Path | BinaryIO) -> None:
@@ -136,7 +135,9 @@ def _check_content(source: Path | BinaryIO) -> None:
 
 
 @contextmanager
-def open_picture(source: Path | BinaryIO, most_pixels: int, formats: Sequence[str] = FORMATS) -> Generator[Image.Image]:
+def open_picture(
+    source: Path | BinaryIO, most_pixels: Limit, formats: Sequence[str] = FORMATS
+) -> Generator[Image.Image]:
     """The picture with its header read and its size checked.
 
     Raises:
@@ -153,7 +154,7 @@ def open_picture(source: Path | BinaryIO, most_pixels: int, formats: Sequence[st
                     raise UnreadableImagesError("its pixels are floating-point numbers; save 8 or 16 bits", file)
                 yield picture
         except Image.DecompressionBombError:
-            raise UnreadableImagesError(f"too large: at most {most_pixels:,} pixels are read", file) from None
+            raise UnreadableImagesError(f"too large: {most_pixels}", file) from None
         except UnidentifiedImageError:
             names = NAMES_OF_FORMATS if formats == FORMATS else " or ".join(formats)
             raise UnreadableImagesError(f"not a {names} picture, whatever its name says", file) from None

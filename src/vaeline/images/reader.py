@@ -6,6 +6,7 @@ array everywhere. Pictures are read in a given size; arrays keep their own size 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from vaeline.images.array_files import read_npy, read_npz
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import inverted
 from vaeline.images.idx import read_idx_images
-from vaeline.images.limits import Limits
+from vaeline.images.limits import Limit, Limits
 from vaeline.images.parquet import read_parquet
 from vaeline.images.pictures import check_size
 from vaeline.images.spec import ImageSpec
@@ -72,9 +73,16 @@ def read_file(file: Path, spec: ImageSpec, limits: Limits, invert: bool = False)
     return found
 
 
-def visible_files(folder: Path) -> Iterator[Path]:
-    """The files below a folder, sorted by name, without hidden files and files that operating systems leave behind."""
-    for file in sorted(folder.rglob("*")):
+def visible_files(folder: Path, most: Limit) -> Iterator[Path]:
+    """The files below a folder, sorted by name, without hidden files and files that operating systems leave behind.
+
+    Raises:
+        UnreadableImagesError: the folder holds more than `most` files and folders.
+    """
+    found = list(islice(folder.rglob("*"), most.most + 1))
+    if len(found) > most.most:
+        raise UnreadableImagesError(f"holds too many files and folders, {most}", folder)
+    for file in sorted(found):
         parts = file.relative_to(folder).parts
         if file.is_file() and not any(part.startswith(".") or part in LITTER for part in parts):
             yield file
@@ -82,8 +90,8 @@ def visible_files(folder: Path) -> Iterator[Path]:
 
 def _check_limits(images: AnyImages, limits: Limits) -> None:
     check_size(images.shape[1:3], limits.pixels)
-    if len(images) > limits.rows:
-        raise UnreadableImagesError(f"{len(images):,} images, at most {limits.rows:,} are read")
+    if len(images) > limits.images.most:
+        raise UnreadableImagesError(f"{len(images):,} images, {limits.images}")
 
 
 def _read_picture(file: Path, spec: ImageSpec, limits: Limits, invert: bool) -> FoundImages:

@@ -7,13 +7,17 @@ from vaeline.images.errors import UnreadableImagesError
 from vaeline.images.spec import COLOURS
 from vaeline.images.types import AnyImages
 
+NUMBERS = "buif"  # NumPy's kinds: true and false, whole numbers, floating-point numbers
+
 
 def as_stack(array: Shaped[np.ndarray, "..."]) -> AnyImages:
     """Grey images (count, height, width), or images with channels, as (count, height, width, channels).
 
     Raises:
-        UnreadableImagesError: the array has another shape, or is empty.
+        UnreadableImagesError: the array has another shape, is empty, or holds no numbers.
     """
+    if array.dtype.kind not in NUMBERS:
+        raise UnreadableImagesError(f"images of {array.dtype}, expected numbers")
     stack = array[..., None] if array.ndim == 3 else array
     if stack.ndim != 4 or stack.shape[-1] not in COLOURS or not stack.size:
         raise UnreadableImagesError(

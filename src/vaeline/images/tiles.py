@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Integer, Shaped, UInt8
 from PIL import ImageColor
 
+from vaeline.images.limits import Limit
 from vaeline.images.pictures import MODES, read_picture, read_whole
 from vaeline.images.spec import ImageSpec
 
@@ -67,7 +68,7 @@ def tiles_of(
 
 
 def read_tiles(
-    source: Path | BinaryIO, spec: ImageSpec, most_pixels: int, invert: bool = False
+    source: Path | BinaryIO, spec: ImageSpec, most_pixels: Limit, invert: bool = False
 ) -> UInt8[np.ndarray, "tiles {spec.height} {spec.width} {spec.channels}"]:
     """All tiles of one picture, which is read as by `read_picture` but keeps its size.
 

@@ -4,16 +4,18 @@ import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from vaeline.data.sources import FILE, path_of
 from vaeline.errors import VaelineError
+from vaeline.images.limits import FOREIGN, Limit
 from vaeline.redaction import one_line, public_uri
 
 INCOMING = Path("data/incoming")
-MOST_BYTES = 2**32
+FETCHED = Limit(2**32, "ingest.limits.fetched")
 NOT_BATCHES = {"README.md"}
 
 
@@ -31,16 +33,18 @@ class Arrival:
     path: Path | None = None
 
 
-def arrivals(source: str) -> list[Arrival]:
+def arrivals(source: str, fetched: Limit = FETCHED, files: Limit = FOREIGN.files) -> list[Arrival]:
     """The batches at `source`, sorted by name: the files and folders in a folder or URI, or the one file that it names.
 
     Hidden files are not batches, so that an upload can have a hidden name until it is complete. A link is a batch, and
     is refused later.
 
+    fetched, files: the limits of a batch that is copied from a URI.
+
     Raises:
         VaelineError: the source does not exist, or cannot be read.
     """
-    return _remote(source) if "://" in source else _local(Path(source))
+    return _remote(source, fetched, files) if "://" in source else _local(Path(source))
 
 
 @contextmanager
@@ -73,30 +77,34 @@ def _local_arrival(path: Path) -> Arrival:
     return Arrival(path.name, path.as_posix(), fetch, path if is_ours else None)
 
 
-def _remote(source: str) -> list[Arrival]:
+def _remote(source: str, fetched: Limit, most_files: Limit) -> list[Arrival]:
     with in_a_sentence(f"{source}: cannot be read"):
         filesystem, root = open_uri(source)
         if filesystem.isfile(root):
-            return [Arrival(_name_of(root), public_uri(source), _fetcher(filesystem, root))]
+            return [Arrival(_name_of(root), public_uri(source), _fetcher(filesystem, root, fetched, most_files))]
         children = [entry["name"].rstrip("/") for entry in filesystem.ls(root, detail=True)]
     names = {_name_of(child): child for child in children}
     return [
-        Arrival(name, f"{public_uri(source).rstrip('/')}/{name}", _fetcher(filesystem, names[name]))
+        Arrival(
+            name, f"{public_uri(source).rstrip('/')}/{name}", _fetcher(filesystem, names[name], fetched, most_files)
+        )
         for name in sorted(names)
         if _is_batch(name)
     ]
 
 
-def _fetcher(filesystem: Any, child: str) -> Callable[[Path], Path]:
+def _fetcher(filesystem: Any, child: str, fetched: Limit, most_files: Limit) -> Callable[[Path], Path]:
     def fetch(folder: Path) -> Path:
         name = _name_of(child)
         with in_a_sentence(f"{name}: cannot be fetched"):
             is_folder = filesystem.isdir(child)
-            files = filesystem.find(child) if is_folder else [child]
+            files = list(islice(filesystem.find(child), most_files.most + 1)) if is_folder else [child]
+            if len(files) > most_files.most:
+                raise VaelineError(f"{name}: too many files, {most_files}")
+            if (size := filesystem.du(child)) > fetched.most:
+                raise VaelineError(f"{name}: {size:,} bytes, {fetched}")
             if is_folder:
                 (folder / name).mkdir()
-            if (size := filesystem.du(child)) > MOST_BYTES:
-                raise VaelineError(f"{name}: {size:,} bytes, at most {MOST_BYTES:,} are fetched")
             for file in files:
                 relative = PurePosixPath(file).relative_to(PurePosixPath(child))
                 if ".." in relative.parts:

@@ -13,7 +13,7 @@ from vaeline.errors import VaelineError
 from vaeline.images import pictures
 from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError
-from vaeline.images.limits import FOREIGN, Limits
+from vaeline.images.limits import FOREIGN, Limit, Limits
 from vaeline.images.parquet import write_parquet
 from vaeline.images.png import save_picture
 from vaeline.images.reader import FoundImages, visible_files
@@ -49,9 +49,9 @@ def read_batch(path: Path, classes: Sequence[str], spec: ImageSpec, limits: Limi
         UnreadableBatchError: the batch has another form, is broken, holds links or pickles, or exceeds `limits`.
     """
     try:
-        _check_files(path)
+        _check_files(path, limits.files)
         found = find_images(path, spec, limits)
-        _check_images(path, found)
+        _check_images(path, found, limits)
         labels = _label_numbers(path, found.labels, classes)
         if labels is not None:
             labels = label_numbers(path, labels, len(found.images))
@@ -88,13 +88,13 @@ def write_batch(path: Path, images: ByteImages, labels: Labels | None, classes: 
                 save_picture(image, target)
 
 
-def _check_files(path: Path) -> None:
-    """Refuse links, empty folders, and other files in a folder of pictures."""
+def _check_files(path: Path, most: Limit) -> None:
+    """Refuse links, empty folders, too many files, and other files in a folder of pictures."""
+    files = list(visible_files(path, most)) if path.is_dir() and not path.is_symlink() else []
     if link := next((file for file in (path, *path.rglob("*")) if file.is_symlink()), None):
         raise UnreadableBatchError(f"{link.name}: is a link; send the file itself")
     if not path.is_dir():
         return
-    files = list(visible_files(path))
     if not files:
         raise UnreadableBatchError(f"{path.name}: is an empty folder")
     if idx_files(path, IDX_IMAGES):
@@ -103,10 +103,12 @@ def _check_files(path: Path) -> None:
         raise UnreadableBatchError(f"{other.name}: its name is not that of a picture ({pictures.NAMES_OF_FORMATS})")
 
 
-def _check_images(path: Path, found: FoundImages) -> None:
+def _check_images(path: Path, found: FoundImages, limits: Limits) -> None:
     images = found.images
     if found.test_images is not None:
         raise UnreadableBatchError(f"{path.name}: holds a test set; a batch is one set of images")
+    if images.nbytes > limits.bytes.most:
+        raise UnreadableBatchError(f"{path.name}: {images.nbytes:,} bytes, {limits.bytes}")
     if min(images.shape[1:3]) < SMALLEST_SIDE or images.dtype.kind not in "uif":
         raise UnreadableBatchError(
             f"{path.name}: {images.dtype} images of shape {images.shape}, expected numbers (count, height, width, "

@@ -20,6 +20,7 @@ from vaeline.data.prepared import Prepared, Split
 from vaeline.data.statistics import image_statistics
 from vaeline.dvc_files import mend_dvc_files
 from vaeline.errors import VaelineError
+from vaeline.images.limits import FOREIGN, Limits
 from vaeline.images.types import AnyImages
 from vaeline.ingestion.accept import accept, batch_id
 from vaeline.ingestion.arrivals import Arrival, at_hand
@@ -43,6 +44,7 @@ class Rules:
 
     false_alarms: the highest probability that a clean batch fails. who: the person who ingests, for the record.
     distance: that of images that look alike (`find_duplicates`); None if the data set does not ask for them.
+    limits: those of a batch.
     """
 
     prepared: Prepared
@@ -50,6 +52,7 @@ class Rules:
     false_alarms: float
     who: str
     distance: int | None = None
+    limits: Limits = FOREIGN
 
     @property
     def dataset(self) -> str:
@@ -107,7 +110,7 @@ def ingest(arrival: Arrival, rules: Rules) -> Outcome:
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:
-            batch = read_batch(path, rules.prepared.classes, rules.prepared.image)
+            batch = read_batch(path, rules.prepared.classes, rules.prepared.image, rules.limits)
         except UnreadableBatchError as error:
             return _refuse(arrival, path, about, [str(error)])
         return _judge(arrival, path, batch, records, about, rules)

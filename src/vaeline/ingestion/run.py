@@ -33,7 +33,8 @@ def open_rules(params: Params) -> Rules:
         raise VaelineError(f"{PREPARED} holds {min(gone)}, which is no longer accepted; run `dvc repro prepare`")
     profile = read_profile(profile_path(params.validate_.profile, params.data.name))
     distance = search_distance(params.data.near_duplicates, is_own="duplicates" in prepared.manifest)
-    return Rules(prepared, profile, params.ingest.false_alarms, who(), distance)
+    limits = params.ingest.limits.named("ingest.limits")
+    return Rules(prepared, profile, params.ingest.false_alarms, who(), distance, limits)
 
 
 def as_report(source: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:

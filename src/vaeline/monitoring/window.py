@@ -15,6 +15,7 @@ from vaeline.evaluation.noise import subset
 from vaeline.images.digests import npy_digest, set_digest
 from vaeline.images.errors import named
 from vaeline.images.fitting import fit_bytes
+from vaeline.images.limits import OWN, Limits
 from vaeline.images.spec import ImageSpec
 from vaeline.images.types import ByteImages, Labels
 from vaeline.params.monitor import MonitorParams
@@ -56,7 +57,12 @@ class ReferenceImages:
 
 
 def read_window(
-    sources: Sequence[Path], classes: Sequence[str], spec: ImageSpec, with_labels: bool, least_rows: int
+    sources: Sequence[Path],
+    classes: Sequence[str],
+    spec: ImageSpec,
+    with_labels: bool,
+    least_rows: int,
+    limits: Limits = OWN,
 ) -> Window:
     """The images of all sources together, in the size `spec`; labels only if every source has labels.
 
@@ -65,7 +71,7 @@ def read_window(
     Raises:
         VaelineError: a source cannot be read, or there are fewer than `least_rows` images.
     """
-    found = [read_image_set(source, spec) for source in sources]
+    found = [read_image_set(source, spec, limits) for source in sources]
     images = np.concatenate([_fitted(source, each, spec) for source, each in zip(sources, found, strict=True)])
     if len(images) < least_rows:
         raise VaelineError(

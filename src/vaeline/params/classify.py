@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from vaeline.params.base import Section
+from vaeline.params.base import Section, Seed
 
 
 class ClassifyParams(Section):
     """How the classifier is trained whose features measure samples."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)

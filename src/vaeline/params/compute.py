@@ -14,7 +14,7 @@ class ComputeParams(Section):
     elsewhere.
     """
 
-    threads: int = Field(ge=1)
+    threads: int = Field(ge=1, le=1024)
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["float32", "bfloat16"]
-    workers: int = Field(ge=1)
+    workers: int = Field(ge=1, le=1024)

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from vaeline.params.base import Section
+from vaeline.images.limits import OWN, Limits
+from vaeline.params.base import PARAMS_FILE, Section, Seed, read_section
+from vaeline.params.limits import LimitsParams
 
 AUTO = "auto"
 Auto = Literal["auto"]
@@ -32,13 +34,13 @@ class DataParams(Section):
     dataset: str = Field(min_length=1)
     image: ImageParams
     unreadable: int = Field(ge=0)
-    most_pixels: int = Field(ge=1)
+    limits: LimitsParams = LimitsParams.of(OWN)
     good: str
     groups: str
     near_duplicates: NearDuplicates
     validation_one_in: int = Field(ge=2)
     test_one_in: int = Field(ge=2)
-    seed: int = Field(ge=0)
+    seed: Seed
     hold_back: int = Field(ge=0)
     anomalies: list[str]
 
@@ -53,6 +55,15 @@ class DataParams(Section):
     def name(self) -> str:
         """The data set's short name."""
         return dataset_name(self.dataset)
+
+
+def own_limits(path: Path = PARAMS_FILE) -> Limits:
+    """The limits of files that a user names: `data.limits`, or the usual ones in a folder without params.yaml.
+
+    Raises:
+        VaelineError: the section `data` of the file is wrong.
+    """
+    return read_section("data", DataParams, path).limits.named("data.limits") if path.is_file() else OWN
 
 
 def dataset_name(dataset: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vaeline.params.base import Section, flatten, nearest
+from vaeline.params.base import Section, Seed, flatten, nearest
 from vaeline.scores import DEFECTS, HEAT_MAP, JUDGED, OOD_SCORES
 
 
@@ -67,7 +67,7 @@ class GateParams(Section):
     nll_samples: int = Field(ge=1)
     confidence: float = Field(gt=0.5, lt=1)
     resamples: int = Field(ge=100)
-    seed: int = Field(ge=0)
+    seed: Seed
     min_gain: float | None = Field(ge=0)
     margin: float | None = Field(ge=0)
     slice_margin: float | None = Field(ge=0)

@@ -2,8 +2,16 @@
 
 from pydantic import Field, field_validator
 
+from vaeline.images.limits import FOREIGN
 from vaeline.params.base import Section
+from vaeline.params.limits import LimitsParams
 from vaeline.redaction import public_uri
+
+
+class IngestLimits(LimitsParams):
+    """The limits of a batch; `fetched`: bytes of one that is copied from a URI."""
+
+    fetched: int = Field(2**32, ge=1)
 
 
 class IngestParams(Section):
@@ -11,6 +19,7 @@ class IngestParams(Section):
 
     source: str = Field(min_length=1)
     false_alarms: float = Field(gt=0, lt=1)
+    limits: IngestLimits = IngestLimits.of(FOREIGN)
 
     @field_validator("source")
     @classmethod

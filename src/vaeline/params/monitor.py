@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from vaeline.params.base import Section
+from vaeline.params.base import Section, Seed
 
 
 class LeastEffects(Section):
@@ -27,7 +27,7 @@ class MonitorParams(Section):
     window_rows: int = Field(ge=50)
     least_rows: int = Field(ge=50)
     reference_rows: int = Field(ge=100)
-    seed: int = Field(ge=0)
+    seed: Seed
     alpha: float = Field(gt=0, lt=1)
     permutations: int = Field(ge=99)
     neighbours: int = Field(ge=1, le=50)

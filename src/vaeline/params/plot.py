@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from vaeline.params.base import Section
+from vaeline.params.base import Section, Seed
 
 
 class PlotParams(Section):
     """How the figures are drawn."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     manifold_size: int = Field(ge=2)
     columns: int = Field(ge=1)
     steps: int = Field(ge=2)

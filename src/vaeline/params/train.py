@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vaeline.params.base import Section
+from vaeline.params.base import Section, Seed
 
 
 class CorruptionParams(Section):
@@ -19,7 +19,7 @@ class CorruptionParams(Section):
 class TrainParams(Section):
     """Optimizer, schedules and stopping."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     optimizer: Literal["adam", "adamw"]

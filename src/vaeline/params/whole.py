@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from vaeline.artifacts import atomic_file
 from vaeline.errors import VaelineError
-from vaeline.params.base import PARAMS_FILE, Section, check, keys_of, load, nearest
+from vaeline.params.base import PARAMS_FILE, Section, check, keys_of, load, load_sections, nearest
 from vaeline.params.classify import ClassifyParams
 from vaeline.params.compute import ComputeParams
 from vaeline.params.data import DataParams
@@ -47,7 +47,7 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
     Raises:
         VaelineError: the file is missing, is no YAML, or a key is unknown, missing or out of range.
     """
-    return parse_params(load(path, YAML(typ="safe")), str(path))
+    return parse_params(load(path), str(path))
 
 
 def parse_params(values: object, where: str = "params.yaml") -> Params:
@@ -64,7 +64,7 @@ def change_params(changes: dict[str, object], path: Path = PARAMS_FILE) -> None:
         VaelineError: a key or value is not valid; the file is then as it was.
     """
     yaml = _yaml_with_comments()
-    content = load(path, yaml)
+    content = load_sections(path, yaml)
     for dotted, value in changes.items():
         *parents, key = dotted.split(".")
         section = content.get(parents[0]) if parents else content

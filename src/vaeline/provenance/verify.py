@@ -9,12 +9,12 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from ruamel.yaml import YAML
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.outputs import METRICS, MODEL, PREPARED, VALIDATION
-from vaeline.params.base import PARAMS_FILE, flatten
+from vaeline.params.base import PARAMS_FILE, flatten, load
+from vaeline.params.yaml_text import parse_yaml
 from vaeline.provenance.evidence import (
     COMMIT_TAG,
     DIRTY_TAG,
@@ -138,7 +138,7 @@ def check_archive(client: MlflowClient, run: Run, lock: KeptLock | None, registe
             yield _check_files(folder, listed)
     with artifact_copy(client, run.info.run_id, PACKAGE) as file:
         if file is not None:
-            flavor = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["flavors"]["python_function"]
+            flavor = load(file)["flavors"]["python_function"]
             demanded = flavor.get("config", {}).get("model_digest", "")
             yield compare("archive that the package loads", claimed, demanded, PACKAGE)
 
@@ -288,7 +288,7 @@ def differing(stages: Stages, stage: str, commit: str) -> list[str]:
     recorded, parameters = code(stages, stage), params(stages, stage)
     files = [path for path in differing_code(stages, stage, commit) if not _on_disk(path, recorded[path])]
     held = commit_trees(commit, [str(PARAMS_FILE)])[str(PARAMS_FILE)]
-    values = flatten(YAML(typ="safe").load(read_file(held))) if held else {}
+    values = flatten(parse_yaml(read_file(held), f"{commit[:12]}: {PARAMS_FILE}")) if held else {}
     return files + [key for key, value in parameters.items() if key not in values or values[key] != value]
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 REFERENCE = "evaluation/latent_reference.json"
 HEAT_MAPS = "evaluation/heat_map_reference.json"
 GOLDEN_OUTPUTS = f"{FOLDER}/{GOLDEN}"
-NO_FILE = "no such model file, and "
+NO_FILE = "{}: no such model file, and "
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def find_run_model(reference: str) -> StoredModel:
     Raises:
         VaelineError: no run has this name, several runs with different models have it, or the run has no model.
     """
-    with present_store(NO_FILE) as client:
+    with present_store(NO_FILE.format(reference or "''")) as client:
         runs = runs_called(client, reference)
     if not runs:
         raise VaelineError(f"no model file, run or registered model is called {reference!r}; `make ui` shows the runs")
@@ -187,7 +187,7 @@ def find_registered(uri: str) -> StoredModel:
     Raises:
         VaelineError: there is no such version or alias, or vaeline did not register its model.
     """
-    with present_store(NO_FILE) as client:
+    with present_store(NO_FILE.format(uri)) as client:
         return stored_version(client, registered_version(client, uri), uri)
 
 

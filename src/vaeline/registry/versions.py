@@ -22,6 +22,7 @@ from vaeline.tracking.store import STORE_ERRORS, open_store, tracking_uri, unrea
 Found = TypeVar("Found")
 FOLDER = "model"
 ARCHIVE = f"{FOLDER}/artifacts/vae.keras"
+MOST_DIGITS = 18  # of a version: databases have no larger numbers
 UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
 REGISTRY_URI = re.compile(SCHEME + r"(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
@@ -35,6 +36,8 @@ def registered_version(client: MlflowClient, uri: str) -> ModelVersion:
     parts = REGISTRY_URI.fullmatch(uri)
     if parts is None:
         raise VaelineError(f"{uri}: name a registered version as models:/name/version or models:/name@alias")
+    if len(parts["version"] or "") > MOST_DIGITS:
+        raise VaelineError(f"{uri}: no such registered version; {_known_versions(client)}")
     try:
         version = _find_version(client, parts["name"], parts["version"], parts["alias"])
     except MlflowException as error:

@@ -7,12 +7,13 @@ import pandas as pd
 from jaxtyping import Float
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from vaeline.errors import VaelineError
 from vaeline.evaluation.group import Group
 from vaeline.evaluation.noise import subset
 from vaeline.evaluation.subject import Measured, Subject
 from vaeline.evaluation.summary import nested
 from vaeline.images.arrays import drawable
-from vaeline.images.spec import COLOURS
+from vaeline.images.spec import COLOURS, ImageSpec
 from vaeline.images.types import DrawnImages, Images
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.evaluate import EvaluateParams
@@ -33,13 +34,18 @@ def measure_restoration(subject: Subject, settings: EvaluateParams) -> Measured:
     protocol = {
         "images": f"{len(rows)} test images, {COLOURS[subject.model.image.channels]}",
         "noise": "Gaussian, standard deviation in greys 0 to 1, cut off",
-        "box": f"{settings.box} x {settings.box} pixels near the middle, grey; where it is, is told"
-        if _leaves_a_part(settings.box, clean)
-        else f"left out: {settings.box} x {settings.box} pixels (evaluate.box) cover the whole image",
+        "box": f"{settings.box} x {settings.box} pixels near the middle, grey; where it is, is told",
         "median": "3 x 3",
         "unit": "psnr in dB for a peak of 1, ssim 0 to 1, means over images",
     }
     return Measured(nested(table, ["damage", "method"]), protocol, table=table)
+
+
+def require_box(settings: EvaluateParams, image: ImageSpec) -> None:
+    """Raise VaelineError if the hole to fill leaves nothing of an image."""
+    most = min(image.height, image.width) - 1
+    if settings.box > most:
+        raise VaelineError(f"evaluate.box: {settings.box} pixels, but the images are {image}; choose at most {most}")
 
 
 def damaged_and_restored(
@@ -51,17 +57,11 @@ def damaged_and_restored(
         yield (f"noise_{sigma:g}", "damaged"), noisy
         yield (f"noise_{sigma:g}", "median"), median_filtered(noisy)
         yield (f"noise_{sigma:g}", "restored"), denoise(model, noisy)
-    if not _leaves_a_part(settings.box, clean):
-        return
     missing = box_mask(clean, settings.box, seed)
     holed = cut_out(clean, missing)
     yield ("box", "damaged"), holed
     yield ("box", "median"), median_filtered(holed)
     yield ("box", "restored"), inpaint(model, holed, missing)
-
-
-def _leaves_a_part(box: int, images: Images) -> bool:
-    return box < min(images.shape[1:3])
 
 
 def psnr(clean: DrawnImages, images: DrawnImages) -> Float[np.ndarray, " count"]:

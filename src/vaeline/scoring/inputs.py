@@ -23,7 +23,7 @@ from vaeline.errors import VaelineError
 from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError, named
 from vaeline.images.fitting import fit_images, inverted
-from vaeline.images.limits import OWN
+from vaeline.images.limits import OWN, Limit
 from vaeline.images.parquet import IMAGE_NAMES, read_images
 from vaeline.images.pictures import ENDINGS, read_picture
 from vaeline.images.reader import LITTER
@@ -55,12 +55,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of a source, as paths below `root`, and the number of rows before the end of each (files,)."""
+    """The files of a source, as paths below `root`, and the number of rows before the end of each (files,).
+
+    pixels: the limit of a picture.
+    """
 
     source: str
     root: str
     files: pa.StringArray
     ends: Int64[np.ndarray, " files"]
+    pixels: Limit = OWN.pixels
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -72,9 +76,9 @@ class Inputs:
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
     @property
-    def place(self) -> tuple[str, str]:
-        """The source and the root, for `read_inputs`."""
-        return self.source, self.root
+    def place(self) -> tuple[str, str, Limit]:
+        """The source, the root and the limit of a picture, for `read_inputs`."""
+        return self.source, self.root, self.pixels
 
     def as_bytes(self) -> bytes:
         """The listing as a Parquet file. It does not say where the files are: an address may hold a password."""
@@ -105,21 +109,25 @@ class Inputs:
         path = f"{self.root}/{span.file}"
         with named(Path(span.file)):
             try:
-                images = _READERS.get(_ending(span.file), _read_picture)(self.filesystem, path, span, spec, invert)
+                images = _READERS.get(_ending(span.file), _read_picture)(
+                    self.filesystem, path, span, spec, invert, self.pixels
+                )
             except (OSError, pa.ArrowException) as error:
                 raise UnreadableImagesError(f"cannot be read ({one_line(error, 200)})") from None
             fitted = fit_images(images, spec)
         return to_unit(fitted) if fitted.dtype == np.uint8 else fitted
 
 
-def read_inputs(content: bytes, source: str, root: str) -> Inputs:
-    """The inputs that `Inputs.as_bytes` wrote, of the same source and root."""
+def read_inputs(content: bytes, source: str, root: str, pixels: Limit = OWN.pixels) -> Inputs:
+    """The inputs that `Inputs.as_bytes` wrote, of the same source, root and limit of a picture."""
     table = pq.read_table(io.BytesIO(content))
-    return Inputs(source, root, table["file"].combine_chunks(), table["end"].to_numpy())
+    return Inputs(source, root, table["file"].combine_chunks(), table["end"].to_numpy(), pixels)
 
 
-def find_inputs(source: str) -> Inputs:
+def find_inputs(source: str, pixels: Limit = OWN.pixels) -> Inputs:
     """The images at `source`. Files of arrays and tables are opened, to count their rows.
+
+    pixels: the limit of a picture.
 
     Raises:
         VaelineError: the source cannot be read, or has no images; a file of arrays or a table is broken.
@@ -138,7 +146,7 @@ def find_inputs(source: str) -> Inputs:
     others = [number for number, file in enumerate(files) if _ending(file) in (ARRAY, TABLE)]
     for number in tqdm(others, desc="counting rows", disable=None, leave=False):
         rows[number] = _count_rows(filesystem, f"{root}/{files[number]}", files[number])
-    return Inputs(source, root, pa.array(files, pa.string()), np.cumsum(rows))
+    return Inputs(source, root, pa.array(files, pa.string()), np.cumsum(rows), pixels)
 
 
 def _ending(file: str) -> str:
@@ -167,7 +175,9 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _read_array(filesystem: Any, path: str, span: Span, spec: ImageSpec, invert: bool) -> Shaped[np.ndarray, "..."]:
+def _read_array(
+    filesystem: Any, path: str, span: Span, spec: ImageSpec, invert: bool, pixels: Limit
+) -> Shaped[np.ndarray, "..."]:
     with filesystem.open(path, "rb") as stream:
         try:
             shape, dtype = _read_header(stream)
@@ -180,7 +190,9 @@ def _read_array(filesystem: Any, path: str, span: Span, spec: ImageSpec, invert:
     return inverted(images) if invert else images
 
 
-def _read_table(filesystem: Any, path: str, span: Span, spec: ImageSpec, invert: bool) -> Shaped[np.ndarray, "..."]:
+def _read_table(
+    filesystem: Any, path: str, span: Span, spec: ImageSpec, invert: bool, pixels: Limit
+) -> Shaped[np.ndarray, "..."]:
     """The rows of a span. Only the row groups that hold them are read."""
     with filesystem.open(path, "rb") as stream, pq.ParquetFile(stream) as table:
         name = next((name for name in IMAGE_NAMES if name in table.schema_arrow.names), None)
@@ -192,11 +204,13 @@ def _read_table(filesystem: Any, path: str, span: Span, spec: ImageSpec, invert:
         first = int(ends[groups[0]] - counts[groups[0]])
         column = table.read_row_groups(groups, columns=[name]).column(0)
     part = column.slice(span.start - first, span.stop - span.start).combine_chunks()
-    return read_images(Path(span.file), part, spec, OWN.pixels, invert)
+    return read_images(Path(span.file), part, spec, pixels, invert)
 
 
-def _read_picture(filesystem: Any, path: str, span: Span, spec: ImageSpec, invert: bool) -> Shaped[np.ndarray, "..."]:
-    return read_picture(io.BytesIO(filesystem.cat_file(path)), spec, OWN.pixels, invert)[None]
+def _read_picture(
+    filesystem: Any, path: str, span: Span, spec: ImageSpec, invert: bool, pixels: Limit
+) -> Shaped[np.ndarray, "..."]:
+    return read_picture(io.BytesIO(filesystem.cat_file(path)), spec, pixels, invert)[None]
 
 
 _READERS = {ARRAY: _read_array, TABLE: _read_table}

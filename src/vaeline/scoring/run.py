@@ -17,6 +17,7 @@ from vaeline.artifacts import canonical_json
 from vaeline.cluster import connected
 from vaeline.compute import use_device
 from vaeline.errors import VaelineError
+from vaeline.images.limits import Limit
 from vaeline.models.archive import load_model
 from vaeline.models.generative import GenerativeModel
 from vaeline.params.compute import ComputeParams
@@ -118,7 +119,7 @@ class _Worker:
     """A process that scores pieces; it reads the model once."""
 
     def __init__(
-        self, rules: Rules, place: tuple[str, str], outputs: Outputs, rows_a_piece: int, compute: ComputeParams
+        self, rules: Rules, place: tuple[str, str, Limit], outputs: Outputs, rows_a_piece: int, compute: ComputeParams
     ):
         use_device(compute)
         with TemporaryDirectory() as scratch:

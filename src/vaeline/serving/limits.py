@@ -106,5 +106,5 @@ async def read_body(chunks: AsyncIterator[bytes], declared: str | None, most: in
     except TimeoutError:
         raise RefusalError(408, f"the body did not arrive within {timeout:g} seconds") from None
     if max(seen, declared_size) > most:
-        raise RefusalError(413, f"the body is larger than {most:,} bytes")
+        raise RefusalError(413, f"the body is larger than {most:,} bytes (--most-bytes)")
     return bytes(body)

@@ -16,6 +16,7 @@ from werkzeug.http import parse_accept_header
 from vaeline.defects.heat_map import brightest
 from vaeline.images.arrays import tile, to_uint8, to_unit
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import Limit
 from vaeline.images.pictures import read_picture
 from vaeline.images.png import encode_png
 from vaeline.images.spec import ImageSpec
@@ -30,7 +31,7 @@ from vaeline.serving.settings import Settings
 JSON, PNG = "application/json", "image/png"
 PICTURES = {PNG: "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
 """The media types of pictures that a request may have, and their formats."""
-SHOWN = 80
+SHOWN = 120
 OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([a-z]*)"[ \t\r\n]*:')
 NAMES = re.compile(rb'"(images|latents|png)"[ \t\r\n]*:')
 MOST_EXAMINED = 131_072
@@ -205,7 +206,7 @@ def _read_pictures(bodies: Sequence[bytes], image: ImageSpec, settings: Settings
     """The images of pictures of one format. Each may have an equal share of `most_pixels`."""
     if not bodies:
         raise RefusalError(422, "png must hold at least one picture")
-    images, most = [], settings.most_pixels // len(bodies)
+    images, most = [], Limit(settings.most_pixels // len(bodies), "--most-pixels")
     for row, body in enumerate(bodies):
         try:
             images.append(read_picture(io.BytesIO(body), image, most, formats=(form,)))
@@ -224,7 +225,7 @@ def _from_base64(text: str, row: int) -> bytes:
 
 def _check_count(count: int, most: int) -> None:
     if count > most:
-        raise RefusalError(413, f"{count} images in one request; at most {most} are allowed")
+        raise RefusalError(413, f"{count} images in one request; at most {most} are allowed (--most-images)")
 
 
 def _encode_all(images: Float32[np.ndarray, "count height width channels"], identity: Identity) -> list[str]:

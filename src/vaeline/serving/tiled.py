@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer, UInt8
 from vaeline.defects.heat_map import image_scores, top_pixels
 from vaeline.images.arrays import to_unit
 from vaeline.images.errors import UnreadableImagesError
+from vaeline.images.limits import Limit
 from vaeline.images.pictures import read_whole
 from vaeline.images.spec import ImageSpec
 from vaeline.images.tiles import Stitched, cut, extend, tile_places
@@ -37,7 +38,9 @@ class TiledPicture:
 def read_tiled(body: bytes, kind: str, spec: ImageSpec, settings: Settings) -> TiledPicture:
     """The picture of a body, at its own resolution. Raises RefusalError if it cannot be read."""
     try:
-        picture = read_whole(io.BytesIO(body), spec, settings.most_pixels, formats=(PICTURES[kind],))
+        picture = read_whole(
+            io.BytesIO(body), spec, Limit(settings.most_pixels, "--most-pixels"), formats=(PICTURES[kind],)
+        )
     except UnreadableImagesError as error:
         raise RefusalError(400, f"the picture: {short(error.reason)}") from None
     return TiledPicture(extend(picture, spec), tile_places(*picture.shape[:2], spec), picture.shape[:2], spec)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from ruamel.yaml import YAML
 
 from vaeline.artifacts import canonical_json
 from vaeline.errors import VaelineError
-from vaeline.params.base import Section, check, flatten, load, nearest, nest
+from vaeline.params.base import Section, Seed, check, flatten, load, nearest, nest
 from vaeline.params.whole import Params, parse_params
 
 SEARCHED = ("model.", "train.")
@@ -92,7 +91,7 @@ class SweepPlan(Section):
     metric: str
     trials: int = Field(ge=1)
     at_once: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    seed: Seed
     search: Literal["optuna", "random"]
     early_stopping: EarlyStopping | None
     space: dict[str, Choice | Range] = Field(min_length=1)
@@ -113,7 +112,7 @@ def read_plan(path: Path, params: Params) -> SweepPlan:
     Raises:
         VaelineError: the file is missing, is no YAML, or a key or value is not valid.
     """
-    content = load(path, YAML(typ="safe"))
+    content = load(path)
     if isinstance(content, dict) and isinstance(space := content.get("space"), dict):
         content["space"] = {key: _read_values(values, key, str(path)) for key, values in space.items()}
     plan = check(SweepPlan, content, str(path))

@@ -76,7 +76,7 @@ def write_thresholds(thresholds: Thresholds, folder: Path = FOLDER) -> Path:
 def read_thresholds(dataset: str, folder: Path = FOLDER) -> Thresholds:
     """The thresholds of a data set. Raises VaelineError if the file is missing, or a key is wrong."""
     file = thresholds_file(dataset, folder)
-    return check(Thresholds, load(file, YAML(typ="safe")), str(file))
+    return check(Thresholds, load(file), str(file))
 
 
 def with_gate_thresholds(params: Params, dataset: str, folder: Path = FOLDER) -> Params:

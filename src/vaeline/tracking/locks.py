@@ -7,12 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
-
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.outputs import MODEL, PREPARED, RAW
 from vaeline.params.base import PARAMS_FILE, flatten
+from vaeline.params.yaml_text import parse_yaml
 
 LOCK_FILE = Path("dvc.lock")
 
@@ -128,10 +127,10 @@ def data_behind(stage: str, output: Path) -> str:
 @lru_cache(maxsize=64)
 def _read_lock(text: str | bytes) -> Stages:
     try:
-        stages = YAML(typ="safe").load(text)["stages"]
+        stages = parse_yaml(text, str(LOCK_FILE))["stages"]
         for entry in stages.values():
             if any("md5" not in file for file in [*entry.get("deps", []), *entry.get("outs", [])]):
                 raise KeyError("md5")
         return {name: {**entry, "cmd": entry["cmd"]} for name, entry in stages.items()}
-    except (YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (VaelineError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a valid dvc.lock: {' '.join(str(error).split())[:100]}") from None

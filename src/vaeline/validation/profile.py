@@ -1,5 +1,6 @@
 """Reference profiles: thresholds for image statistics, kept as reviewed YAML files in `data/profiles/`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -7,16 +8,17 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 import pandas as pd
 from annotated_types import Len
-from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
+from pydantic import Field, model_validator
+from ruamel.yaml import YAML
 
 from vaeline.artifacts import atomic_file
 from vaeline.data.statistics import FAMILIES, GRAIN, INK, Family
 from vaeline.errors import VaelineError
 from vaeline.images.spec import BLACK, HEX_COLOUR, Fit, ImageSpec
-from vaeline.params.base import Section
+from vaeline.params.base import Section, check, load
 
 PROFILES = Path("data/profiles")
+NAME = re.compile(r"\w[\w.-]*")
 HEADER = """\
 Thresholds that images must meet before a model is trained on them. `vaeline profile` writes this file; review it.
 The thresholds are fixed from then on; they are never computed from the data that they check.
@@ -123,13 +125,7 @@ def read_profile(path: Path) -> Profile:
             f"{path}: no such profile (there are: {known}); make one from data you trust with "
             f"`vaeline profile PATH --name {path.stem}`, review it and commit it"
         )
-    try:
-        return Profile.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except YAMLError as error:
-        raise VaelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise VaelineError(f"{path}: {problems}") from None
+    return check(Profile, load(path), str(path))
 
 
 def make_profile(

@@ -9,6 +9,7 @@ import numpy as np
 
 from vaeline.data.image_sets import UNLABELLED, read_image_set
 from vaeline.data.prepared import Split, read_prepared
+from vaeline.images.limits import OWN, Limits
 from vaeline.images.spec import ImageSpec
 
 MANIFEST = "manifest.json"
@@ -42,7 +43,7 @@ class FoundSplits:
         )
 
 
-def read_splits(path: Path, choose_spec: Callable[[], ImageSpec]) -> FoundSplits:
+def read_splits(path: Path, choose_spec: Callable[[], ImageSpec], limits: Limits = OWN) -> FoundSplits:
     """The images at `path` as splits.
 
     Prepared data has its three splits. A source with a test set has `source` and `test`, any other source `all`.
@@ -56,7 +57,7 @@ def read_splits(path: Path, choose_spec: Callable[[], ImageSpec]) -> FoundSplits
         prepared = read_prepared(path)
         return FoundSplits(prepared.splits, True, prepared.image, prepared.manifest)
     spec = choose_spec()
-    found = read_image_set(path, spec)
+    found = read_image_set(path, spec, limits)
     own = Split(found.images, found.labels, np.arange(len(found.labels)))
     if found.test_images is None or found.test_labels is None:
         splits = {"all": own}
