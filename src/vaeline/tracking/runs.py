@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag, ViewType
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from vaeline.artifacts import canonical_json
@@ -154,10 +156,14 @@ def log_history(client: MlflowClient, run_id: str, history: Sequence[Mapping[str
 def log_files(client: MlflowClient, run_id: str, path: Path, folder: str) -> None:
     """Log a file into `folder` of a run, or the files of a folder as `folder` itself.
 
-    Each replaces an earlier file in one step. `log_artifacts` overwrites, which fails for a file of another user.
+    On this machine's disks, each replaces an earlier file in one step. `log_artifacts` would overwrite it, which fails
+    for a file of another user. To other stores, `log_artifacts` sends many files at once.
     """
     if path.is_file():
         client.log_artifact(run_id, str(path), folder)
+        return
+    if not isinstance(get_artifact_repository(str(client.get_run(run_id).info.artifact_uri)), LocalArtifactRepository):
+        client.log_artifacts(run_id, str(path), folder)
         return
     for file in sorted(found for found in path.rglob("*") if found.is_file()):
         place = PurePosixPath(folder) / file.parent.relative_to(path).as_posix()
