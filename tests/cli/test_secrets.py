@@ -75,6 +75,7 @@ ARGUMENTS = WITH_MODEL | {
     "sweep": (NOWHERE, "--address", f"ray://{LOGIN}@127.0.0.1:9"),
     "registry check": (),
     "registry gc": (),
+    "registry restore": (),
     "registry sign": (NOWHERE,),
     "server grant": ("digits",),
     "server user": ("somebody",),

@@ -321,7 +321,7 @@ def test_what_is_no_request_is_survived(server):
 def test_who_sends_too_much_still_reads_why(server):
     for size in (4_000_001, 20_000_000):
         status, _, answer = server.ask("/encode", b" " * size)
-        assert (status, answer["error"]) == (413, "the body is larger than 4,000,000 bytes")
+        assert (status, answer["error"]) == (413, "the body is larger than 4,000,000 bytes (--most-bytes)")
 
 
 def documented_commands():

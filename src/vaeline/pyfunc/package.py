@@ -26,6 +26,7 @@ REQUIRED_TO_SERVE = (
     "jaxtyping",
     "keras",
     "numpy",
+    "psutil",
     "pydantic",
     "ruamel.yaml",
     "scikit-learn",
