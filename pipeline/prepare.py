@@ -3,7 +3,6 @@
 Accepted batches of the same data set are added to train and validation. The test split comes from the source alone.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from vaeline.data.sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_L
 from vaeline.data.splits import split_source
 from vaeline.errors import run_stage
 from vaeline.images.idx import read_idx, read_idx_images
+from vaeline.own_files import read_json
 from vaeline.params.base import read_section
 from vaeline.params.data import DataParams
 
@@ -28,7 +28,7 @@ STATE = Path(".vaeline")
 
 def main() -> None:
     data = read_section("data", DataParams)
-    about = json.loads((RAW / "source.json").read_text(encoding="utf-8"))
+    about = read_json(RAW / "source.json")
     images, labels = read_idx_images(RAW / TRAIN_IMAGES), np.asarray(read_idx(RAW / TRAIN_LABELS))
     has_test = (RAW / TEST_IMAGES).is_file()
     good = about["classes"].index(about["good"]) if "good" in about else None

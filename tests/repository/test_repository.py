@@ -148,6 +148,7 @@ def test_imports_run_downwards_only():
         "errors",
         "processes",
         "artifacts",
+        "own_files",
         "images",
         "kinds",
         "archive",

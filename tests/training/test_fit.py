@@ -21,7 +21,7 @@ from vaeline.training.batches import (
     shifted,
     shuffled_batches,
 )
-from vaeline.training.checkpoint import load_checkpoint
+from vaeline.training.checkpoint import load_checkpoint, save_checkpoint
 from vaeline.training.fit import best_epoch, fit, is_finished, resume_or_start, start
 from vaeline.training.schedules import build_optimizer, kl_weight
 
@@ -123,6 +123,21 @@ def test_the_best_weights_are_kept_and_patience_ends_it(splits, model_params, tr
     for found, kept in zip(model.get_weights(), best, strict=True):
         if found.shape:
             np.testing.assert_array_equal(found, kept)
+
+
+@pytest.mark.usefixtures("training")
+def test_a_checkpoint_that_lost_a_part_is_removed_and_said(splits, model_params, train_params, tmp_path, capsys):
+    checkpoint = tmp_path / "c"
+    for file in ("model.keras", "best_weights.npz", "history.json"):
+        for kept in (0, 0.5):
+            save_checkpoint(start(splits[0], 10, model_params, train_params), checkpoint)
+            content = (checkpoint / file).read_bytes()
+            (checkpoint / file).write_bytes(content[: int(kept * len(content))])
+            assert load_checkpoint(checkpoint) is None
+            assert "the checkpoint is damaged" in capsys.readouterr().out
+            assert not checkpoint.exists()
+    save_checkpoint(start(splits[0], 10, model_params, train_params), checkpoint)
+    assert load_checkpoint(checkpoint) is not None
 
 
 @pytest.mark.usefixtures("training")

@@ -1,6 +1,5 @@
 """The report for the review of a change: the present state against a base, from files only."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from vaeline.figures.canvas import figure_png
 from vaeline.figures.comparison import draw_comparison
 from vaeline.figures.learning_curves import draw_curves_beside
 from vaeline.outputs import HISTORY, SCORES, VALIDATION
+from vaeline.own_files import read_json
 from vaeline.pages import Block, Gallery, Heading, Picture, Sentence, Table
 from vaeline.reports import GATE, MONITOR
 from vaeline.scores import LOSSES, title_of, unit_of
@@ -193,4 +193,4 @@ def _table(frame: pd.DataFrame) -> list[Block]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_json(path) if path.is_file() else None

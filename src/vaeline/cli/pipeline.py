@@ -62,11 +62,10 @@ def summary() -> None:
 
     Example: vaeline summary
     """
-    import json
-
     from vaeline.closing_table import print_summary
     from vaeline.errors import VaelineError
     from vaeline.outputs import REGISTRATION
+    from vaeline.own_files import read_json
     from vaeline.registry.candidates import find_version
     from vaeline.tracking.store import STORE_ERRORS, open_store, unreachable
     from vaeline.tracking.sync import sync_run
@@ -75,7 +74,7 @@ def summary() -> None:
         written = Path(REGISTRATION)
         if not written.is_file():
             raise VaelineError(f"no {written}: nothing was registered here yet; run `dvc repro`")
-        registration = json.loads(written.read_text(encoding="utf-8"))
+        registration = read_json(written)
         try:
             client = open_store()
             found = sync_run(client)

@@ -3,7 +3,6 @@
 The images of a split are in shards, .npy files of a bounded size that are memory-mapped: `train_images-00000.npy`, ….
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from vaeline.images.digests import npy_digest
 from vaeline.images.lazy import AnySource, ByteSource, LazyImages, read_parts
 from vaeline.images.spec import ImageSpec, parse_spec
 from vaeline.images.types import Labels
+from vaeline.own_files import read_json
 
 SPLITS = ("train", "validation", "test")
 SHARD_BYTES = 2**28
@@ -130,7 +130,7 @@ def read_prepared(directory: Path) -> Prepared:
     manifest_file = directory / "manifest.json"
     if not manifest_file.is_file():
         raise VaelineError(f"{directory}: no manifest.json; `dvc repro prepare` makes prepared data")
-    manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
+    manifest = read_json(manifest_file)
     image = parse_spec(manifest.get("image"), f"{manifest_file} ({AGAIN})")
     if "shards" not in manifest:
         raise VaelineError(f"{manifest_file}: names no shards, as before images were written in shards; {AGAIN}")

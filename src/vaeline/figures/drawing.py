@@ -14,6 +14,7 @@ from vaeline.evaluation.inference import encode
 from vaeline.images.lazy import LazyImages
 from vaeline.images.types import Labels
 from vaeline.models.generative import GenerativeModel
+from vaeline.own_files import read_table
 from vaeline.params.plot import PlotParams
 
 
@@ -65,11 +66,11 @@ class Drawing:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """The per-image scores of the test images."""
-        return pd.read_parquet(self.reports / "scores.parquet")
+        return read_table(self.reports / "scores.parquet")
 
     def table(self, name: str) -> pd.DataFrame:
         """A table in `reports`. It has no rows if the model was not measured in this way."""
-        return pd.read_csv(self.reports / name)
+        return read_table(self.reports / name)
 
     def title(self, what: str) -> str:
         """The title of a figure: the data set, the content, and the model."""

@@ -1,7 +1,6 @@
 """Everything that a decision is based on, read once: the prepared data, the models, and the files stored with them."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from vaeline.gate.contest import Contest
 from vaeline.images.digests import image_digests, npy_digest
 from vaeline.models.generative import GenerativeModel
 from vaeline.outputs import CLASSIFIER, VALIDATION
+from vaeline.own_files import read_json
 from vaeline.registry.lookup import RegisteredVersion
 from vaeline.registry.resolve import check_reference
 from vaeline.registry.stored import load_stored
@@ -149,5 +149,5 @@ def _read_if_stored(read: Callable[[], Found]) -> tuple[Found | None, str]:
 
 def _validated_data() -> str:
     report = Path(VALIDATION)
-    passed = report.is_file() and json.loads(report.read_text(encoding="utf-8")).get("status") == PASSED
+    passed = report.is_file() and read_json(report).get("status") == PASSED
     return data_behind("validate", report) if passed else ""

@@ -1,6 +1,5 @@
 """Images that are held back from training. Simulated batches are drawn from them."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from vaeline.errors import VaelineError
 from vaeline.images.idx import read_idx, read_idx_images
 from vaeline.images.types import ByteImages, Labels
 from vaeline.outputs import RAW
+from vaeline.own_files import read_json
 from vaeline.params.whole import Params
 
 
@@ -24,7 +24,7 @@ def held_back(params: Params) -> tuple[ByteImages, Labels, tuple[str, ...]]:
         raise VaelineError("simulate: data.hold_back in params.yaml is 0, so there are no images to draw from")
     raw = Path(RAW)
     images, labels = read_idx_images(raw / TRAIN_IMAGES), np.asarray(read_idx(raw / TRAIN_LABELS))
-    about = json.loads((raw / "source.json").read_text(encoding="utf-8"))
+    about = read_json(raw / "source.json")
     data = params.data
     has_test = (raw / TEST_IMAGES).is_file()
     rows = split_source(

@@ -1,6 +1,5 @@
 """Batches that were refused: each in its own folder, unchanged, with the reasons and a contact sheet."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from vaeline.artifacts import write_json
 from vaeline.data.prepared import Split
 from vaeline.figures.canvas import save_figure
 from vaeline.images.types import AnyImages
+from vaeline.own_files import read_json
 from vaeline.validation.batch import BATCH
 from vaeline.validation.checkpoint import Verdict
 from vaeline.validation.contact_sheet import ON_THE_SHEET, draw_contact_sheet, offenders
@@ -20,12 +20,13 @@ from vaeline.validation.contact_sheet import ON_THE_SHEET, draw_contact_sheet, o
 QUARANTINE = Path("data/quarantine")
 REPORT, SHEET, DOCS, CONTENT = "report.json", "contact_sheet.png", "docs", "batch"
 DIGITS = 8
+DELETE = "look at the batch beside it, and delete its folder"
 
 
 def refused(source_sha256: str) -> Path | None:
     """The folder of a refused batch with this digest; None if there is none."""
     for report in sorted(QUARANTINE.glob(f"*/{REPORT}")):
-        about = json.loads(report.read_text(encoding="utf-8"))
+        about = read_json(report, DELETE)
         if about["source_sha256"] == source_sha256 and _exists(report.parent / CONTENT / about["name"]):
             return report.parent
     return None
@@ -34,7 +35,7 @@ def refused(source_sha256: str) -> Path | None:
 def folder_for(name: str, source_sha256: str) -> Path:
     """The folder for a batch: `data/quarantine/<name>`, or with digits of its digest if another batch is there."""
     report = QUARANTINE / name / REPORT
-    if not report.is_file() or json.loads(report.read_text(encoding="utf-8"))["source_sha256"] == source_sha256:
+    if not report.is_file() or read_json(report, DELETE)["source_sha256"] == source_sha256:
         return QUARANTINE / name
     return QUARANTINE / f"{name}-{source_sha256[:DIGITS]}"
 

@@ -1,6 +1,5 @@
 """Candidates: one registered version for each different model. Registering a model again makes no second version."""
 
-import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.images.types import Images
+from vaeline.own_files import read_json
 from vaeline.pyfunc.contents import changes, relative_files
 from vaeline.pyfunc.golden import make_golden
 from vaeline.pyfunc.package import package_pyfunc, pinned_requirements
@@ -66,7 +66,7 @@ def register_candidate(
 
 def is_registered(registration: Path) -> bool:
     """Whether the store has the version of `reports/registration.json`, with its files."""
-    model = json.loads(registration.read_text(encoding="utf-8"))
+    model = read_json(registration)
     client = open_store()
     version = find_version(client, model["name"], model["model_sha256"])
     return version is not None and has_its_files(client, version)

@@ -1,6 +1,5 @@
 """The report of a retraining: `retrain.json` for programs, `retrain.md` for people, and outputs of a CI job."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from vaeline.artifacts import atomic_file, write_json
+from vaeline.own_files import read_json
 from vaeline.pages import Block, Heading, Listing, Sentence, Strong, Table, write_markdown
 from vaeline.reports import GATE, INGEST
 from vaeline.retraining.inputs import Change
@@ -93,7 +93,7 @@ def _has_changes() -> bool:
 def _gate_of(report: Report) -> dict[str, Any] | None:
     if not report.verdict or not GATE.is_file():
         return None
-    gate = json.loads(GATE.read_text(encoding="utf-8"))
+    gate = read_json(GATE)
     return gate if gate["candidate"]["version"] == report.candidate else None
 
 
@@ -102,7 +102,7 @@ def _ingested(report: Report) -> dict[str, Any] | None:
     if not INGEST.is_file():
         return None
     fresh = datetime.fromtimestamp(INGEST.stat().st_mtime, UTC) > datetime.fromisoformat(report.started) - FRESH
-    return json.loads(INGEST.read_text(encoding="utf-8")) if fresh else None
+    return read_json(INGEST) if fresh else None
 
 
 def _append(path: str | None, text: str) -> None:

@@ -4,7 +4,6 @@
 Both are named by the values of the trial, so that a sweep that was stopped goes on.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from filelock import FileLock
 
 from vaeline.artifacts import write_json
 from vaeline.data.prepared import read_prepared
+from vaeline.own_files import read_json
 from vaeline.params.whole import Params
 from vaeline.sweeps.plan import trial_key
 from vaeline.training.batches import Examples
@@ -60,7 +60,7 @@ def write_trial(trial: Trial, folder: Path) -> None:
 
 def read_trial(key: str, folder: Path) -> Trial:
     """The record of the trial with this key."""
-    return Trial(**json.loads((folder / f"{key}.json").read_text(encoding="utf-8")))
+    return Trial(**read_json(folder / f"{key}.json", "delete it, and the sweep tries these values again"))
 
 
 def read_trials(folder: Path) -> list[Trial]:

@@ -11,6 +11,7 @@ from typing import Any
 from vaeline.artifacts import digest
 from vaeline.images.spec import parse_spec
 from vaeline.outputs import VALIDATION
+from vaeline.own_files import read_json
 from vaeline.stages import read_stages, read_values
 from vaeline.tracking.ci import ci_tags
 from vaeline.tracking.git import git
@@ -83,7 +84,7 @@ def image_tags(image: Mapping[str, Any]) -> dict[str, str]:
 def read_validation() -> dict[str, Any]:
     """The validation report on disk; empty if there is none."""
     file = Path(VALIDATION)
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_json(file) if file.is_file() else {}
 
 
 def _processor() -> str:

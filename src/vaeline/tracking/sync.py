@@ -1,19 +1,18 @@
 """Bring a run in MLflow up to date with the files. This can be repeated, and rebuilds a run in an empty store."""
 
-import json
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from vaeline.artifacts import digest
 from vaeline.errors import VaelineError
 from vaeline.outputs import HEAT_MAPS, HISTORY, METRICS, MODEL, PREPARED, REFERENCE, VALIDATION
+from vaeline.own_files import read_json, read_table
 from vaeline.params.base import flatten
 from vaeline.stages import Stage, read_stages
 from vaeline.tracking.lineage import code_tags, data_tags, declared_params, image_tags, read_validation
@@ -62,7 +61,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
     """
     if not (Path(MODEL).is_file() and MANIFEST.is_file()):
         raise VaelineError(f"no trained model in {MODEL}; train one with `dvc repro`")
-    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    manifest = read_json(MANIFEST)
     experiment = experiment_id(client, manifest["name"])
     close_stale_runs(client, experiment)
     run = _find_or_restore(client, experiment)
@@ -72,7 +71,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
         log_lock(client, run_id, LOCK_FILE.read_bytes())
     log_params(client, run, declared_params())
     log_dataset(client, run, manifest["name"], data_md5(), manifest["splits"])
-    log_history(client, run_id, pd.read_csv(HISTORY).to_dict("records"))
+    log_history(client, run_id, read_table(Path(HISTORY)).to_dict("records"))
     _log_validation(client, run_id)
     for name, stage in read_stages().items():
         about_the_model = MODEL in stage.deps and stage.run_folder
@@ -84,7 +83,7 @@ def sync_run(client: MlflowClient, just_written: str = "") -> Run:
 def _log_outputs(client: MlflowClient, run: Run, stage: Stage) -> None:
     """Log the outputs of a stage that was run with the model; a folder as the run's folder itself."""
     if METRICS in stage.outs:
-        log_metrics(client, run, grouped_metrics(json.loads(Path(METRICS).read_text(encoding="utf-8"))))
+        log_metrics(client, run, grouped_metrics(read_json(Path(METRICS))))
     for path in stage.outs:
         log_files(client, run.info.run_id, Path(path), stage.run_folder)
         if path in LOADED_WITH_A_MODEL:

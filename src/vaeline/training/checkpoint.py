@@ -11,7 +11,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from vaeline.archive import BROKEN
 from vaeline.artifacts import atomic_directory
+from vaeline.errors import disk_fault
+from vaeline.redaction import one_line
 
 Epoch = dict[str, float]
 History = list[Epoch]
@@ -35,16 +38,26 @@ def save_checkpoint(progress: Progress, directory: Path) -> None:
 
 
 def load_checkpoint(directory: Path) -> Progress | None:
-    """The state in `directory`, with its compiled optimizer; None if there is no checkpoint."""
+    """The state in `directory`, with its compiled optimizer; None if there is no checkpoint.
+
+    After a power cut, the disk may have lost a part of the last checkpoint. It is then removed, and this is printed.
+    """
     if not directory.is_dir():
         return None
-    with np.load(directory / "best_weights.npz", allow_pickle=False) as archive:
-        best_weights = [archive[name] for name in archive.files]
-    return Progress(
-        model=keras.saving.load_model(directory / "model.keras", safe_mode=True),
-        history=json.loads((directory / "history.json").read_text()),
-        best_weights=best_weights,
-    )
+    try:
+        with np.load(directory / "best_weights.npz", allow_pickle=False) as archive:
+            best_weights = [archive[name] for name in archive.files]
+        return Progress(
+            model=keras.saving.load_model(directory / "model.keras", safe_mode=True),
+            history=json.loads((directory / "history.json").read_text()),
+            best_weights=best_weights,
+        )
+    except (*BROKEN, EOFError) as error:
+        if disk_fault(error):
+            raise
+        print(f"train: the checkpoint is damaged ({one_line(error, 150)}); the training begins again", flush=True)
+        drop_checkpoint(directory)
+        return None
 
 
 def drop_checkpoint(directory: Path) -> None:
