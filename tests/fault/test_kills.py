@@ -27,7 +27,7 @@ def test_a_run_that_is_killed_at_any_moment_is_ended_by_the_next_one(place, seed
         assert_as_undisturbed(place, stopped, place.run("vaeline", "run"))
 
 
-@times(14)
+@times(7)
 def test_a_run_that_is_killed_while_dvc_writes_its_lock_is_ended_by_the_next_one(place, seed):
     with tried("kill -9 of `vaeline run`, while DVC writes dvc.lock", seed, SAME) as this:
         stopped = kill_at_lock(place, seed)

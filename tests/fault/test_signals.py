@@ -18,7 +18,7 @@ def place(tmp_path) -> Workspace:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGINT of a terminal"])
-@times(6)
+@times(3)
 def test_a_signal_ends_all_processes_and_the_next_run_goes_on(place, name, seed):
     with tried(f"{name} to `vaeline run`", seed, "all processes end; the next run ends as an undisturbed one") as this:
         run = place.start("vaeline", "run")

@@ -7,7 +7,7 @@ from fault.place import assert_as_undisturbed, fresh
 from pipeline.workspace import copy_workspace
 
 
-@times(3)
+@times(2)
 @pytest.mark.parametrize("second", [("vaeline", "run"), ("dvc", "repro")])
 def test_two_runs_at_once_end_as_one(tmp_path, second, seed):
     with tried(f"`vaeline run` and `{' '.join(second)}` at once", seed, "one ends, or the next run ends, as one alone"):
