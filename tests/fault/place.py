@@ -63,7 +63,8 @@ def result(workspace: Workspace) -> dict[str, Any]:
 def assert_as_undisturbed(workspace: Workspace, *outputs: str) -> None:
     """The workspace has what an undisturbed run leaves, and no epoch ended twice in what was printed."""
     for name, found in result(workspace).items():
-        assert found == undisturbed()[1][name], name
+        expected = undisturbed()[1][name]
+        assert found == expected, {*found} ^ {*expected} if name == "files" else name
     epochs = Counter(EPOCH.findall("".join(outputs)))
     assert max(epochs.values()) == 1, epochs
 
