@@ -38,7 +38,7 @@ def test_a_service_that_is_killed_while_it_swaps_starts_again_with_the_new_champ
         with Server(place, store, tmp_path) as service:
             service.wait_for_version("1")
             promotion = place.start("vaeline", "promote", "2", "--replaces", "1", "--reason", "a test")
-            while client.get_registered_model("vae-digits").aliases["champion"] == "1":
+            while promotion.poll() is None and client.get_registered_model("vae-digits").aliases["champion"] == "1":
                 time.sleep(0.02)
             after = random.Random(seed).uniform(0, SWAP)
             time.sleep(after)

@@ -1,5 +1,6 @@
 """The validation must find every fault that is planted here, on real digits and the thresholds of the repository."""
 
+import errno
 import json
 from dataclasses import replace
 
@@ -190,6 +191,21 @@ def test_clean_data_passes_and_the_same_verdict_is_written_twice(prepared, table
     assert json.loads((tmp_path / "a.json").read_text())["status"] == "passed"
     assert not (tmp_path / "sheet.png").exists()
     assert "expectations" in (tmp_path / "docs" / "index.html").read_text().lower()
+
+
+def test_a_page_that_cannot_be_written_fails_the_validation(table, profile, tmp_path, monkeypatch):
+    from great_expectations.data_context.store.tuple_store_backend import TupleFilesystemStoreBackend
+
+    as_usual = TupleFilesystemStoreBackend._set
+
+    def write(store, key, value, **options):
+        if "images-statistics" in key:  # the page of the results
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return as_usual(store, key, value, **options)
+
+    monkeypatch.setattr(TupleFilesystemStoreBackend, "_set", write)
+    with pytest.raises(OSError, match="No space left"):
+        validate(table, profile, tmp_path / "docs")
 
 
 def test_a_table_in_parts_gives_the_verdict_of_the_whole_and_leaves_no_file(inverted, profile, tmp_path):

@@ -22,17 +22,15 @@ def run(preset: Annotated[str, typer.Option(help="Write this preset into params.
     from vaeline.dvc_repro import apply_preset, run_dvc, run_pipeline
     from vaeline.outputs import REGISTRATION
     from vaeline.registry.candidates import is_registered
-    from vaeline.tracking.store import STORE_ERRORS, unreachable
+    from vaeline.registry.versions import reachable
 
     with sentences():
         if preset:
             apply_preset(preset)
         if run_pipeline():
             return
-        try:
+        with reachable():
             registered = is_registered(Path(REGISTRATION))
-        except STORE_ERRORS as error:
-            raise unreachable(error) from error
         if registered:
             summary()
         else:
